@@ -1,0 +1,44 @@
+"""Who may do what: every view says its role here, and a system check fails for one that does not."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+from console.models import User
+
+View = Callable[..., HttpResponseBase]
+ROLES = ("viewer", "operator", "administrator")
+
+
+def has_role(user: Any, role: str) -> bool:
+    """Whether a logged-in user holds ``role`` or a higher one."""
+    return bool(user.is_authenticated and isinstance(user, User) and ROLES.index(user.role) >= ROLES.index(role))
+
+
+def role_required(role: str) -> Callable[[View], View]:
+    """Declare the lowest role that may call the view; lower ones get the 403 page."""
+    if role not in ROLES:
+        raise ValueError(f"unknown role {role!r}")
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not has_role(request.user, role):
+                raise PermissionDenied(f"This needs the role of {role}. Ask an administrator for it.")
+            return view(request, *args, **kwargs)
+
+        wrapper.required_role = role  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Declare a view open to everybody, logged on or not."""
+    view = login_not_required(view)
+    view.required_role = "public"  # type: ignore[attr-defined]
+    return view

@@ -1,0 +1,102 @@
+"""The configuration's version: raised with every change that gateways or servers must know, and waited for by them."""
+
+import threading
+import time
+
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from console.models import ConfigVersion, Cutover, CutoverConfirmation, Gateway
+
+# How often the watcher looks while somebody waits: the price of a cut-over's first step, paid once per process.
+WATCH_SECONDS = 0.02
+
+
+def current() -> ConfigVersion:
+    return ConfigVersion.objects.get_or_create(id=1)[0]
+
+
+def publish(*, servers: bool = False, cut: str | None = None, target: str = "") -> int:
+    """Raise the configuration's version within the caller's transaction; returns the new version.
+
+    ``servers``: connector servers must know as well. ``cut``: the reason of a cut-over, which every gateway enrolled
+    now has to confirm. The row lock orders concurrent changes, so that versions rise in commit order.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("publish() belongs into the transaction of the change.")
+    current()
+    changes = {"version": F("version") + 1}
+    if servers:
+        changes["servers_version"] = F("servers_version") + 1
+    ConfigVersion.objects.filter(id=1).update(**changes)
+    version = ConfigVersion.objects.values_list("version", flat=True).get(id=1)
+    if cut:
+        cutover = Cutover.objects.create(version=version, reason=cut, target=target)
+        CutoverConfirmation.objects.bulk_create(
+            CutoverConfirmation(cutover=cutover, gateway=gateway)
+            for gateway in Gateway.objects.filter(enrolled_at__isnull=False)
+        )
+    return version
+
+
+def applied(gateway: Gateway, *, version: int, flows_cut: int) -> None:
+    """Note which version a gateway works by; confirms the cut-overs up to it."""
+    now = timezone.now()
+    changes: dict[str, object] = {"heard_at": now}
+    if gateway.applied_version != version:
+        changes.update(applied_version=version, applied_at=now)
+        pending = CutoverConfirmation.objects.filter(
+            gateway=gateway, confirmed_at=None, cutover__version__lte=version
+        )
+        newest = pending.order_by("-cutover__version").values_list("pk", flat=True).first()
+        if newest is not None:
+            # One poll may stand for several changes; what it cut is told once, with the newest.
+            CutoverConfirmation.objects.filter(pk=newest).update(confirmed_at=now, flows_cut=flows_cut)
+            pending.update(confirmed_at=now)
+    Gateway.objects.filter(pk=gateway.pk).update(**changes)
+
+
+class Watcher:
+    """Lets many waiting requests share one query: the first to wait starts a thread, which ends when nobody waits."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting = 0
+        self._watching = False
+        self._version = 0
+
+    def wait_beyond(self, version: int, seconds: float) -> bool:
+        """Block until the configuration is newer than ``version``; False when ``seconds`` pass first."""
+        connection.close()  # a waiting request holds no database connection
+        with self._changed:
+            self._waiting += 1
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._watch, name="config-watcher", daemon=True).start()
+            try:
+                return self._changed.wait_for(lambda: self._version > version, seconds)
+            finally:
+                self._waiting -= 1
+
+    def _watch(self) -> None:
+        try:
+            while True:
+                found = ConfigVersion.objects.values_list("version", flat=True).filter(id=1).first() or 0
+                with self._changed:
+                    if not self._waiting:
+                        self._watching = False
+                        return
+                    if found != self._version:
+                        self._version = found
+                        self._changed.notify_all()
+                time.sleep(WATCH_SECONDS)
+        except DatabaseError:
+            # Those who wait are answered «unchanged» at the end of their time and come again.
+            with self._changed:
+                self._watching = False
+        finally:
+            connection.close()
+
+
+watcher = Watcher()

@@ -1,0 +1,9 @@
+"""The edge API: what gateways, connector servers and clients call. Routes: docs/architecture.md.
+
+Other apps add theirs with ``api.add_router`` from ``AppConfig.ready``.
+"""
+
+from console.edge_api.front import Schema, api
+from console.edge_api.signature import Machine, machine_of, signed
+
+__all__ = ["Machine", "Schema", "api", "machine_of", "signed"]

@@ -1,0 +1,66 @@
+"""The API object and its one shape of error."""
+
+import logging
+from typing import Any
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja import Schema as NinjaSchema
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from pydantic import ConfigDict
+
+from console.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+
+class Schema(NinjaSchema):
+    """A request body: unknown fields are refused, so that a misspelt one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+api = NinjaAPI(title="Causeway edge API", version="1", urls_namespace="edge", docs_url=None, openapi_url=None)
+
+
+def error(request: HttpRequest, status: int, code: str, message: str, field: str | None = None) -> HttpResponse:
+    body = {"error": {"code": code, "message": message, "field": field}}
+    return api.create_response(request, body, status=status)
+
+
+@api.exception_handler(Refusal)
+def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    response = error(request, refusal.status, refusal.code, refusal.message, refusal.field)
+    if (seconds := getattr(refusal, "retry_after", None)) is not None:
+        response["Retry-After"] = str(seconds)
+    return response
+
+
+@api.exception_handler(ValidationError)
+def invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
+    first: dict[str, Any] = problem.errors[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in ("body", "payload"))
+    return error(request, 422, "InvalidParameter", f"{field}: {first['msg']}.", field)
+
+
+@api.exception_handler(AuthenticationError)
+def unsigned(request: HttpRequest, problem: AuthenticationError) -> HttpResponse:
+    return error(request, 401, "SignatureMissing", "This call must be signed with a machine's key.")
+
+
+@api.exception_handler(HttpError)
+def http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
+    return error(request, problem.status_code, "InvalidRequest", f"{problem.message}.")
+
+
+@api.exception_handler(OperationalError)
+def no_database(request: HttpRequest, problem: OperationalError) -> HttpResponse:
+    log.error("database: %s", problem)
+    return error(request, 503, "TryAgainLater", "The console's database cannot be reached. Try again later.")
+
+
+@api.exception_handler(Exception)
+def unexpected(request: HttpRequest, problem: Exception) -> HttpResponse:
+    log.exception("edge API: %s", request.path)
+    return error(request, 500, "InternalError", "The console failed on this call; its log says why.")

@@ -1,0 +1,118 @@
+"""The console's own routes: enrollment, renewal, and what gateways ask and tell."""
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Router
+from pydantic import Field, StringConstraints
+
+from console import config, enrollment, pki, snapshot
+from console.address import client_address
+from console.edge_api.front import Schema
+from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
+from console.errors import NotFound
+from console.models import Gateway
+
+router = Router()
+STATUS_INTERVAL = 5
+
+Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
+Pem = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
+Kind = Annotated[str, StringConstraints(pattern=r"^(server|gateway)$")]
+
+
+class Enroll(Schema):
+    code: Annotated[str, StringConstraints(min_length=4, max_length=40, pattern=r"^[^\x00]*$")]
+    kind: Kind
+    csrs: dict[str, Pem]
+    hostname: Text = ""
+    version: Text = ""
+    private_address: Text = ""
+    system: Text = ""
+
+
+class Renew(Schema):
+    csrs: dict[str, Pem]
+
+
+class GatewayConfig(Schema):
+    applied_version: int = Field(ge=0, le=2**53)
+    cut_flows: int = Field(default=0, ge=0, le=2**31 - 1)
+    wait: float = Field(default=0, ge=0, le=25)
+
+
+class GatewayStatus(Schema):
+    version: Text = ""
+    applied_version: int = Field(default=0, ge=0, le=2**53)
+    open_flows: int = Field(ge=0, le=2**31 - 1)
+    envoy: Annotated[str, StringConstraints(max_length=20)]
+    tunnels: dict[Text, Annotated[int, Field(ge=0, le=10_000)]]
+
+
+class AnyMachine(Signed):
+    """Requires the signature of any enrolled machine."""
+
+    def __init__(self) -> None:
+        super().__init__("machine")
+
+    def authenticate(self, request: HttpRequest, token: str) -> Machine:
+        return verify(request, token)
+
+
+def gateway_of(request: HttpRequest) -> Gateway:
+    try:
+        return Gateway.objects.select_related("region__area").get(pk=machine_of(request).id)
+    except Gateway.DoesNotExist as error:
+        raise NotFound("This gateway was removed from the console.", code="MachineUnknown") from error
+
+
+@router.post("enroll", auth=None)
+def enroll(request: HttpRequest, payload: Enroll) -> dict[str, Any]:
+    introduction = enrollment.Introduction(
+        csrs=payload.csrs,
+        hostname=payload.hostname,
+        version=payload.version,
+        private_address=payload.private_address,
+        system=payload.system,
+        public_address=client_address(request),
+    )
+    return enrollment.enroll(code=payload.code, kind=payload.kind, introduction=introduction)
+
+
+@router.post("renew", auth=AnyMachine())
+def renew(request: HttpRequest, payload: Renew) -> dict[str, Any]:
+    machine = machine_of(request)
+    return {"certificates": enrollment.issue(machine.id, machine.kind, payload.csrs), "ca": pki.ca_pem()}
+
+
+@router.post("gateway/config", auth=signed("gateway"))
+def gateway_config(request: HttpRequest, payload: GatewayConfig) -> dict[str, Any]:
+    """Long poll. The version that the gateway works by is its confirmation of every cut-over up to it."""
+    gateway = gateway_of(request)
+    config.applied(gateway, version=payload.applied_version, flows_cut=payload.cut_flows)
+    version = config.current().version
+    if version <= payload.applied_version and payload.wait:
+        config.watcher.wait_beyond(payload.applied_version, payload.wait)
+        version = config.current().version
+    if version <= payload.applied_version:
+        return {"unchanged": True, "version": version}
+    return snapshot.build(gateway_of(request))
+
+
+# What other apps do with a gateway's status: called with (gateway, {server id: number of tunnels}).
+tunnel_listeners: list[Any] = []
+
+
+@router.post("gateway/status", auth=signed("gateway"))
+def gateway_status(request: HttpRequest, payload: GatewayStatus) -> dict[str, Any]:
+    gateway = gateway_of(request)
+    Gateway.objects.filter(pk=gateway.pk).update(
+        heard_at=timezone.now(),
+        open_flows=payload.open_flows,
+        envoy_state=payload.envoy,
+        software=payload.version[:40],
+    )
+    for listener in tunnel_listeners:
+        listener(gateway, payload.tunnels)
+    return {"interval": STATUS_INTERVAL}

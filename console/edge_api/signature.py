@@ -1,0 +1,81 @@
+"""Who is calling: the JWT with which gateways and servers sign every request."""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from django.http import HttpRequest
+from ninja.security import HttpBearer
+
+from console.errors import Forbidden, Refusal
+from console.models import MachineKey
+
+# A clock may be this many seconds off before the machine is asked to correct itself.
+LEEWAY = 60
+
+
+@dataclass(frozen=True)
+class Machine:
+    id: str
+    kind: str
+
+
+class BadSignature(Refusal):
+    status = 401
+    code = "SignatureInvalid"
+
+
+class Signed(HttpBearer):
+    """Requires the signature of a machine of ``kind``; the machine is then ``request.auth``."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def authenticate(self, request: HttpRequest, token: str) -> Machine:
+        machine = verify(request, token)
+        if machine.kind != self.kind:
+            raise Forbidden(f"Only a {self.kind} may call this.", code="WrongKindOfMachine")
+        return machine
+
+
+def signed(kind: str) -> Signed:
+    return Signed(kind)
+
+
+def machine_of(request: HttpRequest) -> Machine:
+    """The machine that signed; for views behind ``signed``."""
+    machine: Machine = request.auth  # type: ignore[attr-defined]
+    return machine
+
+
+def verify(request: HttpRequest, token: str) -> Machine:
+    """The machine whose key made ``token`` for exactly this request. Raises ``BadSignature``."""
+    try:
+        key_id = str(jwt.get_unverified_header(token).get("kid", ""))
+    except jwt.PyJWTError as error:
+        raise BadSignature("The signature cannot be read.") from error
+    key = MachineKey.objects.filter(pk=key_id).first() if "\0" not in key_id else None
+    if key is None:
+        raise BadSignature("This machine is not known to the console; it may have been removed.", code="MachineUnknown")
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.public_key,
+            algorithms=["ES256"],
+            leeway=LEEWAY,
+            options={"require": ["iat", "exp", "htm", "htu", "bsh"]},
+        )
+    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+        raise BadSignature("The machine's clock is off; see the Date header.", code="ClockSkew") from error
+    except jwt.PyJWTError as error:
+        raise BadSignature("The signature does not fit this machine's key.") from error
+    body_hash = base64.urlsafe_b64encode(hashlib.sha256(request.body).digest()).rstrip(b"=").decode()
+    wanted = (request.method, request.path, body_hash)
+    given = (claims["htm"], claims["htu"], claims["bsh"])
+    if not all(hmac.compare_digest(str(a).encode(), str(b).encode()) for a, b in zip(wanted, given, strict=True)):
+        raise BadSignature("The signature was made for another request.")
+    return Machine(id=key.machine, kind=key.kind)

@@ -1,0 +1,145 @@
+"""How a machine introduces itself: a one-use code for its first certificate."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from console import audit, config, pki
+from console.errors import Forbidden, Invalid, NotFound
+from console.models import EnrollmentCode, Gateway, MachineKey
+
+# No I, L, O, U, 0, 1: what is read aloud or typed is not mistaken.
+LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What a machine says of itself; nothing in it is trusted for its identity."""
+
+    csrs: dict[str, str]
+    hostname: str
+    version: str
+    private_address: str
+    system: str
+    public_address: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of machine. ``admit`` makes or finds its record and returns (machine id, answer's extra fields);
+    ``names`` gives, per certificate, its names and whether it serves and dials; ``configuration`` its first one."""
+
+    signing: str
+    admit: Callable[[str, Introduction], tuple[str, dict[str, Any]]]
+    names: Callable[[str], dict[str, tuple[list[x509.GeneralName], bool, bool]]]
+    configuration: Callable[[str], dict[str, Any]]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.replace("-", "").strip().upper().encode()).hexdigest()
+
+
+@transaction.atomic
+def code_create(*, kind: str, target: str, actor: audit.Actor) -> tuple[str, EnrollmentCode]:
+    """A new code in the shape ``XXXX-XXXX-XXXX`` (58 bits) and its record; the code itself is not kept."""
+    text = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(3))
+    now = timezone.now()
+    code = EnrollmentCode.objects.create(
+        digest=_digest(text),
+        kind=kind,
+        target=target,
+        created_by=str(actor),
+        created_at=now,
+        expires_at=now + settings.ENROLLMENT_CODE_LIFETIME,
+    )
+    audit.record(actor=actor, verb="enrollment_code.create", target=code, after={"kind": kind, "for": target})
+    return text, code
+
+
+@transaction.atomic
+def enroll(*, code: str, kind: str, introduction: Introduction) -> dict[str, Any]:
+    """Use a code up and admit the machine; returns the answer of ``POST enroll``.
+
+    Raises ``Forbidden`` with code EnrollmentCodeUnknown, EnrollmentCodeUsed or EnrollmentCodeExpired, ``Invalid`` for
+    bad certificate requests, in which case the code stays usable.
+    """
+    now = timezone.now()
+    # The lock makes a code that is used twice at once be used once.
+    found = EnrollmentCode.objects.select_for_update().filter(digest=_digest(code), kind=kind).first()
+    if found is None:
+        raise Forbidden("This enrollment code is not known. Copy the command again.", code="EnrollmentCodeUnknown")
+    if found.used_at is not None:
+        raise Forbidden("This enrollment code was used before. Make a new one.", code="EnrollmentCodeUsed")
+    if found.expires_at <= now:
+        raise Forbidden("This enrollment code has expired. Make a new one.", code="EnrollmentCodeExpired")
+    handler = KINDS[kind]
+    machine, extra = handler.admit(found.target, introduction)
+    certificates = issue(machine, kind, introduction.csrs)
+    MachineKey.objects.update_or_create(
+        machine=machine,
+        defaults={"kind": kind, "public_key": pki.csr_public_key(introduction.csrs[handler.signing])},
+    )
+    EnrollmentCode.objects.filter(pk=found.pk).update(used_at=now, used_by=machine)
+    return {
+        "id": machine,
+        "kind": kind,
+        **extra,
+        "certificates": certificates,
+        "ca": pki.ca_pem(),
+        "config": handler.configuration(machine),
+    }
+
+
+def issue(machine: str, kind: str, csrs: dict[str, str]) -> dict[str, str]:
+    """Certificates for exactly the names that this machine must have. Raises ``Invalid``."""
+    wanted = KINDS[kind].names(machine)
+    if set(csrs) != set(wanted):
+        raise Invalid(f"csrs must hold exactly: {', '.join(sorted(wanted))}.", field="csrs")
+    return {
+        name: pki.certificate(csrs[name], names=names, server=server, client=client)
+        for name, (names, server, client) in wanted.items()
+    }
+
+
+def _gateway(machine: str) -> Gateway:
+    try:
+        return Gateway.objects.select_related("region__area").get(pk=machine)
+    except Gateway.DoesNotExist as error:
+        raise NotFound("This gateway was removed from the console.", code="MachineUnknown") from error
+
+
+def _admit_gateway(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]:
+    gateway = _gateway(target)
+    gateway.enrolled_at = timezone.now()
+    gateway.software = introduction.version[:40]
+    gateway.save(update_fields=["enrolled_at", "software"])
+    audit.record(actor=audit.System("enrollment"), verb="gateway.enroll", target=gateway)
+    config.publish(servers=True)  # connector servers dial the new gateway
+    return gateway.id, {}
+
+
+def _gateway_names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:
+    gateway = _gateway(machine)
+    tunnel: list[x509.GeneralName] = [x509.DNSName(pki.GATEWAY_NAME), x509.DNSName(gateway.id)]
+    return {"tunnel": (tunnel, True, True), "access": ([pki.alternative_name(gateway.public_host)], True, False)}
+
+
+def _gateway_configuration(machine: str) -> dict[str, Any]:
+    from console import snapshot
+
+    return snapshot.build(_gateway(machine))
+
+
+KINDS["gateway"] = Kind(
+    signing="tunnel", admit=_admit_gateway, names=_gateway_names, configuration=_gateway_configuration
+)

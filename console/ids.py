@@ -1,0 +1,14 @@
+"""Identifiers in the shapes of the products (facts A.3, B.2, B.5, B.6, B.7)."""
+
+import secrets
+import string
+
+LONG = ("sag", "ccn")
+ALPHABET = string.ascii_lowercase + string.digits
+
+
+def new_id(prefix: str) -> str:
+    """``sag-``/``ccn-`` + 18 lower-case letters and digits; any other prefix + 16 hexadecimal digits."""
+    if prefix in LONG:
+        return f"{prefix}-" + "".join(secrets.choice(ALPHABET) for _ in range(18))
+    return f"{prefix}-{secrets.token_hex(8)}"

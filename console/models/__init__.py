@@ -1,0 +1,22 @@
+from console.models.access import AccessKey, User
+from console.models.audit import AuditRow
+from console.models.config import ConfigVersion, Cutover, CutoverConfirmation, ReceivedBatch
+from console.models.geography import Area, Region
+from console.models.machines import EnrollmentCode, Gateway, MachineKey
+from console.models.pki import Authority
+
+__all__ = [
+    "AccessKey",
+    "Area",
+    "AuditRow",
+    "Authority",
+    "ConfigVersion",
+    "Cutover",
+    "CutoverConfirmation",
+    "EnrollmentCode",
+    "Gateway",
+    "MachineKey",
+    "ReceivedBatch",
+    "Region",
+    "User",
+]

@@ -1,0 +1,67 @@
+"""The configuration's version, and what every gateway says of it."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class ConfigVersion(models.Model):
+    """One row. ``version`` rises with every change that gateways must know, ``servers_version`` with those for connector servers."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    version = models.PositiveBigIntegerField(default=1)
+    servers_version = models.PositiveBigIntegerField(default=1)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="config_version_one_row")]
+
+    def __str__(self) -> str:
+        return str(self.version)
+
+
+class Cutover(models.Model):
+    """A change that cuts flows off. Done when every gateway it names has applied its version."""
+
+    version = models.PositiveBigIntegerField(db_index=True)
+    reason = models.CharField(max_length=200)
+    target = models.CharField(max_length=64, db_index=True)
+    requested_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class CutoverConfirmation(models.Model):
+    """One gateway's part of a cut-over; ``confirmed_at`` is empty until the gateway said so."""
+
+    cutover = models.ForeignKey(Cutover, on_delete=models.CASCADE, related_name="confirmations")
+    gateway = models.ForeignKey("console.Gateway", on_delete=models.CASCADE, related_name="+")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    flows_cut = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cutover", "gateway"], name="cutover_gateway_once"),
+        ]
+        indexes = [
+            models.Index(fields=["gateway"], condition=models.Q(confirmed_at=None), name="cutover_unconfirmed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway_id}: {'confirmed' if self.confirmed_at else 'not confirmed'}"
+
+
+class ReceivedBatch(models.Model):
+    """A batch of records that was committed: the same one sent again is acknowledged and not counted again."""
+
+    machine = models.CharField(max_length=40)
+    batch = models.UUIDField()
+    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["machine", "batch"], name="received_batch_once")]
+
+    def __str__(self) -> str:
+        return f"{self.machine} {self.batch}"

@@ -1,0 +1,32 @@
+"""The eight CCN areas and their regions; both come with the first migration (facts A.1)."""
+
+from django.db import models
+
+
+class Area(models.Model):
+    """Where lists look: one area at a time."""
+
+    id = models.SlugField(primary_key=True, max_length=40)
+    name = models.CharField(max_length=60, unique=True)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Region(models.Model):
+    """A cloud region id; every region lies in one area."""
+
+    id = models.SlugField(primary_key=True, max_length=40)
+    name = models.CharField(max_length=60)
+    area = models.ForeignKey(Area, on_delete=models.PROTECT, related_name="regions")
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})"

@@ -1,0 +1,207 @@
+"""Settings, read from the environment and refusing to guess.
+
+Every variable starts with ``CAUSEWAY_`` except ``DATABASE_URL``. Without ``CAUSEWAY_DEBUG=1`` there is no default for
+``CAUSEWAY_SECRET_KEY``, ``CAUSEWAY_ALLOWED_HOSTS`` and ``CAUSEWAY_PUBLIC_URL``: start-up fails and says what to set.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+import plotly
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env, EnvError
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(prefix="CAUSEWAY_")
+
+
+def required(name: str, hint: str, *, debug_default: str) -> str:
+    """The variable's value; under DEBUG its default; otherwise a start-up failure that names the fix."""
+    value = env.str(name, default=debug_default if DEBUG else "")
+    if not value:
+        raise ImproperlyConfigured(f"CAUSEWAY_{name} is not set. {hint}")
+    return value
+
+
+try:
+    DEBUG = env.bool("DEBUG", default=False)
+    # What Causeway itself can be told, beside Django's own settings.
+    SESSION_TOKEN_LIFETIME = timedelta(seconds=env.int("SESSION_SECONDS", default=24 * 3600))
+    GATEWAY_OFFLINE_SECONDS = env.int("GATEWAY_OFFLINE_SECONDS", default=24 * 3600)
+    CERTIFICATE_LIFETIME = timedelta(hours=env.int("CERTIFICATE_HOURS", default=7 * 24))
+    ENROLLMENT_CODE_LIFETIME = timedelta(seconds=env.int("ENROLLMENT_CODE_SECONDS", default=3600))
+    INSTANCE_CIDR_LIMIT = env.int("INSTANCE_CIDR_LIMIT", default=5)
+    TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
+    RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
+    LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)
+    LOGON_LOCKOUT = timedelta(seconds=env.int("LOGON_LOCKOUT_SECONDS", default=300))
+    SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=not DEBUG)
+    LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+    TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
+except EnvError as error:
+    raise ImproperlyConfigured(str(error)) from error
+
+SECRET_KEY = required(
+    "SECRET_KEY",
+    "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+    debug_default="insecure-for-debug-only-" + "0" * 40,
+)
+PUBLIC_URL = required(
+    "PUBLIC_URL",
+    "Give the address under which browsers, gateways and servers reach the console, such as https://console.example.com.",
+    debug_default="http://127.0.0.1:8000",
+).rstrip("/")
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("CAUSEWAY_ALLOWED_HOSTS is not set. Give the console's host names, comma-separated.")
+
+STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
+WHEEL_DIR = Path(env.str("WHEEL_DIR", default=str(STATE_DIR / "wheel")))
+
+INSTALLED_APPS = [
+    "console",
+    "roaming",
+    "connectors",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials",
+    "axes",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "console.middleware.RefusalMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "console.context_processors.shell",
+            ],
+            "builtins": ["console.templatetags.causeway", "template_partials.templatetags.partials"],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+DATABASES = {
+    "default": dj_database_url.config(
+        default=f"sqlite:///{STATE_DIR / 'causeway.sqlite3'}", conn_max_age=600, conn_health_checks=True
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE: a writer waits at BEGIN instead of failing later when its read lock cannot be raised.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        transaction_mode="IMMEDIATE",
+        timeout=20,
+        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "console.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_HTTP_RESPONSE_CODE = 429
+AXES_VERBOSE = False
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(STATE_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", Path(plotly.__file__).parent / "package_data")]
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# The strictest policy from the first day; pages with a chart relax style attributes alone (design §8).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS or not DEBUG and SECURE_SSL_REDIRECT
+SESSION_COOKIE_AGE = 12 * 3600
+SECURE_HSTS_SECONDS = 31536000 if SECURE_SSL_REDIRECT else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY else None
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 2**20
+EMAIL_HOST = env.str("MAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("MAIL_PORT", default=25)
+EMAIL_HOST_USER = env.str("MAIL_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("MAIL_PASSWORD", default="")
+EMAIL_USE_TLS = env.bool("MAIL_STARTTLS", default=False)
+DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="causeway@localhost")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {"axes": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
+}
