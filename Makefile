@@ -1,0 +1,55 @@
+# `make demo` and `make test` do all their own set-up; nothing has to be installed first but Python >= 3.11 and make.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements-test.lock
+# One stamp per set of packages; made again when the requirements change.
+DEMO_READY := $(VENV)/.ready-demo
+TEST_READY := $(VENV)/.ready-test
+
+.PHONY: help demo test check bench lock clean
+
+help:
+	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
+	@echo "make test    every test, on SQLite and on PostgreSQL"
+	@echo "make check   format, lint, types, templates, migrations, deploy check, import contracts"
+	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
+	@echo "make lock    choose the newest fitting versions of all packages"
+	@echo "make clean   remove what the other targets made, the virtual environment too"
+
+demo: $(DEMO_READY)
+	@exec $(BIN)/python manage.py demo $(ARGS)
+
+test: $(TEST_READY)
+	@sh tools/system.sh test
+	@sh tools/test.sh $(BIN) $(ARGS)
+
+check: $(TEST_READY)
+	@sh tools/check.sh $(BIN)
+
+bench: $(TEST_READY)
+	@sh tools/system.sh bench
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: $(TEST_READY)
+	@sh tools/lock.sh $(BIN)
+
+clean:
+	rm -rf $(VENV) build dist var/demo staticfiles test-results .pytest_cache .mypy_cache .ruff_cache \
+	    .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@sh tools/system.sh venv "$(PYTHON)" $(VENV)
+
+$(DEMO_READY): pyproject.toml $(LOCK) | $(BIN)/python
+	@echo "Installing the packages of the demo (once, and when the requirements change) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console]'
+	@touch $@
+
+$(TEST_READY): pyproject.toml $(LOCK) | $(BIN)/python
+	@echo "Installing the packages of the tests (once, and when the requirements change) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console,test]'
+	@touch $(DEMO_READY) $@

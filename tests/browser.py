@@ -1,0 +1,82 @@
+"""Chromium for the tests: the system's own, and a page that fails its test when the browser reports an error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+
+WITHOUT_BROWSER = "CAUSEWAY_TEST_WITHOUT_BROWSER"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC_APPS = ("Google Chrome", "Chromium")
+# Nothing but the pages under test: no calls home, no first-run pages, no QUIC; root may not use the sandbox.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+def find_chromium() -> str | None:
+    """The path of an installed Chromium or Chrome, or None."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    for folder in (Path("/Applications"), Path.home() / "Applications"):
+        for app in MAC_APPS:
+            if (program := folder / f"{app}.app/Contents/MacOS/{app}").exists():
+                return str(program)
+    return None
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """What pytest-playwright starts: fails, and says what to do, where there is no browser."""
+    program = find_chromium()
+    if program is None:
+        pytest.fail(
+            f"Chromium or Chrome was not found. Install one, or set {WITHOUT_BROWSER}=1.", pytrace=False
+        )
+    # Playwright keeps an event loop in this thread, which Django would take for an async view.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    return browser_type_launch_args | {"executable_path": program, "args": ARGUMENTS}
+
+
+@pytest.fixture
+def browser_errors() -> list[str]:
+    """What the browser has complained of so far. A test that provokes an error on purpose checks and clears it."""
+    return []
+
+
+@pytest.fixture
+def page(page: Page, browser_errors: list[str]) -> Iterator[Page]:
+    """A page whose test fails on script errors, failed loads and violations of the Content-Security-Policy."""
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            browser_errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: browser_errors.append(str(error)))
+    yield page
+    assert not browser_errors, "the browser reported:\n" + "\n".join(browser_errors)
+
+
+@pytest.fixture
+def page_without_javascript(browser: Browser) -> Iterator[Page]:
+    """A page in a browser with JavaScript switched off."""
+    context = browser.new_context(java_script_enabled=False)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,49 @@
+"""What all tests share. Without Django installed, or before it is set up, the tests of `edge` still run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+
+HAS_DJANGO = (
+    importlib.util.find_spec("django") is not None and importlib.util.find_spec("console") is not None
+)
+
+if HAS_DJANGO:
+    # Set here and not in pyproject.toml, so that `pytest tests/edge` needs no Django.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    pytest_plugins = ["tests.fixtures_django", "tests.browser", "tests.demo"]
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
+
+
+def touches_database(item: pytest.Item) -> bool:
+    """True for what pytest-django gives a database: by mark, by fixture, or by Django's own test case."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("django_db") or fixtures & DATABASE_FIXTURES:
+        return True
+    test_class = getattr(item, "cls", None)
+    return test_class is not None and hasattr(test_class, "databases")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use, so that nobody has to remember to; leave out what cannot run here."""
+    on_postgres = os.environ.get("DATABASE_URL", "").startswith("postgres")
+    without_browser = os.environ.get("CAUSEWAY_TEST_WITHOUT_BROWSER")
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if touches_database(item):
+            item.add_marker("database")
+        if "demo" in fixtures:
+            item.add_marker("processes")
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if item.get_closest_marker("postgres") and not on_postgres:
+            item.add_marker(
+                pytest.mark.skip(reason="needs PostgreSQL: python -m tests.postgres -- pytest ...")
+            )
+        if item.get_closest_marker("browser") and without_browser:
+            item.add_marker(pytest.mark.skip(reason="CAUSEWAY_TEST_WITHOUT_BROWSER is set"))

@@ -1,0 +1,260 @@
+"""The running demo, as its users meet it: started once for all tests, described by its own ``demo.json``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 120
+STOP_SECONDS = 30
+
+
+@dataclass
+class CurlResult:
+    """What curl reported: its exit code, the response's status (0: none), that of CONNECT (0: none), the body."""
+
+    exit_code: int
+    status: int
+    connect_status: int
+    body: bytes
+    error: str
+
+
+@dataclass
+class Tunnel:
+    """The answer to one CONNECT: status, reason phrase, headers (lower-case names), and the open socket."""
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    body: bytes
+    socket: ssl.SSLSocket
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str = "the condition") -> Any:
+    """The first true value of ``condition``, asked every 20 ms; a failed test after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not come true within {seconds} s")
+        time.sleep(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what the tests set for themselves, so that the demo runs with its own settings."""
+    own = ("CAUSEWAY_", "DJANGO_", "DATABASE_URL", "PYTEST_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(own)}
+
+
+class Demo:
+    """A demo that said ``ready``. ``world`` is its ``demo.json``, as design §11 describes it."""
+
+    def __init__(self, home: Path, process: subprocess.Popen[str], output: list[str]) -> None:
+        self.home, self.process, self.output = home, process, output
+        self.world: dict[str, Any] = json.loads((home / "demo.json").read_text())
+
+    @property
+    def console(self) -> str:
+        return str(self.world["console"])
+
+    def gateway(self, area: str = "mainland-china") -> dict[str, Any]:
+        return next(gateway for gateway in self.world["gateways"] if gateway["area"] == area)
+
+    def account(self, area: str = "mainland-china") -> dict[str, Any]:
+        """The first client account of an instance in this area."""
+        region = self.gateway(area)["region"]
+        instances = {instance["id"] for instance in self.world["instances"] if instance["region"] == region}
+        return next(account for account in self.world["accounts"] if account["instance"] in instances)
+
+    def connector(self) -> dict[str, Any]:
+        return dict(self.world["connectors"][0])
+
+    def application(self, name: str) -> dict[str, Any]:
+        return next(application for application in self.world["applications"] if application["name"] == name)
+
+    def pid(self, name: str) -> int:
+        """Now, and not at the start: a program that was started again has another one."""
+        return int(json.loads((self.home / "demo.json").read_text())["processes"][name])
+
+    def kill(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
+        """Send a signal to one process of this demo; refuses any other."""
+        family = {child.pid for child in psutil.Process(self.process.pid).children(recursive=True)}
+        assert pid in family, f"{pid} is not a process of this demo"
+        os.kill(pid, signal_number)
+
+    def curl(
+        self,
+        url: str,
+        *extra: str,
+        account: dict[str, Any] | None = None,
+        gateway: dict[str, Any] | None = None,
+    ) -> CurlResult:
+        """Fetch ``url`` through a gateway with stock curl; the password goes by standard input, not by arguments."""
+        account, gateway = account or self.account(), gateway or self.gateway()
+        user = f"{account['username']}@{account['instance']}:{account['password']}"
+        quoted = user.replace("\\", "\\\\").replace('"', '\\"')
+        command = ["curl", "--silent", "--show-error", "--max-time", "30", "--config", "-", "--output", "-"]
+        command += ["--proxy", gateway["proxy"], "--proxy-cacert", self.world["ca_file"]]
+        command += ["--write-out", "%{stderr}\n%{http_code} %{http_connect}", *extra, url]
+        done = subprocess.run(
+            command, input=f'proxy-user = "{quoted}"\n'.encode(), capture_output=True, check=False
+        )
+        error, _, codes = done.stderr.decode().rpartition("\n")
+        status, connect_status = (int(code) for code in codes.split())
+        return CurlResult(done.returncode, status, connect_status, done.stdout, error.strip())
+
+    def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        account: dict[str, Any] | None = None,
+        gateway: dict[str, Any] | None = None,
+        timeout: float = 10,
+    ) -> Tunnel:
+        """One CONNECT over TLS, as a stock HTTP/1.1 client sends it; on 200 the socket carries the flow."""
+        account, gateway = account or self.account(), gateway or self.gateway()
+        proxy = urlsplit(gateway["proxy"])
+        context = ssl.create_default_context(cafile=self.world["ca_file"])
+        raw = socket.create_connection((proxy.hostname, proxy.port), timeout=timeout)
+        stream = context.wrap_socket(raw, server_hostname=proxy.hostname)
+        user = f"{account['username']}@{account['instance']}:{account['password']}"
+        credentials = base64.b64encode(user.encode()).decode()
+        stream.sendall(
+            f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+            f"Proxy-Authorization: Basic {credentials}\r\n\r\n".encode()
+        )
+        head, _, body = read_until(stream, b"\r\n\r\n").partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        _, status, reason = [*first.split(" ", 2), ""][:3]
+        headers = {
+            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+        }
+        if status != "200":
+            body += read_exactly(stream, int(headers.get("content-length", 0)) - len(body))
+        return Tunnel(int(status), reason, headers, body, stream)
+
+    def admin_client(self) -> httpx.Client:
+        """A client logged in to the console as its administrator, as a browser is."""
+        client = httpx.Client(base_url=self.console, follow_redirects=True, timeout=30)
+        client.get("/").raise_for_status()
+        answer = post(client, str(client.get("/").url), dict(self.world["admin"]))
+        answer.raise_for_status()
+        assert "sessionid" in client.cookies, "the console did not accept the administrator's password"
+        return client
+
+
+def post(
+    client: httpx.Client, url: str, data: dict[str, str] | None = None, **arguments: Any
+) -> httpx.Response:
+    """The POST that a browser sends: with the CSRF token of the cookie and a referrer."""
+    token = client.cookies.get("csrftoken", "")
+    headers = {"Referer": str(client.base_url)}
+    return client.post(url, data={"csrfmiddlewaretoken": token, **(data or {})}, headers=headers, **arguments)
+
+
+def read_until(stream: socket.socket, mark: bytes) -> bytes:
+    received = b""
+    while mark not in received:
+        chunk = stream.recv(65536)
+        if not chunk:
+            pytest.fail(f"the connection ended after {received!r}")
+        received += chunk
+    return received
+
+
+def read_exactly(stream: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count and (chunk := stream.recv(count - len(received))):
+        received += chunk
+    return received
+
+
+def _read_output(process: subprocess.Popen[str], output: list[str], ready: threading.Event) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        output.append(line)
+        if re.match(r"\s*ready\b", line):
+            ready.set()
+    ready.set()  # the end of the output also ends the wait
+
+
+def start_demo(home: Path, *extra: str) -> tuple[subprocess.Popen[str], list[str]]:
+    """Start ``manage.py demo`` and return once it said ``ready``; fails with its output otherwise."""
+    command = [sys.executable, "manage.py", "demo", "--home", str(home), "--port", str(free_port()), *extra]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=clean_environment() | {"PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    output: list[str] = []
+    ready = threading.Event()
+    threading.Thread(target=_read_output, args=(process, output, ready), daemon=True).start()
+    if not ready.wait(READY_SECONDS) or process.poll() is not None or not (home / "demo.json").exists():
+        stop_demo(process)
+        raise RuntimeError("the demo did not become ready:\n" + "".join(output[-60:]))
+    return process, output
+
+
+def stop_demo(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Press Ctrl-C and wait; returns what of the demo's family is still there, killed by now."""
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, left = psutil.wait_procs(family, timeout=5)
+    for survivor in left:
+        survivor.kill()
+    return left
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The running demo. At the end Ctrl-C, after which no process of it may be left."""
+    home = tmp_path_factory.mktemp("demo")
+    process, output = start_demo(home, "--fresh")
+    running = Demo(home, process, output)
+    named = [running.pid(name) for name in running.world["processes"]]
+    yield running
+    left = stop_demo(process)
+    assert not left, f"Ctrl-C left these running: {left}"
+    assert not [pid for pid in named if psutil.pid_exists(pid)], (
+        "processes named in demo.json are still there"
+    )

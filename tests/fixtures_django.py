@@ -1,0 +1,67 @@
+"""The fixed cast of the console's tests: one user for each role, and a client logged in as each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from console.models import User
+
+
+def _user(role: str) -> User:
+    from tests.console.factories import UserFactory
+
+    return UserFactory(username=role, role=role)
+
+
+def _client(user: User) -> Client:
+    from django.test import Client
+
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    """Sees everything, changes nothing."""
+    return _user("viewer")
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Changes what users and connectors have; not users, gateways or keys of the console."""
+    return _user("operator")
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    """May do everything."""
+    return _user("administrator")
+
+
+@pytest.fixture
+def viewer_client(viewer: User) -> Client:
+    return _client(viewer)
+
+
+@pytest.fixture
+def operator_client(operator: User) -> Client:
+    return _client(operator)
+
+
+@pytest.fixture
+def administrator_client(administrator: User) -> Client:
+    return _client(administrator)
+
+
+@pytest.fixture
+def gateway(db: None):
+    """A gateway in Mainland China, not enrolled yet."""
+    from tests.console.factories import GatewayFactory
+
+    return GatewayFactory()

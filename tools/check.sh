@@ -1,0 +1,45 @@
+#!/bin/sh
+# Format, lint, types, templates, migrations, deployment settings, import contracts. All run; any failure fails.
+set -u
+bin=$1
+status=0
+folders="edge console roaming connectors tests bench manage.py"
+
+step() {
+    name=$1
+    shift
+    if output=$("$@" 2>&1); then
+        printf 'ok      %s\n' "$name"
+    else
+        printf 'FAILED  %s\n%s\n' "$name" "$output"
+        status=1
+    fi
+}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# Settings as in production, for the commands that a step hands over; the secret is made up here and used nowhere else.
+# shellcheck disable=SC2317 # called through step
+production() {
+    env -u DJANGO_SETTINGS_MODULE CAUSEWAY_DEBUG=0 CAUSEWAY_ALLOWED_HOSTS=console.example.org \
+        CAUSEWAY_PUBLIC_URL=https://console.example.org CAUSEWAY_STATE_DIR="$scratch" \
+        CAUSEWAY_SECRET_KEY="$("$bin/python" -c 'import secrets; print(secrets.token_urlsafe(60))')" \
+        DATABASE_URL="sqlite:///$scratch/check.sqlite3" "$@"
+}
+
+# shellcheck disable=SC2086 # a list of folders
+step "format" "$bin/ruff" format --check $folders
+# shellcheck disable=SC2086
+step "lint" "$bin/ruff" check $folders
+step "types" "$bin/mypy"
+step "templates" "$bin/djlint" --lint templates
+step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
+step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
+step "imports" "$bin/lint-imports"
+if command -v shellcheck >/dev/null 2>&1; then
+    # shellcheck disable=SC2046 # one argument per script
+    step "shell" shellcheck tools/*.sh .ci/run $(find templates -name '*.sh' 2>/dev/null)
+else
+    echo "skipped shell: shellcheck is not installed"
+fi
+exit $status

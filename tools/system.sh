@@ -1,0 +1,97 @@
+#!/bin/sh
+# What the virtual environment cannot bring: a fitting Python, Chromium, PostgreSQL, a few programs.
+# On Debian and as root they are installed; elsewhere this says what is missing and what to do about it.
+#
+#   tools/system.sh venv PYTHON DIR    tools/system.sh test    tools/system.sh bench
+set -eu
+
+say() { printf '%s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+can_install() { [ "$(id -u)" = 0 ] && have apt-get; }
+
+# Install Debian packages without starting the services they bring: nothing here needs them running.
+install() {
+    say "Installing with apt-get: $*"
+    policy=/usr/sbin/policy-rc.d ours=
+    if [ ! -e "$policy" ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' > "$policy"
+        chmod 755 "$policy"
+        trap 'rm -f "$policy"' EXIT INT TERM
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    if apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
+        result=0
+    else
+        result=1
+        say "apt-get could not install: $*"
+    fi
+    [ -z "$ours" ] || { rm -f "$policy"; trap - EXIT INT TERM; }
+    return $result
+}
+
+# The packages whose program is missing; arguments are program=package.
+missing_packages() {
+    for pair in "$@"; do
+        have "${pair%%=*}" || [ -x "/usr/sbin/${pair%%=*}" ] || printf '%s ' "${pair#*=}"
+    done
+}
+
+have_chromium() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+        have "$name" && return 0
+    done
+    for app in "Google Chrome" Chromium; do
+        [ -x "/Applications/$app.app/Contents/MacOS/$app" ] && return 0
+        [ -x "$HOME/Applications/$app.app/Contents/MacOS/$app" ] && return 0
+    done
+    return 1
+}
+
+have_postgres() {
+    have initdb && return 0
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+
+make_venv() {
+    python=$1 dir=$2
+    have "$python" || stop "Python is missing: $python was not found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        stop "Python 3.11 or newer is needed; $python is $("$python" --version 2>&1). Name a newer one: make PYTHON=python3.12"
+    # Debian keeps what makes virtual environments in a package of its own.
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+        if can_install; then install "$package"; else stop "Python's venv module is missing. On Debian: apt-get install $package"; fi
+    fi
+    "$python" -m venv "$dir"
+}
+
+for_tests() {
+    packages=$(missing_packages curl=curl tcpdump=tcpdump)
+    without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
+    [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
+    have_postgres || packages="$packages postgresql"
+    if [ -n "$packages" ] && can_install; then
+        for package in $packages; do install "$package" || true; done
+    fi
+    [ -n "$without_browser" ] || have_chromium || stop "\
+The browser tests need Chromium or Chrome, and none was found. Install one (on Debian: apt-get install chromium),
+or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
+}
+
+for_bench() {
+    packages=$(missing_packages ssh=openssh-client sshd=openssh-server ssh-keygen=openssh-client)
+    # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
+    if [ -n "$packages" ] && can_install && [ ! -d /run/systemd/system ]; then
+        for package in $packages; do install "$package" || true; done
+    fi
+}
+
+case ${1:-} in
+    venv) make_venv "$2" "$3" ;;
+    test) for_tests ;;
+    bench) for_bench ;;
+    *) stop "usage: $0 venv PYTHON DIR | test | bench" ;;
+esac

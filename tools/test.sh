@@ -1,0 +1,26 @@
+#!/bin/sh
+# Every test on SQLite, then those that touch the database again on PostgreSQL. All parts run even when one fails.
+# Further arguments go to pytest.
+set -u
+bin=$1
+shift
+unset DATABASE_URL
+status=0
+
+part() {
+    printf '\n== %s\n' "$1"
+    shift
+    "$@"
+    code=$?
+    # 5: no test was selected. That is fine for one part when arguments narrow the run.
+    [ $code = 0 ] || [ $code = 5 ] || status=1
+}
+
+# Tests of the real data plane and of the browser measure time or fill both cores: one at a time.
+part "SQLite, in parallel" "$bin/python" -m pytest -q -n 2 -m "not browser and not processes" "$@"
+part "Browser and real processes, one at a time" "$bin/python" -m pytest -q -m "browser or processes" "$@"
+if "$bin/python" -m tests.postgres --available; then
+    part "PostgreSQL" "$bin/python" -m tests.postgres -- \
+        "$bin/python" -m pytest -q -n 2 -m "(database or postgres) and not browser and not processes" "$@"
+fi
+exit $status
