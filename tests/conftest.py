@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
-HAS_DJANGO = (
-    importlib.util.find_spec("django") is not None and importlib.util.find_spec("console") is not None
-)
+HAS_DJANGO = importlib.util.find_spec("django") is not None
+EDGE_TESTS = Path(__file__).parent / "edge"
 
 if HAS_DJANGO:
-    # Set here and not in pyproject.toml, so that `pytest tests/edge` needs no Django.
+    # Not in pyproject.toml, because pytest-django would then load the settings for `pytest tests/edge` as well.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     pytest_plugins = ["tests.fixtures_django", "tests.browser", "tests.demo"]
+
+
+def only_edge(arguments: list[str]) -> bool:
+    """True for a run of `tests/edge` alone: what runs on other machines is tested without Django."""
+    paths = [Path(argument.split("::")[0]).resolve() for argument in arguments]
+    return bool(paths) and all(path.is_relative_to(EDGE_TESTS) for path in paths)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if HAS_DJANGO and not only_edge(config.args):
+        import django
+
+        django.setup()
+
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 
