@@ -1,0 +1,283 @@
+"""Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
+
+The way of a flow: access listener → ext_authz (the agent decides, fail closed) → ext_proc (the agent holds one stream a
+flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel, or the gateway itself dials.
+"""
+
+from __future__ import annotations
+
+from edge.envoy.parts import (
+    PKI,
+    Config,
+    address,
+    admin,
+    circuit_breakers,
+    client_tls,
+    http2_options,
+    http_protocol_options,
+    keepalive_options,
+    secret_files,
+    server_tls,
+    static_cluster,
+    typed,
+)
+from edge.snapshot import Gateway
+
+PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
+ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of it) carries the flow
+NAME_HEADER = "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
+METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
+INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER)
+# What concerns this hop alone, or what Envoy adds by itself, and no application should see.
+HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto")
+TUNNELS = "tunnels"  # prefix of the statistics about tunnels
+AGENT = "agent"
+MAX_CONNECTIONS = 50_000
+
+__all__ = ["bootstrap", "secret_files", "PKI"]
+
+
+def bootstrap(gateway: Gateway) -> Config:
+    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it."""
+    return {
+        "node": {"id": gateway.id, "cluster": "gateway"},
+        "admin": admin(),
+        "bootstrap_extensions": [_tunnel_sockets()],
+        "overload_manager": {"resource_monitors": [_connection_limit()]},
+        "static_resources": {
+            "listeners": [_tunnel_listener(gateway), _access_listener(gateway)],
+            "clusters": [_agent_cluster(), _reverse_cluster(), _cloud_cluster()],
+        },
+    }
+
+
+def _tunnel_sockets() -> Config:
+    return typed(
+        "envoy.bootstrap.reverse_tunnel.upstream_socket_interface",
+        "bootstrap.reverse_tunnel.upstream_socket_interface.v3.UpstreamReverseConnectionSocketInterface",
+        stat_prefix=TUNNELS,
+        enable_detailed_stats=True,
+    )
+
+
+def _connection_limit() -> Config:
+    return typed(
+        "envoy.resource_monitors.global_downstream_max_connections",
+        "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        max_active_downstream_connections=MAX_CONNECTIONS,
+    )
+
+
+def _agent_service(timeout: str) -> Config:
+    return {"envoy_grpc": {"cluster_name": AGENT}, "timeout": timeout}
+
+
+def _agent_cluster() -> Config:
+    options = http_protocol_options({"http2_protocol_options": {}})
+    pipe = {"pipe": {"path": "agent.sock"}}
+    return static_cluster(AGENT, [pipe], connect_timeout="1s", typed_extension_protocol_options=options)
+
+
+# -- Tunnels ----------------------------------------------------------------------------------------------------------
+
+
+def _tunnel_listener(gateway: Gateway) -> Config:
+    """Servers arrive here. Their certificate must say what their handshake says: node = server, cluster = connector."""
+    admission = typed(
+        "envoy.filters.network.ext_authz",
+        "filters.network.ext_authz.v3.ExtAuthz",
+        stat_prefix="tunnel_admission",
+        transport_api_version="V3",
+        include_peer_certificate=True,
+        grpc_service=_agent_service("5s"),
+    )
+    handshake = typed(
+        "envoy.filters.network.reverse_tunnel",
+        "filters.network.reverse_tunnel.v3.ReverseTunnel",
+        ping_interval="2s",
+        validation={
+            "node_id_format": "%DOWNSTREAM_PEER_DNS_SAN%",
+            "cluster_id_format": "%DOWNSTREAM_PEER_URI_SAN%",
+        },
+    )
+    chain = {"transport_socket": server_tls("tunnel", clients=True), "filters": [admission, handshake]}
+    return {
+        "name": "tunnels",
+        "address": address(gateway.listen, gateway.tunnel_port),
+        "socket_options": keepalive_options(),
+        "filter_chains": [chain],
+    }
+
+
+def _reverse_cluster() -> Config:
+    """The tunnels' other side. TLS inside the tunnel, to the connector's own name, is what keeps the bytes secret:
+    the outer TLS of a reverse tunnel covers the handshake only."""
+    strip = typed(
+        "envoy.filters.http.header_mutation",
+        "filters.http.header_mutation.v3.HeaderMutation",
+        mutations={"request_mutations": [{"remove": name} for name in INTERNAL_HEADERS]},
+    )
+    codec = typed("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec")
+    options = http_protocol_options(
+        {
+            "http2_protocol_options": {
+                **http2_options(),
+                # A peer that vanished without a word: noticed within seconds, its flows end, new ones go elsewhere.
+                "connection_keepalive": {"interval": "5s", "timeout": "3s"},
+            }
+        },
+        upstream_http_protocol_options={
+            "auto_sni": True,
+            "auto_san_validation": True,
+            "override_auto_sni_header": NAME_HEADER,
+        },
+        http_filters=[strip, codec],
+    )
+    return {
+        "name": "reverse",
+        "connect_timeout": "5s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": circuit_breakers(),
+        "cluster_type": typed(
+            "envoy.clusters.reverse_connection",
+            "clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
+            cleanup_interval="60s",
+            host_id_format=f"%REQ({ROUTE_HEADER})%",
+        ),
+        "typed_extension_protocol_options": options,
+        "transport_socket": client_tls("tunnel", alpn=["h2"], sni="unused"),
+    }
+
+
+# -- The cloud path ---------------------------------------------------------------------------------------------------
+
+_DNS_CACHE: Config = {"name": "cloud", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 65536}
+
+
+def _cloud_cluster() -> Config:
+    return {
+        "name": "cloud",
+        "connect_timeout": "5s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": circuit_breakers(),
+        "cluster_type": typed(
+            "envoy.clusters.dynamic_forward_proxy",
+            "clusters.dynamic_forward_proxy.v3.ClusterConfig",
+            dns_cache_config=_DNS_CACHE,
+        ),
+    }
+
+
+# -- Clients ----------------------------------------------------------------------------------------------------------
+
+
+def _access_listener(gateway: Gateway) -> Config:
+    tls = server_tls("access", alpn=["h2", "http/1.1"])
+    return {
+        "name": "access",
+        "address": address(gateway.listen, gateway.client_port),
+        "socket_options": keepalive_options(),
+        "filter_chains": [{"transport_socket": tls, "filters": [_http(gateway)]}],
+    }
+
+
+def _http(gateway: Gateway) -> Config:
+    return typed(
+        "envoy.filters.network.http_connection_manager",
+        "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="access",
+        delayed_close_timeout="0.01s",  # an HTTP/1.1 client keeps a cut connection this long
+        request_headers_timeout="10s",
+        stream_idle_timeout="0s",  # an idle ssh session is no fault
+        use_remote_address=True,
+        skip_xff_append=True,
+        generate_request_id=False,
+        preserve_external_request_id=True,
+        server_header_transformation="PASS_THROUGH",
+        http2_protocol_options={**http2_options(), "max_concurrent_streams": 10_000},
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
+        access_log=[_access_log()],
+        access_log_options={"access_log_flush_interval": "2s"},
+        http_filters=[
+            _authorization(),
+            _flow_control(),
+            typed(
+                "envoy.filters.http.dynamic_forward_proxy",
+                "filters.http.dynamic_forward_proxy.v3.FilterConfig",
+                dns_cache_config=_DNS_CACHE,
+            ),
+            typed("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
+        ],
+    )
+
+
+def _routes() -> list[Config]:
+    """By the header that the decision set; without it nothing passes, whatever else goes wrong."""
+
+    def by(path: str) -> Config:
+        return {"headers": [{"name": PATH_HEADER, "string_match": {"exact": path}}]}
+
+    dial = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
+    retry = {
+        # A tunnel may die in the moment a flow is given to it; another one of the connector takes over.
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": 3,
+    }
+    cloud = {"cluster": "cloud", "timeout": "0s"}
+    reverse = {"cluster": "reverse", "timeout": "0s", "retry_policy": retry}
+    hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
+    refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}
+    connect: Config = {"connect_matcher": {}}
+    return [
+        {"match": connect | by("cloud"), "route": cloud | dial, "request_headers_to_remove": inner},
+        {"match": {"prefix": "/"} | by("cloud"), "route": cloud, "request_headers_to_remove": inner},
+        {"match": connect | by("connector"), "route": reverse} | hop,
+        {"match": {"prefix": "/"} | by("connector"), "route": reverse} | hop,
+        {"match": connect, "direct_response": refused},
+        {"match": {"prefix": "/"}, "direct_response": refused},
+    ]
+
+
+def _authorization() -> Config:
+    return typed(
+        METADATA,
+        "filters.http.ext_authz.v3.ExtAuthz",
+        transport_api_version="V3",
+        failure_mode_allow=False,
+        clear_route_cache=True,
+        grpc_service=_agent_service("10s"),  # a log-on waits for the console and its password hash
+    )
+
+
+def _flow_control() -> Config:
+    skip = {"request_body_mode": "NONE", "response_body_mode": "NONE", "request_trailer_mode": "SKIP"}
+    return typed(
+        "envoy.filters.http.ext_proc",
+        "filters.http.ext_proc.v3.ExternalProcessor",
+        failure_mode_allow=True,
+        grpc_service=_agent_service("10s"),
+        message_timeout="2s",
+        # Response trailers are never looked at: asking for them is what keeps the stream open for the life of the flow.
+        processing_mode={
+            **skip,
+            "request_header_mode": "SEND",
+            "response_header_mode": "SKIP",
+            "response_trailer_mode": "SEND",
+        },
+        metadata_options={"forwarding_namespaces": {"untyped": [METADATA]}},
+        forward_rules={"allowed_headers": {"patterns": [{"exact": ":authority"}]}},
+    )
+
+
+def _access_log() -> Config:
+    return typed(
+        "envoy.access_loggers.http_grpc",
+        "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        common_config={
+            "log_name": "flows",
+            "transport_api_version": "V3",
+            "buffer_flush_interval": "0.2s",
+            "grpc_service": _agent_service("10s"),
+        },
+    )

@@ -1,0 +1,147 @@
+"""Pieces of Envoy configuration that gateway, connector and client share.
+
+Paths are relative to Envoy's working directory, because the path of a unix socket may have no more than 108 characters.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+Config = dict[str, Any]
+
+GATEWAY_NAME = "gateway.causeway.internal"
+PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder beside it
+MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
+
+_TYPES = "type.googleapis.com/"
+_EXTENSIONS = f"{_TYPES}envoy.extensions."
+
+
+def typed(name: str, message: str, **fields: Any) -> Config:
+    """An extension: its name, and its message below ``envoy.extensions.``."""
+    return {"name": name, "typed_config": {"@type": _EXTENSIONS + message, **fields}}
+
+
+def admin() -> Config:
+    return {"address": {"pipe": {"path": "admin.sock", "mode": 0o600}}}
+
+
+def http2_options() -> Config:
+    """HTTP/2 towards our own: CONNECT, windows for fast long lines, and no limit that a tunnel cannot step over.
+
+    A reverse tunnel cannot be multiplied by dialling again, so that one connection must be allowed any number of streams.
+    """
+    return {
+        "allow_connect": True,
+        "max_concurrent_streams": 2_147_483_647,
+        "initial_stream_window_size": 1_048_576,
+        "initial_connection_window_size": 8_388_608,
+    }
+
+
+def http_protocol_options(explicit: Config, **fields: Any) -> Config:
+    """``typed_extension_protocol_options`` of a cluster."""
+    name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {name: {"@type": _TYPES + name, "explicit_http_config": explicit, **fields}}
+
+
+def address(host: str, port: int) -> Config:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def static_cluster(name: str, addresses: Iterable[Config], *, connect_timeout: str = "5s", **fields: Any) -> Config:
+    endpoints = [{"endpoint": {"address": each}} for each in addresses]
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": connect_timeout,
+        "circuit_breakers": circuit_breakers(),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        **fields,
+    }
+
+
+def circuit_breakers() -> Config:
+    limits = {"max_connections": MANY, "max_pending_requests": MANY, "max_requests": MANY, "max_retries": MANY}
+    return {"thresholds": [limits]}
+
+
+def keepalive_options() -> list[Config]:
+    """Socket options by which a vanished peer of an idle connection is noticed by the operating system."""
+    return [{"level": socket.SOL_SOCKET, "name": socket.SO_KEEPALIVE, "int_value": 1, "state": "STATE_PREBIND"}]
+
+
+# -- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def secret_files(certificates: Iterable[str]) -> dict[str, bytes]:
+    """Files to lie in Envoy's folder before it starts: where each certificate is, read again whenever it changes.
+
+    ``certificates`` are names of pairs ``pki/{name}.key`` and ``.pem``; ``ca`` is added. Envoy watches the folder for
+    renames, so a renewal (write beside, rename over) needs no restart. A pair that does not fit together, as in the moment
+    between two renames, is refused by Envoy, which keeps the one it has until the next rename.
+    """
+    watched = {"watched_directory": {"path": PKI}}
+    resources: dict[str, Config] = {
+        name: {
+            "tls_certificate": {
+                "certificate_chain": {"filename": f"{PKI}/{name}.pem"},
+                "private_key": {"filename": f"{PKI}/{name}.key"},
+                **watched,
+            }
+        }
+        for name in certificates
+    }
+    resources["ca"] = {"validation_context": {"trusted_ca": {"filename": f"{PKI}/ca.pem"}, **watched}}
+    kind = _EXTENSIONS + "transport_sockets.tls.v3.Secret"
+    return {
+        f"secret-{name}.json": json.dumps({"resources": [{"@type": kind, "name": name, **body}]}).encode()
+        for name, body in resources.items()
+    }
+
+
+def _secret(name: str) -> Config:
+    source = {"path_config_source": {"path": f"secret-{name}.json"}, "resource_api_version": "V3"}
+    return {"name": name, "sds_config": source}
+
+
+def _common_tls(certificate: str | None, alpn: list[str] | None, *, validate: bool, names: Iterable[str]) -> Config:
+    common: Config = {"tls_params": {"tls_minimum_protocol_version": "TLSv1_2"}}
+    if alpn:
+        common["alpn_protocols"] = alpn
+    if certificate:
+        common["tls_certificate_sds_secret_configs"] = [_secret(certificate)]
+    matchers = [{"san_type": "DNS", "matcher": {"exact": name}} for name in names]
+    if validate:
+        common["combined_validation_context"] = {
+            "default_validation_context": {"match_typed_subject_alt_names": matchers} if matchers else {},
+            "validation_context_sds_secret_config": _secret("ca"),
+        }
+    return common
+
+
+def server_tls(
+    certificate: str, *, alpn: list[str] | None = None, clients: bool = False, names: Iterable[str] = ()
+) -> Config:
+    """The accepting side. ``clients``: a certificate of our CA is demanded, ``names``: with one of these DNS names."""
+    return typed(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.DownstreamTlsContext",
+        require_client_certificate=clients,
+        common_tls_context=_common_tls(certificate, alpn, validate=clients, names=names),
+    )
+
+
+def client_tls(
+    certificate: str | None, *, alpn: list[str] | None = None, sni: str = "", names: Iterable[str] = ()
+) -> Config:
+    """The dialling side: the other end must be of our CA, and carry one of the DNS ``names`` when given."""
+    return typed(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.UpstreamTlsContext",
+        **({"sni": sni} if sni else {}),
+        common_tls_context=_common_tls(certificate, alpn, validate=True, names=names),
+    )
