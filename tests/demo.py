@@ -58,7 +58,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str =
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not come true within {seconds} s")
+            raise AssertionError(f"{what} did not come true within {seconds} s")
         time.sleep(0.02)
     return value
 
@@ -187,7 +187,7 @@ def read_until(stream: socket.socket, mark: bytes) -> bytes:
     while mark not in received:
         chunk = stream.recv(65536)
         if not chunk:
-            pytest.fail(f"the connection ended after {received!r}")
+            raise AssertionError(f"the connection ended after {received!r}")
         received += chunk
     return received
 

@@ -1,0 +1,49 @@
+"""The bare chain: client, gateway and connector server as three Envoys with fixed configurations, no agent.
+
+Same binary, same windows and same TLS as the product, and as many threads as Envoy takes by itself, so what is left
+between the two is what the product adds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+
+from cryptography.x509 import DNSName, UniformResourceIdentifier
+from edge.envoy.process import envoy_binary
+
+from bench.certificates import write_certificates
+from bench.processes import Processes, answers, free_ports, wait_for
+from bench.traffic import GREETING
+
+CONFIGURATIONS = Path(__file__).parent / "bare"
+CONNECTOR = "connector-bench"
+READY_SECONDS = 30
+
+
+def start_bare_chain(processes: Processes, sink_port: int) -> int:
+    """Start the three and return the port at which the chain to the sink begins, once it reaches through."""
+    folder = processes.folder
+    write_certificates(
+        folder,
+        {
+            "gateway": [DNSName("gateway.local")],
+            "outer": [DNSName("server-bench"), UniformResourceIdentifier(CONNECTOR)],
+            "inner": [DNSName(CONNECTOR)],
+        },
+    )
+    client_port, access_port, tunnel_port = free_ports(3)
+    values = {
+        "client_port": client_port,
+        "access_port": access_port,
+        "tunnel_port": tunnel_port,
+        "sink_port": sink_port,
+        "pki": folder,
+    }
+    for name in ("gateway", "connector", "client"):
+        filled = folder / f"{name}.yaml"
+        filled.write_text(Template((CONFIGURATIONS / filled.name).read_text()).substitute(values))
+        command = [envoy_binary(), "-c", filled, "--disable-hot-restart", "-l", "warning"]
+        processes.start(command, log=f"{name}.log")
+    wait_for(lambda: answers(client_port, GREETING), READY_SECONDS, f"the bare chain (logs in {folder})")
+    return client_port

@@ -1,0 +1,79 @@
+"""Processes that are started for a measurement and gone after it; free ports; waiting for conditions."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, TypeVar
+
+T = TypeVar("T")
+STOP_SECONDS = 5
+
+
+def free_ports(count: int) -> list[int]:
+    """So many different ports of 127.0.0.1 that nobody listens on now."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """The first true value of ``condition``; ``TimeoutError`` naming ``what`` after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+    return value
+
+
+def answers(port: int, greeting: bytes) -> bool:
+    """Whether a connection to ``port`` is greeted as the sink greets: the chain behind it reaches through."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            return connection.recv(len(greeting)) == greeting
+    except OSError:
+        return False
+
+
+class Processes:
+    """Starts processes, their output in files of one folder, and stops every one at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in reversed(self._running):
+            process.terminate()
+        for process in self._running:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start(
+        self, command: Sequence[str | Path], *, log: str = "", stdout: int | IO[Any] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start one; with ``log`` its output goes to that file of the folder."""
+        output = (self.folder / log).open("wb") if log else None
+        process = subprocess.Popen(
+            list(command), stdin=subprocess.DEVNULL, stdout=output or stdout, stderr=output
+        )
+        if output:
+            output.close()
+        self._running.append(process)
+        return process

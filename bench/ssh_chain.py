@@ -1,0 +1,74 @@
+"""The same way by OpenSSH: ``ssh -R`` from the connector's side, ``ssh -L`` from the client's, one private sshd between.
+
+OpenSSH's own choice of ciphers; keys made for this run; loopback only.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from bench.processes import Processes, answers, free_ports, wait_for
+from bench.traffic import GREETING
+
+READY_SECONDS = 20
+CONFIGURATION = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+AllowTcpForwarding yes
+LogLevel ERROR
+"""
+
+
+def missing_programs() -> list[str]:
+    """Which of the programs needed are not on this machine."""
+    return [name for name in ("ssh", "ssh-keygen", "sshd") if not _program(name)]
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
+
+
+def _make_key(path: Path) -> None:
+    command = [_program("ssh-keygen") or "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def start_ssh_chain(processes: Processes, sink_port: int) -> int:
+    """Start sshd and both clients, and return the port at which the way to the sink begins, once it reaches through."""
+    folder = processes.folder
+    for name in ("host", "user"):
+        _make_key(folder / name)
+    (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
+    port, middle, first = free_ports(3)
+    (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
+    if os.geteuid() == 0:
+        # Where Debian's sshd, run by root, locks its unprivileged part in; the service makes it otherwise.
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    processes.start([_program("sshd") or "sshd", "-D", "-e", "-f", folder / "sshd_config"], log="sshd.log")
+    host_key = (folder / "host.pub").read_text()
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {host_key}")
+    client = [_program("ssh") or "ssh", "-N", "-F", "none", "-i", folder / "user", "-p", str(port)]
+    for option in (f"UserKnownHostsFile={folder}/known", "BatchMode=yes", "ExitOnForwardFailure=yes"):
+        client += ["-o", option]
+    target = f"{getpass.getuser()}@127.0.0.1"
+
+    def connect(name: str, forward: list[str], reached: int, greeting: bytes) -> None:
+        wait_for(lambda: answers(port, b"SSH-"), READY_SECONDS, "sshd")
+        processes.start([*client, *forward, target], log=f"{name}.log")
+        wait_for(lambda: answers(reached, greeting), READY_SECONDS, f"ssh (logs in {folder})")
+
+    connect("connector", ["-R", f"127.0.0.1:{middle}:127.0.0.1:{sink_port}"], middle, GREETING)
+    connect("client", ["-L", f"127.0.0.1:{first}:127.0.0.1:{middle}"], first, GREETING)
+    return first

@@ -1,0 +1,133 @@
+"""A sink and a source of bytes, fast enough not to be what is measured. Each runs as a process of its own.
+
+    python -m bench.traffic sink
+    python -m bench.traffic source HOST PORT STREAMS SECONDS
+
+The sink prints the ports of its data and its control socket. Every data connection is greeted with one byte, so that a
+connection is known to reach through; a line on the control socket is answered with ``bytes seconds``.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+
+from bench.processes import Processes
+
+GREETING = b"."
+CHUNK = 1 << 20
+FILE_BYTES = 64 << 20
+
+
+class _Counter:
+    """Bytes received so far; each connection counts in a cell of its own, so that no lock is in the way."""
+
+    def __init__(self) -> None:
+        self.cells: list[list[int]] = []
+
+    def total(self) -> int:
+        return sum(cell[0] for cell in self.cells)
+
+
+def _receive(connection: socket.socket, cell: list[int]) -> None:
+    buffer = memoryview(bytearray(CHUNK))
+    with suppress(OSError), connection:
+        connection.sendall(GREETING)
+        while count := connection.recv_into(buffer):
+            cell[0] += count
+
+
+def _answer(connection: socket.socket, counter: _Counter) -> None:
+    with connection, connection.makefile("rwb") as stream:
+        for _ in stream:
+            stream.write(f"{counter.total()} {time.monotonic()}\n".encode())
+            stream.flush()
+
+
+def run_sink() -> None:
+    """Serve until killed."""
+    counter = _Counter()
+    data, control = (socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2))
+    print(data.getsockname()[1], control.getsockname()[1], flush=True)
+
+    def serve_control() -> None:
+        while True:
+            connection, _ = control.accept()
+            threading.Thread(target=_answer, args=(connection, counter), daemon=True).start()
+
+    threading.Thread(target=serve_control, daemon=True).start()
+    while True:
+        connection, _ = data.accept()
+        cell = [0]
+        counter.cells.append(cell)
+        threading.Thread(target=_receive, args=(connection, cell), daemon=True).start()
+
+
+def _send(host: str, port: int, until: float, started: threading.Barrier) -> None:
+    with socket.create_connection((host, port), timeout=10) as connection, tempfile.TemporaryFile() as file:
+        file.write(bytes(FILE_BYTES))
+        file.flush()
+        if connection.recv(1) != GREETING:
+            raise RuntimeError("the sink did not answer")
+        connection.settimeout(None)
+        started.wait(10)
+        with suppress(OSError):
+            while time.monotonic() < until:
+                # In pieces, so that the end is noticed; sendfile spares this process the copying.
+                offset = 0
+                while offset < FILE_BYTES and time.monotonic() < until:
+                    offset += connection.sendfile(file, offset, CHUNK)
+
+
+def run_source(host: str, port: int, streams: int, seconds: float) -> None:
+    """Send as fast as possible over so many connections at once."""
+    until = time.monotonic() + seconds
+    started = threading.Barrier(streams)
+    threads = [threading.Thread(target=_send, args=(host, port, until, started)) for _ in range(streams)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class Sink:
+    """A sink in a process of its own. ``port`` takes data."""
+
+    def __init__(self, processes: Processes) -> None:
+        process = processes.start([sys.executable, "-m", "bench.traffic", "sink"], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        self.port, control = (int(port) for port in process.stdout.readline().split())
+        self._control = socket.create_connection(("127.0.0.1", control)).makefile("rwb")
+
+    def count(self) -> tuple[int, float]:
+        """Bytes received so far, and when (monotonic seconds)."""
+        self._control.write(b"?\n")
+        self._control.flush()
+        count, moment = self._control.readline().split()
+        return int(count), float(moment)
+
+    def rate(
+        self, processes: Processes, port: int, streams: int, seconds: float, warm_up: float = 1.0
+    ) -> float:
+        """bit/s that arrive through the chain that begins at ``port``, after a warm-up that is not counted."""
+        command = [sys.executable, "-m", "bench.traffic", "source", "127.0.0.1", str(port), str(streams)]
+        source = processes.start([*command, str(warm_up + seconds + 0.5)])
+        time.sleep(warm_up)
+        first, began = self.count()
+        time.sleep(seconds)
+        last, ended = self.count()
+        if source.wait(30):
+            raise RuntimeError(f"the source failed at port {port}")
+        return (last - first) * 8 / (ended - began)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "sink":
+        run_sink()
+    else:
+        run_source(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
