@@ -10,11 +10,11 @@ from pathlib import Path
 from string import Template
 
 from cryptography.x509 import DNSName, UniformResourceIdentifier
-from edge.envoy.process import envoy_binary
 
 from bench.certificates import write_certificates
 from bench.processes import Processes, answers, free_ports, wait_for
 from bench.traffic import GREETING
+from edge.envoy.process import envoy_binary
 
 CONFIGURATIONS = Path(__file__).parent / "bare"
 CONNECTOR = "connector-bench"

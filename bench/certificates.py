@@ -1,4 +1,4 @@
-"""The certificates of the bare chain: one CA, a gateway, a connector server's outer and inner one. They live an hour."""
+"""The certificates of the bare chain: one CA, a gateway, a server's outer and inner one. They live an hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same way by OpenSSH: ``ssh -R`` from the connector's side, ``ssh -L`` from the client's, one private sshd between.
+"""The same way by OpenSSH: ``ssh -R`` from the connector's side, ``ssh -L`` from the client's, a private sshd between.
 
 OpenSSH's own choice of ciphers; keys made for this run; loopback only.
 """
