@@ -1,0 +1,28 @@
+from django import forms
+
+from console.models import Gateway, Region
+
+
+class GatewayForm(forms.ModelForm):
+    class Meta:
+        model = Gateway
+        fields = ("name", "region", "public_host", "listen_address", "client_port", "tunnel_port")
+        labels = {
+            "public_host": "Public host name or address",
+            "listen_address": "Address to listen on",
+            "client_port": "Client port",
+            "tunnel_port": "Tunnel port",
+        }
+        help_texts = {
+            "region": "Its area's cloud networks are reached from here.",
+            "public_host": "Where clients and connector servers reach this gateway.",
+            "listen_address": "0.0.0.0 for all addresses of the machine.",
+            "client_port": "Users' programs connect here, by HTTPS proxy.",
+            "tunnel_port": "Connector servers connect here.",
+        }
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        region = self.fields["region"]
+        assert isinstance(region, forms.ModelChoiceField)
+        region.queryset = Region.objects.select_related("area")

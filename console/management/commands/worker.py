@@ -1,0 +1,53 @@
+"""``manage.py worker``: what has no request, such as expiry and retention. One job after the other, each on its own clock."""
+
+import logging
+import signal
+import threading
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from console.jobs import Job, jobs
+
+log = logging.getLogger("causeway.worker")
+# A job that failed is tried again after this long, so that it cannot spin.
+RETRY_SECONDS = 60.0
+
+
+def step(due: dict[str, float], now: float) -> float:
+    """Run every job that is due and note when it is next; returns the seconds until the next one."""
+    for job in jobs:
+        if due.get(job.name, 0.0) <= now:
+            due[job.name] = now + run(job)
+    return max(0.0, min(due.values()) - now)
+
+
+def run(job: Job) -> float:
+    """One round of one job; returns the seconds after which it is due again."""
+    close_old_connections()
+    try:
+        changed = job.run()
+    except DatabaseError as error:
+        log.error("%s: the database failed: %s", job.name, error)
+        return RETRY_SECONDS
+    except Exception:
+        log.exception("%s failed", job.name)
+        return RETRY_SECONDS
+    if changed:
+        log.info("%s: %d", job.name, changed)
+    return job.every.total_seconds()
+
+
+class Command(BaseCommand):
+    help = "Run the console's background work until stopped."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        log.info("worker started with %d jobs", len(jobs))
+        due: dict[str, float] = {}
+        while not stop.is_set():
+            stop.wait(step(due, time.monotonic()))

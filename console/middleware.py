@@ -1,0 +1,53 @@
+"""Turns what no view caught into an answer a person can read, plain or htmx."""
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import resolve_url
+from django.utils.cache import patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
+
+from console import views_errors, web
+from console.errors import Refusal
+
+log = logging.getLogger(__name__)
+
+TITLES = {400: "That did not work", 403: "Not permitted", 404: "Not found", 409: "Not possible now"}
+
+
+class RefusalMiddleware:
+    """Uncaught refusals become their sentence, a lost database becomes a 503, and htmx is told to go to the log-in page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            allowed = response["Allow"]
+            sentence = f"This address answers {allowed} only. Go back and use the button or link of the page."
+            response = web.error_response(request, 405, "Not this way", sentence)
+            response["Allow"] = allowed
+        if web.is_htmx(request) and _leads_to_login(response):
+            # Otherwise the log-in page would be loaded into the panel or table that was asked for.
+            here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
+            response = HttpResponseClientRedirect(redirect_to_login(here).url)
+        patch_vary_headers(response, ["HX-Request", "HX-Target"])
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, Refusal):
+            title = TITLES.get(exception.status, TITLES[400])
+            return web.error_response(request, exception.status, title, exception.message)
+        if isinstance(exception, OperationalError | InterfaceError):
+            log.error("The database cannot be used: %s", exception)
+            return views_errors.unavailable(request)
+        return None
+
+
+def _leads_to_login(response: HttpResponse) -> bool:
+    return response.status_code == 302 and response["Location"].split("?")[0] == resolve_url(settings.LOGIN_URL)

@@ -1,0 +1,83 @@
+"""The left navigation. Apps register their entries in ``AppConfig.ready()``; an entry whose URL does not exist is not shown."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from django.urls import NoReverseMatch, reverse
+
+from console.access import has_role
+
+OVERVIEW = ""
+SAG = "Smart Access Gateway APP"
+PRIVATE_ACCESS = "SASE ▸ Private Access"
+OPERATIONS = "Operations"
+GROUPS = (OVERVIEW, SAG, PRIVATE_ACCESS, OPERATIONS)
+
+
+@dataclass(frozen=True)
+class Entry:
+    group: str
+    label: str
+    url_name: str
+    order: int
+    role: str
+
+
+@dataclass(frozen=True)
+class Link:
+    label: str
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """A heading, an optional second heading below it, and the links."""
+
+    heading: str
+    subheading: str
+    links: list[Link] = field(default_factory=list)
+
+
+_entries: dict[str, Entry] = {}
+
+
+def register(group: str, label: str, url_name: str, order: int, role: str = "viewer") -> None:
+    """Add an entry. ``group`` is one of the names above; ``order`` counts within the group; ``role`` is the lowest that sees it."""
+    if group not in GROUPS:
+        raise ValueError(f"Unknown navigation group {group!r}; legal are {GROUPS}.")
+    _entries[url_name] = Entry(group, label, url_name, order, role)
+
+
+def groups(user: Any, path: str) -> list[Group]:
+    """What ``user`` may see, with the link that ``path`` lies under marked as current."""
+    visible = sorted(_visible(user), key=lambda pair: (GROUPS.index(pair[0].group), pair[0].order, pair[0].label))
+    current = max((url for _, url in visible if _lies_under(path, url)), key=len, default=None)
+    result = []
+    for name, pairs in groupby(visible, key=lambda pair: pair[0].group):
+        heading, _, subheading = name.partition(" ▸ ")
+        links = [Link(entry.label, url, url == current) for entry, url in pairs]
+        result.append(Group(heading, subheading, links))
+    return result
+
+
+def _visible(user: Any) -> Iterator[tuple[Entry, str]]:
+    for entry in _entries.values():
+        if user is None or not has_role(user, entry.role):
+            continue
+        try:
+            yield entry, reverse(entry.url_name)
+        except NoReverseMatch:
+            continue
+
+
+def _lies_under(path: str, url: str) -> bool:
+    return path == url or (url != "/" and path.startswith(url))
+
+
+register(OVERVIEW, "Overview", "overview", 0)
+register(OPERATIONS, "Gateways", "gateways:list", 10)
+register(OPERATIONS, "Audit", "audit:list", 20)
+register(OPERATIONS, "Django admin", "admin:index", 90, role="administrator")

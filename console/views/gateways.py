@@ -1,0 +1,89 @@
+"""Gateways: where clients and connector servers arrive."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console import config, enrollment, services, tables, web
+from console.access import role_required
+from console.errors import Refusal
+from console.forms import GatewayForm
+from console.models import Gateway
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Name/ID", ("name",)),
+        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("status", "Status"),
+        tables.Column("address", "Address", ("public_host", "client_port")),
+        tables.Column("configuration", "Configuration", ("applied_version",)),
+        tables.Column("flows", "Open flows", ("open_flows",), align="end"),
+        tables.Column("heard", "Last heard", ("heard_at",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="console/gateways/_row.html",
+    search=("name", "id", "public_host"),
+    default_sort="name",
+    label="Gateways",
+    empty="There is no gateway yet",
+    empty_hint="Without a gateway no user can connect. Add one, then run its command on the machine.",
+    live_seconds=5,
+)
+
+
+@require_safe
+@role_required("viewer")
+def gateway_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, Gateway.objects.select_related("region__area"))
+    return tables.render(request, "console/gateways/list.html", page, {"wanted": config.current().version})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("administrator")
+def gateway_add(request: HttpRequest) -> HttpResponse:
+    form = GatewayForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            gateway = services.gateway_create(actor=request.user, **_fields(form))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            url = reverse("gateways:deploy", args=[gateway.pk])
+            return web.done(request, url, f"{gateway.name} was added. Now run its command.", into="panel")
+    return web.form_page(request, "console/gateways/add.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("administrator")
+def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    """The command for the machine. A POST makes its one-use code, shown in this answer and nowhere else."""
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    context: dict[str, object] = {"gateway": gateway, "public_url": settings.PUBLIC_URL}
+    if request.method == "POST":
+        context["code"], context["record"] = enrollment.code_create(
+            kind="gateway", target=gateway.pk, actor=request.user
+        )
+    return render(request, "console/gateways/deploy.html", context)
+
+
+@require_safe
+@role_required("administrator")
+def gateway_confirm_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    gateway = get_object_or_404(Gateway.objects.select_related("region__area"), pk=gateway_id)
+    return render(request, "console/gateways/confirm_delete.html", {"gateway": gateway})
+
+
+@require_POST
+@role_required("administrator")
+def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    services.gateway_delete(gateway=gateway, actor=request.user)
+    return web.done(request, reverse("gateways:list"), f"{gateway.name} was deleted.")
+
+
+def _fields(form: GatewayForm) -> dict[str, object]:
+    values = dict(form.cleaned_data)
+    values["region_id"] = values.pop("region").pk
+    return values

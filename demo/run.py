@@ -1,0 +1,140 @@
+"""The demo from start to stop: database, records, processes, ``ready``, and an orderly end."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo import leftovers
+from demo.environment import ROOT, Options
+from demo.services import Manager
+
+log = logging.getLogger("demo")
+READY_SECONDS = 90.0
+
+
+def run(options: Options) -> int:
+    """Run the demo until Ctrl-C; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if count := leftovers.stop(options.home):
+        log.info("stopped %d processes of an earlier demo", count)
+    manager = Manager(options.home)
+    try:
+        start(options, manager, stop)
+        while not stop.wait(0.25):
+            manager.check()
+    except DemoFailed as failure:
+        log.error("%s", failure)
+        return 1
+    finally:
+        log.info("stopping")
+        manager.stop()
+        leftovers.stop(options.home)
+    return 0
+
+
+class DemoFailed(Exception):
+    """Says what did not come up and where its log is."""
+
+
+def start(options: Options, manager: Manager, stop: threading.Event) -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    build = threading.Thread(target=static_and_wheel, args=(options.home,), name="static")
+    build.start()
+    from demo import world
+
+    made = world.create(options)
+    build.join()
+    manager.start("console", "-m", "granian", *console_arguments(options.port))
+    manager.start("worker", "manage.py", "worker")
+    manager.start("applications", "-m", "demo.applications", *made.application_arguments())
+    wait_for(stop, "the console", lambda: httpx.get(f"{options.url}/healthz", timeout=2).status_code == 200)
+    for machine in made.machines:
+        asyncio.run(world.enroll(machine, options.url))
+        manager.start(machine.name, "-m", "edge.cli", machine.kind, "run", "--home", str(machine.home))
+
+    def write() -> None:
+        world.write_atomic(options.home / "demo.json", json.dumps(made.description(manager.pids()), indent=2))
+
+    manager.on_change = write
+    write()
+    wait_for(stop, "the tunnels", made.all_tunnels_stand)
+    wait_for(stop, "the gateways", lambda: world.wiki_answers(made))
+    manager.start("traffic", "-m", "demo.traffic", str(options.home / "demo.json"))
+    write()
+    announce(made.description(manager.pids()), options.home)
+
+
+def console_arguments(port: int) -> list[str]:
+    from console.management.commands.serve import granian_arguments
+
+    return granian_arguments(host="127.0.0.1", port=port)
+
+
+def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
+    """Look again and again until the condition holds. Raises ``DemoFailed`` when it does not in time."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except (httpx.HTTPError, OSError):
+            pass
+        if stop.wait(0.1):
+            raise DemoFailed("stopped before it was ready")
+    raise DemoFailed(f"{what} did not come up within {READY_SECONDS:.0f} s; the logs are in {os.environ['CAUSEWAY_STATE_DIR']}/log")
+
+
+def static_and_wheel(home: Path) -> None:
+    """Collect the static files and build the wheel that servers install; both only when their sources are newer."""
+    from django.core.management import call_command
+
+    sources = [p for d in ("static", "templates", "edge", "console", "roaming", "connectors") for p in (ROOT / d).rglob("*")]
+    newest = max(path.stat().st_mtime for path in sources if path.suffix not in (".pyc", "") or path.is_dir())
+    manifest = home / "static" / "staticfiles.json"
+    if not manifest.exists() or manifest.stat().st_mtime < newest:
+        call_command("collectstatic", interactive=False, verbosity=0)
+    wheels = list((home / "wheel").glob("causeway-*.whl"))
+    if not wheels or max(path.stat().st_mtime for path in wheels) < newest:
+        built = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(home / "wheel"), str(ROOT)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if built.returncode:
+            log.warning("the wheel for the Deploy panel could not be built: %s", built.stderr.strip()[-300:])
+
+
+def announce(description: dict[str, Any], home: Path) -> None:
+    admin = description["admin"]
+    account = description["accounts"][0]
+    gateway = description["gateways"][0]
+    wiki = description["applications"][0]
+    log.info("ready")
+    log.info("  console     %s   log on as %s with %s", description["console"], admin["username"], admin["password"])
+    for each in description["gateways"]:
+        log.info("  gateway     %s   %s (%s)", each["proxy"], each["area"], each["region"])
+    log.info("  everything  %s", home / "demo.json")
+    log.info("  try         curl --proxy %s --proxy-cacert %s \\", gateway["proxy"], description["ca_file"])
+    log.info("                --proxy-user '%s@%s:%s' \\", account["username"], account["instance"], account["password"])
+    log.info("                http://%s/", wiki["host"])
+    log.info("Ctrl-C stops everything.")

@@ -1,0 +1,101 @@
+"""The demo's service manager: starts processes, starts again those that die, stops all of them."""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger("demo")
+# As a production unit would: a killed service comes back after this long, one that left by itself (exit code 0) does not.
+RESTART_SECONDS = 3.0
+STOP_SECONDS = 12.0
+
+
+@dataclass
+class Service:
+    """One process of the demo; its output goes to ``<home>/log/<name>.log``."""
+
+    name: str
+    command: list[str]
+    log_file: Path
+    process: subprocess.Popen[bytes] | None = None
+    restart_at: float | None = None
+    stopped: bool = False
+
+    def start(self) -> None:
+        self.log_file.parent.mkdir(exist_ok=True)
+        with self.log_file.open("ab") as output:
+            # Its own session: a Ctrl-C in the terminal reaches the demo alone, which then stops everything in order.
+            self.process = subprocess.Popen(  # noqa: S603
+                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        self.restart_at = None
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+
+@dataclass
+class Manager:
+    home: Path
+    on_change: Callable[[], None] = lambda: None
+    services: dict[str, Service] = field(default_factory=dict)
+
+    def start(self, name: str, *command: str) -> Service:
+        """Start ``python -m …`` (or any command) as a service."""
+        service = Service(name, [sys.executable, *command], self.home / "log" / f"{name}.log")
+        self.services[name] = service
+        service.start()
+        return service
+
+    def pids(self) -> dict[str, int]:
+        return {name: service.pid for name, service in self.services.items()}
+
+    def check(self) -> None:
+        """One look at every service: note the dead, start those whose pause is over."""
+        for service in self.services.values():
+            if service.process is None or service.stopped:
+                continue
+            if service.restart_at is not None:
+                if time.monotonic() >= service.restart_at:
+                    service.start()
+                    log.info("%s started again (process %d)", service.name, service.pid)
+                    self.on_change()
+            elif (code := service.process.poll()) is not None:
+                service.stopped = code == 0
+                service.restart_at = None if service.stopped else time.monotonic() + RESTART_SECONDS
+                log.info("%s ended with code %d%s", service.name, code, "" if service.stopped else "; starting it again")
+
+    def stop(self) -> None:
+        """Stop all, the youngest first; whoever does not leave in time is killed."""
+        living = [s for s in reversed(self.services.values()) if s.process and s.process.poll() is None]
+        for service in living:
+            os.kill(service.pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for service in living:
+            assert service.process is not None
+            try:
+                service.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("%s did not stop in time", service.name)
+                service.process.kill()
+                service.process.wait()
+
+
+def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:
+    """A port nobody listens on: the preferred one if it is free."""
+    for port in (preferred, 0) if preferred else (0,):
+        with socket.socket() as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port on {address}")
