@@ -1,9 +1,12 @@
 """Where a request comes from."""
 
 import ipaddress
+from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+
+from console import audit
 
 
 def client_address(request: HttpRequest) -> str:
@@ -19,3 +22,17 @@ def client_address(request: HttpRequest) -> str:
         except ValueError:
             pass
     return str(request.META.get("REMOTE_ADDR", ""))
+
+
+class AddressMiddleware:
+    """Tells the audit trail where the request being served came from."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        token = audit.source.set(client_address(request))
+        try:
+            return self.get_response(request)
+        finally:
+            audit.source.reset(token)

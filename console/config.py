@@ -71,6 +71,8 @@ class Watcher:
         connection.close()  # a waiting request holds no database connection
         with self._changed:
             self._waiting += 1
+            if self._waiting == 1:
+                self._version = 0  # what was read for those who waited before may be old
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="config-watcher", daemon=True).start()

@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# Pages and assets lie beside the apps in a checkout, and inside this package when it is installed.
+DATA_DIR = BASE_DIR if (BASE_DIR / "templates").is_dir() else BASE_DIR / "console" / "_data"
 env = Env(prefix="CAUSEWAY_")
 
 
@@ -56,7 +58,9 @@ PUBLIC_URL = required(
     debug_default="http://127.0.0.1:8000",
 ).rstrip("/")
 if not ALLOWED_HOSTS:
-    raise ImproperlyConfigured("CAUSEWAY_ALLOWED_HOSTS is not set. Give the console's host names, comma-separated.")
+    raise ImproperlyConfigured(
+        "CAUSEWAY_ALLOWED_HOSTS is not set. Give the console's host names, comma-separated."
+    )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
 WHEEL_DIR = Path(env.str("WHEEL_DIR", default=str(STATE_DIR / "wheel")))
@@ -85,10 +89,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "console.access.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.address.AddressMiddleware",
     "console.middleware.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -98,7 +103,7 @@ WSGI_APPLICATION = "console.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        "DIRS": [DATA_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -111,7 +116,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "console.web.FormRenderer"
 
 DATABASES = {
     "default": dj_database_url.config(
@@ -138,6 +143,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+CSRF_FAILURE_VIEW = "console.views_errors.csrf_failure"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 AXES_FAILURE_LIMIT = 5
@@ -154,7 +160,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(STATE_DIR / "static")))
-STATICFILES_DIRS = [BASE_DIR / "static", ("plotly", Path(plotly.__file__).parent / "package_data")]
+STATICFILES_DIRS = [DATA_DIR / "static", ("plotly", Path(plotly.__file__).parent / "package_data")]
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {

@@ -80,7 +80,9 @@ def handler(kind: str) -> type[socketserver.BaseRequestHandler]:
         return Echo
     if kind == "wiki":
         return Wiki
-    return type("Cloud", (Wiki,), {"title": f"A service in the cloud network of {kind.removeprefix('cloud:')}"})
+    return type(
+        "Cloud", (Wiki,), {"title": f"A service in the cloud network of {kind.removeprefix('cloud:')}"}
+    )
 
 
 def main() -> None:

@@ -21,8 +21,12 @@ class Options:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="manage.py demo", description="Run the whole of Causeway on this machine.")
-    made.add_argument("--home", type=Path, default=ROOT / "var" / "demo", help="folder for everything the demo writes")
+    made = argparse.ArgumentParser(
+        prog="manage.py demo", description="Run the whole of Causeway on this machine."
+    )
+    made.add_argument(
+        "--home", type=Path, default=ROOT / "var" / "demo", help="folder for everything the demo writes"
+    )
     made.add_argument("--port", type=int, default=8000, help="the console's port on 127.0.0.1")
     made.add_argument("--fresh", action="store_true", help="begin with an empty home")
     return made

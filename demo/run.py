@@ -100,14 +100,20 @@ def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
             pass
         if stop.wait(0.1):
             raise DemoFailed("stopped before it was ready")
-    raise DemoFailed(f"{what} did not come up within {READY_SECONDS:.0f} s; the logs are in {os.environ['CAUSEWAY_STATE_DIR']}/log")
+    raise DemoFailed(
+        f"{what} did not come up within {READY_SECONDS:.0f} s; the logs are in {os.environ['CAUSEWAY_STATE_DIR']}/log"
+    )
 
 
 def static_and_wheel(home: Path) -> None:
     """Collect the static files and build the wheel that servers install; both only when their sources are newer."""
     from django.core.management import call_command
 
-    sources = [p for d in ("static", "templates", "edge", "console", "roaming", "connectors") for p in (ROOT / d).rglob("*")]
+    sources = [
+        p
+        for d in ("static", "templates", "edge", "console", "roaming", "connectors")
+        for p in (ROOT / d).rglob("*")
+    ]
     newest = max(path.stat().st_mtime for path in sources if path.suffix not in (".pyc", "") or path.is_dir())
     manifest = home / "static" / "staticfiles.json"
     if not manifest.exists() or manifest.stat().st_mtime < newest:
@@ -130,11 +136,21 @@ def announce(description: dict[str, Any], home: Path) -> None:
     gateway = description["gateways"][0]
     wiki = description["applications"][0]
     log.info("ready")
-    log.info("  console     %s   log on as %s with %s", description["console"], admin["username"], admin["password"])
+    log.info(
+        "  console     %s   log on as %s with %s",
+        description["console"],
+        admin["username"],
+        admin["password"],
+    )
     for each in description["gateways"]:
         log.info("  gateway     %s   %s (%s)", each["proxy"], each["area"], each["region"])
     log.info("  everything  %s", home / "demo.json")
     log.info("  try         curl --proxy %s --proxy-cacert %s \\", gateway["proxy"], description["ca_file"])
-    log.info("                --proxy-user '%s@%s:%s' \\", account["username"], account["instance"], account["password"])
+    log.info(
+        "                --proxy-user '%s@%s:%s' \\",
+        account["username"],
+        account["instance"],
+        account["password"],
+    )
     log.info("                http://%s/", wiki["host"])
     log.info("Ctrl-C stops everything.")

@@ -71,7 +71,12 @@ class Manager:
             elif (code := service.process.poll()) is not None:
                 service.stopped = code == 0
                 service.restart_at = None if service.stopped else time.monotonic() + RESTART_SECONDS
-                log.info("%s ended with code %d%s", service.name, code, "" if service.stopped else "; starting it again")
+                log.info(
+                    "%s ended with code %d%s",
+                    service.name,
+                    code,
+                    "" if service.stopped else "; starting it again",
+                )
 
     def stop(self) -> None:
         """Stop all, the youngest first; whoever does not leave in time is killed."""

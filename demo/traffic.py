@@ -30,10 +30,14 @@ def clients(world: dict[str, Any]) -> list[tuple[httpx.Client, list[str]]]:
     for account in world["accounts"]:
         region = regions[account["instance"]]
         proxy = httpx.Proxy(
-            proxies[region], auth=(f"{account['username']}@{account['instance']}", account["password"]), ssl_context=tls
+            proxies[region],
+            auth=(f"{account['username']}@{account['instance']}", account["password"]),
+            ssl_context=tls,
         )
         targets = [f"http://{wiki['host']}:{wiki['port']}/file"]
-        targets += [f"http://{s['host']}:{s['port']}/file" for s in world["cloud_services"] if s["region"] == region]
+        targets += [
+            f"http://{s['host']}:{s['port']}/file" for s in world["cloud_services"] if s["region"] == region
+        ]
         made.append((httpx.Client(proxy=proxy, timeout=10, trust_env=False), targets))
     return made
 

@@ -1,0 +1,91 @@
+"""Calls of machines: signed for exactly this request, by a key that the console knows."""
+
+import time
+
+import pytest
+
+from console.models import Gateway, MachineKey
+from tests.console.factories import GatewayFactory
+from tests.console.machine import Machine
+
+pytestmark = pytest.mark.django_db
+STATUS = {"open_flows": 3, "envoy": "running", "tunnels": {}}
+
+
+@pytest.fixture
+def machine(gateway) -> Machine:
+    return Machine("gateway", gateway.pk)
+
+
+def refusal(response) -> tuple[int, str]:
+    return response.status_code, response.json()["error"]["code"]
+
+
+def test_a_signed_call_is_answered_and_noted(machine):
+    assert machine.call("gateway/status", STATUS).json() == {"interval": 5}
+    gateway = Gateway.objects.get(pk=machine.id)
+    assert gateway.open_flows == 3
+    assert gateway.is_heard
+
+
+def test_an_unsigned_call_is_refused(machine):
+    response = machine.client.post("/edge/v1/gateway/status", STATUS, content_type="application/json")
+    assert refusal(response) == (401, "SignatureMissing")
+
+
+@pytest.mark.parametrize(
+    "claims", [{"htu": "/edge/v1/flows"}, {"htm": "GET"}, {"bsh": "x" * 43}], ids=["path", "method", "body"]
+)
+def test_a_signature_for_another_request_is_refused(machine, claims):
+    assert refusal(machine.call("gateway/status", STATUS, **claims)) == (401, "SignatureInvalid")
+
+
+def test_a_machine_whose_clock_is_off_is_told_so(machine):
+    hour_ago = int(time.time()) - 3600
+    response = machine.call("gateway/status", STATUS, iat=hour_ago, exp=hour_ago + 60)
+    assert refusal(response) == (401, "ClockSkew")
+
+
+def test_another_machines_key_is_refused(machine):
+    other = Machine("gateway", GatewayFactory().pk)
+    other.id = machine.id
+    assert refusal(other.call("gateway/status", STATUS)) == (401, "SignatureInvalid")
+
+
+def test_a_removed_machine_is_refused(machine):
+    MachineKey.objects.all().delete()
+    assert refusal(machine.call("gateway/status", STATUS)) == (401, "MachineUnknown")
+
+
+@pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
+def test_broken_tokens_are_refused(machine, token):
+    response = machine.client.post(
+        "/edge/v1/gateway/status",
+        STATUS,
+        content_type="application/json",
+        headers={"authorization": f"Bearer {token}"},
+    )
+    assert response.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"open_flows": -1},
+        {"open_flows": 2**70},
+        {"open_flows": "many"},
+        {"tunnels": {"server-1": -1}},
+        {"tunnels": []},
+        {"envoy": "x" * 300},
+        {"unknown": True},
+    ],
+)
+def test_bad_values_are_named(machine, change):
+    response = machine.call("gateway/status", STATUS | change)
+    assert response.status_code == 422
+    assert next(iter(change)) in response.json()["error"]["message"]
+
+
+def test_renewed_certificates_are_for_the_same_names(machine):
+    answer = machine.call("renew", {"csrs": machine.csrs()})
+    assert set(answer.json()["certificates"]) == {"tunnel", "access"}
