@@ -17,7 +17,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "area": SimpleLazyObject(lambda: web.current_area(request)),
         "areas": SimpleLazyObject(lambda: web.areas(request)),
-        "navigation": SimpleLazyObject(lambda: navigation.groups(getattr(request, "user", None), request.path)),
+        "navigation": SimpleLazyObject(
+            lambda: navigation.groups(getattr(request, "user", None), request.path)
+        ),
         "theme": web.theme(request),
         "panel_layout": "layout/panel.html" if target == "panel" else "layout/panel_page.html",
         "dialog_layout": "layout/dialog.html" if target == "dialog" else "layout/dialog_page.html",

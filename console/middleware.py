@@ -20,7 +20,7 @@ TITLES = {400: "That did not work", 403: "Not permitted", 404: "Not found", 409:
 
 
 class RefusalMiddleware:
-    """Uncaught refusals become their sentence, a lost database becomes a 503, and htmx is told to go to the log-in page."""
+    """Uncaught refusals become their sentence, a lost database a 503; htmx is told to go to the log-in page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -50,4 +50,6 @@ class RefusalMiddleware:
 
 
 def _leads_to_login(response: HttpResponse) -> bool:
-    return response.status_code == 302 and response["Location"].split("?")[0] == resolve_url(settings.LOGIN_URL)
+    return response.status_code == 302 and response["Location"].split("?")[0] == resolve_url(
+        settings.LOGIN_URL
+    )

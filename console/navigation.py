@@ -1,4 +1,4 @@
-"""The left navigation. Apps register their entries in ``AppConfig.ready()``; an entry whose URL does not exist is not shown."""
+"""The left navigation. Apps register their entries in ``AppConfig.ready()``; one without a URL is not shown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ _entries: dict[str, Entry] = {}
 
 
 def register(group: str, label: str, url_name: str, order: int, role: str = "viewer") -> None:
-    """Add an entry. ``group`` is one of the names above; ``order`` counts within the group; ``role`` is the lowest that sees it."""
+    """Add an entry to one of the groups above; ``order`` counts within it, ``role`` is the lowest that sees it."""
     if group not in GROUPS:
         raise ValueError(f"Unknown navigation group {group!r}; legal are {GROUPS}.")
     _entries[url_name] = Entry(group, label, url_name, order, role)
@@ -53,7 +53,9 @@ def register(group: str, label: str, url_name: str, order: int, role: str = "vie
 
 def groups(user: Any, path: str) -> list[Group]:
     """What ``user`` may see, with the link that ``path`` lies under marked as current."""
-    visible = sorted(_visible(user), key=lambda pair: (GROUPS.index(pair[0].group), pair[0].order, pair[0].label))
+    visible = sorted(
+        _visible(user), key=lambda pair: (GROUPS.index(pair[0].group), pair[0].order, pair[0].label)
+    )
     current = max((url for _, url in visible if _lies_under(path, url)), key=len, default=None)
     result = []
     for name, pairs in groupby(visible, key=lambda pair: pair[0].group):

@@ -27,7 +27,7 @@ Choices = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Column:
-    """``order_by``: the fields that sort it, none when it cannot be sorted. ``width``: one of the classes in tables.css."""
+    """``order_by``: the fields that sort it, if it can be sorted. ``width``: one of the classes in tables.css."""
 
     key: str
     label: str
@@ -54,8 +54,8 @@ class Table:
     """A list's declaration.
 
     ``row_template`` draws one ``<tr>`` from ``row``; ``search`` names the fields a word is looked for in;
-    ``default_sort`` is a column's key, with ``-`` for descending; ``empty`` and ``empty_hint`` say what stands in an empty
-    list and what to do next. ``id`` is the element htmx replaces; a second table on one page needs another.
+    ``default_sort`` is a column's key, with ``-`` for descending; ``empty`` and ``empty_hint`` say what stands in an
+    empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never. ``id`` is the element htmx replaces; a second table on one page needs another.
     """
 
     columns: tuple[Column, ...]
@@ -193,7 +193,9 @@ class Page:
             if value:
                 queryset = item.apply(queryset, value)
         for word in self.q.split()[:MOST_WORDS] if self.table.search else ():
-            queryset = queryset.filter(reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.table.search)))
+            queryset = queryset.filter(
+                reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.table.search))
+            )
         return queryset
 
     def _ordered(self, queryset: QuerySet) -> QuerySet:

@@ -11,19 +11,25 @@ from console import web
 NOT_FOUND = "There is nothing at this address. It may have been deleted, or the link is incomplete."
 FORBIDDEN = "Your role does not allow this. Ask an administrator for it."
 BAD_REQUEST = "The request could not be understood. Go back and try again from the page."
-SERVER_ERROR = "Something went wrong in the console. The error was logged; nothing was changed. Try again in a moment."
-UNAVAILABLE = (
-    "The console cannot reach its database. Open connections through the gateways live on. Try again in a moment."
+SERVER_ERROR = (
+    "Something went wrong in the console. The error was logged; nothing was changed. Try again in a moment."
 )
+UNAVAILABLE = "The console cannot reach its database. Open connections through the gateways live on. Try again in a moment."
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, DisallowedHost):
         # The shell would ask for the host name that was just refused.
         return web.error_response(
-            request, 400, "Unknown host name", "The console does not answer under this host name.", with_shell=False
+            request,
+            400,
+            "Unknown host name",
+            "The console does not answer under this host name.",
+            with_shell=False,
         )
-    message = "The request is larger than allowed." if isinstance(exception, RequestDataTooBig) else BAD_REQUEST
+    message = (
+        "The request is larger than allowed." if isinstance(exception, RequestDataTooBig) else BAD_REQUEST
+    )
     return _in_shell(request, 400, "That did not work", message)
 
 

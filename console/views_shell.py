@@ -35,6 +35,11 @@ def theme_select(request: HttpRequest) -> HttpResponse:
 def _remember(request: HttpRequest, cookie: str, value: str) -> HttpResponse:
     response = HttpResponseRedirect(web.safe_next(request, resolve_url("/")))
     response.set_cookie(
-        cookie, value, max_age=YEAR, httponly=cookie == web.AREA_COOKIE, samesite="Lax", secure=request.is_secure()
+        cookie,
+        value,
+        max_age=YEAR,
+        httponly=cookie == web.AREA_COOKIE,
+        samesite="Lax",
+        secure=request.is_secure(),
     )
     return response

@@ -1,3 +1,234 @@
+"""Template tags and filters of the console's pages; loaded into every template by the settings."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from django import template
+from django.forms import BoundField
+from django.template.context import Context
+from django.template.loader_tags import BLOCK_CONTEXT_KEY
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 register = template.Library()
+
+NOTHING = "—"
+BADGES = ("success", "warning", "error", "notice", "muted")
+NOTICES = {"important": "Important", "error": "Error", "success": "Done", "info": "Note"}
+NOTICE_ICONS = {"important": "warning", "error": "error", "success": "success", "info": "info"}
+STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel", "charts")
+SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "chart")
+# (seconds in the unit, its name), the largest first.
+AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
+
+
+@register.filter
+def dash(value: Any) -> Any:
+    """A dash for what is not known; 0 stays 0."""
+    return NOTHING if value is None or value == "" else value
+
+
+@register.filter
+def bitrate(value: float | None) -> str:
+    """Bits per second with an SI prefix: 1500000 → "1.5 Mbit/s"; None → a dash."""
+    return _scaled(value, 1000, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))
+
+
+@register.filter(name="bytes")
+def bytes_(value: float | None) -> str:
+    """Bytes as B, KB, MB, GB, TB (1,024 each); None → a dash."""
+    return _scaled(value, 1024, ("B", "KB", "MB", "GB", "TB"))
+
+
+def _scaled(value: float | None, step: int, units: tuple[str, ...]) -> str:
+    if value is None or not isinstance(value, int | float) or not math.isfinite(value):
+        return NOTHING
+    size, unit = float(value), 0
+    # 999.95 would be written as 1000.0, so it already belongs to the next unit.
+    while abs(size) >= step - 0.05 and unit < len(units) - 1:
+        size, unit = size / step, unit + 1
+    digits = f"{size:.0f}" if unit == 0 or abs(size) >= 100 else f"{size:.1f}".removesuffix(".0")
+    return f"{digits} {units[unit]}"
+
+
+@register.filter
+def datetime_iso(value: datetime | None) -> SafeString | str:
+    """A time element: UTC as text until time.js writes it in the viewer's zone; the full ISO time on hover."""
+    if value is None:
+        return NOTHING
+    moment = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{0}" title="{0}" data-time="full">{1}</time>',
+        moment.isoformat(timespec="seconds"),
+        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+    )
+
+
+@register.filter
+def ago(value: datetime | None) -> SafeString | str:
+    """How long ago, such as "3 minutes ago", with the full ISO time on hover; time.js keeps it current."""
+    if value is None:
+        return NOTHING
+    seconds = int((timezone.now() - value).total_seconds())
+    iso = value.astimezone(UTC).isoformat(timespec="seconds")
+    return format_html('<time datetime="{0}" title="{0}" data-time="ago">{1}</time>', iso, _age(seconds))
+
+
+def _age(seconds: int) -> str:
+    for length, unit in AGES:
+        if abs(seconds) >= length:
+            number = abs(seconds) // length
+            text = f"{number} {unit}{'s' if number != 1 else ''}"
+            return f"{text} ago" if seconds > 0 else f"in {text}"
+    return "just now" if seconds > -5 else "in a moment"
+
+
+@register.filter
+def thousands(value: int) -> str:
+    """10000 → "10,000"."""
+    return f"{value:,}"
+
+
+@register.filter
+def minutes(value: timedelta) -> str:
+    """A span in whole minutes, at least one: "15 minutes"."""
+    number = max(1, math.ceil(value.total_seconds() / 60))
+    return f"{number} minute{'s' if number != 1 else ''}"
+
+
+@register.filter
+def message_kind(tags: str) -> str:
+    """The notice kind of a Django message's level."""
+    return {"error": "error", "warning": "important", "success": "success"}.get(tags, "info")
+
+
+@register.filter
+def notice_icon(kind: str) -> str:
+    return NOTICE_ICONS[kind]
+
+
+@register.simple_tag
+def assets() -> SafeString:
+    """The shell's style sheets and scripts, in order; Plotly is loaded by chart.js where a chart is."""
+    sheets = format_html_join(
+        "\n", '<link rel="stylesheet" href="{}">', ((static(f"css/{n}.css"),) for n in STYLES)
+    )
+    scripts = format_html_join(
+        "\n", '<script src="{}" defer></script>', ((static(f"js/{n}.js"),) for n in SCRIPTS)
+    )
+    return sheets + scripts
+
+
+@register.simple_tag
+def badge(kind: str, word: str) -> SafeString:
+    """A dot and a word. ``kind``: success, warning, error, notice or muted."""
+    if kind not in BADGES:
+        raise ValueError(f"Unknown badge {kind!r}; legal are {BADGES}.")
+    return format_html(
+        '<span class="badge badge-{}"><span class="dot" aria-hidden="true"></span>{}</span>', kind, word
+    )
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An icon of static/img/icons.svg, hidden from screen readers unless it has a label."""
+    href = f"{static('img/icons.svg')}#{name}"
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
+
+
+@register.simple_block_tag
+def notice(content: str, kind: str, title: str | None = None) -> SafeString:
+    """A notice of a kind: important, error, success or info. ``title`` replaces the kind's word, "" leaves it out."""
+    word = NOTICES[kind] if title is None else title
+    heading = format_html("<strong>{}</strong>", word) if word else ""
+    return format_html(
+        '<div class="notice notice-{}" role="{}">{}<div>{}{}</div></div>',
+        kind,
+        "alert" if kind == "error" else "note",
+        icon(NOTICE_ICONS[kind]),
+        heading,
+        mark_safe(content),  # noqa: S308 (the block's own template, escaped where it was rendered)
+    )
+
+
+@register.simple_block_tag(takes_context=True)
+def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
+    """A button that opens a small menu above the page. ``key`` makes its id unique, such as the row's primary key."""
+    number = context.render_context.get("menu_number", 0) + 1
+    context.render_context["menu_number"] = number
+    name = f"menu-{key or number}"
+    return format_html(
+        '<button type="button" class="link menu-button" id="{0}-button" popovertarget="{0}">{1} {2}</button>'
+        '<div class="menu" id="{0}" popover data-menu>{3}</div>',
+        name,
+        label,
+        icon("down"),
+        mark_safe(content),  # noqa: S308 (as above)
+    )
+
+
+@register.simple_tag
+def copy(text: str, label: str = "") -> SafeString:
+    """A small button that copies ``text``."""
+    return format_html(
+        '<button type="button" class="copy" data-copy="{}" aria-label="{}">{}</button>',
+        text,
+        label or f"Copy {text}",
+        icon("copy"),
+    )
+
+
+@register.simple_tag
+def object_id(value: str) -> SafeString:
+    """An id as lists show it: small and grey with a copy button."""
+    return format_html('<span class="object-id"><code>{}</code>{}</span>', value, copy(value))
+
+
+@register.simple_tag
+def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
+    """An action that is not possible now: shown, not usable, with the reason on hover and focus."""
+    return format_html(
+        '<span class="unavailable" tabindex="0" role="link" aria-disabled="true" aria-label="{0}. {1}">'
+        '<span class="{2}" aria-hidden="true">{0}</span><span class="tip" aria-hidden="true">{1}</span></span>',
+        label,
+        reason,
+        css,
+    )
+
+
+@register.simple_tag
+def widget(field: BoundField) -> SafeString:
+    """The field's control; a check box becomes a switch unless its widget has the class "plain"."""
+    attrs: dict[str, Any] = {}
+    if is_switch(field):
+        attrs["role"] = "switch"
+    return field.as_widget(attrs=attrs)
+
+
+@register.filter
+def is_switch(field: BoundField) -> bool:
+    own = field.field.widget
+    return (
+        getattr(own, "input_type", "") == "checkbox"
+        and not hasattr(own, "choices")
+        and "plain" not in own.attrs.get("class", "")
+    )
+
+
+@register.filter
+def is_choice_list(field: BoundField) -> bool:
+    """Whether the field is drawn as radio cards or a list of check boxes."""
+    return field.widget_type in {"radioselect", "checkboxselectmultiple"}
+
+
+@register.simple_tag(takes_context=True)
+def repeat_block(context: Context, name: str) -> SafeString:
+    """Once more what the page put into a block: the title stands in <title> and above the content."""
+    block_context = context.render_context.get(BLOCK_CONTEXT_KEY)
+    block = block_context.get_block(name) if block_context else None
+    return block.render(context) if block else SafeString("")

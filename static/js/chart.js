@@ -1,0 +1,123 @@
+"use strict";
+// <div class="chart" data-chart="URL" data-every="10" data-label="Bandwidth"> shows the Plotly figure (JSON: data, layout, config) of the URL.
+// Colours and type come from the style sheet; a trace names its colour by meta.color: receive, send, 3 or 4.
+(() => {
+  const states = new WeakMap();
+  let library = null;
+
+  function plotly() {
+    library ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = document.querySelector('meta[name="plotly-url"]').content;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => {
+        library = null;
+        reject(new Error("Plotly could not be loaded"));
+      };
+      document.head.append(script);
+    });
+    return library;
+  }
+
+  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function axis(own) {
+    const line = token("--chart-grid");
+    return { gridcolor: line, linecolor: token("--line"), zerolinecolor: line, automargin: true, ...own };
+  }
+
+  function dressed(figure) {
+    const data = figure.data.map((trace, index) => {
+      const name = trace.meta?.color || ["receive", "send", "3", "4"][index % 4];
+      const color = token(`--chart-${name}`);
+      const fill = trace.fill && trace.fill !== "none" ? { fillcolor: token(`--chart-${name}-fill`) || "transparent" } : {};
+      return { connectgaps: false, ...fill, ...trace, line: { width: 1.5, ...trace.line, color }, marker: { ...trace.marker, color } };
+    });
+    const own = figure.layout || {};
+    const text = token("--text-secondary");
+    const layout = {
+      hovermode: "x unified",
+      showlegend: true,
+      ...own,
+      autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: token("--font"), size: 12, color: text },
+      margin: { l: 48, r: 12, t: 28, b: 32, ...own.margin },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", ...own.legend },
+      hoverlabel: { bgcolor: token("--ground-raised"), bordercolor: token("--line"), font: { color: token("--text"), size: 12 } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: token("--text-muted"), activecolor: token("--link") },
+      uirevision: "kept", // a live update does not undo the user's zoom
+    };
+    for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key] = axis(layout[key]);
+    layout.xaxis ??= axis({});
+    layout.yaxis ??= axis({});
+    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], ...figure.config };
+    return [data, layout, config];
+  }
+
+  const isEmpty = (figure) => !figure.data?.some((trace) => (trace.y || trace.values || trace.z || []).some((value) => value !== null));
+
+  function sentence(element, text, css) {
+    if (element.querySelector(".js-plotly-plot")) window.Plotly.purge(element.querySelector(".js-plotly-plot"));
+    const p = document.createElement("p");
+    p.textContent = text;
+    if (css) p.className = css;
+    element.replaceChildren(p);
+  }
+
+  async function draw(element) {
+    const state = states.get(element);
+    if (isEmpty(state.figure)) return sentence(element, element.dataset.empty || "Nothing was measured in this time yet.");
+    const library = await plotly();
+    const [data, layout, config] = dressed(state.figure);
+    let canvas = element.querySelector(".chart-canvas");
+    if (canvas) return library.react(canvas, data, layout, config);
+    canvas = document.createElement("div");
+    canvas.className = "chart-canvas";
+    element.replaceChildren(canvas);
+    return library.newPlot(canvas, data, layout, config);
+  }
+
+  async function load(element) {
+    const state = states.get(element);
+    if (state.busy) return;
+    state.busy = true;
+    try {
+      const answer = await fetch(element.dataset.chart, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      state.figure = await answer.json();
+      await draw(element);
+      element.dataset.drawn = "";
+    } catch {
+      // What is drawn stays; only a chart that never came says so.
+      if (!state.figure) sentence(element, "The chart could not be loaded. It is tried again with the next visit.", "chart-error");
+    } finally {
+      state.busy = false;
+      state.due = Date.now() + 1000 * Number(element.dataset.every || 0);
+    }
+  }
+
+  function start(root) {
+    for (const element of root.querySelectorAll("[data-chart]")) {
+      if (states.has(element)) continue;
+      states.set(element, { figure: null, busy: false, due: 0 });
+      element.setAttribute("role", "img");
+      element.setAttribute("aria-label", element.dataset.label || "Chart");
+      load(element);
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", () => start(document));
+  document.addEventListener("htmx:load", () => start(document));
+  document.addEventListener("causeway:theme", () => {
+    for (const element of document.querySelectorAll("[data-chart]")) if (states.get(element)?.figure) draw(element);
+  });
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const element of document.querySelectorAll("[data-chart][data-every]")) {
+      const state = states.get(element);
+      if (state && !state.busy && Date.now() >= state.due) load(element);
+    }
+  }, 1000);
+})();
