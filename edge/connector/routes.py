@@ -1,0 +1,151 @@
+"""From a server's applications to Envoy's routes: who may be dialled, on which ports, and what is dialled instead."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edge.connector.patterns import network_pattern, ports_pattern
+from edge.hosts import HostInvalid, Network, Pattern, mask, parse_host, parse_pattern
+
+logger = logging.getLogger(__name__)
+
+NAME = "applications"
+TYPE = "type.googleapis.com/"
+REFUSAL = "This connector server does not serve that address and port.\n"
+SET_FILTER_STATE = "set_filter_state"
+RBAC = "rbac"
+# Where the connection manager keeps the port that was asked for.
+PORT = {"metadata_namespace": "causeway", "key": "port"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One address of one application. `origin`: what is dialled instead, ``host`` or ``host:port``, or empty."""
+
+    pattern: Pattern
+    ports: tuple[tuple[int, int], ...]
+    origin: str
+
+    @property
+    def network(self) -> Network:
+        """The network it names; only for entries that do."""
+        if self.pattern.network is None:
+            raise TypeError("this address is a name")
+        return self.pattern.network
+
+    @property
+    def domain(self) -> str:
+        """The virtual host that Envoy finds by hash for it; ``*`` where only a regular expression helps."""
+        if self.pattern.name is not None:
+            return self.pattern.name
+        if self.pattern.suffix is not None:
+            return f"*.{self.pattern.suffix}"
+        if self.network.family == 4 and self.network.prefix == 32:
+            return str(parse_host(".".join(str(octet) for octet in self.network.value.to_bytes(4))).text)
+        return "*"
+
+
+def route_configuration(applications: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the RouteConfiguration for `applications` (shape: docs/architecture.md); everything else gets 403.
+
+    Envoy chooses a virtual host by name alone, so each also holds the routes of every wider pattern that covers
+    it, nearest first: ``wiki.corp.example`` on port 22 may be meant by ``*.corp.example``.
+    """
+    by_domain: dict[str, list[Entry]] = defaultdict(list)
+    for application in applications:
+        for entry in _entries(application):
+            by_domain[entry.domain].append(entry)
+    networks = sorted(by_domain.pop("*", []), key=lambda entry: -entry.network.prefix)
+    hosts = [_virtual_host(domain, _covering(domain, by_domain, networks)) for domain in sorted(by_domain)]
+    return {
+        "@type": TYPE + "envoy.config.route.v3.RouteConfiguration",
+        "name": NAME,
+        "ignore_port_in_host_matching": True,
+        "virtual_hosts": [*hosts, _virtual_host("*", networks)],
+    }
+
+
+def _entries(application: dict[str, Any]) -> Iterator[Entry]:
+    ports = tuple((int(first), int(last)) for first, last in application["ports"])
+    for address in application["addresses"]:
+        try:
+            yield Entry(parse_pattern(address), ports, application.get("origin") or "")
+        except HostInvalid as error:
+            # One bad address must not take the others off the air; the console refuses them in the first place.
+            logger.error("Application %s: %s It is left out.", application.get("name"), error)
+
+
+def _covering(domain: str, by_domain: dict[str, list[Entry]], networks: list[Entry]) -> Iterator[Entry]:
+    """Return the entries that speak about `domain`, nearest first."""
+    yield from by_domain[domain]
+    host = parse_host(domain.removeprefix("*."))
+    if host.family:
+        yield from (
+            entry
+            for entry in networks
+            if entry.network.family == host.family
+            and mask(host.family, host.value, entry.network.prefix) == entry.network.value
+        )
+        return
+    rest = domain.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield from by_domain.get(f"*.{rest}", [])
+
+
+def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
+    routes = [route for entry in dict.fromkeys(entries) for route in _routes(entry, by_name=domain != "*")]
+    refusals = [
+        {"match": match, "direct_response": {"status": 403, "body": {"inline_string": REFUSAL}}}
+        for match in ({"connect_matcher": {}}, {"prefix": "/"})
+    ]
+    return {"name": domain, "domains": [domain], "routes": [*routes, *refusals]}
+
+
+def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
+    """One route for CONNECT, one for plain HTTP, where no port means port 80."""
+    host = ".+" if by_name else network_pattern(entry.network)
+    port = f":{ports_pattern(entry.ports)}"
+    plain_port = f"(?:{port})?" if any(first <= 80 <= last for first, last in entry.ports) else port
+    extra = _origin(entry)
+    tunnel = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
+    yield {"match": {"connect_matcher": {}, "headers": [_authority(host + port)]}, **_to_application(tunnel), **extra}
+    yield {"match": {"prefix": "/", "headers": [_authority(host + plain_port)]}, **_to_application({}), **extra}
+
+
+def _to_application(more: dict[str, Any]) -> dict[str, Any]:
+    # No time limit: a flow lasts as long as its two ends want.
+    return {"route": {"cluster": NAME, "timeout": "0s", "idle_timeout": "0s", **more}}
+
+
+def _authority(pattern: str) -> dict[str, Any]:
+    return {"name": ":authority", "string_match": {"safe_regex": {"regex": pattern}}}
+
+
+def _origin(entry: Entry) -> dict[str, Any]:
+    """Dial the origin in place of the address. Only then may it be this machine itself."""
+    if not entry.origin:
+        return {}
+    host, _, port = entry.origin.rpartition(":") if ":" in entry.origin else (entry.origin, "", "")
+    asked = f"%DYNAMIC_METADATA({PORT['metadata_namespace']}:{PORT['key']})%"
+    states = [
+        _state("envoy.upstream.dynamic_host", host),
+        _state("envoy.upstream.dynamic_port", port or asked),
+    ]
+    return {
+        "typed_per_filter_config": {
+            SET_FILTER_STATE: {
+                "@type": TYPE + "envoy.extensions.filters.http.set_filter_state.v3.Config",
+                "on_request_headers": states,
+            },
+            RBAC: {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"},
+        }
+    }
+
+
+def _state(key: str, value: str) -> dict[str, Any]:
+    return {"object_key": key, "format_string": {"text_format_source": {"inline_string": value}}}
