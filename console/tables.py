@@ -55,7 +55,8 @@ class Table:
 
     ``row_template`` draws one ``<tr>`` from ``row``; ``search`` names the fields a word is looked for in;
     ``default_sort`` is a column's key, with ``-`` for descending; ``empty`` and ``empty_hint`` say what stands in an
-    empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never. ``id`` is the element htmx replaces; a second table on one page needs another.
+    empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never; ``id`` is the
+    element htmx replaces, so that a second table on one page needs another.
     """
 
     columns: tuple[Column, ...]

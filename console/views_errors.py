@@ -14,7 +14,10 @@ BAD_REQUEST = "The request could not be understood. Go back and try again from t
 SERVER_ERROR = (
     "Something went wrong in the console. The error was logged; nothing was changed. Try again in a moment."
 )
-UNAVAILABLE = "The console cannot reach its database. Open connections through the gateways live on. Try again in a moment."
+UNAVAILABLE = (
+    "The console cannot reach its database. Open connections through the gateways live on. "
+    "Try again in a moment."
+)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

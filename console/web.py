@@ -1,4 +1,4 @@
-"""What every page's view needs beside Django: answers for plain and htmx requests alike, refusals in forms, the area."""
+"""What views need beside Django: answers for plain and htmx requests alike, refusals in forms, the area."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -7,10 +7,10 @@ from csp.constants import UNSAFE_INLINE
 from csp.decorators import csp_update
 from django.contrib import messages
 from django.forms import BaseForm
-from django.forms.renderers import TemplatesSetting
+from django.forms.renderers import DjangoTemplates
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.template.loader import render_to_string
+from django.template.loader import get_template, render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseLocation
 
@@ -28,11 +28,15 @@ OVERLAYS = ("panel", "dialog")
 with_charts = csp_update({"style-src-attr": [UNSAFE_INLINE], "style-src-elem": ["'self'"]})
 
 
-class FormRenderer(TemplatesSetting):
-    """Lets ``{{ form }}`` and ``{{ field.as_field_group }}`` draw the console's own look."""
+class FormRenderer(DjangoTemplates):
+    """Lets ``{{ form }}`` and ``{{ field.as_field_group }}`` draw the console's own look around Django's widgets."""
 
     form_template_name = "components/form.html"
     field_template_name = "components/field.html"
+
+    def get_template(self, template_name: str) -> Any:
+        own = template_name.startswith("components/")
+        return get_template(template_name) if own else super().get_template(template_name)
 
 
 def is_htmx(request: HttpRequest) -> bool:
@@ -50,8 +54,8 @@ def done(
     """Answer a successful POST: go to ``url`` and say ``message`` there.
 
     A plain request is redirected. For htmx the page's content is replaced in place, which closes panel and dialog; a
-    dialog that stood over a panel gives way to the refreshed panel. ``into="panel"`` keeps the panel open and
-    shows ``url`` in it. To leave a panel whose object is gone, ``url`` must be the list's and the dialog's form must carry ``data-leave``.
+    dialog that stood over a panel gives way to the refreshed panel, unless its form carries ``data-leave`` because the
+    panel's object is gone. ``into="panel"`` keeps the panel open and shows ``url`` in it.
     """
     if message:
         messages.success(request, message)
