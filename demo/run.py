@@ -1,6 +1,5 @@
 """The demo from start to stop: database, records, processes, ``ready``, and an orderly end."""
 
-import asyncio
 import json
 import logging
 import os
@@ -68,8 +67,8 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
     manager.start("applications", "-m", "demo.applications", *made.application_arguments())
     wait_for(stop, "the console", lambda: httpx.get(f"{options.url}/healthz", timeout=2).status_code == 200)
     for machine in made.machines:
-        asyncio.run(world.enroll(machine, options.url))
-        manager.start(machine.name, "-m", "edge.cli", machine.kind, "run", "--home", str(machine.home))
+        world.enroll(machine, options.url)
+        manager.start(machine.id, "-m", "edge.cli", machine.kind, "run", "--home", str(machine.home))
 
     def write() -> None:
         world.write_atomic(options.home / "demo.json", json.dumps(made.description(manager.pids()), indent=2))
@@ -77,7 +76,7 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
     manager.on_change = write
     write()
     wait_for(stop, "the tunnels", made.all_tunnels_stand)
-    wait_for(stop, "the gateways", lambda: world.wiki_answers(made))
+    wait_for(stop, "the gateways", made.wiki_answers)
     manager.start("traffic", "-m", "demo.traffic", str(options.home / "demo.json"))
     write()
     announce(made.description(manager.pids()), options.home)
