@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 STOP_SECONDS = 5
@@ -66,12 +66,17 @@ class Processes:
                 process.wait()
 
     def start(
-        self, command: Sequence[str | Path], *, log: str = "", stdout: int | IO[Any] | None = None
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: str = "",
+        stdout: int | None = None,
+        environment: dict[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start one; with ``log`` its output goes to that file of the folder."""
         output = (self.folder / log).open("wb") if log else None
         process = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=output or stdout, stderr=output
+            list(command), stdin=subprocess.DEVNULL, stdout=output or stdout, stderr=output, env=environment
         )
         if output:
             output.close()

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,9 @@ class Demo:
 
     def kill(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Send a signal to one process of this demo; refuses any other."""
-        family = {child.pid for child in psutil.Process(self.process.pid).children(recursive=True)}
-        assert pid in family, f"{pid} is not a process of this demo"
+        assert pid in {member.pid for member in family(self.process, self.home)}, (
+            f"{pid} is not a process of this demo"
+        )
         os.kill(pid, signal_number)
 
     def curl(
@@ -225,23 +227,46 @@ def start_demo(home: Path, *extra: str) -> tuple[subprocess.Popen[str], list[str
     ready = threading.Event()
     threading.Thread(target=_read_output, args=(process, output, ready), daemon=True).start()
     if not ready.wait(READY_SECONDS) or process.poll() is not None or not (home / "demo.json").exists():
-        stop_demo(process)
+        stop_demo(process, home)
         raise RuntimeError("the demo did not become ready:\n" + "".join(output[-60:]))
     return process, output
 
 
-def stop_demo(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Press Ctrl-C and wait; returns what of the demo's family is still there, killed by now."""
-    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+def family(process: subprocess.Popen[str], home: Path) -> list[psutil.Process]:
+    """Everything the demo started: its descendants, and what carries its home in the environment.
+
+    An Envoy outlives its agent on purpose, and is then nobody's descendant.
+    """
+    found = set(psutil.Process(process.pid).children(recursive=True)) if process.poll() is None else set()
+    for other in psutil.process_iter():
+        with suppress(psutil.Error):
+            if other.environ().get("CAUSEWAY_STATE_DIR") == str(home.resolve()):
+                found.add(other)
+    return [member for member in found if member.pid not in (process.pid, os.getpid())]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """False also for a zombie: where process 1 reaps nobody, they stay for ever."""
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def stop_demo(process: subprocess.Popen[str], home: Path) -> list[psutil.Process]:
+    """Press Ctrl-C and wait; returns what of the demo's family outlived it, killed by now."""
+    members = family(process, home)
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    _, left = psutil.wait_procs(family, timeout=5)
+    deadline = time.monotonic() + 5
+    while (left := [member for member in members if is_alive(member)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
     for survivor in left:
-        survivor.kill()
+        with suppress(psutil.NoSuchProcess):
+            survivor.kill()
     return left
 
 
@@ -251,10 +276,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     home = tmp_path_factory.mktemp("demo")
     process, output = start_demo(home, "--fresh")
     running = Demo(home, process, output)
-    named = [running.pid(name) for name in running.world["processes"]]
     yield running
-    left = stop_demo(process)
+    by_itself = process.poll() is not None
+    left = stop_demo(process, home)
+    assert not by_itself, "the demo ended by itself:\n" + "".join(output[-60:])
     assert not left, f"Ctrl-C left these running: {left}"
-    assert not [pid for pid in named if psutil.pid_exists(pid)], (
-        "processes named in demo.json are still there"
-    )
+    pids = [running.pid(name) for name in running.world["processes"]]
+    still_there = [pid for pid in pids if psutil.pid_exists(pid) and is_alive(psutil.Process(pid))]
+    assert not still_there, f"processes named in demo.json are still there: {still_there}"

@@ -6,6 +6,7 @@ bin=$1
 shift
 unset DATABASE_URL
 status=0
+ran=0
 
 part() {
     printf '\n== %s\n' "$1"
@@ -13,6 +14,7 @@ part() {
     "$@"
     code=$?
     # 5: no test was selected. That is fine for one part when arguments narrow the run.
+    [ $code = 5 ] || ran=1
     [ $code = 0 ] || [ $code = 5 ] || status=1
 }
 
@@ -23,4 +25,5 @@ if "$bin/python" -m tests.postgres --available; then
     part "PostgreSQL" "$bin/python" -m tests.postgres -- \
         "$bin/python" -m pytest -q -n 2 -m "(database or postgres) and not browser and not processes" "$@"
 fi
+[ $ran = 1 ] || { echo "No test was run."; status=1; }
 exit $status

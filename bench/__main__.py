@@ -1,0 +1,118 @@
+"""``make bench``: measure in one run on this machine, print a table, name what is missing.
+
+make bench ARGS="--rounds 3 --seconds 5 --cuts 100"
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.bare_chain import start_bare_chain
+from bench.cuts import measure_cuts, percentile
+from bench.processes import Processes
+from bench.product_chain import start_product_chain
+from bench.ssh_chain import missing_programs, start_ssh_chain
+from bench.traffic import Sink
+from tests.demo import Demo, start_demo, stop_demo
+
+STREAMS = (1, 8)
+# The bare lab chain; OpenSSH's -L over -R in two hops.
+CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
+# What is to be reached (design §9), as a ratio of Causeway to the other, by number of streams.
+WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
+
+Rates = dict[tuple[str, int], list[float]]
+
+
+def measure_rates(
+    sink: Sink, processes: Processes, ports: dict[str, int], rounds: int, seconds: float
+) -> Rates:
+    """bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all of them."""
+    rates: Rates = defaultdict(list)
+    for _ in range(rounds):
+        for streams in STREAMS:
+            for chain, port in ports.items():
+                rates[chain, streams].append(sink.rate(processes, port, streams, seconds))
+    return rates
+
+
+def throughput_table(rates: Rates) -> Table:
+    table = Table(
+        "chain", "streams", "Gbit/s", "lowest–highest", "Causeway to it", "wanted", title="Throughput, upload"
+    )
+    median = {key: statistics.median(values) for key, values in rates.items()}
+    for (chain, streams), values in sorted(rates.items(), key=lambda item: item[0][1]):
+        ratio = wanted = ""
+        if (chain, streams) in WANTED and (CAUSEWAY, streams) in median:
+            reached = median[CAUSEWAY, streams] / median[chain, streams]
+            goal = WANTED[chain, streams]
+            ratio, wanted = f"{reached:.2f}", f"≥ {goal}" + ("" if reached >= goal else "  missed")
+        spread = f"{min(values) / 1e9:.2f}–{max(values) / 1e9:.2f}"
+        table.add_row(chain, str(streams), f"{median[chain, streams] / 1e9:.2f}", spread, ratio, wanted)
+    return table
+
+
+def cuts_table(demo: Demo, count: int) -> Table:
+    cuts = measure_cuts(demo, count)
+    table = Table(
+        "from … to the end of the flow", "p50", "p95", "p99", "longest", title=f"Time to cut, {count} cuts"
+    )
+    for name, values in (
+        ("the click's POST sent (upper bound of: its commit)", [cut.from_sent for cut in cuts]),
+        ("the console's answer (negative: before it)", [cut.from_answer for cut in cuts]),
+    ):
+        table.add_row(name, *(f"{percentile(values, part) * 1000:.0f} ms" for part in (50, 95, 99, 100)))
+    return table
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of throughput; the median counts.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one measurement.")] = 5.0,
+    cuts: Annotated[int, typer.Option(min=0, help="How many cuts to time; 0 leaves them out.")] = 100,
+    product: Annotated[
+        bool, typer.Option(help="Measure Causeway itself, not only what it is compared to.")
+    ] = True,
+) -> None:
+    """Throughput of the whole chain beside a bare Envoy chain and OpenSSH, and the time to cut."""
+    console, missing, ports = Console(soft_wrap=True), [], {}
+    with ExitStack() as stack:
+
+        def processes() -> Processes:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-bench-")))
+            return stack.enter_context(Processes(folder))
+
+        sink = Sink(sources := processes())
+        demo = None
+        if product:
+            console.print("Starting the demo ...")
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-bench-demo-")))
+            process, output = start_demo(home, "--fresh")
+            stack.callback(stop_demo, process, home)
+            demo = Demo(home, process, output)
+            ports[CAUSEWAY] = start_product_chain(demo, processes(), sink.port)
+        ports[BARE] = start_bare_chain(processes(), sink.port)
+        if absent := missing_programs():
+            missing.append(
+                f"OpenSSH was not measured: {', '.join(absent)} not found (Debian: openssh-server)."
+            )
+        else:
+            ports[SSH] = start_ssh_chain(processes(), sink.port)
+        console.print(f"Measuring {', '.join(ports)}: {rounds} rounds of {seconds:g} s each ...")
+        console.print(throughput_table(measure_rates(sink, sources, ports, rounds, seconds)))
+        if demo and cuts:
+            console.print(cuts_table(demo, cuts))
+    for sentence in missing:
+        console.print(sentence)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,105 @@
+"""How long after the click an open flow ends: a connector is switched off through the console, a hundred times.
+
+What is measured, all on one clock: from the moment the POST of the switch is sent until the client's socket reports the
+end of the flow. That includes the console's work up to the commit, so it is an upper bound of "from commit to the last
+byte". Beside it, from the console's answer to the end: what is left to wait for somebody who sees the switch flip.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from bench.processes import wait_for
+from tests.demo import Demo, Tunnel, post
+
+READY_SECONDS = 30
+CUT_SECONDS = 30
+
+
+@dataclass
+class Cut:
+    """Seconds from the POST sent, and from its answer, to the end of the flow (negative: before the answer)."""
+
+    from_sent: float
+    from_answer: float
+
+
+class OpenFlow:
+    """A flow to ``echo`` that answered once, and the moment at which its socket ended."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self._tunnel = tunnel
+        tunnel.socket.settimeout(CUT_SECONDS)
+        tunnel.socket.sendall(b"?")
+        if tunnel.socket.recv(1) != b"?":
+            raise RuntimeError("echo did not answer")
+        self.ended_at = 0.0
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        try:
+            while self._tunnel.socket.recv(4096):
+                pass
+        except TimeoutError:
+            return
+        except OSError:
+            pass  # a reset is an end as well
+        self.ended_at = time.monotonic()
+
+    def wait(self) -> float:
+        self._watcher.join(CUT_SECONDS + 1)
+        self._tunnel.close()
+        if not self.ended_at:
+            raise RuntimeError(f"the flow was not cut within {CUT_SECONDS} s")
+        return self.ended_at
+
+
+def _switch(client: httpx.Client, connector: str, action: str) -> None:
+    answer = post(client, f"/connectors/{connector}/{action}/", follow_redirects=False)
+    if answer.status_code not in (200, 204, 302, 303):
+        raise RuntimeError(f"{action} of {connector} was answered with {answer.status_code}")
+
+
+def _open_flow(demo: Demo, host: str, port: int) -> OpenFlow:
+    """A flow, as soon as the gateway lets one through again."""
+
+    def attempt() -> Tunnel | None:
+        tunnel = demo.connect(host, port)
+        if tunnel.status == 200:
+            return tunnel
+        tunnel.close()
+        return None
+
+    tunnel = wait_for(attempt, READY_SECONDS, "a flow to echo")
+    assert tunnel is not None
+    return OpenFlow(tunnel)
+
+
+def measure_cuts(demo: Demo, count: int) -> list[Cut]:
+    """Open a flow, switch its connector off, see it end, switch on again; so many times."""
+    echo, connector = demo.application("echo"), demo.connector()["id"]
+    cuts = []
+    with demo.admin_client() as client:
+        for _ in range(count):
+            flow = _open_flow(demo, echo["host"], echo["port"])
+            try:
+                sent = time.monotonic()
+                _switch(client, connector, "disable")
+                answered = time.monotonic()
+                ended = flow.wait()
+            finally:
+                _switch(client, connector, "enable")
+            cuts.append(Cut(ended - sent, ended - answered))
+    return cuts
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """The smallest value that at least so many per cent of the values do not exceed."""
+    ordered = sorted(values)
+    rank = max(1, -(-len(ordered) * percent // 100))
+    return ordered[int(rank) - 1]

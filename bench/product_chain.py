@@ -1,0 +1,32 @@
+"""Causeway's own chain in the running demo: ``causeway connect`` → gateway → connector server → the sink."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+from bench.processes import Processes, answers, free_ports, wait_for
+from bench.register import HOST, PORT
+from bench.traffic import GREETING
+from tests.demo import ROOT, Demo, clean_environment
+
+READY_SECONDS = 60
+
+
+def start_product_chain(demo: Demo, processes: Processes, sink_port: int) -> int:
+    """Make the sink an application of the demo, connect as a client with a port forward to it, and return that port."""
+    console_port = str(urlsplit(demo.console).port)
+    arguments = [str(demo.home), console_port, demo.connector()["id"], str(sink_port)]
+    subprocess.run(
+        [sys.executable, "-m", "bench.register", *arguments], cwd=ROOT, env=clean_environment(), check=True
+    )
+    account, (port,) = demo.account(), free_ports(1)
+    command = [sys.executable, "-m", "edge.cli", "connect", "--console", demo.console]
+    command += ["--instance", account["instance"], "--username", account["username"]]
+    command += ["--forward", f"{port}={HOST}:{PORT}", "--home", str(processes.folder / "client")]
+    environment = dict(os.environ) | {"CAUSEWAY_PASSWORD": account["password"]}
+    processes.start(command, log="connect.log", environment=environment)
+    wait_for(lambda: answers(port, GREETING), READY_SECONDS, f"Causeway's chain (logs in {processes.folder})")
+    return port
