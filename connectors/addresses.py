@@ -1,0 +1,160 @@
+"""Addresses and ports as people write them, turned into the one form in which gateways compare them.
+
+The grammar is that of ``edge.hosts``: what is accepted here is exactly what a gateway can compile.
+"""
+
+import ipaddress
+from itertools import pairwise
+
+from edge.hosts import HostInvalid, parse_host, parse_pattern
+
+MOST_ADDRESSES = 1000
+Ports = tuple[int, int]
+LOCAL = [
+    ipaddress.ip_network(text)
+    for text in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "::/127", "fe80::/10")
+]
+
+
+class AddressInvalid(ValueError):
+    """The text is a sentence that names what was given and what is legal."""
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address stands for the machine that dials, or for its own link."""
+    name = address.removeprefix("*.")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        network = ipaddress.ip_network(address)
+    except ValueError:
+        return False
+    return any(network.version == local.version and network.subnet_of(local) for local in LOCAL)  # type: ignore[arg-type]
+
+
+def normalised_address(text: str, *, allow_local: bool) -> str:
+    """A host name, ``*.`` wildcard, IP address or CIDR in its one form. Raises AddressInvalid.
+
+    ``allow_local``: loopback and link-local addresses are legal, which they are with an explicit origin only.
+    """
+    text = text.strip()
+    if "/" in text and not text.startswith("*."):
+        address = _network(text)
+    else:
+        try:
+            pattern = parse_pattern(text)
+        except HostInvalid as error:
+            raise AddressInvalid(
+                f"“{_shown(text)}” is not a host name, a wildcard such as *.example.com, an IP address or a CIDR block."
+            ) from error
+        name = pattern.suffix or pattern.name
+        if name is not None and name.rpartition(".")[2].isdigit():
+            # No top-level domain is a number: this is a mistyped IP address, which would match nothing.
+            raise AddressInvalid(f"“{_shown(text)}” is not an IPv4 address: four numbers from 0 to 255.")
+        if pattern.suffix is not None:
+            address = f"*.{pattern.suffix}"
+        else:
+            address = pattern.name if pattern.name is not None else parse_host(text).text
+    if not allow_local and _is_local(address):
+        raise AddressInvalid(
+            f"“{address}” is a loopback or link-local address, legal only for an application with an origin."
+        )
+    return address
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise AddressInvalid(f"“{_shown(text)}” is not a CIDR block such as 10.0.0.0/8.") from None
+    raise AddressInvalid(f"“{_shown(text)}” has bits beyond its prefix; {network} would be the block.")
+
+
+def normalised_origin(text: str) -> str:
+    """``host`` or ``host:port``, an IPv6 host in brackets. Raises AddressInvalid."""
+    text = text.strip()
+    host, port = text, ""
+    if text.startswith("["):
+        host, _, port = text.partition("]")
+        host, port = host + "]", port.removeprefix(":") if port.startswith(":") else port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+        if not port:
+            raise AddressInvalid(
+                f"“{_shown(text)}” ends with a colon; give a port after it or leave the colon out."
+            )
+    try:
+        found = parse_host(host)
+    except HostInvalid as error:
+        raise AddressInvalid(f"Origin “{_shown(text)}” is not a host or host:port.") from error
+    shown = f"[{found.text}]" if found.family == 6 else found.text
+    return f"{shown}:{_port(port, port)}" if port else shown
+
+
+def _port(text: str, shown: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+    if not 1 <= port <= 65535:
+        raise AddressInvalid(f"“{_shown(shown)}” is not a port from 1 to 65535.")
+    return port
+
+
+def parse_ports(text: str) -> list[Ports]:
+    """``"80, 443, 8000-8010"`` as sorted ranges. Raises AddressInvalid, also for ranges that overlap."""
+    parts = [part.strip() for part in text.replace("\n", ",").split(",")]
+    ranges = []
+    for part in filter(None, parts):
+        low, dash, high = (piece.strip() for piece in part.replace("–", "-").partition("-"))
+        begin = _port(low, part)
+        ranges.append((begin, _port(high, part) if dash else begin))
+    if not ranges:
+        raise AddressInvalid("Give at least one port, such as 443 or 8000-8010.")
+    return checked_ports(ranges)
+
+
+def checked_ports(ranges: list[Ports]) -> list[Ports]:
+    """Sorted, each legal, none overlapping. Raises AddressInvalid."""
+    for begin, end in ranges:
+        if not 1 <= begin <= 65535 or not 1 <= end <= 65535:
+            raise AddressInvalid(f"Ports {begin}-{end} are not from 1 to 65535.")
+        if end < begin:
+            raise AddressInvalid(f"Ports {begin}-{end} end before they begin.")
+    ordered = sorted(ranges)
+    for before, after in pairwise(ordered):
+        if after[0] <= before[1]:
+            raise AddressInvalid(f"Ports {shown_range(before)} and {shown_range(after)} overlap.")
+    return ordered
+
+
+def shown_range(ports: Ports) -> str:
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+
+
+def shown_ports(ranges: list[Ports]) -> str:
+    return ", ".join(shown_range(ports) for ports in ranges)
+
+
+def parse_addresses(text: str, *, allow_local: bool) -> list[str]:
+    """One address a line (or separated by commas). Raises AddressInvalid that names the line."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        for part in filter(None, (piece.strip() for piece in line.split(","))):
+            try:
+                address = normalised_address(part, allow_local=allow_local)
+            except AddressInvalid as error:
+                raise AddressInvalid(f"Line {number}: {error}") from error
+            if address in found:
+                raise AddressInvalid(
+                    f"Line {number}: “{address}” was given before, in line {found[address]}."
+                )
+            found[address] = number
+    if not found:
+        raise AddressInvalid("Give at least one address.")
+    return list(found)

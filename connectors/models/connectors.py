@@ -1,0 +1,97 @@
+"""Connectors, the servers that carry them, and the tunnels that the gateways see."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from connectors.models.fields import CONNECTOR_NAME, new_connector_id, new_server_id
+from console.models import Gateway, Region
+
+
+def heard_within() -> timedelta:
+    """How long a server's word counts: several of its intervals, so that one lost call does not darken it."""
+    return timedelta(seconds=max(35, 3 * settings.TELEMETRY_INTERVAL))
+
+
+class Connector(models.Model):
+    """A way into a network outside the cloud. Switched off, nobody reaches what lies behind it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_connector_id, editable=False)
+    name = models.CharField("instance name", max_length=128, validators=[CONNECTOR_NAME])
+    region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="connectors")
+    enabled = models.BooleanField("instance switch", default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                name="connector_name_unique",
+                violation_error_message="There is another connector with this Instance Name. Choose another.",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(name=""),
+                name="connector_name_given",
+                violation_error_message="Instance Name must not be empty.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Server(models.Model):
+    """A machine on which the deployment command was run. What it says of itself is kept as it last said it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_server_id, editable=False)
+    connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="servers")
+    enabled = models.BooleanField(default=True)
+    hostname = models.CharField(max_length=255, blank=True)
+    endpoint_ip = models.GenericIPAddressField(
+        "endpoint IP address", null=True, blank=True, help_text="From where its calls reach the console."
+    )
+    private_ip = models.GenericIPAddressField("private IP address", null=True, blank=True)
+    version = models.CharField(max_length=40, blank=True)
+    system = models.CharField(max_length=255, blank=True)
+    enrolled_at = models.DateTimeField(default=timezone.now, editable=False)
+    heard_at = models.DateTimeField(null=True, blank=True, editable=False)
+    applied_version = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    uptime_seconds = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    envoy_state = models.CharField(max_length=20, blank=True, editable=False)
+    cpu_percent = models.FloatField(null=True, blank=True, editable=False)
+    memory_percent = models.FloatField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["enrolled_at", "id"]
+
+    def __str__(self) -> str:
+        return self.hostname or self.id
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether its agent was heard of recently enough to believe what it last said."""
+        return self.heard_at is not None and timezone.now() - self.heard_at < heard_within()
+
+
+class Tunnel(models.Model):
+    """How many tunnels one gateway holds to one server, as that gateway last said."""
+
+    gateway = models.ForeignKey(Gateway, on_delete=models.CASCADE, related_name="tunnels")
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="tunnels")
+    count = models.PositiveIntegerField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway", "server"],
+                name="tunnel_pair_once",
+                violation_error_message="This gateway already reports tunnels to this server.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway_id} ← {self.server_id}: {self.count}"

@@ -1,0 +1,38 @@
+"""Names and ids as the product writes them (facts B.2–B.7)."""
+
+from django.core.validators import MaxLengthValidator, RegexValidator
+
+from console.ids import new_id
+
+# Chinese characters, Latin letters, digits and . _ - (facts B.2).
+CONNECTOR_NAME = RegexValidator(
+    r"^[A-Za-z0-9._\-\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+\Z",
+    "Instance Name must be 1 to 128 Chinese characters, letters, digits, periods (.), underscores (_) or hyphens (-).",
+)
+# What cannot be seen cannot be told apart: no control or direction characters, no blanks at the ends.
+VISIBLE_NAME = RegexValidator(
+    r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+(?<!\s)\Z",
+    "The name must be 1 to 128 characters, without control characters and without spaces at its ends.",
+)
+NO_NUL = RegexValidator(r"^[^\x00]*\Z", "The text must not contain null characters.")
+DESCRIPTION = [MaxLengthValidator(128), NO_NUL]
+
+
+def new_connector_id() -> str:
+    return new_id("connector")
+
+
+def new_server_id() -> str:
+    return new_id("server")
+
+
+def new_application_id() -> str:
+    return new_id("pa-application")
+
+
+def new_group_id() -> str:
+    return new_id("usergroup")
+
+
+def new_policy_id() -> str:
+    return new_id("fs")

@@ -1,0 +1,54 @@
+"""What one connector server works by (docs/architecture.md, «Configuration of a connector server»)."""
+
+from typing import Any
+
+from django.db import transaction
+
+from connectors.models import Application, Policy, Server
+from console import config
+from console.errors import NotFound
+from console.models import Gateway
+
+
+def server_of(server_id: str) -> Server:
+    """Raises ``NotFound`` with code MachineUnknown."""
+    try:
+        return Server.objects.select_related("connector").get(pk=server_id)
+    except Server.DoesNotExist as error:
+        raise NotFound("This server was removed from the console.", code="MachineUnknown") from error
+
+
+def build(server_id: str) -> dict[str, Any]:
+    """The document; its version is read first, so that a change meanwhile is fetched again, never missed."""
+    with transaction.atomic():
+        version = config.current().servers_version
+        server = server_of(server_id)
+        connector = server.connector
+        return {
+            "version": version,
+            "server": {"id": server.pk, "enabled": server.enabled},
+            "connector": {"id": connector.pk, "name": connector.name, "enabled": connector.enabled},
+            "gateways": [
+                {"id": gateway.pk, "host": gateway.public_host, "port": gateway.tunnel_port}
+                for gateway in Gateway.objects.filter(enrolled_at__isnull=False).order_by("pk")
+            ],
+            "applications": [_application(application) for application in _served(connector.pk)],
+        }
+
+
+def _served(connector_id: str) -> list[Application]:
+    """Enabled applications that some policy sends through the connector; switching that policy on needs no new one."""
+    applications = Application.objects.filter(enabled=True)
+    if not Policy.objects.filter(connector=connector_id, all_applications=True).exists():
+        applications = applications.filter(policies__connector=connector_id)
+    return list(applications.distinct().order_by("pk").prefetch_related("addresses", "ports"))
+
+
+def _application(application: Application) -> dict[str, Any]:
+    return {
+        "id": application.pk,
+        "name": application.name,
+        "addresses": [address.address for address in application.addresses.all()],
+        "ports": [[ports.begin, ports.end] for ports in application.ports.all()],
+        "origin": application.origin,
+    }

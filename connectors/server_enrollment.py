@@ -1,0 +1,62 @@
+"""How a connector server is admitted, and which names its certificates carry."""
+
+import ipaddress
+from typing import Any
+
+from cryptography import x509
+from django.utils import timezone
+
+from connectors import server_configuration
+from connectors.models import Connector, Server
+from console import audit, config
+from console.enrollment import Introduction, Kind
+from console.errors import Forbidden, NotFound
+
+
+def address_or_none(text: str) -> str | None:
+    """An IP address as the database takes it; None for anything else, since a machine may say what it likes."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def admit(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]:
+    """Make the server's record for the connector that the code was made for."""
+    try:
+        # Locked: a connector deleted at this moment must not leave a server behind.
+        connector = Connector.objects.select_for_update().get(pk=target)
+    except Connector.DoesNotExist as error:
+        raise NotFound(
+            "The connector of this enrollment code was deleted.", code="ConnectorUnknown"
+        ) from error
+    server = Server.objects.create(
+        connector=connector,
+        hostname=introduction.hostname[:255],
+        endpoint_ip=address_or_none(introduction.public_address),
+        private_ip=address_or_none(introduction.private_address),
+        version=introduction.version[:40],
+        system=introduction.system[:255],
+        enrolled_at=timezone.now(),
+    )
+    after = {"connector": connector.pk, "hostname": server.hostname, "endpoint_ip": server.endpoint_ip}
+    audit.record(actor=audit.System("enrollment"), verb="server.enroll", target=server, after=after)
+    config.publish()  # gateways accept tunnels of servers they know
+    return server.pk, {"connector": connector.pk}
+
+
+def names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:
+    """``outer`` dials the gateways as this server of this connector; ``inner`` is what the client's flow meets."""
+    server = server_configuration.server_of(machine)
+    if not server.enabled:
+        raise Forbidden(
+            "This server is disabled in the console; its certificates are not renewed.", code="ServerDisabled"
+        )
+    outer: list[x509.GeneralName] = [
+        x509.DNSName(server.pk),
+        x509.UniformResourceIdentifier(server.connector_id),
+    ]
+    return {"outer": (outer, False, True), "inner": ([x509.DNSName(server.connector_id)], True, False)}
+
+
+KIND = Kind(signing="outer", admit=admit, names=names, configuration=server_configuration.build)

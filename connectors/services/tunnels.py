@@ -1,0 +1,39 @@
+"""What gateways say of their tunnels."""
+
+import logging
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from connectors.models import Server, Tunnel
+from console.models import Gateway
+
+log = logging.getLogger(__name__)
+
+
+def tunnels_seen(gateway: Gateway, counts: dict[str, int]) -> None:
+    """Replace what is known of one gateway's tunnels by what it says now; servers unknown here are passed over.
+
+    Always the same few queries. ``counts``: server id → number of tunnels, those without any may be left out.
+    """
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            known = set(Server.objects.filter(pk__in=counts).values_list("pk", flat=True))
+            rows = [
+                Tunnel(gateway=gateway, server_id=server, count=count, seen_at=now)
+                for server, count in sorted(counts.items())
+                if count > 0 and server in known
+            ]
+            Tunnel.objects.filter(gateway=gateway).exclude(
+                server__in=[row.server_id for row in rows]
+            ).delete()
+            Tunnel.objects.bulk_create(
+                rows,
+                update_conflicts=True,
+                unique_fields=["gateway", "server"],
+                update_fields=["count", "seen_at"],
+            )
+    except IntegrityError as error:
+        # A server was removed between the look and the write; the gateway's next status says it right.
+        log.info("tunnels of %s were not stored: %s", gateway.pk, error)

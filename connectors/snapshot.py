@@ -1,0 +1,99 @@
+"""This app's part of a gateway's configuration: connectors, applications, groups, policies (docs/architecture.md)."""
+
+from collections import defaultdict
+from typing import Any
+
+from connectors.models import (
+    Application,
+    ApplicationAddress,
+    ApplicationPorts,
+    Connector,
+    Policy,
+    Server,
+    UserGroup,
+)
+from console.models import Gateway
+
+NO_ONE: list[str] = []
+
+
+def part(gateway: Gateway) -> dict[str, Any]:
+    """The same for every gateway. A fixed number of queries, however large the world is."""
+    policies = _policies()
+    return {
+        "connectors": _connectors(),
+        "applications": _applications(),
+        "groups": _groups({group for policy in policies for group in policy["groups"]}),
+        "policies": policies,
+    }
+
+
+def _connectors() -> dict[str, Any]:
+    servers: dict[str, dict[str, bool]] = defaultdict(dict)
+    for server, connector, enabled in Server.objects.order_by("pk").values_list("pk", "connector", "enabled"):
+        servers[connector][server] = enabled
+    return {
+        connector: {
+            "name": name,
+            "enabled": enabled,
+            # No licence is required yet; a connector without one will say so here.
+            "licensed": True,
+            "servers": servers.get(connector, {}),
+        }
+        for connector, name, enabled in Connector.objects.order_by("pk").values_list("pk", "name", "enabled")
+    }
+
+
+def _applications() -> dict[str, Any]:
+    addresses: dict[str, list[str]] = defaultdict(list)
+    ports: dict[str, list[list[int]]] = defaultdict(list)
+    enabled_addresses = ApplicationAddress.objects.filter(application__enabled=True).order_by("pk")
+    for application, address in enabled_addresses.values_list("application_id", "address"):
+        addresses[application].append(address)
+    enabled_ports = ApplicationPorts.objects.filter(application__enabled=True).order_by("begin")
+    for application, begin, end in enabled_ports.values_list("application_id", "begin", "end"):
+        ports[application].append([begin, end])
+    enabled = Application.objects.filter(enabled=True).order_by("pk")
+    return {
+        pk: {"name": name, "addresses": addresses[pk], "ports": ports[pk], "protocol": protocol}
+        for pk, name, protocol in enabled.values_list("pk", "name", "protocol")
+    }
+
+
+def _groups(used: set[str]) -> dict[str, list[str]]:
+    """Only the groups that a policy names: the others cannot change a decision."""
+    found: dict[str, list[str]] = {group: [] for group in sorted(used)}
+    members = UserGroup.accounts.through.objects.filter(usergroup__policies__enabled=True)
+    pairs = members.order_by("clientaccount_id").values_list("usergroup_id", "clientaccount_id").distinct()
+    for group, account in pairs:
+        if group in found:
+            found[group].append(account)
+    return found
+
+
+def _policies() -> list[dict[str, Any]]:
+    groups = _pairs(Policy.groups.through, "usergroup_id")
+    accounts = _pairs(Policy.accounts.through, "clientaccount_id")
+    applications = _pairs(Policy.applications.through, "application_id")
+    return [
+        {
+            "id": policy.pk,
+            "name": policy.name,
+            "priority": policy.priority,
+            "users": "all" if policy.all_users else "selected",
+            "groups": groups.get(policy.pk, NO_ONE),
+            "accounts": accounts.get(policy.pk, NO_ONE),
+            "applications": "all" if policy.all_applications else "selected",
+            "application_ids": applications.get(policy.pk, NO_ONE),
+            "connector": policy.connector_id,
+        }
+        for policy in Policy.objects.filter(enabled=True).order_by("priority", "created_at", "pk")
+    ]
+
+
+def _pairs(through: Any, column: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    rows = through.objects.filter(policy__enabled=True).order_by(column)
+    for policy, other in rows.values_list("policy_id", column):
+        found[policy].append(other)
+    return found
