@@ -43,7 +43,7 @@ def start_bare_chain(processes: Processes, sink_port: int) -> int:
     for name in ("gateway", "connector", "client"):
         filled = folder / f"{name}.yaml"
         filled.write_text(Template((CONFIGURATIONS / filled.name).read_text()).substitute(values))
-        command = [envoy_binary(), "-c", filled, "--disable-hot-restart", "-l", "warning"]
+        command: list[str | Path] = [envoy_binary(), "-c", filled, "--disable-hot-restart", "-l", "warning"]
         processes.start(command, log=f"{name}.log")
     wait_for(lambda: answers(client_port, GREETING), READY_SECONDS, f"the bare chain (logs in {folder})")
     return client_port

@@ -3,7 +3,7 @@
 set -u
 bin=$1
 status=0
-folders="edge console roaming connectors tests bench manage.py"
+folders="edge console roaming connectors demo tests bench manage.py"
 
 step() {
     name=$1
