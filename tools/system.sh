@@ -11,6 +11,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 can_install() { [ "$(id -u)" = 0 ] && have apt-get; }
 
+updated=
 # Install Debian packages without starting the services they bring: nothing here needs them running.
 install() {
     say "Installing with apt-get: $*"
@@ -19,10 +20,13 @@ install() {
         ours=yes
         printf '#!/bin/sh\nexit 101\n' > "$policy"
         chmod 755 "$policy"
-        trap 'rm -f "$policy"' EXIT INT TERM
+        trap 'rm -f "$policy"' EXIT
+        trap 'exit 130' INT TERM
     fi
     export DEBIAN_FRONTEND=noninteractive
-    if apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
+    [ -n "$updated" ] || apt-get update -qq || say "apt-get update failed; trying with the lists that are there."
+    updated=yes
+    if apt-get install -y -qq --no-install-recommends "$@" >/dev/null; then
         result=0
     else
         result=1
