@@ -18,6 +18,7 @@ TYPE = "type.googleapis.com/"
 REFUSAL = "This connector server does not serve that address and port.\n"
 SET_FILTER_STATE = "set_filter_state"
 RBAC = "rbac"
+UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
 # Where the connection manager keeps the port that was asked for.
 PORT = {"metadata_namespace": "causeway", "key": "port"}
 
@@ -100,7 +101,11 @@ def _covering(domain: str, by_domain: dict[str, list[Entry]], networks: list[Ent
 def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
     routes = [route for entry in dict.fromkeys(entries) for route in _routes(entry, by_name=domain != "*")]
     refusals = [
-        {"match": match, "direct_response": {"status": 403, "body": {"inline_string": REFUSAL}}}
+        {
+            "match": match,
+            "direct_response": {"status": 403, "body": {"inline_string": REFUSAL}},
+            "typed_per_filter_config": {RBAC: UNCHECKED},
+        }
         for match in ({"connect_matcher": {}}, {"prefix": "/"})
     ]
     return {"name": domain, "domains": [domain], "routes": [*routes, *refusals]}
@@ -142,7 +147,7 @@ def _origin(entry: Entry) -> dict[str, Any]:
                 "@type": TYPE + "envoy.extensions.filters.http.set_filter_state.v3.Config",
                 "on_request_headers": states,
             },
-            RBAC: {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"},
+            RBAC: UNCHECKED,
         }
     }
 

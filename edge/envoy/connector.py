@@ -31,7 +31,8 @@ def write_configuration(home: Home, configuration: dict[str, Any]) -> None:
     routes = route_configuration(configuration["applications"])
     resources = {
         "routes.json": [routes],
-        "clusters.json": [_gateways(configuration["gateways"])],
+        "clusters.json": [_gateway_cluster(gateway) for gateway in configuration["gateways"]],
+        "listeners.json": [_listener(home.identity, gateway["id"]) for gateway in configuration["gateways"]],
         "outer.json": [_certificate("outer")],
         "inner.json": [_certificate("inner")],
     }
@@ -64,20 +65,21 @@ def bootstrap(identity: Identity) -> dict[str, Any]:
                 },
             }
         ],
-        "dynamic_resources": {"cds_config": _file("clusters.json")},
-        "static_resources": {"listeners": [_listener(identity)], "clusters": [_applications()]},
+        "dynamic_resources": {"cds_config": _file("clusters.json"), "lds_config": _file("listeners.json")},
+        "static_resources": {"clusters": [_applications()]},
     }
 
 
-def _listener(identity: Identity) -> dict[str, Any]:
-    address = f"rc://{identity.id}:{identity.connector}:causeway@gateways:{TUNNELS_PER_GATEWAY}"
+def _listener(identity: Identity, gateway: str) -> dict[str, Any]:
+    address = f"rc://{identity.id}:{identity.connector}:causeway@{gateway}:{TUNNELS_PER_GATEWAY}"
     inner = {
         "@type": TLS + "DownstreamTlsContext",
         "require_client_certificate": True,
         "common_tls_context": {"alpn_protocols": ["h2"], **_identity("inner")},
     }
     return {
-        "name": LISTENER,
+        "@type": TYPE + "envoy.config.listener.v3.Listener",
+        "name": gateway,
         "listener_filters_timeout": "0s",
         "address": {
             "socket_address": {
@@ -206,19 +208,19 @@ def _dns_cache() -> dict[str, Any]:
     }
 
 
-def _gateways(gateways: list[dict[str, Any]]) -> dict[str, Any]:
+def _gateway_cluster(gateway: dict[str, Any]) -> dict[str, Any]:
     outer = {"@type": TLS + "UpstreamTlsContext", "sni": GATEWAY_NAME, "common_tls_context": _identity("outer")}
-    endpoints = [
-        {"endpoint": {"address": {"socket_address": {"address": each["host"], "port_value": each["port"]}}}}
-        for each in gateways
-    ]
+    address = {"socket_address": {"address": gateway["host"], "port_value": gateway["port"]}}
     return {
         "@type": TYPE + "envoy.config.cluster.v3.Cluster",
-        "name": "gateways",
+        "name": gateway["id"],
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "connect_timeout": "5s",
-        "load_assignment": {"cluster_name": "gateways", "endpoints": [{"lb_endpoints": endpoints}]},
+        "load_assignment": {
+            "cluster_name": gateway["id"],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
         "transport_socket": {"name": "tls", "typed_config": outer},
     }
 

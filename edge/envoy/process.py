@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,20 @@ class EnvoyProcess:
     """
 
     def __init__(
-        self, directory: Path, *, base_id_free: bool = True, log: str = "envoy.log", concurrency: int = 2
+        self,
+        directory: Path,
+        *,
+        base_id_free: bool = True,
+        log: str = "envoy.log",
+        concurrency: int = 2,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         self.state = "stopped"
         self._base_id_free = base_id_free
         self._log = directory / log
-        self._concurrency = concurrency
+        self._arguments = ["--concurrency", str(concurrency), *arguments]
+        self._digest = ""
         self._process: psutil.Process | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._wanted = asyncio.Event()
@@ -86,7 +93,8 @@ class EnvoyProcess:
         data = json.dumps(bootstrap, indent=1, sort_keys=True).encode()
         async with self._changing:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await self._adopt(hashlib.sha256(data).hexdigest())
+            self._digest = hashlib.sha256(data + repr(self._arguments).encode()).hexdigest()
+            await self._adopt()
             Home(self.directory).write_atomic("bootstrap.json", data)
             if self._process is None:
                 await self._spawn()
@@ -148,11 +156,11 @@ class EnvoyProcess:
             except (EnvoyError, OSError) as error:
                 logger.error("%s", error)
 
-    async def _adopt(self, digest: str) -> None:
+    async def _adopt(self) -> None:
         """Take over a living Envoy with the same bootstrap; end every other one that works in this folder."""
         self._process = None
         for process in _envoys_in(self.directory):
-            if self._process is None and self._is_recorded(process, digest):
+            if self._process is None and self._is_recorded(process):
                 logger.info("Adopting Envoy, process %d.", process.pid)
                 self._process = process
             else:
@@ -160,24 +168,18 @@ class EnvoyProcess:
         if self._process is None:
             self._child = None
 
-    def _is_recorded(self, process: psutil.Process, digest: str) -> bool:
+    def _is_recorded(self, process: psutil.Process) -> bool:
         try:
             record = json.loads((self.directory / "envoy.pid").read_text())
         except (OSError, ValueError):
             return False
-        return record == {"pid": process.pid, "started": _start_time(process.pid), "bootstrap": digest}
+        return bool(record == self._record(process.pid))
 
     async def _spawn(self) -> None:
         self.state = "starting"
         self._rotate_log()
         (self.directory / "admin.sock").unlink(missing_ok=True)
-        command = [
-            str(envoy_binary()),
-            "--config-path",
-            "bootstrap.json",
-            "--concurrency",
-            str(self._concurrency),
-        ]
+        command = [str(envoy_binary()), "--config-path", "bootstrap.json", *self._arguments]
         command += ["--disable-hot-restart"] if self._base_id_free else ["--use-dynamic-base-id"]
         # Appending, so that the file can be emptied while Envoy writes.
         with self._log.open("ab") as log:
@@ -190,9 +192,11 @@ class EnvoyProcess:
                 start_new_session=True,
             )
         self._process = psutil.Process(self._child.pid)
-        digest = hashlib.sha256((self.directory / "bootstrap.json").read_bytes()).hexdigest()
-        record = {"pid": self._child.pid, "started": _start_time(self._child.pid), "bootstrap": digest}
-        Home(self.directory).write_json("envoy.pid", record)
+        Home(self.directory).write_json("envoy.pid", self._record(self._child.pid))
+
+    def _record(self, pid: int) -> dict[str, Any]:
+        """Return what ``envoy.pid`` says of a process that may be adopted."""
+        return {"pid": pid, "started": _start_time(pid), "bootstrap": self._digest}
 
     async def _until_live(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -274,22 +278,14 @@ class _ShortPath:
 def _envoys_in(directory: Path) -> list[psutil.Process]:
     """Return the Envoys working in a folder, also one whose agent died before it could write down the pid."""
     here = str(directory.resolve())
-    return [
-        process
-        for process in _processes_named(lambda name: name.startswith("envoy"))
-        if _cwd(process) == here and process.status() != psutil.STATUS_ZOMBIE
-    ]
-
-
-def _processes_named(matches: Callable[[str], bool]) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter(["name"]) if matches(process.info["name"] or "")]
-
-
-def _cwd(process: psutil.Process) -> str | None:
-    try:
-        return process.cwd()
-    except psutil.Error:
-        return None
+    found = []
+    for process in psutil.process_iter(["name"]):
+        with contextlib.suppress(psutil.Error):
+            if not (process.info["name"] or "").startswith("envoy") or process.cwd() != here:
+                continue
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def _start_time(pid: int) -> str:
