@@ -13,7 +13,7 @@ WIDEST_PREFIX = 8
 
 
 def parse_block(text: str, *, field: str) -> IPv4Network:
-    """The block that ``text`` writes, such as ``10.0.0.0/24``. Raises ``Invalid``, which names what was probably meant."""
+    """The block that ``text`` writes, such as ``10.0.0.0/24``. Raises ``Invalid``, naming what was probably meant."""
     written = text.strip()
     address, slash, prefix = written.partition("/")
     if not slash or not (prefix.isascii() and prefix.isdigit()) or len(written) > 18:
@@ -54,7 +54,7 @@ def first_overlap(
 
 
 def usable_range(block: IPv4Network) -> tuple[int, int]:
-    """The first and last address to give to a client, as numbers: without network and broadcast address, where there are any."""
+    """The first and last address for a client, as numbers: without network and broadcast address if there are any."""
     first, last = int(block.network_address), int(block.broadcast_address)
     return (first, last) if block.prefixlen >= 31 else (first + 1, last - 1)
 
@@ -66,8 +66,8 @@ def usable_count(blocks: Iterable[IPv4Network]) -> int:
 def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cidrs") -> list[IPv4Network]:
     """An instance's private blocks, in the order given. Raises ``Invalid`` for the first rule that is broken.
 
-    None at all is legal: accounts are then refused until there is one. Otherwise: at most ``INSTANCE_CIDR_LIMIT``, no two
-    overlap, none where no client can have its address, and together at least ``quota`` usable addresses.
+    None at all is legal: accounts are then refused until there is one. Otherwise: at most ``INSTANCE_CIDR_LIMIT``,
+    no two overlap, none where no client can have its address, and together at least ``quota`` usable addresses.
     """
     limit = settings.INSTANCE_CIDR_LIMIT
     if len(texts) > limit:
@@ -88,7 +88,7 @@ def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cid
             or int(block[0]) >> 24 == 0
         ):
             raise Invalid(
-                f"{block} cannot hold clients: loopback, link-local, multicast and reserved addresses are not for them. "
+                f"{block} cannot hold clients: loopback, link-local, multicast and reserved ones are not for them. "
                 "Choose a private block, such as 10.0.0.0/24.",
                 field=field,
                 code="SAG.InvalidCidr",

@@ -4,13 +4,14 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
+from django.db import migrations, models
+
 import roaming.models.accounts
 import roaming.models.ccns
 import roaming.models.fields
 import roaming.models.instances
 import roaming.models.rules
 import roaming.models.sessions
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

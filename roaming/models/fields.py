@@ -9,7 +9,7 @@ from django.db import models
 
 
 class KeyField(models.CharField):
-    """Text compared byte by byte, so that ``gte``/``lt`` on an ordinary index find a prefix, whatever the database's locale."""
+    """Text compared byte by byte: ``gte``/``lt`` on an ordinary index find a prefix, whatever the database's locale."""
 
     def db_parameters(self, connection: Any) -> dict[str, Any]:
         parameters = super().db_parameters(connection)
@@ -44,7 +44,7 @@ class IPv4Field(models.Field):
         return value if isinstance(value, int) else int(ipaddress.IPv4Address(value))
 
     def value_to_string(self, obj: models.Model) -> str:
-        return self.value_from_object(obj) or ""
+        return str(self.value_from_object(obj) or "")
 
-    def formfield(self, **kwargs: Any) -> forms.Field | None:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> forms.Field | None:
         return super().formfield(**{"form_class": forms.GenericIPAddressField, "protocol": "ipv4", **kwargs})

@@ -68,7 +68,7 @@ class Instance(models.Model):
 
 
 class InstanceCidr(models.Model):
-    """One private block of an instance. That blocks do not overlap is kept by the services, under the instance's lock."""
+    """One private block of an instance. The services keep blocks from overlapping, under the instance's lock."""
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="cidrs")
     cidr = models.CharField("CIDR block", max_length=18, validators=[rules.validate_block])

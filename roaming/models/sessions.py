@@ -29,7 +29,7 @@ class UserSession(models.Model):
         KICKED = "kicked", "Kicked"
         ACCOUNT_DISABLED = "account_disabled", "Account disabled"
         ACCOUNT_DELETED = "account_deleted", "Account removed"
-        PASSWORD_RESET = "password_reset", "Password reset"  # noqa: S105 (a reason, not a password)
+        PASSWORD_RESET = "password_reset", "Password reset"
         INSTANCE_INACTIVE = "instance_inactive", "Instance not available"
         EXPIRED = "expired", "Expired"
 

@@ -1,0 +1,95 @@
+"""Log-on, renewal and log-off over the edge API (docs/architecture.md)."""
+
+from typing import Annotated, Any, Literal
+
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import AfterValidator, IPvAnyAddress, SecretStr, StringConstraints
+
+from console import pki
+from console.address import client_address
+from console.edge_api import Schema
+from console.edge_api.signature import verify
+from console.errors import Forbidden
+from console.models import Gateway
+from roaming.models import UserSession
+from roaming.services import logon as service
+
+router = Router()
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
+
+
+def _no_longer_than_a_password(secret: SecretStr) -> SecretStr:
+    if not 0 < len(secret.get_secret_value()) <= 255:
+        raise ValueError("must have 1–255 characters")
+    return secret
+
+
+class Login(Schema):
+    instance: Text
+    username: Text
+    password: Annotated[SecretStr, AfterValidator(_no_longer_than_a_password)]
+    public_address: IPvAnyAddress | None = None
+    kind: Literal["proxy", "connect"]
+
+
+class Token(Schema):
+    token: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]*$")]
+
+
+def _calling_gateway(request: HttpRequest) -> str | None:
+    """The gateway that signed the call; None for an unsigned one. Refuses a wrong signature and all but a gateway's."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        return None
+    machine = verify(request, token.strip())
+    if machine.kind != "gateway":
+        raise Forbidden("Only a gateway may log on for somebody else.", code="WrongKindOfMachine")
+    return machine.id
+
+
+def answer(token: str, session: UserSession) -> dict[str, Any]:
+    """What a client needs for its session: the token, and the gateways of the instance's area."""
+    area = session.instance.region.area_id
+    gateways = Gateway.objects.filter(region__area=area, enrolled_at__isnull=False)
+    return {
+        "token": token,
+        "session": {
+            "id": session.pk,
+            "account": session.account_id,
+            "instance": session.instance_id,
+            "username": session.username,
+            "client_ip": session.client_ip,
+            "expires_at": int(session.expires_at.timestamp()),
+        },
+        "gateways": [{"id": gateway.pk, "area": area, "proxy": gateway.proxy_url} for gateway in gateways],
+        "ca": pki.ca_pem(),
+    }
+
+
+@router.post("login", auth=None)
+def login(request: HttpRequest, payload: Login) -> dict[str, Any]:
+    gateway = _calling_gateway(request)
+    # Whoever is no gateway could claim any address, and lock out others or nobody.
+    told = str(payload.public_address) if gateway and payload.public_address else None
+    token, session = service.logon(
+        instance_id=payload.instance,
+        username=payload.username,
+        password=payload.password.get_secret_value(),
+        public_address=told or client_address(request),
+        gateway_id=gateway,
+        kind=payload.kind,
+    )
+    return answer(token, session)
+
+
+@router.post("session/renew", auth=None)
+def renew(request: HttpRequest, payload: Token) -> dict[str, Any]:
+    return answer(*service.renew(payload.token))
+
+
+@router.post("logout", auth=None)
+def logout(request: HttpRequest, payload: Token) -> dict[str, Any]:
+    service.logout(payload.token)
+    return {}

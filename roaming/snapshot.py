@@ -1,0 +1,30 @@
+"""This app's part of a gateway's configuration."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from console.models import Gateway
+from roaming.models import CloudNetwork, Instance, UserSession
+
+
+def part(gateway: Gateway) -> dict[str, Any]:
+    """``instances`` and ``ended_sessions``: three queries, however many there are."""
+    networks: dict[str, list[str]] = {}
+    for ccn, cidr in CloudNetwork.objects.order_by("id").values_list("ccn_id", "cidr"):
+        networks.setdefault(ccn, []).append(cidr)
+    rows = Instance.objects.order_by("pk").values_list("pk", "region__area_id", "status", "ccn_id")
+    # A session that ended after its token had expired needs no telling.
+    ended = UserSession.objects.filter(ended_at__isnull=False, expires_at__gt=timezone.now()).order_by()
+    return {
+        "instances": {
+            pk: {
+                "area": area,
+                "active": status == Instance.Status.ACTIVE,
+                "ccn": ccn,
+                "cloud_networks": networks.get(ccn, []),
+            }
+            for pk, area, status, ccn in rows
+        },
+        "ended_sessions": dict(ended.values_list("pk", "end_reason")),
+    }
