@@ -29,7 +29,15 @@ Actor = User | System
 
 
 def _digest(previous: str, row: AuditRow) -> str:
-    fields = [row.at.isoformat(), row.actor, row.source, row.verb, row.target_kind, row.target, row.target_name]
+    fields = [
+        row.at.isoformat(),
+        row.actor,
+        row.source,
+        row.verb,
+        row.target_kind,
+        row.target,
+        row.target_name,
+    ]
     text = json.dumps([previous, *fields, row.before, row.after], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -77,7 +77,9 @@ def enroll(*, code: str, kind: str, introduction: Introduction) -> dict[str, Any
     # The lock makes a code that is used twice at once be used once.
     found = EnrollmentCode.objects.select_for_update().filter(digest=_digest(code), kind=kind).first()
     if found is None:
-        raise Forbidden("This enrollment code is not known. Copy the command again.", code="EnrollmentCodeUnknown")
+        raise Forbidden(
+            "This enrollment code is not known. Copy the command again.", code="EnrollmentCodeUnknown"
+        )
     if found.used_at is not None:
         raise Forbidden("This enrollment code was used before. Make a new one.", code="EnrollmentCodeUsed")
     if found.expires_at <= now:
@@ -131,7 +133,10 @@ def _admit_gateway(target: str, introduction: Introduction) -> tuple[str, dict[s
 def _gateway_names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:
     gateway = _gateway(machine)
     tunnel: list[x509.GeneralName] = [x509.DNSName(pki.GATEWAY_NAME), x509.DNSName(gateway.id)]
-    return {"tunnel": (tunnel, True, True), "access": ([pki.alternative_name(gateway.public_host)], True, False)}
+    return {
+        "tunnel": (tunnel, True, True),
+        "access": ([pki.alternative_name(gateway.public_host)], True, False),
+    }
 
 
 def _gateway_configuration(machine: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class GatewayForm(forms.ModelForm):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        region = self.fields["region"]
-        assert isinstance(region, forms.ModelChoiceField)
-        region.queryset = Region.objects.select_related("area")
+        # The area belongs to a region's label: one query, not one a region.
+        self.fields["region"] = forms.ModelChoiceField(
+            Region.objects.select_related("area"), help_text=self.fields["region"].help_text
+        )

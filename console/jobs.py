@@ -32,7 +32,9 @@ def forget_old_codes() -> int:
 
 def forget_old_batches() -> int:
     """A machine repeats a batch within minutes; after the raw samples' time nobody does."""
-    return ReceivedBatch.objects.filter(received_at__lt=timezone.now() - settings.RAW_SAMPLE_RETENTION).delete()[0]
+    return ReceivedBatch.objects.filter(
+        received_at__lt=timezone.now() - settings.RAW_SAMPLE_RETENTION
+    ).delete()[0]
 
 
 register("forget old enrollment codes", every=timedelta(hours=1), run=forget_old_codes)

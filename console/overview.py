@@ -42,7 +42,11 @@ def gateway_cards() -> list[Card]:
     flows = [gateway.open_flows for gateway in heard if gateway.open_flows is not None]
     silence = timedelta(seconds=SILENT_AFTER.total_seconds())
     oldest = min((gateway.heard_at for gateway in heard if gateway.heard_at), default=None)
-    age = f"the longest silence is {int((timezone.now() - oldest).total_seconds())} s" if oldest else "none was heard of"
+    age = (
+        f"the longest silence is {int((timezone.now() - oldest).total_seconds())} s"
+        if oldest
+        else "none was heard of"
+    )
     return [
         Card(
             "Gateways reached",
@@ -51,5 +55,11 @@ def gateway_cards() -> list[Card]:
             "gateways:list",
             20,
         ),
-        Card("Open flows", str(sum(flows)) if flows else "—", "As the gateways report them.", "gateways:list", 50),
+        Card(
+            "Open flows",
+            str(sum(flows)) if flows else "—",
+            "As the gateways report them.",
+            "gateways:list",
+            50,
+        ),
     ]

@@ -134,7 +134,9 @@ def certificate(csr_pem: str, *, names: list[x509.GeneralName], server: bool, cl
         if not isinstance(csr.public_key(), ec.EllipticCurvePublicKey):
             raise ValueError("not an elliptic-curve key")
     except (ValueError, TypeError, AttributeError, InvalidSignature) as error:
-        raise Invalid("csrs must hold certificate requests in PEM, made with P-256 keys.", field="csrs") from error
+        raise Invalid(
+            "csrs must hold certificate requests in PEM, made with P-256 keys.", field="csrs"
+        ) from error
     ca = authority("ca")
     ca_certificate = x509.load_pem_x509_certificate(ca.public.encode())
     now = datetime.now(UTC)

@@ -76,7 +76,9 @@ def access_key_create(*, user: User, actor: audit.Actor) -> tuple[AccessKey, str
     """A program's key in the cloud's shape (``LTAI`` + 20) and its secret, which is told this once."""
     secret = secrets.token_urlsafe(24)[:30]
     key = AccessKey.objects.create(
-        id="LTAI" + secrets.token_hex(10), user=user, secret_encrypted=_box().encrypt(secret.encode()).decode()
+        id="LTAI" + secrets.token_hex(10),
+        user=user,
+        secret_encrypted=_box().encrypt(secret.encode()).decode(),
     )
     audit.record(actor=actor, verb="access_key.create", target=key, after={"user": user.username})
     return key, secret

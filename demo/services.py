@@ -1,8 +1,6 @@
 """The demo's service manager: starts processes, starts again those that die, stops all of them."""
 
 import logging
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 log = logging.getLogger("demo")
-# As a production unit would: a killed service comes back after this long, one that left by itself (exit code 0) does not.
+# As a production unit would: a killed service comes back after this long, one that left by itself does not.
 RESTART_SECONDS = 3.0
 STOP_SECONDS = 12.0
 
@@ -32,7 +30,7 @@ class Service:
         self.log_file.parent.mkdir(exist_ok=True)
         with self.log_file.open("ab") as output:
             # Its own session: a Ctrl-C in the terminal reaches the demo alone, which then stops everything in order.
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         self.restart_at = None
@@ -80,18 +78,18 @@ class Manager:
 
     def stop(self) -> None:
         """Stop all, the youngest first; whoever does not leave in time is killed."""
-        living = [s for s in reversed(self.services.values()) if s.process and s.process.poll() is None]
-        for service in living:
-            os.kill(service.pid, signal.SIGTERM)
+        started = [(s.name, s.process) for s in reversed(self.services.values()) if s.process]
+        living = [(name, process) for name, process in started if process.poll() is None]
+        for _, process in living:
+            process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for service in living:
-            assert service.process is not None
+        for name, process in living:
             try:
-                service.process.wait(max(0.1, deadline - time.monotonic()))
+                process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("%s did not stop in time", service.name)
-                service.process.kill()
-                service.process.wait()
+                log.warning("%s did not stop in time", name)
+                process.kill()
+                process.wait()
 
 
 def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:

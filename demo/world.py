@@ -15,7 +15,14 @@ from demo.services import free_port
 
 # Two areas: on each side a gateway, a cloud network with one service in it, an instance and its accounts.
 SIDES = (
-    ("cn-shanghai", "Shanghai", "127.10.0.0/16", "127.10.0.5", "10.10.0.0/24", ("alice.wu", "bob.chen", "carol.li")),
+    (
+        "cn-shanghai",
+        "Shanghai",
+        "127.10.0.0/16",
+        "127.10.0.5",
+        "10.10.0.0/24",
+        ("alice.wu", "bob.chen", "carol.li"),
+    ),
     ("ap-southeast-1", "Singapore", "127.20.0.0/16", "127.20.0.5", "10.20.0.0/24", ("dave.tan", "erin.lim")),
 )
 CONNECTOR = "head-office"
@@ -59,18 +66,25 @@ class World:
         gateways = sorted(Gateway.objects.select_related("region"), key=lambda g: positions[g.region_id])
         instances = sorted(Instance.objects.all(), key=lambda i: positions[i.region_id])
         ports = self.kept["ports"]
-        cloud = [{"region": s[0], "host": s[3], "port": ports["cloud " + s[0]]} for s in SIDES] if HAS_CLOUD else []
+        cloud = (
+            [{"region": s[0], "host": s[3], "port": ports["cloud " + s[0]]} for s in SIDES]
+            if HAS_CLOUD
+            else []
+        )
         return {
             "console": self.url,
             "admin": {"username": "admin", "password": self.kept["admin"]},
             "access_key": self.kept["access_key"],
             "ca_file": str(self.home / "ca.pem"),
             "gateways": [
-                {"id": g.pk, "area": g.region.area_id, "region": g.region_id, "proxy": g.proxy_url} for g in gateways
+                {"id": g.pk, "area": g.region.area_id, "region": g.region_id, "proxy": g.proxy_url}
+                for g in gateways
             ],
             "instances": [{"id": i.pk, "region": i.region_id, "name": i.name} for i in instances],
             "accounts": self.kept["accounts"],
-            "connectors": [{"id": c.pk, "name": c.name, "servers": c.servers.count()} for c in Connector.objects.all()],
+            "connectors": [
+                {"id": c.pk, "name": c.name, "servers": c.servers.count()} for c in Connector.objects.all()
+            ],
             "applications": [
                 {"name": "wiki", "host": "wiki.corp.example", "port": 80},
                 {"name": "echo", "host": "echo.corp.example", "port": 7},
@@ -148,7 +162,9 @@ def make(kept: dict[str, Any]) -> None:
     for side in SIDES:
         make_side(side, kept, admin)
     ports = kept["ports"]
-    connector = sase.connector_create(name=CONNECTOR, region=Region.objects.get(pk="cn-shanghai"), actor=admin)
+    connector = sase.connector_create(
+        name=CONNECTOR, region=Region.objects.get(pk="cn-shanghai"), actor=admin
+    )
     applications = [
         sase.application_create(
             name=name,
@@ -158,7 +174,10 @@ def make(kept: dict[str, Any]) -> None:
             origin=f"127.0.0.1:{ports[name]}",
             actor=admin,
         )
-        for name, description, port in (("wiki", "The head office's wiki", 80), ("echo", "Returns every byte", 7))
+        for name, description, port in (
+            ("wiki", "The head office's wiki", 80),
+            ("echo", "Returns every byte", 7),
+        )
     ]
     sase.policy_create(
         name="head-office-for-everybody",
@@ -196,7 +215,11 @@ def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
     for username in usernames:
         password = "Aa" + secrets.token_hex(6)
         sag.account_create(
-            instance=instance, username=username, email=f"{username}@corp.example", password=password, actor=admin
+            instance=instance,
+            username=username,
+            email=f"{username}@corp.example",
+            password=password,
+            actor=admin,
         )
         kept["accounts"].append({"instance": instance.pk, "username": username, "password": password})
 
@@ -227,11 +250,13 @@ def machines(home: Path) -> "list[Machine]":
 
     found = [Machine("gateway", g.pk, home / f"machine-{g.name}") for g in Gateway.objects.all()]
     connector = Connector.objects.get(name=CONNECTOR)
-    return found + [Machine("connector", connector.pk, home / f"machine-server-{n + 1}") for n in range(SERVERS)]
+    return found + [
+        Machine("connector", connector.pk, home / f"machine-server-{n + 1}") for n in range(SERVERS)
+    ]
 
 
 def enroll(machine: Machine, url: str) -> None:
-    """Let the machine introduce itself to the running console with a one-use code, unless it did on an earlier start."""
+    """Let the machine introduce itself to the running console, unless it did on an earlier start."""
     import asyncio
 
     from console import audit, enrollment

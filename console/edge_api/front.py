@@ -24,7 +24,9 @@ class Schema(NinjaSchema):
 api = NinjaAPI(title="Causeway edge API", version="1", urls_namespace="edge", docs_url=None, openapi_url=None)
 
 
-def error(request: HttpRequest, status: int, code: str, message: str, field: str | None = None) -> HttpResponse:
+def error(
+    request: HttpRequest, status: int, code: str, message: str, field: str | None = None
+) -> HttpResponse:
     body = {"error": {"code": code, "message": message, "field": field}}
     return api.create_response(request, body, status=status)
 
@@ -62,5 +64,5 @@ def no_database(request: HttpRequest, problem: OperationalError) -> HttpResponse
 
 @api.exception_handler(Exception)
 def unexpected(request: HttpRequest, problem: Exception) -> HttpResponse:
-    log.exception("edge API: %s", request.path)
+    log.error("edge API: %s", request.path, exc_info=problem)
     return error(request, 500, "InternalError", "The console failed on this call; its log says why.")

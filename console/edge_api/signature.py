@@ -60,7 +60,9 @@ def verify(request: HttpRequest, token: str) -> Machine:
         raise BadSignature("The signature cannot be read.") from error
     key = MachineKey.objects.filter(pk=key_id).first() if "\0" not in key_id else None
     if key is None:
-        raise BadSignature("This machine is not known to the console; it may have been removed.", code="MachineUnknown")
+        raise BadSignature(
+            "This machine is not known to the console; it may have been removed.", code="MachineUnknown"
+        )
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
@@ -76,6 +78,8 @@ def verify(request: HttpRequest, token: str) -> Machine:
     body_hash = base64.urlsafe_b64encode(hashlib.sha256(request.body).digest()).rstrip(b"=").decode()
     wanted = (request.method, request.path, body_hash)
     given = (claims["htm"], claims["htu"], claims["bsh"])
-    if not all(hmac.compare_digest(str(a).encode(), str(b).encode()) for a, b in zip(wanted, given, strict=True)):
+    if not all(
+        hmac.compare_digest(str(a).encode(), str(b).encode()) for a, b in zip(wanted, given, strict=True)
+    ):
         raise BadSignature("The signature was made for another request.")
     return Machine(id=key.machine, kind=key.kind)

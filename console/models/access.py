@@ -5,7 +5,10 @@ from django.db import models
 
 
 class User(AbstractUser):
-    """A user of the console. ``viewer`` sees, ``operator`` changes, ``administrator`` also manages users, gateways and keys."""
+    """A user of the console.
+
+    ``viewer`` sees, ``operator`` changes, ``administrator`` also manages users, gateways and keys.
+    """
 
     class Role(models.TextChoices):
         VIEWER = "viewer", "Viewer"

@@ -4,7 +4,10 @@ from django.db import models
 
 
 class AuditRow(models.Model):
-    """One change. ``digest`` covers the row and the digest of the row before it, so that a missing or altered row shows."""
+    """One change.
+
+    ``digest`` covers the row and the digest of the row before it, so that a missing or altered row shows.
+    """
 
     at = models.DateTimeField(db_index=True)
     actor = models.CharField(max_length=150)

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 
 class ConfigVersion(models.Model):
-    """One row. ``version`` rises with every change that gateways must know, ``servers_version`` with those for connector servers."""
+    """One row: ``version`` rises with every change that gateways must know, ``servers_version`` with those for servers."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     version = models.PositiveBigIntegerField(default=1)
@@ -46,7 +46,9 @@ class CutoverConfirmation(models.Model):
             models.UniqueConstraint(fields=["cutover", "gateway"], name="cutover_gateway_once"),
         ]
         indexes = [
-            models.Index(fields=["gateway"], condition=models.Q(confirmed_at=None), name="cutover_unconfirmed"),
+            models.Index(
+                fields=["gateway"], condition=models.Q(confirmed_at=None), name="cutover_unconfirmed"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -26,7 +26,9 @@ class Gateway(models.Model):
     name = models.CharField(max_length=100, unique=True)
     region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="gateways")
     public_host = models.CharField(
-        max_length=253, validators=[HOST], help_text="Host name or IP address at which clients and servers reach it."
+        max_length=253,
+        validators=[HOST],
+        help_text="Host name or IP address at which clients and servers reach it.",
     )
     listen_address = models.GenericIPAddressField(default="0.0.0.0")  # noqa: S104 (a gateway is there to be reached)
     client_port = models.PositiveIntegerField(default=8443, validators=PORT)
@@ -81,7 +83,9 @@ class EnrollmentCode(models.Model):
 
     digest = models.CharField(primary_key=True, max_length=64, editable=False)
     kind = models.CharField(max_length=10)
-    target = models.CharField(max_length=40, db_index=True, help_text="The connector or gateway that it enrolls for.")
+    target = models.CharField(
+        max_length=40, db_index=True, help_text="The connector or gateway that it enrolls for."
+    )
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)

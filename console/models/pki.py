@@ -19,7 +19,9 @@ class Authority(models.Model):
     class Meta:
         verbose_name_plural = "authorities"
         constraints = [
-            models.UniqueConstraint(fields=["kind"], condition=models.Q(active=True), name="authority_one_active"),
+            models.UniqueConstraint(
+                fields=["kind"], condition=models.Q(active=True), name="authority_one_active"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,7 @@
-"""``manage.py worker``: what has no request, such as expiry and retention. One job after the other, each on its own clock."""
+"""``manage.py worker``: what has no request, such as expiry and retention.
+
+One job after the other, each on its own clock.
+"""
 
 import logging
 import signal

@@ -1,0 +1,115 @@
+"""What is counted is what was sent, and what passes between gateway and connector is not to be read on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from tests.demo import Demo, read_exactly, wait_until
+
+MANY = 50_000_000
+
+
+@pytest.fixture
+def quiet(demo: Demo):
+    """No traffic but the test's own."""
+    demo.kill(demo.pid("traffic"), signal.SIGSTOP)
+    yield
+    demo.kill(demo.pid("traffic"), signal.SIGCONT)
+
+
+def charted_bytes(demo: Demo) -> float:
+    """What all servers' charts show as sent to users, in bytes."""
+    with sqlite3.connect(demo.home / "causeway.sqlite3") as database:
+        return database.execute("SELECT coalesce(sum(tx_bytes), 0) FROM connectors_sample").fetchone()[0]
+
+
+def settled(demo: Demo) -> float:
+    """The charted bytes once two samples in a row added next to nothing."""
+
+    def unchanged() -> float | None:
+        before = charted_bytes(demo)
+        newest = latest(demo)
+        wait_until(lambda: latest(demo) > newest, 30, what="the next sample")
+        wait_until(lambda: latest(demo) > newest, 30)
+        after = charted_bytes(demo)
+        return after if after - before < 100_000 else None
+
+    return wait_until(unchanged, 60, what="a quiet sample")
+
+
+def latest(demo: Demo) -> str:
+    with sqlite3.connect(demo.home / "causeway.sqlite3") as database:
+        return database.execute("SELECT max(time) FROM connectors_sample").fetchone()[0] or ""
+
+
+def flow_record(demo: Demo, since: str) -> tuple[int, int] | None:
+    with sqlite3.connect(demo.home / "causeway.sqlite3") as database:
+        return database.execute(
+            "SELECT bytes_up, bytes_down FROM connectors_flow WHERE started_at >= ? AND ended_at IS NOT NULL "
+            "AND bytes_down > 1000000 ORDER BY started_at DESC",
+            [since],
+        ).fetchone()
+
+
+@pytest.mark.timeout(180)
+def test_counted_bytes_agree_with_what_was_sent(demo: Demo, quiet):
+    before = settled(demo)
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    answer = demo.curl(f"http://wiki.corp.example/file?bytes={MANY}", "--proxytunnel")
+    assert len(answer.body) == MANY
+    _, down = wait_until(lambda: flow_record(demo, since), 30, what="the flow record")
+    assert down == pytest.approx(MANY, rel=0.05)
+    assert settled(demo) - before == pytest.approx(MANY, rel=0.05)
+
+
+def tunnel_port(demo: Demo) -> int:
+    homes = demo.home.glob("machine-gateway-*/snapshot.json")
+    gateways = [json.loads(path.read_text())["gateway"] for path in homes]
+    return next(g["tunnel_port"] for g in gateways if g["id"] == demo.gateway()["id"])
+
+
+@pytest.mark.skipif(
+    not shutil.which("tcpdump") or os.geteuid() != 0, reason="capturing needs tcpdump and root"
+)
+def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_path):
+    capture = tmp_path / "tunnel.pcap"
+    command = [
+        "tcpdump",
+        "-i",
+        "lo",
+        "-U",
+        "-s",
+        "0",
+        "-Z",
+        "root",
+        "-w",
+        str(capture),
+        "port",
+        str(tunnel_port(demo)),
+    ]
+    dump = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert dump.stderr is not None
+    assert "listening" in dump.stderr.readline()
+    marker = b"this-marker-must-not-be-readable-" + os.urandom(8).hex().encode()
+    data = marker * 2000
+    flow = demo.connect("echo.corp.example", 7)
+    flow.socket.sendall(data)
+    assert read_exactly(flow.socket, len(data)) == data
+    flow.close()
+    wait_until(
+        lambda: capture.exists() and capture.stat().st_size > len(data), 10, what="the capture of the bytes"
+    )
+    dump.terminate()
+    dump.wait(10)
+    captured = capture.read_bytes()
+    assert len(captured) > len(data)
+    assert marker not in captured
+    assert marker[:20] not in captured

@@ -1,0 +1,117 @@
+"""What dies, and who notices: the promises of design §10 on the running demo."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+
+import httpx
+import psutil
+import pytest
+
+from tests.demo import Demo, wait_until
+
+
+def echo_works(demo: Demo) -> bool:
+    tunnel = demo.connect("echo.corp.example", 7)
+    tunnel.close()
+    return tunnel.status == 200
+
+
+def round_trip(tunnel) -> bool:
+    tunnel.socket.sendall(b"are you there?")
+    return bool(tunnel.socket.recv(100))
+
+
+def machines(demo: Demo, prefix: str) -> list[str]:
+    return [name for name in demo.world["processes"] if name.startswith(prefix)]
+
+
+def console_answers(demo: Demo) -> bool:
+    try:
+        return httpx.get(f"{demo.console}/healthz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def tunnels(demo: Demo) -> int:
+    with demo.admin_client() as admin:
+        text = admin.get("/admin/connectors/tunnel/").text
+    return text.count('class="field-count">2<')
+
+
+@pytest.fixture
+def whole_again(demo: Demo):
+    """The next test finds everything running."""
+    yield
+    wait_until(lambda: console_answers(demo), 30, what="the console")
+    wait_until(lambda: echo_works(demo), 30, what="a flow")
+
+
+def test_one_of_two_servers_killed_loses_no_new_flow(demo: Demo, whole_again):
+    agent = psutil.Process(demo.pid(machines(demo, "server-")[0]))
+    victims = [agent, *agent.children(recursive=True)]
+    assert any("envoy" in victim.name() for victim in victims)
+    for victim in victims:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.kill()
+    statuses = []
+    for _ in range(200):
+        tunnel = demo.connect("echo.corp.example", 7)
+        statuses.append(tunnel.status if tunnel.status != 200 or round_trip(tunnel) else 0)
+        tunnel.close()
+    assert statuses == [200] * 200
+
+
+def test_a_killed_gateway_agent_leaves_open_flows_and_admits_no_new_ones(demo: Demo, whole_again):
+    name = demo.gateway()["id"]
+    before = demo.pid(name)
+    flow = demo.connect("echo.corp.example", 7)
+    assert round_trip(flow)
+    demo.kill(before)
+    refused = demo.connect("echo.corp.example", 7)
+    refused.close()
+    assert refused.status in (403, 503)
+    assert round_trip(flow)
+    wait_until(lambda: demo.pid(name) != before, 15, what="the agent's restart")
+    wait_until(lambda: echo_works(demo), 15, what="a new flow after the agent's restart")
+    assert round_trip(flow)
+    flow.close()
+
+
+def test_without_the_console_known_sessions_open_new_flows(demo: Demo, whole_again):
+    assert echo_works(demo)
+    demo.kill(demo.pid("console"), signal.SIGSTOP)
+    try:
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{demo.console}/healthz", timeout=1)
+        assert [echo_works(demo) for _ in range(5)] == [True] * 5
+    finally:
+        demo.kill(demo.pid("console"), signal.SIGCONT)
+
+
+def test_a_killed_console_leaves_flows_alone_and_comes_back(demo: Demo, whole_again):
+    flow = demo.connect("echo.corp.example", 7)
+    before = demo.pid("console")
+    demo.kill(before)
+    assert round_trip(flow)
+    assert echo_works(demo)
+    wait_until(
+        lambda: demo.pid("console") != before and console_answers(demo), 30, what="the console's restart"
+    )
+    assert round_trip(flow)
+    flow.close()
+
+
+def test_a_killed_gateway_envoy_comes_back(demo: Demo, whole_again):
+    agent = psutil.Process(demo.pid(demo.gateway()["id"]))
+    envoy = next(child for child in agent.children(recursive=True) if "envoy" in child.name())
+    envoy.kill()
+    wait_until(lambda: flow_or_none(demo), 30, what="a flow after Envoy's restart")
+
+
+def flow_or_none(demo: Demo) -> bool:
+    try:
+        return echo_works(demo)
+    except (OSError, AssertionError):
+        return False

@@ -1,0 +1,110 @@
+"""Users' traffic through the running demo: who gets where, and what they are told when they do not."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from tests.demo import Demo, post, read_exactly, wait_until
+
+
+def test_a_stock_client_gets_the_wiki_in_both_areas(demo: Demo):
+    for area in ("mainland-china", "singapore"):
+        answer = demo.curl(
+            "http://wiki.corp.example/", account=demo.account(area), gateway=demo.gateway(area)
+        )
+        assert (answer.exit_code, answer.status) == (0, 200), answer.error
+        assert b"wiki" in answer.body
+
+
+def test_the_wiki_answers_through_connect_as_well(demo: Demo):
+    answer = demo.curl("http://wiki.corp.example/", "--proxytunnel")
+    assert (answer.connect_status, answer.status) == (200, 200), answer.error
+
+
+def test_the_cloud_network_of_the_area_is_reached_by_the_gateway_itself(demo: Demo):
+    for service in demo.world["cloud_services"]:
+        area = next(g["area"] for g in demo.world["gateways"] if g["region"] == service["region"])
+        url = f"http://{service['host']}:{service['port']}/"
+        answer = demo.curl(url, account=demo.account(area), gateway=demo.gateway(area))
+        assert answer.status == 200, answer.body
+
+
+def test_the_cloud_network_of_another_area_is_not_reached(demo: Demo):
+    service = next(s for s in demo.world["cloud_services"] if s["region"] != demo.gateway()["region"])
+    tunnel = demo.connect(service["host"], service["port"])
+    tunnel.close()
+    assert (tunnel.status, tunnel.headers["x-causeway-reason"]) == (403, "NoMatch")
+
+
+@pytest.mark.parametrize(
+    "change", [{"password": "Wrong-password-1"}, {"username": "nobody.here"}, {"instance": "sag-none"}]
+)
+def test_wrong_credentials_are_refused_alike(demo: Demo, change):
+    tunnel = demo.connect("wiki.corp.example", 80, account=demo.account() | change)
+    tunnel.close()
+    assert tunnel.status == 407
+    assert tunnel.headers["proxy-authenticate"].startswith("Basic")
+    assert tunnel.headers["x-causeway-reason"] == "LogonRefused"
+    assert tunnel.body.decode().strip().endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("nothing.corp.example", 80), ("wiki.corp.example", 22), ("127.0.0.1", 22)]
+)
+def test_what_nothing_matches_is_denied(demo: Demo, host, port):
+    tunnel = demo.connect(host, port)
+    tunnel.close()
+    assert (tunnel.status, tunnel.headers["x-causeway-reason"]) == (403, "NoMatch")
+
+
+def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo):
+    account = demo.world["accounts"][2]
+    with sqlite3.connect(demo.home / "causeway.sqlite3") as database:
+        (pk,) = database.execute(
+            "SELECT id FROM roaming_clientaccount WHERE username = ?", [account["username"]]
+        ).fetchone()
+    flow = demo.connect("echo.corp.example", 7, account=account)
+    assert flow.status == 200
+    url = f"/sag/instances/{account['instance']}/accounts/{pk}"
+    with demo.admin_client() as admin:
+        assert post(admin, f"{url}/disable/").status_code == 200
+        try:
+            flow.socket.settimeout(5)
+            assert read_to_end(flow.socket) == b""
+            refused = wait_until(lambda: refusal(demo, account), 5, what="the refusal")
+            assert refused == (403, "AccountDisabled")
+        finally:
+            assert post(admin, f"{url}/enable/").status_code == 200
+    again = wait_until(lambda: opened(demo, account), 10, what="the enabled account's next flow")
+    assert again
+
+
+def read_to_end(stream) -> bytes:
+    """What still comes until the flow ends; a reset is an end as well."""
+    try:
+        return stream.recv(65536)
+    except (ConnectionError, OSError) as error:
+        assert not isinstance(error, TimeoutError), "the flow is still open"
+        return b""
+
+
+def refusal(demo: Demo, account) -> tuple[int, str] | None:
+    tunnel = demo.connect("echo.corp.example", 7, account=account)
+    tunnel.close()
+    return None if tunnel.status == 200 else (tunnel.status, tunnel.headers["x-causeway-reason"])
+
+
+def opened(demo: Demo, account) -> bool:
+    tunnel = demo.connect("echo.corp.example", 7, account=account)
+    tunnel.close()
+    return tunnel.status == 200
+
+
+def test_echo_returns_every_byte(demo: Demo):
+    flow = demo.connect("echo.corp.example", 7)
+    data = bytes(range(256)) * 512
+    flow.socket.sendall(data)
+    assert read_exactly(flow.socket, len(data)) == data
+    flow.close()
