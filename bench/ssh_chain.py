@@ -59,7 +59,16 @@ def start_ssh_chain(processes: Processes, sink_port: int) -> int:
     processes.start([_program("sshd") or "sshd", "-D", "-e", "-f", folder / "sshd_config"], log="sshd.log")
     host_key = (folder / "host.pub").read_text()
     (folder / "known").write_text(f"[127.0.0.1]:{port} {host_key}")
-    client = [_program("ssh") or "ssh", "-N", "-F", "none", "-i", folder / "user", "-p", str(port)]
+    client: list[str | Path] = [
+        _program("ssh") or "ssh",
+        "-N",
+        "-F",
+        "none",
+        "-i",
+        folder / "user",
+        "-p",
+        str(port),
+    ]
     for option in (f"UserKnownHostsFile={folder}/known", "BatchMode=yes", "ExitOnForwardFailure=yes"):
         client += ["-o", option]
     target = f"{getpass.getuser()}@127.0.0.1"
