@@ -186,9 +186,8 @@ def _checked_static_ip(instance: Instance, text: str | None) -> str | None:
         address = ClientAccount._meta.get_field("static_ip").to_python(text)
     except ValidationError as error:
         raise Invalid(error.messages[0], field="static_ip", code="ClientUser.IpInvalid") from error
-    assert address is not None
     blocks = instance.blocks()
-    if not holds(blocks, address):
+    if address is None or not holds(blocks, address):
         raise Invalid(
             f"{address} is not a usable address of {', '.join(map(str, blocks))}.",
             field="static_ip",
