@@ -16,7 +16,6 @@
   let pageTitle = document.title;
   let stale = false; // something changed that the page under the panel shows
   let opener = null;
-  let opening = null; // the address being loaded into the panel
   let quietly = false; // the next popstate only tidies up
 
   history.replaceState({ overlay: false, depth: 0 }, "");
@@ -58,7 +57,6 @@
     if (!overlay) return;
     if (!overlay.open) opener = opener && byId("panel").open ? opener : document.activeElement;
     if (overlay.id === "dialog") overlay.opener = document.activeElement;
-    if (event.detail.requestConfig.verb === "get") opening = event.detail.requestConfig.path;
   });
 
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -78,12 +76,16 @@
       overlay.dataset.url = pathInfo.responsePath || pathInfo.finalRequestPath;
       if (overlay.id === "panel") remember(overlay.dataset.url);
     }
-    if (!overlay.open) overlay.showModal();
+    if (!overlay.open) {
+      // The page is held still while something is open; what its scrollbar took stays free, so that nothing moves.
+      const root = document.documentElement;
+      if (!document.querySelector("dialog[open]")) root.style.setProperty("--scrollbar", `${window.innerWidth - root.clientWidth}px`);
+      overlay.showModal();
+    }
     focusInto(overlay, event.detail.successful === false || requestConfig.verb !== "get");
   });
 
   function remember(url) {
-    opening = null;
     if (url === here()) return;
     const depth = (history.state && history.state.depth) || 0;
     history.pushState({ overlay: true, depth: depth + 1 }, "", url);
@@ -221,10 +223,17 @@
 
   // --- The address bar -------------------------------------------------------------------------------------------
 
-  // Tables: their links are boosted, htmx says where they led.
-  document.addEventListener("htmx:pushedIntoHistory", (event) => {
-    history.pushState({ overlay: false, depth: 0 }, "", event.detail.path);
-    shown = event.detail.path;
+  // Tables: their links are boosted, htmx says where they lead.
+  document.addEventListener("htmx:beforeHistoryUpdate", (event) => {
+    const path = event.detail.history.path;
+    const overlay = event.detail.target.closest("dialog");
+    if (!overlay) {
+      history.pushState({ overlay: false, depth: 0 }, "", path);
+      shown = path;
+    } else if (overlay.id === "panel" && overlay !== event.detail.target) {
+      history.replaceState(history.state, "", path);
+      overlay.dataset.url = path;
+    }
   });
 
   window.addEventListener("popstate", (event) => {
