@@ -60,7 +60,9 @@ def _ipv6_pattern(network: Network) -> str:
 
 
 def _group(low: int, high: int) -> str:
-    return ANY_GROUP if (low, high) == (0, 0xFFFF) else "0{0,3}" + number_pattern(low, high, "0123456789abcdef")
+    return (
+        ANY_GROUP if (low, high) == (0, 0xFFFF) else "0{0,3}" + number_pattern(low, high, "0123456789abcdef")
+    )
 
 
 def _bounds(network: Network, bits: int, width: int, index: int) -> tuple[int, int]:

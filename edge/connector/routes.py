@@ -118,8 +118,16 @@ def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
     plain_port = f"(?:{port})?" if any(first <= 80 <= last for first, last in entry.ports) else port
     extra = _origin(entry)
     tunnel = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
-    yield {"match": {"connect_matcher": {}, "headers": [_authority(host + port)]}, **_to_application(tunnel), **extra}
-    yield {"match": {"prefix": "/", "headers": [_authority(host + plain_port)]}, **_to_application({}), **extra}
+    yield {
+        "match": {"connect_matcher": {}, "headers": [_authority(host + port)]},
+        **_to_application(tunnel),
+        **extra,
+    }
+    yield {
+        "match": {"prefix": "/", "headers": [_authority(host + plain_port)]},
+        **_to_application({}),
+        **extra,
+    }
 
 
 def _to_application(more: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,11 @@ from edge.home import Home, Identity
 TYPE = "type.googleapis.com/"
 TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
 GATEWAY = "gateway.causeway.internal"
-HTTP2 = {"allow_connect": True, "initial_stream_window_size": 2**20, "initial_connection_window_size": 8 * 2**20}
+HTTP2 = {
+    "allow_connect": True,
+    "initial_stream_window_size": 2**20,
+    "initial_connection_window_size": 8 * 2**20,
+}
 
 
 def free_port() -> int:
@@ -165,7 +169,8 @@ class LabGateway:
                 {
                     "name": "envoy.bootstrap.reverse_tunnel.upstream_socket_interface",
                     "typed_config": {
-                        "@type": TYPE + "envoy.extensions.bootstrap.reverse_tunnel.upstream_socket_interface.v3"
+                        "@type": TYPE
+                        + "envoy.extensions.bootstrap.reverse_tunnel.upstream_socket_interface.v3"
                         ".UpstreamReverseConnectionSocketInterface",
                         "stat_prefix": "tunnels",
                         "enable_detailed_stats": True,
@@ -186,7 +191,8 @@ class LabGateway:
             for match in ({"connect_matcher": {}}, {"prefix": "/"})
         ]
         return {
-            "@type": TYPE + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "@type": TYPE
+            + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "access",
             "upgrade_configs": [{"upgrade_type": "CONNECT"}],
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
@@ -216,12 +222,15 @@ def _reverse(inner: dict[str, Any]) -> dict[str, Any]:
         "cluster_type": {
             "name": "envoy.clusters.reverse_connection",
             "typed_config": {
-                "@type": TYPE + "envoy.extensions.clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
+                "@type": TYPE
+                + "envoy.extensions.clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
                 "cleanup_interval": "60s",
                 "host_id_format": "%REQ(x-connector)%",
             },
         },
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
+        },
         "transport_socket": {"name": "tls", "typed_config": inner},
     }
 
@@ -247,7 +256,12 @@ def enrolled_server(
 
 
 def configuration(
-    home: Home, gateways: list[LabGateway], applications: list[dict[str, Any]], *, version: int = 1, **changes: Any
+    home: Home,
+    gateways: list[LabGateway],
+    applications: list[dict[str, Any]],
+    *,
+    version: int = 1,
+    **changes: Any,
 ) -> dict[str, Any]:
     """Return a server configuration in the shape of docs/architecture.md."""
     identity = home.identity
