@@ -105,20 +105,13 @@ def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
 
 
 def static_and_wheel(home: Path) -> None:
-    """Collect the static files and build the wheel that servers install; both only when their sources are newer."""
+    """Collect the static files and build the wheel that servers install; each only when its sources are newer."""
     from django.core.management import call_command
 
-    sources = [
-        p
-        for d in ("static", "templates", "edge", "console", "roaming", "connectors")
-        for p in (ROOT / d).rglob("*")
-    ]
-    newest = max(path.stat().st_mtime for path in sources if path.suffix not in (".pyc", "") or path.is_dir())
-    manifest = home / "static" / "staticfiles.json"
-    if not manifest.exists() or manifest.stat().st_mtime < newest:
+    if is_older([home / "static" / "staticfiles.json"], ["static", "pyproject.toml"]):
         call_command("collectstatic", interactive=False, verbosity=0)
-    wheels = list((home / "wheel").glob("causeway-*.whl"))
-    if not wheels or max(path.stat().st_mtime for path in wheels) < newest:
+    sources = ["edge", "console", "roaming", "connectors", "templates", "static", "pyproject.toml"]
+    if is_older(list((home / "wheel").glob("causeway-*.whl")), sources):
         built = subprocess.run(
             [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(home / "wheel"), str(ROOT)],
             capture_output=True,
@@ -127,6 +120,15 @@ def static_and_wheel(home: Path) -> None:
         )
         if built.returncode:
             log.warning("the wheel for the Deploy panel could not be built: %s", built.stderr.strip()[-300:])
+
+
+def is_older(made: list[Path], sources: list[str]) -> bool:
+    """Whether what was made is missing or older than a file of its sources (names in the checkout)."""
+    files = [
+        file for name in sources for file in [ROOT / name, *(ROOT / name).rglob("*")] if file.suffix != ".pyc"
+    ]
+    newest = max(file.stat().st_mtime for file in files if file.is_file())
+    return not made or not all(file.exists() and file.stat().st_mtime >= newest for file in made)
 
 
 def announce(description: dict[str, Any], home: Path) -> None:

@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("listen_address", models.GenericIPAddressField(default="0.0.0.0")),
+                ("listen_address", models.GenericIPAddressField(default="0.0.0.0")),  # noqa: S104
                 (
                     "client_port",
                     models.PositiveIntegerField(

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 
 class ConfigVersion(models.Model):
-    """One row: ``version`` rises with every change that gateways must know, ``servers_version`` with those for servers."""
+    """One row: ``version`` rises with every change gateways must know, ``servers_version`` with those for servers."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     version = models.PositiveBigIntegerField(default=1)
