@@ -61,15 +61,23 @@ class Spool:
         self._bytes = 0
         self._open()
 
-    def put(
-        self, kind: str, record: Mapping[str, Any], *, note: tuple[str, Mapping[str, Any]] | None = None
+    def put(self, kind: str, record: Mapping[str, Any]) -> None:
+        """Keep a record."""
+        self._keep(kind, None, [record], None)
+
+    def put_all(
+        self,
+        kind: str,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        note: tuple[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Keep a record; `note` (name, value) is remembered in the same transaction, see `note`."""
-        self._keep(kind, None, record, note)
+        """Keep records, and `note` (name, value) for `Spool.note`, all in one transaction."""
+        self._keep(kind, None, records, note)
 
     def put_latest(self, kind: str, key: str, record: Mapping[str, Any]) -> None:
         """Keep a record in place of the unsent one of the same key. It gets a new token: see `drop`."""
-        self._keep(kind, key, record, None)
+        self._keep(kind, key, [record], None)
 
     def peek(self, kind: str, limit: int) -> tuple[list[int], list[dict[str, Any]]]:
         """Return up to `limit` of the oldest records of a kind, and the tokens to `drop` them by."""
@@ -121,19 +129,19 @@ class Spool:
         self,
         kind: str,
         key: str | None,
-        record: Mapping[str, Any],
+        records: Iterable[Mapping[str, Any]],
         note: tuple[str, Mapping[str, Any]] | None,
     ) -> None:
-        body = json.dumps(record, separators=(",", ":"))
+        bodies = [json.dumps(record, separators=(",", ":")) for record in records]
         with self._lock:
             if key is not None:
                 self._waiting = [item for item in self._waiting if (item.kind, item.key) != (kind, key)]
-            self._waiting.append(_Waiting(next(self._memory_tokens), kind, key, body))
+            self._waiting += [_Waiting(next(self._memory_tokens), kind, key, body) for body in bodies]
             if note is not None:
                 self._waiting_notes[note[0]] = json.dumps(note[1])
             self._flush()
             if len(self._waiting) > MEMORY_RECORDS:
-                del self._waiting[0 : len(self._waiting) - MEMORY_RECORDS]
+                del self._waiting[: len(self._waiting) - MEMORY_RECORDS]
 
     def _flush(self) -> None:
         """Write everything that waits in memory in one transaction; on failure it simply goes on waiting."""

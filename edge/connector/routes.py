@@ -100,13 +100,14 @@ def _covering(domain: str, by_domain: dict[str, list[Entry]], networks: list[Ent
 
 def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
     routes = [route for entry in dict.fromkeys(entries) for route in _routes(entry, by_name=domain != "*")]
+    everything: list[dict[str, Any]] = [{"connect_matcher": {}}, {"prefix": "/"}]
     refusals = [
         {
             "match": match,
             "direct_response": {"status": 403, "body": {"inline_string": REFUSAL}},
             "typed_per_filter_config": {RBAC: UNCHECKED},
         }
-        for match in ({"connect_matcher": {}}, {"prefix": "/"})
+        for match in everything
     ]
     return {"name": domain, "domains": [domain], "routes": [*routes, *refusals]}
 

@@ -98,8 +98,9 @@ class EnvoyProcess:
             Home(self.directory).write_atomic("bootstrap.json", data)
             if self._process is None:
                 await self._spawn()
-            await self._until_live()
+            # Even if it does not come up now: `run_forever` goes on trying.
             self._wanted.set()
+            await self._until_live()
 
     async def run_forever(self) -> None:
         """Restart Envoy when it dies: at once, then after growing pauses. Cancel to leave Envoy alone."""

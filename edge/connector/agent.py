@@ -1,0 +1,176 @@
+"""The agent of a connector server: keeps Envoy running by the console's configuration, and tells the console how it is.
+
+It carries no user's byte, and Envoy lives on without it: killed and started again, it adopts the Envoy it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import random
+import signal
+import time
+from typing import Any
+
+from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
+from edge.connector.meter import SAMPLE_SECONDS, Meter
+from edge.connector.reporter import Reporter
+from edge.enrollment import EnrollmentError, renew, renewal_due
+from edge.envoy.connector import ARGUMENTS, bootstrap, write_configuration
+from edge.envoy.process import EnvoyError, EnvoyProcess
+from edge.home import Home
+from edge.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+CONFIGURATION = "config.json"
+UNREACHABLE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+# The console does not know this machine any more: asking often would not change that.
+REFUSED_SECONDS = 60.0
+RENEWAL_CHECK_SECONDS = 600.0
+
+
+async def run_connector(home: Home, *, concurrency: int = 2) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code. Raises `edge.home.NotEnrolled`."""
+    agent = ConnectorAgent(home, concurrency=concurrency)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await agent.run(stop)
+    return 0
+
+
+class ConnectorAgent:
+    """What runs beside a server's Envoy."""
+
+    def __init__(self, home: Home, *, concurrency: int = 2) -> None:
+        self._home = home
+        self._identity = home.identity
+        self._api = ConsoleApi(home)
+        self._spool = Spool(home.file("telemetry.db"))
+        self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
+        self._meter = Meter(self._envoy, self._spool)
+        self._reporter = Reporter(
+            self._spool, self._api, self._identity.console, envoy_state=lambda: self._envoy.state
+        )
+        self._applied = 0
+        self._complaint = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then end Envoy and write down what is not sent yet."""
+        logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
+        await self._apply_known()
+        loops = [self._sampling(), self._reporting(), self._renewing(), self._envoy.run_forever()]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
+        waiting = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                task.result()  # a loop never ends by itself: what it raised is a fault of ours
+        finally:
+            for task in [waiting, *tasks]:
+                task.cancel()
+            await asyncio.gather(waiting, *tasks, return_exceptions=True)
+            await self._meter.take()
+            await self._envoy.stop()
+            self._spool.close()
+            await self._api.close()
+        logger.info("Stopped.")
+
+    async def _apply_known(self) -> None:
+        """Work by the configuration on disk, so that a console that is away is no reason to be idle."""
+        configuration = self._home.read_json(CONFIGURATION)
+        if configuration is None:
+            logger.warning("There is no configuration on disk yet; waiting for the console's.")
+            return
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            await self._apply(configuration)
+            return
+        logger.error("The configuration on disk is damaged; waiting for the console's.")
+
+    async def _apply(self, configuration: dict[str, Any]) -> None:
+        """Bring Envoy to a configuration. Raises KeyError and the like when it is not one."""
+        version, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
+        write_configuration(self._home, configuration)
+        self._home.write_json(CONFIGURATION, configuration)
+        if not enabled:
+            if self._envoy.state != "stopped":
+                logger.info("This server was switched off in the console; hanging up.")
+            await self._envoy.stop()
+        else:
+            try:
+                await self._envoy.start(bootstrap(self._identity))
+            except (EnvoyError, OSError) as error:
+                logger.error("%s", error)
+                return
+            await self._meter.take()
+        self._applied = version
+        logger.info("Working by configuration %d.", version)
+
+    async def _sampling(self) -> None:
+        while True:
+            # By the clock, so that the samples of several servers belong to the same intervals.
+            await asyncio.sleep(SAMPLE_SECONDS - time.time() % SAMPLE_SECONDS)
+            await self._meter.take()
+
+    async def _reporting(self) -> None:
+        failures = 0
+        while True:
+            try:
+                pause = await self._report()
+                failures, self._complaint = 0, ""
+            except ConsoleUnreachable as error:
+                pause = UNREACHABLE_SECONDS[min(failures, len(UNREACHABLE_SECONDS) - 1)]
+                failures += 1
+                self._complain(f"{error} Going on with what is known; samples are kept.")
+            except ApiRefused as error:
+                pause = self._after_refusal(error)
+            except (KeyError, TypeError, ValueError, OSError) as error:
+                pause = REFUSED_SECONDS
+                self._complain(f"What the console said cannot be used: {error!r}.")
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+
+    async def _report(self) -> float:
+        """Make one call and follow the answer; return the seconds until the next."""
+        answer = await self._reporter.step(self._applied)
+        if answer.wanted_version < self._applied:
+            self._complain(
+                f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."
+            )
+        elif answer.wanted_version > self._applied:
+            configuration = await self._api.call("server/config", {})
+            if int(configuration["version"]) >= self._applied:
+                await self._apply(configuration)
+            return 0.0 if answer.more else 1.0
+        return 0.0 if answer.more else answer.interval
+
+    def _after_refusal(self, error: ApiRefused) -> float:
+        if error.status in (401, 403, 404):
+            self._complain(
+                f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "
+                "uninstall it here, or enrol it again."
+            )
+            return REFUSED_SECONDS
+        self._complain(f"The console refused ({error.code}): {error.message}")
+        return error.retry_after or UNREACHABLE_SECONDS[-2]
+
+    def _complain(self, message: str) -> None:
+        """Log a complaint once, not at every try."""
+        if message != self._complaint:
+            logger.warning("%s", message)
+        self._complaint = message
+
+    async def _renewing(self) -> None:
+        while True:
+            pause = RENEWAL_CHECK_SECONDS
+            try:
+                due = renewal_due(self._home)
+                if due <= dt.datetime.now(dt.UTC):
+                    await renew(self._home, self._api)
+                else:
+                    pause = min(pause, (due - dt.datetime.now(dt.UTC)).total_seconds())
+            except (ApiError, EnrollmentError, OSError, ValueError) as error:
+                logger.warning("The certificates could not be renewed: %s", error)
+            await asyncio.sleep(max(pause, 1.0) * random.uniform(1.0, 1.1))  # noqa: S311

@@ -1,0 +1,108 @@
+"""Telemetry to the console: spooled samples in batches, and the answer's word on which configuration to work by."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from edge import version
+from edge.api import ApiRefused, Caller
+from edge.connector.meter import KIND
+from edge.enrollment import private_address
+from edge.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+NOTE = "batch"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the console said: seconds until the next call, its configuration's version, whether more waits here."""
+
+    interval: float
+    wanted_version: int
+    more: bool
+
+
+@dataclass
+class _Attempt:
+    """A set of samples on its way: the same set goes out under the same name until it is acknowledged."""
+
+    batch: str
+    tokens: list[int]
+    samples: list[dict[str, Any]]
+
+
+class Reporter:
+    """Sends what the spool holds. `step` is one call; whatever it raises, the samples are still there."""
+
+    def __init__(self, spool: Spool, api: Caller, console: str, *, envoy_state: Callable[[], str]) -> None:
+        self._spool = spool
+        self._api = api
+        self._console = console
+        self._envoy_state = envoy_state
+        self._attempt: _Attempt | None = None
+        self._limit = BATCH
+
+    async def step(self, applied_version: int) -> Answer:
+        """Send one batch; an empty one is a sign of life. Raises `edge.api.ApiError`."""
+        attempt = self._attempt or self._next()
+        self._attempt = attempt
+        body = {
+            "batch": attempt.batch,
+            "applied_version": applied_version,
+            "samples": attempt.samples,
+            "machine": self._machine(),
+        }
+        try:
+            answer = await self._api.call("telemetry", body)
+        except ApiRefused as error:
+            if error.status in (400, 413, 422) and attempt.samples:
+                self._give_way(attempt, error)
+            raise
+        self._spool.drop(attempt.tokens)
+        self._attempt, self._limit = None, BATCH
+        return Answer(
+            interval=float(answer.get("interval", 10)),
+            wanted_version=int(answer.get("wanted_version", applied_version)),
+            more=len(attempt.tokens) == BATCH,
+        )
+
+    def _next(self) -> _Attempt:
+        """Choose the next set: the one an earlier process was sending, or the oldest samples under a new name."""
+        tokens, samples = self._spool.peek(KIND, self._limit)
+        note = self._spool.note(NOTE)
+        if note and note["tokens"] and note["tokens"] == tokens[: len(note["tokens"])]:
+            count = len(note["tokens"])
+            return _Attempt(note["batch"], tokens[:count], samples[:count])
+        batch = str(uuid.uuid4())
+        if tokens:
+            self._spool.remember(NOTE, {"batch": batch, "tokens": tokens})
+        return _Attempt(batch, tokens, samples)
+
+    def _give_way(self, attempt: _Attempt, error: ApiRefused) -> None:
+        """Narrow a refused batch down to the one sample at fault, and let only that go: it must not hold back all."""
+        if len(attempt.tokens) == 1:
+            logger.error("The console refuses a sample (%s); it is given up: %s", error, attempt.samples[0])
+            self._spool.drop(attempt.tokens)
+        self._limit = max(1, len(attempt.tokens) // 2)
+        self._spool.remember(NOTE, {"batch": "", "tokens": []})
+        self._attempt = None
+
+    def _machine(self) -> dict[str, Any]:
+        return {
+            "hostname": socket.gethostname(),
+            "version": version(),
+            "private_address": private_address(self._console),
+            "uptime_seconds": round(time.time() - psutil.boot_time()),
+            "envoy": self._envoy_state(),
+        }
