@@ -1,7 +1,7 @@
 """May this session reach this destination, and by which way? Pure: no I/O, no clock, no state.
 
-The gateway asks for every new flow and, after each change of configuration, again for every open one; the console's access
-check asks the same function, so that what the page explains is what happens.
+The gateway asks for every new flow and, after each change of configuration, again for every open one; the console's
+access check asks the same function, so that what the page explains is what happens.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Destination:
     def parse(cls, authority: str, default_port: int | None = None) -> Destination:
         """Read ``host:port``; IPv6 addresses in brackets. Raises HostInvalid with a sentence."""
         host, colon, port = authority.rpartition(":")
-        if not colon or host.startswith("[") and not host.endswith("]"):
+        if not colon or (host.startswith("[") and not host.endswith("]")):
             if default_port is None:
                 raise HostInvalid("The destination must name a port, as in wiki.corp.example:80.")
             host, port = authority, str(default_port)
@@ -69,7 +69,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer for one flow. ``status`` is what a refused client sees (200, 403, 407, 503), ``code`` why, CamelCase."""
+    """The answer for one flow. ``status``: what the client sees (200, 403, 407, 503); ``code``: why, CamelCase."""
 
     allowed: bool
     status: int
@@ -98,7 +98,9 @@ class _Evidence:
     fitting: int = 0
 
 
-def decide(identity: SessionIdentity, destination: Destination, snapshot: Snapshot, *, now: float) -> Decision:
+def decide(
+    identity: SessionIdentity, destination: Destination, snapshot: Snapshot, *, now: float
+) -> Decision:
     """Decide by design §4, "Destination of a flow". ``now`` in epoch seconds."""
     refused = _session_refusal(identity, snapshot, now)
     if refused is not None:
@@ -127,7 +129,9 @@ def decide(identity: SessionIdentity, destination: Destination, snapshot: Snapsh
     return _denied(evidence)
 
 
-def _session_refusal(identity: SessionIdentity, snapshot: Snapshot, now: float) -> tuple[int, str, str] | None:
+def _session_refusal(
+    identity: SessionIdentity, snapshot: Snapshot, now: float
+) -> tuple[int, str, str] | None:
     reason = snapshot.ended_sessions.get(identity.session)
     if reason is not None:
         message = _ENDED.get(reason, "This session has ended. Log on again.")
@@ -141,7 +145,9 @@ def _session_refusal(identity: SessionIdentity, snapshot: Snapshot, now: float) 
     return None
 
 
-def _matching_applications(destination: Destination, snapshot: Snapshot) -> tuple[tuple[Application, ...], int]:
+def _matching_applications(
+    destination: Destination, snapshot: Snapshot
+) -> tuple[tuple[Application, ...], int]:
     """The applications that name host and port, and the policies that cover one of them."""
     found: list[Application] = []
     for table in snapshot.applications.tables(destination.host):
@@ -156,7 +162,9 @@ def _matching_applications(destination: Destination, snapshot: Snapshot) -> tupl
     return tuple(found), covering
 
 
-def _covered(policy: Policy, place: int, applications: tuple[Application, ...], snapshot: Snapshot) -> Application:
+def _covered(
+    policy: Policy, place: int, applications: tuple[Application, ...], snapshot: Snapshot
+) -> Application:
     """The application a policy allows: of several, the most specific one (they come in that order)."""
     if policy.all_applications:
         return applications[0]
@@ -174,7 +182,11 @@ def _denied(evidence: _Evidence) -> Decision:
     policy = (offline or passed_over)[0]
     name = _connector_name(policy.connector, snapshot)
     if offline:
-        status, code, message = 503, "ConnectorOffline", f"The connector {name} has no live tunnel to this gateway."
+        status, code, message = (
+            503,
+            "ConnectorOffline",
+            f"The connector {name} has no live tunnel to this gateway.",
+        )
     else:
         status, code, message = 403, "ConnectorDisabled", f"The connector {name} is switched off."
     application = _covered(policy, snapshot.policies.index(policy), evidence.applications, snapshot)
@@ -201,7 +213,7 @@ def _connector_name(connector: str, snapshot: Snapshot) -> str:
 
 
 def _explain(decision: Decision, evidence: _Evidence) -> Iterator[Step]:
-    identity, snapshot = evidence.identity, evidence.snapshot
+    identity = evidence.identity
     ids = {"session": identity.session, "account": identity.account, "instance": identity.instance}
     if decision.code in ("SessionEnded", "AccountDisabled", "InstanceInactive"):
         yield Step("session", "denied", decision.message, ids)
@@ -220,12 +232,17 @@ def _explain_cloud(evidence: _Evidence) -> Step:
     instance = snapshot.instances[evidence.identity.instance]
     ids = {"instance": instance.id} | ({"ccn": instance.ccn} if instance.ccn else {})
     if not destination.host.family:
-        return Step("cloud", "no_match", f"{destination.host.text} is a name; cloud networks hold addresses.", ids)
+        return Step(
+            "cloud", "no_match", f"{destination.host.text} is a name; cloud networks hold addresses.", ids
+        )
     network = instance.cloud_network(destination.host)
     if network is None:
-        return Step("cloud", "no_match", f"No cloud network of the instance holds {destination.host.text}.", ids)
+        return Step(
+            "cloud", "no_match", f"No cloud network of the instance holds {destination.host.text}.", ids
+        )
     if instance.area != snapshot.gateway.area:
-        message = f"{network} is reached by gateways of the area {instance.area}; this one is in {snapshot.gateway.area}."
+        here = snapshot.gateway.area
+        message = f"{network} is reached by gateways of the area {instance.area}; this one is in {here}."
         return Step("cloud", "passed_over", message, ids)
     return Step("cloud", "chosen", f"The cloud network {network} holds it; the gateway dials it itself.", ids)
 
@@ -237,7 +254,9 @@ def _explain_applications(evidence: _Evidence) -> Iterator[Step]:
             message = f"The application {application.name} names {destination}."
             yield Step("application", "matched", message, {"application": application.id})
         return
-    others = [a for table in evidence.snapshot.applications.tables(destination.host) for a in table.applications]
+    others = [
+        a for table in evidence.snapshot.applications.tables(destination.host) for a in table.applications
+    ]
     for application in others:
         message = f"The application {application.name} names the host, but not port {destination.port}."
         yield Step("application", "no_match", message, {"application": application.id})
@@ -257,10 +276,20 @@ def _explain_policies(decision: Decision, evidence: _Evidence) -> Iterator[Step]
             why = "covers none of these applications" if account >> place & 1 else "is not for this account"
             yield Step("policy", "no_match", f"The policy {policy.name} {why}.", ids)
         elif not snapshot.usable_mask >> place & 1:
-            yield Step("policy", "passed_over", f"The policy {policy.name} fits, but {_unusable(policy, snapshot)}.", ids)
+            yield Step(
+                "policy",
+                "passed_over",
+                f"The policy {policy.name} fits, but {_unusable(policy, snapshot)}.",
+                ids,
+            )
         else:
             name = _connector_name(policy.connector, snapshot)
-            yield Step("policy", "chosen", f"The policy {policy.name} fits; the connector {name} carries the flow.", ids)
+            yield Step(
+                "policy",
+                "chosen",
+                f"The policy {policy.name} fits; the connector {name} carries the flow.",
+                ids,
+            )
             return
 
 

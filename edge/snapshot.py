@@ -1,8 +1,8 @@
 """A gateway's configuration, compiled once so that each decision only touches what can match.
 
-Policies are bits of integers: bit ``n`` is the policy at place ``n`` of the evaluation order. Which policies fit a user
-and which fit an application are two look-ups; the first that fits both and whose connector is usable is the lowest bit of
-``users & applications & usable``. The cost does not grow with policies and applications that cannot match.
+Policies are bits of integers: bit ``n`` is the policy at place ``n`` of the evaluation order. Which policies fit a
+user and which fit an application are two look-ups; the first that fits both and whose connector is usable is the
+lowest bit of ``users & applications & usable``. What cannot match costs nothing.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class PrefixTable:
         lengths = self._lengths[network.family]
         if network.prefix not in lengths:
             lengths[network.prefix] = {}
-            self._lengths[network.family] = dict(sorted(lengths.items(), reverse=True))  # the most specific first
+            self._lengths[network.family] = dict(
+                sorted(lengths.items(), reverse=True)
+            )  # the most specific first
         return self._lengths[network.family][network.prefix].setdefault(network.value, default)
 
     def find(self, host: Host) -> Iterator[Any]:
@@ -141,8 +143,7 @@ class ApplicationIndex:
                 table = self.names.setdefault(pattern.name, PortTable())
             elif pattern.suffix is not None:
                 table = self.suffixes.setdefault(pattern.suffix, PortTable())
-            else:
-                assert pattern.network is not None
+            elif pattern.network is not None:
                 table = self.networks.slot(pattern.network, PortTable())
             table.add(application)
 
@@ -205,7 +206,13 @@ def _need(owner: Any, name: str, kind: type | tuple[type, ...], where: str) -> A
     value = owner.get(name)
     # bool is an int to Python, but `"version": true` is no version
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        wanted = {str: "a text", bool: "true or false", int: "a whole number", dict: "an object", list: "a list"}
+        wanted = {
+            str: "a text",
+            bool: "true or false",
+            int: "a whole number",
+            dict: "an object",
+            list: "a list",
+        }
         expected = wanted[kind] if isinstance(kind, type) else "a number"
         raise SnapshotInvalid(f"{where}{name} must be {expected}.")
     return value
@@ -215,7 +222,7 @@ def _texts(owner: Any, name: str, where: str) -> list[str]:
     values = _need(owner, name, list, where)
     if not all(isinstance(value, str) for value in values):
         raise SnapshotInvalid(f"{where}{name} must be a list of texts.")
-    return values
+    return list(values)
 
 
 def _objects(document: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -323,7 +330,9 @@ def _applications(document: Any) -> ApplicationIndex:
             _need(section, "protocol", str, where),
         )
         try:
-            if application.protocol.upper() != "UDP":  # a flow is a TCP connection: UDP applications never match
+            if (
+                application.protocol.upper() != "UDP"
+            ):  # a flow is a TCP connection: UDP applications never match
                 index.add(application)
         except HostInvalid as error:
             raise SnapshotInvalid(f"{where}addresses: {error}") from None
@@ -349,7 +358,10 @@ class _Masks:
 
 
 def _policies(document: Any) -> tuple[tuple[Policy, ...], _Masks]:
-    groups = {key: _texts(_need(document, "groups", dict, ""), key, "groups.") for key in document.get("groups") or ()}
+    groups = {
+        key: _texts(_need(document, "groups", dict, ""), key, "groups.")
+        for key in document.get("groups") or ()
+    }
     masks, policies = _Masks(), []
     by_group: dict[str, int] = {}
     for place, section in enumerate(_need(document, "policies", list, "")):

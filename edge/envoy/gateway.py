@@ -1,7 +1,8 @@
 """Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
 
-The way of a flow: access listener → ext_authz (the agent decides, fail closed) → ext_proc (the agent holds one stream a
-flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel, or the gateway itself dials.
+The way of a flow: access listener → ext_authz (the agent decides, fail closed) → ext_proc (the agent holds one stream
+a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel, or the gateway itself
+dials.
 """
 
 from __future__ import annotations
@@ -25,16 +26,19 @@ from edge.snapshot import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
 ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of it) carries the flow
-NAME_HEADER = "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
+NAME_HEADER = (
+    "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
+)
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER)
 # What concerns this hop alone, or what Envoy adds by itself, and no application should see.
-HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto")
+HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 AGENT = "agent"
+SERVER_TAG = "server"
 MAX_CONNECTIONS = 50_000
 
-__all__ = ["bootstrap", "secret_files", "PKI"]
+__all__ = ["PKI", "bootstrap", "secret_files"]
 
 
 def bootstrap(gateway: Gateway) -> Config:
@@ -198,7 +202,10 @@ def _http(gateway: Gateway) -> Config:
         upgrade_configs=[{"upgrade_type": "CONNECT"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
         access_log=[_access_log()],
-        access_log_options={"access_log_flush_interval": "2s"},
+        access_log_options={
+            "access_log_flush_interval": "2s",
+            "flush_log_on_tunnel_successfully_established": True,
+        },
         http_filters=[
             _authorization(),
             _flow_control(),
@@ -279,5 +286,7 @@ def _access_log() -> Config:
             "transport_api_version": "V3",
             "buffer_flush_interval": "0.2s",
             "grpc_service": _agent_service("10s"),
+            # Which server carries the flow: "connector:server", known when the tunnel took it
+            "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],
         },
     )

@@ -32,7 +32,7 @@ def admin() -> Config:
 def http2_options() -> Config:
     """HTTP/2 towards our own: CONNECT, windows for fast long lines, and no limit that a tunnel cannot step over.
 
-    A reverse tunnel cannot be multiplied by dialling again, so that one connection must be allowed any number of streams.
+    A reverse tunnel cannot be multiplied by dialling again, so one connection must be allowed any number of streams.
     """
     return {
         "allow_connect": True,
@@ -52,7 +52,9 @@ def address(host: str, port: int) -> Config:
     return {"socket_address": {"address": host, "port_value": port}}
 
 
-def static_cluster(name: str, addresses: Iterable[Config], *, connect_timeout: str = "5s", **fields: Any) -> Config:
+def static_cluster(
+    name: str, addresses: Iterable[Config], *, connect_timeout: str = "5s", **fields: Any
+) -> Config:
     endpoints = [{"endpoint": {"address": each}} for each in addresses]
     return {
         "name": name,
@@ -65,13 +67,20 @@ def static_cluster(name: str, addresses: Iterable[Config], *, connect_timeout: s
 
 
 def circuit_breakers() -> Config:
-    limits = {"max_connections": MANY, "max_pending_requests": MANY, "max_requests": MANY, "max_retries": MANY}
+    limits = {
+        "max_connections": MANY,
+        "max_pending_requests": MANY,
+        "max_requests": MANY,
+        "max_retries": MANY,
+    }
     return {"thresholds": [limits]}
 
 
 def keepalive_options() -> list[Config]:
     """Socket options by which a vanished peer of an idle connection is noticed by the operating system."""
-    return [{"level": socket.SOL_SOCKET, "name": socket.SO_KEEPALIVE, "int_value": 1, "state": "STATE_PREBIND"}]
+    return [
+        {"level": socket.SOL_SOCKET, "name": socket.SO_KEEPALIVE, "int_value": 1, "state": "STATE_PREBIND"}
+    ]
 
 
 # -- TLS --------------------------------------------------------------------------------------------------------------
@@ -81,8 +90,8 @@ def secret_files(certificates: Iterable[str]) -> dict[str, bytes]:
     """Files to lie in Envoy's folder before it starts: where each certificate is, read again whenever it changes.
 
     ``certificates`` are names of pairs ``pki/{name}.key`` and ``.pem``; ``ca`` is added. Envoy watches the folder for
-    renames, so a renewal (write beside, rename over) needs no restart. A pair that does not fit together, as in the moment
-    between two renames, is refused by Envoy, which keeps the one it has until the next rename.
+    renames, so a renewal (write beside, rename over) needs no restart. A pair that does not fit together, as in the
+    moment between two renames, is refused by Envoy, which keeps the one it has until the next rename.
     """
     watched = {"watched_directory": {"path": PKI}}
     resources: dict[str, Config] = {
@@ -104,11 +113,13 @@ def secret_files(certificates: Iterable[str]) -> dict[str, bytes]:
 
 
 def _secret(name: str) -> Config:
-    source = {"path_config_source": {"path": f"secret-{name}.json"}, "resource_api_version": "V3"}
+    source = {"path_config_source": {"path": f"./secret-{name}.json"}, "resource_api_version": "V3"}
     return {"name": name, "sds_config": source}
 
 
-def _common_tls(certificate: str | None, alpn: list[str] | None, *, validate: bool, names: Iterable[str]) -> Config:
+def _common_tls(
+    certificate: str | None, alpn: list[str] | None, *, validate: bool, names: Iterable[str]
+) -> Config:
     common: Config = {"tls_params": {"tls_minimum_protocol_version": "TLSv1_2"}}
     if alpn:
         common["alpn_protocols"] = alpn

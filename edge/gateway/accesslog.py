@@ -1,0 +1,62 @@
+"""Bytes of flows: Envoy's access log, every 2 s while a flow is open and once at its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
+
+from edge.envoy.gateway import METADATA, SERVER_TAG
+from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.state import GatewayState
+from edge.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+KIND = "flow"
+
+
+class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
+    """Turns log entries into FlowRecords in the spool. ``on_stranger`` is called for a flow that may not go on."""
+
+    def __init__(
+        self, flows: Flows, state: GatewayState, spool: Spool, *, on_stranger: Callable[[Flow], None]
+    ) -> None:
+        self._flows, self._state, self._spool, self._on_stranger = flows, state, spool, on_stranger
+
+    async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+        async for message in request_iterator:
+            for entry in message.http_logs.log_entry:
+                try:
+                    self._take(entry)
+                except Exception:
+                    logger.exception("an access log entry could not be read")
+        return als_pb2.StreamAccessLogsResponse()
+
+    def _take(self, entry: Any) -> None:
+        common = entry.common_properties
+        fields = common.metadata.filter_metadata[METADATA].fields
+        if FLOW_KEY not in fields:  # refused: no flow
+            return
+        flow = self._flows.adopt(fields[FLOW_KEY].string_value)
+        flow.seen_at = self._state.clock()
+        counted = (entry.request.request_body_bytes, entry.response.response_body_bytes)
+        changed = counted != (flow.bytes_up, flow.bytes_down) or flow.server is None
+        flow.bytes_up, flow.bytes_down = counted
+        flow.server = common.custom_tags.get(SERVER_TAG, "").rpartition(":")[2] or flow.server
+        if common.access_log_type == accesslog_pb2.AccessLogType.DownstreamEnd:
+            self.end(flow)
+            return
+        if changed:  # an idle flow has nothing new to tell
+            self._spool.put_latest(KIND, flow.id, flow.record())
+        if not flow.cut and not self._flows.stands(flow):
+            self._on_stranger(flow)
+
+    def end(self, flow: Flow) -> None:
+        """Write a flow's last record."""
+        self._flows.forget(flow)
+        self._state.metrics.flows_closed += 1
+        self._spool.put_latest(KIND, flow.id, flow.record(ended_at=self._state.clock()))

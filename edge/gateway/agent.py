@@ -1,0 +1,215 @@
+"""The gateway's agent: one process that starts Envoy, answers it, and keeps in touch with the console."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from envoy.service.accesslog.v3 import als_pb2_grpc
+from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
+from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as proc_grpc
+
+from edge.api import ConsoleApi
+from edge.envoy.gateway import bootstrap, secret_files
+from edge.envoy.process import EnvoyError, EnvoyProcess
+from edge.gateway.accesslog import FlowLog
+from edge.gateway.authorizer import Authorizer
+from edge.gateway.configuration import Configuration
+from edge.gateway.flows import Flow, Flows
+from edge.gateway.reports import FlowSender, StatusReporter
+from edge.gateway.sessions import Sessions
+from edge.gateway.state import GatewayState
+from edge.gateway.tunnels import TunnelWatch
+from edge.home import Home
+from edge.snapshot import Gateway
+from edge.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+SOCKET = "agent.sock"
+# An adopted Envoy tells of every open flow within one interval of its access log (2 s, sent 0.2 s later).
+SETTLE_SECONDS = 3.0
+MAINTENANCE_SECONDS = 2.0
+
+
+class GatewayAgent:
+    """All parts of a running gateway, put together."""
+
+    def __init__(self, home: Home, api: ConsoleApi) -> None:
+        self._home = home
+        self._directory = home.file("envoy")
+        self.state = GatewayState()
+        self.sessions = Sessions(api, self.state)
+        self.flows = Flows(self.state, latest=self.sessions.latest)
+        self.envoy = EnvoyProcess(self._directory)
+        self._status = StatusReporter(api, self.state, self.flows, self.envoy)
+        self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
+        self._spool = Spool(home.file("flows.sqlite3"))
+        self._sender = FlowSender(api, self._spool)
+        self._log = FlowLog(self.flows, self.state, self._spool, on_stranger=self._stranger)
+        self.configuration = Configuration(
+            home,
+            api,
+            self.state,
+            self.flows,
+            self.sessions,
+            restart_envoy=self._cut_by_restart,
+            on_applied=self._follow_gateway,
+            settled=self._settled,
+        )
+        self._gateway: Gateway | None = None
+        self._envoy_state = ""
+        self._settled_at = 0.0
+        self._background: set[asyncio.Task[Any]] = set()
+
+    # -- Life --
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop``; then end Envoy and write the last flow records."""
+        server = self._serve()
+        await server.start()
+        self.configuration.load()
+        with contextlib.suppress(EnvoyError):
+            await self._follow_gateway()
+        loops = [
+            self.configuration.poll_forever(),
+            self.envoy.run_forever(),
+            self.tunnels.watch(),
+            self._status.run(),
+            self._sender.run(),
+            self._maintain(),
+        ]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        waiting = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {waiting}:
+                await task  # a loop only ends by a fault of ours: let it be seen
+        finally:
+            for task in [*tasks, waiting]:
+                task.cancel()
+            await self._shut_down(server)
+
+    def _serve(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        auth_grpc.add_AuthorizationServicer_to_server(
+            Authorizer(self.state, self.sessions, self.flows, self.tunnels), server
+        )
+        proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, server)
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, server)
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _inside(self._directory):  # the path of a unix socket may have no more than 108 characters
+            Path(SOCKET).unlink(missing_ok=True)
+            server.add_insecure_port(f"unix:{SOCKET}")
+        return server
+
+    async def _shut_down(self, server: grpc.aio.Server) -> None:
+        await self.envoy.stop()
+        for flow in self.flows:
+            self._log.end(flow)
+        with contextlib.suppress(Exception):  # one last try; what is not sent now lies in the spool
+            await asyncio.wait_for(self._sender.send(), 2)
+        await server.stop(0.2)
+        self._spool.close()
+
+    async def _maintain(self) -> None:
+        """What time alone changes: sessions to renew, sessions that expired, flows that vanished with Envoy."""
+        while True:
+            await asyncio.sleep(MAINTENANCE_SECONDS)
+            if self.envoy.state != self._envoy_state:
+                self._envoy_state = self.envoy.state
+                self._status.changed.set()
+            for flow in self.flows.lost():
+                self._log.end(flow)
+            await self.sessions.renew(flow.identity.session for flow in self.flows)
+            await self.configuration.enforce()
+            if self._gateway is None and self.state.snapshot is not None:
+                with contextlib.suppress(EnvoyError):
+                    await self._follow_gateway()
+
+    # -- Envoy --
+
+    async def _follow_gateway(self) -> None:
+        """Start Envoy, or start it anew when the gateway's own addresses changed."""
+        if self.state.snapshot is None or self.state.snapshot.gateway == self._gateway:
+            return
+        gateway = self.state.snapshot.gateway
+        for name, data in secret_files(["tunnel", "access"]).items():
+            file = self._home.file(f"envoy/{name}")
+            if not file.exists() or file.read_bytes() != data:
+                self._home.write_atomic(f"envoy/{name}", data)
+        before = self._recorded_envoy()
+        try:
+            await self.envoy.start(bootstrap(gateway))
+        except EnvoyError as error:
+            logger.error("Envoy does not start: %s", error)
+            raise
+        self._gateway = gateway
+        adopted = before and before == self._recorded_envoy()
+        self._settled_at = self.state.clock() + SETTLE_SECONDS if adopted else 0.0
+        logger.info(
+            "Envoy %s, clients at %s:%d",
+            "adopted" if adopted else "started",
+            gateway.listen,
+            gateway.client_port,
+        )
+        await self.tunnels.refresh()
+
+    def _recorded_envoy(self) -> bytes:
+        try:
+            return self._home.file("envoy/envoy.pid").read_bytes()
+        except OSError:
+            return b""
+
+    async def _settled(self) -> None:
+        while (left := self._settled_at - self.state.clock()) > 0:
+            await asyncio.sleep(left)
+
+    async def _cut_by_restart(self, left: list[Flow]) -> None:
+        """The last resort against orphans: with Envoy all flows end, and clients and servers dial again."""
+        self.state.metrics.envoy_restarts_for_cuts += 1
+        self.state.metrics.cuts += len(left)
+        logger.warning("Envoy is restarted: %d flows that must be cut cannot be cut one by one", len(left))
+        await self.envoy.stop()
+        for flow in self.flows:
+            self._log.end(flow)
+        self._settled_at = 0.0
+        await self.envoy.start(bootstrap(self.state.current.gateway))
+
+    def _stranger(self, flow: Flow) -> None:
+        """The log told of a flow that may not go on: an orphan, or one whose server turned out to be disabled."""
+        task = asyncio.create_task(self.configuration.enforce())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+@contextlib.contextmanager
+def _inside(directory: Path) -> Iterator[None]:
+    before = os.open(".", os.O_RDONLY)
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+async def run_gateway(home: Home) -> int:
+    """Run a gateway until SIGTERM or SIGINT; the exit status. Raises NotEnrolled."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = ConsoleApi(home)
+    try:
+        await GatewayAgent(home, api).run(stop)
+    finally:
+        await api.close()
+    return 0

@@ -1,0 +1,159 @@
+"""ext_authz: may this flow pass, and which way. Whatever is sent, the answer is a status and a sentence."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+from urllib.parse import unquote
+
+from cryptography import x509
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.service.auth.v3 import external_auth_pb2 as auth
+from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
+from google.rpc.status_pb2 import Status
+
+from edge.decision import CLOUD, Decision, Destination
+from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
+from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.sessions import LogonFailed, Sessions
+from edge.gateway.state import GatewayState
+from edge.gateway.tunnels import TunnelWatch
+from edge.hosts import HostInvalid
+from edge.identity import IdentityError, SessionIdentity, parse_proxy_authorization
+
+logger = logging.getLogger(__name__)
+
+_OK = 0
+_PERMISSION_DENIED = 7
+_SESSION_CODES = frozenset({"SessionEnded", "AccountDisabled", "InstanceInactive"})
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
+
+
+class Authorizer(auth_grpc.AuthorizationServicer):
+    """Answers for flows of clients, and for tunnels of servers (a check without HTTP in it)."""
+
+    def __init__(self, state: GatewayState, sessions: Sessions, flows: Flows, tunnels: TunnelWatch) -> None:
+        self._state, self._sessions, self._flows, self._tunnels = state, sessions, flows, tunnels
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        attributes = request.attributes
+        try:
+            if not attributes.request.HasField("http"):
+                return self._admit_tunnel(attributes)
+            return await self._admit_flow(attributes)
+        except _Refused as refused:
+            self._state.metrics.decisions[refused.code] += 1
+            logger.info("refused %s %s: %s", refused.status, refused.code, refused.message)
+            return _denied(refused)
+        except Exception:
+            logger.exception("a decision failed")
+            self._state.metrics.decisions["InternalError"] += 1
+            return _denied(_Refused(503, "InternalError", "The gateway could not decide on this request."))
+
+    async def _admit_flow(self, attributes: Any) -> Any:
+        http = attributes.request.http
+        refusal = self._state.refusal()
+        if refusal is not None:
+            raise _Refused(503, refusal.code, refusal.message)
+        try:
+            credentials = parse_proxy_authorization(http.headers.get("proxy-authorization"))
+            identity = await self._sessions.identify(
+                credentials, attributes.source.address.socket_address.address
+            )
+        except IdentityError as error:
+            raise _Refused(407, error.code, error.message) from None
+        except LogonFailed as error:
+            raise _Refused(error.status, error.code, error.message, error.retry_after) from None
+        destination = _destination(http)
+        decision = await self._decide(identity, destination)
+        if not decision.allowed:
+            if decision.code in _SESSION_CODES:
+                self._sessions.forget([identity.session])
+            raise _Refused(decision.status, decision.code, decision.message)
+        self._state.metrics.decisions[decision.code] += 1
+        flow = Flow.allowed(f"flow-{secrets.token_hex(8)}", identity, destination, decision, self._state)
+        self._flows.admit(flow)
+        return self._allowed(flow)
+
+    async def _decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
+        decision = self._state.decide(identity, destination)
+        # A tunnel may have come up since the list was last read: ask before turning somebody away.
+        if decision.code == "ConnectorOffline" and await self._tunnels.refresh():
+            decision = self._state.decide(identity, destination)
+        return decision
+
+    def _allowed(self, flow: Flow) -> Any:
+        reply = auth.CheckResponse(status=Status(code=_OK))
+        headers = {PATH_HEADER: flow.path}
+        if flow.connector is not None and flow.path != CLOUD:
+            headers |= {ROUTE_HEADER: self._state.route(flow.connector), NAME_HEADER: flow.connector}
+        _set(reply.ok_response.headers, headers)
+        # What a client sent under these names must neither choose the way nor reach an application.
+        reply.ok_response.headers_to_remove.extend(name for name in INTERNAL_HEADERS if name not in headers)
+        reply.dynamic_metadata.update({FLOW_KEY: flow.dump()})
+        return reply
+
+    # -- Tunnels --
+
+    def _admit_tunnel(self, attributes: Any) -> Any:
+        """A server's certificate must be that of an enabled server of an existing connector."""
+        server, connector = _tunnel_names(attributes.source.certificate)
+        snapshot = self._state.snapshot
+        if snapshot is not None and snapshot.server_allowed(server, connector):
+            logger.info("tunnel admitted: server %s of connector %s", server, connector)
+            return auth.CheckResponse(status=Status(code=_OK))
+        self._state.metrics.tunnels_refused += 1
+        logger.warning("tunnel refused: server %.80r of connector %.80r", server, connector)
+        return auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
+
+
+def _destination(http: Any) -> Destination:
+    """Where the client wants to go: CONNECT names host and port, a plain proxy request an absolute http:// address."""
+    try:
+        if http.method == "CONNECT":
+            if ":protocol" in http.headers:
+                raise _Refused(400, "MethodUnsupported", "Only plain CONNECT is supported.")
+            return Destination.parse(http.host)
+        if http.scheme != "http":
+            message = "This is a proxy: send CONNECT host:port, or a request for an absolute http:// address."
+            raise _Refused(400, "NotAProxyRequest", message)
+        return Destination.parse(http.host, default_port=80)
+    except HostInvalid as error:
+        raise _Refused(400, "DestinationInvalid", str(error)) from None
+
+
+def _tunnel_names(certificate: str) -> tuple[str, str]:
+    """Server and connector of a certificate (URL-encoded PEM, as Envoy passes it); empty when it names none."""
+    try:
+        parsed = x509.load_pem_x509_certificate(unquote(certificate).encode())
+        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return "", ""
+    servers = names.get_values_for_type(x509.DNSName)
+    connectors = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return (servers[0], connectors[0]) if len(servers) == len(connectors) == 1 else ("", "")
+
+
+def _set(target: Any, headers: dict[str, str]) -> None:
+    for key, value in headers.items():
+        action = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+        target.append(HeaderValueOption(header=HeaderValue(key=key, value=value), append_action=action))
+
+
+def _denied(refused: _Refused) -> Any:
+    reply = auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
+    headers = {"content-type": "text/plain; charset=utf-8", "x-causeway-reason": refused.code}
+    if refused.status == 407:
+        headers["proxy-authenticate"] = 'Basic realm="Causeway"'
+    if refused.retry_after:
+        headers["retry-after"] = str(int(refused.retry_after) + 1)
+    reply.denied_response.status.code = refused.status
+    reply.denied_response.body = refused.message + "\n"
+    _set(reply.denied_response.headers, headers)
+    return reply

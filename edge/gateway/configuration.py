@@ -1,0 +1,147 @@
+"""Applying configurations: swap, cut what is no longer allowed, write down, confirm by the next poll."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from edge.api import ApiError, ConsoleApi
+from edge.gateway.flows import Flow, Flows
+from edge.gateway.sessions import Sessions
+from edge.gateway.state import GatewayState
+from edge.home import Home
+from edge.snapshot import Snapshot, SnapshotInvalid
+
+logger = logging.getLogger(__name__)
+
+FILE = "snapshot.json"
+WAIT_SECONDS = 25
+BACK_OFF = (0.2, 5.0)
+
+
+class ConfigurationRefused(Exception):
+    """The configuration was not applied; the one before stays in force. The text is a sentence."""
+
+
+class Configuration:
+    """``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
+
+    ``on_applied`` is called after a configuration came into force; it may restart Envoy when ports changed.
+    ``settled`` returns once all flows are known that were open when this agent started.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        api: ConsoleApi,
+        state: GatewayState,
+        flows: Flows,
+        sessions: Sessions,
+        *,
+        restart_envoy: Callable[[list[Flow]], Awaitable[None]],
+        on_applied: Callable[[], Awaitable[None]],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._home, self._api, self._state, self._flows, self._sessions = home, api, state, flows, sessions
+        self._restart_envoy, self._on_applied, self._settled = restart_envoy, on_applied, settled
+        self._cut_flows = 0
+
+    def load(self) -> bool:
+        """Take the configuration on disk into force; False when there is none that can be used."""
+        try:
+            data = self._home.file(FILE).read_bytes()
+            modified = self._home.file(FILE).stat().st_mtime
+            snapshot = self._checked(json.loads(data))
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, ConfigurationRefused) as error:
+            logger.error("the configuration on disk cannot be used: %s", error)
+            return False
+        self._state.adopt(snapshot)
+        self._state.heard_at = min(modified, self._state.clock())
+        logger.info("configuration %d taken from disk", snapshot.version)
+        return True
+
+    def _checked(self, document: Any) -> Snapshot:
+        try:
+            snapshot = Snapshot.compile(document)
+        except SnapshotInvalid as error:
+            raise ConfigurationRefused(str(error)) from None
+        if snapshot.gateway.id != self._home.identity.id:
+            raise ConfigurationRefused(f"It is for {snapshot.gateway.id}, not for this gateway.")
+        return snapshot
+
+    async def apply(self, document: Any) -> int:
+        """Bring a newer configuration into force; how many flows were cut. Raises ConfigurationRefused."""
+        started = time.monotonic()
+        snapshot = await asyncio.to_thread(self._checked, document)
+        if snapshot.version < self._state.version:
+            message = f"Version {snapshot.version} is older than {self._state.version}, which is in force."
+            raise ConfigurationRefused(message)
+        before = self._state.snapshot
+        # From here to the list of flows to cut nothing waits: a flow is either decided by the new configuration, or in
+        # the list, or looked at again when its stream opens.
+        self._state.adopt(snapshot)
+        self._sessions.forget(snapshot.ended_sessions)
+        if before is not None and set(before.session_keys) - set(snapshot.session_keys):
+            self._sessions.forget_all()
+        cut = await self.enforce()
+        took = (time.monotonic() - started) * 1000
+        logger.info("configuration %d in force, %d flows cut, %.1f ms", snapshot.version, cut, took)
+        await asyncio.to_thread(self._home.write_atomic, FILE, json.dumps(document).encode())
+        await self._on_applied()
+        # Flows from before this agent began show up in the log within its interval; only then is the cut the truth.
+        await self._settled()
+        return cut
+
+    async def enforce(self) -> int:
+        """Cut every open flow that would not be let in now; how many."""
+        cut, left = await self._flows.cut(lambda flow: not self._flows.stands(flow))
+        if left:
+            await self._restart_envoy(left)
+        return cut + len(left)
+
+    async def poll_forever(self) -> None:
+        """Ask for news for ever; every answer is a sign of life of the console."""
+        pause = 0.0
+        while True:
+            if pause:
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            try:
+                await self.poll()
+                pause = 0.0
+            except ApiError as error:
+                logger.warning("no configuration from the console: %s", error)
+                pause = min(max(pause * 2, BACK_OFF[0]), BACK_OFF[1])
+            except ConfigurationRefused as error:
+                logger.error("the console's configuration is refused, the one before stays: %s", error)
+                pause = BACK_OFF[1]
+            except Exception:
+                logger.exception("applying a configuration failed")
+                pause = BACK_OFF[1]
+
+    async def poll(self) -> None:
+        """One long poll, confirming what is in force."""
+        wait = WAIT_SECONDS if self._state.snapshot else 0
+        body = {"applied_version": self._state.version, "cut_flows": self._cut_flows, "wait": wait}
+        answer = await self._api.call("gateway/config", body, timeout=wait + 10.0)
+        self._state.heard_console()
+        if answer.get("unchanged") is True:
+            self._touch()
+            if not self._state.snapshot:
+                await asyncio.sleep(1)
+            return
+        self._cut_flows = await self.apply(answer)
+
+    def _touch(self) -> None:
+        """The file's time is when the console was last heard, so that a restart does not prolong the grace."""
+        try:
+            os.utime(self._home.file(FILE), (self._state.heard_at, self._state.heard_at))
+        except OSError as error:
+            logger.warning("cannot note when the console was heard: %s", error)

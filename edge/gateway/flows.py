@@ -1,0 +1,254 @@
+"""The open flows: who they belong to, how many bytes they carried, and the means to cut them.
+
+For every flow Envoy holds an ext_proc stream open to the agent. An ``ImmediateResponse`` sent on it at any moment
+resets the flow, and that Envoy then ends the stream is the proof that the flow is gone.
+
+A flow that was open when an agent died has no stream any more: Envoy opens one at a flow's beginning only. The next
+agent learns of such an *orphan* by the access log, which tells of each open flow every 2 s. Envoy knows no way to end
+one single stream from outside; so when an orphan must be cut, the caller restarts Envoy, which cuts everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as rpc
+
+from edge.decision import CONNECTOR, Decision, Destination, decide
+from edge.envoy.gateway import METADATA
+from edge.gateway.state import GatewayState
+from edge.hosts import parse_host
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+
+FLOW_KEY = "flow"  # the one metadata field: the flow as JSON
+CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
+LOST_SECONDS = 8.0  # without a word in the access log for four intervals a flow is gone
+
+_CONTINUE = pb.ProcessingResponse(request_headers=pb.HeadersResponse())
+
+
+def _immediate_response(code: int) -> pb.ProcessingResponse:
+    reply = pb.ProcessingResponse(immediate_response=pb.ImmediateResponse(details="cut"))
+    reply.immediate_response.status.code = code
+    return reply
+
+
+_CUT = _immediate_response(403)
+
+
+@dataclass(slots=True, eq=False)
+class Flow:
+    """One connection of a session to a destination, or one plain HTTP request. Times in epoch seconds."""
+
+    id: str
+    identity: SessionIdentity
+    destination: Destination
+    path: str
+    connector: str | None
+    application: str | None
+    policy: str | None
+    started_at: float
+    online: frozenset[str] | None = None  # the connectors online when it was let in; unknown for an orphan
+    server: str | None = None
+    bytes_up: int = 0
+    bytes_down: int = 0
+    seen_at: float = 0.0
+    cut: bool = False
+    stream: Any = field(default=None, repr=False)
+    closed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @classmethod
+    def allowed(
+        cls,
+        flow: str,
+        identity: SessionIdentity,
+        destination: Destination,
+        decision: Decision,
+        state: GatewayState,
+    ) -> Flow:
+        now = state.clock()
+        return cls(
+            flow, identity, destination, decision.path or "", decision.connector, decision.application,
+            decision.policy, now, online=state.current.online, seen_at=now,
+        )  # fmt: skip
+
+    def dump(self) -> str:
+        """What Envoy keeps with the flow, enough for an agent that never met it."""
+        who = self.identity
+        return json.dumps(
+            [
+                self.id, who.session, who.account, who.instance, who.username, who.client_ip, who.expires_at,
+                self.destination.host.text, self.destination.port, self.path, self.connector, self.application,
+                self.policy, self.started_at,
+            ]
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, text: str) -> Flow:
+        flow, *who, host, port, path, connector, application, policy, started = json.loads(text)
+        destination = Destination(parse_host(host), port)
+        return cls(flow, SessionIdentity(*who), destination, path, connector, application, policy, started)
+
+    def record(self, *, ended_at: float | None = None) -> dict[str, Any]:
+        """The FlowRecord of docs/architecture.md; cumulative."""
+        end = None if ended_at is None else "cut" if self.cut else "closed"
+        return {
+            "flow": self.id, "session": self.identity.session, "account": self.identity.account,
+            "instance": self.identity.instance, "host": self.destination.host.text, "port": self.destination.port,
+            "application": self.application, "policy": self.policy, "connector": self.connector, "path": self.path,
+            "started_at": self.started_at, "ended_at": ended_at, "bytes_up": self.bytes_up,
+            "bytes_down": self.bytes_down, "end": end,
+        }  # fmt: skip
+
+
+class Flows(rpc.ExternalProcessorServicer):
+    """The registry, and the ext_proc service through which flows enter it.
+
+    ``latest`` gives the newest known identity of a session (its expiry moves when it is renewed).
+    """
+
+    def __init__(
+        self,
+        state: GatewayState,
+        *,
+        latest: Callable[[SessionIdentity], SessionIdentity] = lambda identity: identity,
+    ) -> None:
+        self._state = state
+        self._latest = latest
+        self._open: dict[str, Flow] = {}
+        self._admitted: dict[str, Flow] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Flow]:
+        return iter(list(self._open.values()))
+
+    def admit(self, flow: Flow) -> None:
+        """A flow was let in; Envoy's stream for it follows at once, unless its client is already gone."""
+        if len(self._admitted) > 10_000:
+            now = self._state.clock()
+            self._admitted = {key: each for key, each in self._admitted.items() if now - each.started_at < 30}
+        self._admitted[flow.id] = flow
+
+    def adopt(self, text: str) -> Flow:
+        """The open flow that Envoy's note is about; one that is not known is an orphan of an earlier agent."""
+        flow = Flow.load(text)
+        known = self._admitted.pop(flow.id, None) or self._open.get(flow.id) or flow
+        self._open[flow.id] = known
+        return known
+
+    def forget(self, flow: Flow) -> None:
+        """A flow's end was logged."""
+        self._open.pop(flow.id, None)
+        flow.closed.set()
+        self._ended[flow.id] = None
+        if len(self._ended) > 10_000:
+            self._ended.popitem(last=False)
+
+    async def Process(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
+        """One flow's stream: answered once, then held until the flow ends or is cut."""
+        message = await context.read()
+        text = _flow_text(message)
+        if text is None:  # a refused request, or one of another filter: nothing to hold
+            if message is not grpc.aio.EOF:
+                await context.write(_CONTINUE)
+            return
+        flow = self.adopt(text)
+        if (
+            flow.id in self._ended
+        ):  # under load the log of a very short flow may arrive before its stream is served
+            self._open.pop(flow.id)
+            return
+        flow.stream, flow.seen_at = context, self._state.clock()
+        try:
+            # Between the decision and this moment the configuration may have changed: without this second look a flow
+            # could slip between the list of open flows and the cut.
+            if not self.stands(flow):
+                flow.cut = True
+                self._state.metrics.cuts += 1
+                await context.write(_CUT)
+                return
+            await context.write(_CONTINUE)
+            while await context.read() is not grpc.aio.EOF:
+                pass
+        finally:
+            flow.stream = None
+            flow.closed.set()
+            flow.seen_at = self._state.clock()
+
+    def stands(self, flow: Flow) -> bool:
+        """Whether a flow would still be let in, by the same way.
+
+        Judged with the connectors that were online when it began: that another connector of a policy came back
+        meanwhile is no reason to break a flow that works.
+        """
+        snapshot = self._state.snapshot
+        if snapshot is None:
+            return False
+        online = flow.online if flow.online is not None else snapshot.online | {flow.connector or ""}
+        view = self._state.view(online)
+        decision = self._decide(flow, view)
+        if not decision.allowed or (decision.path, decision.connector) != (flow.path, flow.connector):
+            return False
+        return flow.path != CONNECTOR or self._server_stands(flow, snapshot)
+
+    def _decide(self, flow: Flow, view: Snapshot) -> Decision:
+        return decide(self._latest(flow.identity), flow.destination, view, now=self._state.clock())
+
+    def _server_stands(self, flow: Flow, snapshot: Snapshot) -> bool:
+        connector = flow.connector or ""
+        if flow.server is not None:
+            return snapshot.server_allowed(flow.server, connector)
+        # Which server carries it is not known yet (the log tells 0.2 s after the beginning): it stands unless some
+        # server with a tunnel may not carry flows.
+        live = (s for (c, s), count in self._state.tunnels.items() if c == connector and count > 0)
+        return all(snapshot.server_allowed(server, connector) for server in live)
+
+    async def cut(self, predicate: Callable[[Flow], bool]) -> tuple[int, list[Flow]]:
+        """Cut the open flows of which ``predicate`` is true.
+
+        Returns how many are gone for certain, and those that could not be cut (orphans, or Envoy did not react).
+        """
+        doomed = [flow for flow in self._open.values() if predicate(flow)]
+        for flow in doomed:
+            flow.cut = True
+        await asyncio.gather(*(self._end(flow) for flow in doomed))
+        left = [flow for flow in doomed if not flow.closed.is_set()]
+        gone = len(doomed) - len(left)
+        self._state.metrics.cuts += gone
+        return gone, left
+
+    async def _end(self, flow: Flow) -> None:
+        if flow.stream is None:
+            return
+        try:
+            await flow.stream.write(_CUT)
+            await asyncio.wait_for(flow.closed.wait(), CUT_SECONDS)
+        except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+            if not flow.closed.is_set():
+                logger.warning("flow %s did not end when cut: %s", flow.id, type(error).__name__)
+
+    def lost(self) -> list[Flow]:
+        """Flows of which nothing was heard any more: their end was never logged (Envoy died)."""
+        limit = self._state.clock() - LOST_SECONDS
+        return [flow for flow in self._open.values() if flow.stream is None and flow.seen_at < limit]
+
+
+def _flow_text(message: Any) -> str | None:
+    if message is grpc.aio.EOF or message.WhichOneof("request") != "request_headers":
+        return None
+    fields = message.metadata_context.filter_metadata[METADATA].fields
+    return fields[FLOW_KEY].string_value if FLOW_KEY in fields else None

@@ -1,0 +1,104 @@
+"""What the gateway tells the console: its status, and records of flows."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import logging
+import uuid
+from typing import Any
+
+from edge.api import ApiError, ApiRefused, ConsoleApi
+from edge.envoy.process import EnvoyProcess
+from edge.gateway.accesslog import KIND
+from edge.gateway.flows import Flows
+from edge.gateway.state import GatewayState
+from edge.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+SEND_SECONDS = 2.0
+RETRY_SECONDS = 5.0
+
+
+def software_version() -> str:
+    try:
+        return importlib.metadata.version("causeway")
+    except importlib.metadata.PackageNotFoundError:  # run from a work tree that is not installed
+        return "0"
+
+
+class StatusReporter:
+    """Reports at once when ``changed`` is set, else at the interval that the console named last."""
+
+    def __init__(self, api: ConsoleApi, state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> None:
+        self._api, self._state, self._flows, self._envoy = api, state, flows, envoy
+        self.changed = asyncio.Event()
+
+    def status(self) -> dict[str, Any]:
+        tunnels: dict[str, int] = {}
+        for (_, server), count in self._state.tunnels.items():
+            tunnels[server] = tunnels.get(server, 0) + count
+        return {
+            "version": software_version(),
+            "open_flows": len(self._flows),
+            "envoy": self._envoy.state,
+            "tunnels": tunnels,
+            "applied_version": self._state.version,
+        }
+
+    async def run(self) -> None:
+        while True:
+            self.changed.clear()
+            interval = RETRY_SECONDS
+            try:
+                answer = await self._api.call("gateway/status", self.status())
+                interval = float(answer.get("interval", RETRY_SECONDS))
+            except (ApiError, TypeError, ValueError) as error:
+                logger.warning("the status could not be reported: %s", error)
+                await asyncio.sleep(1)
+            try:
+                await asyncio.wait_for(self.changed.wait(), max(interval, 0.5))
+            except TimeoutError:
+                continue
+
+
+class FlowSender:
+    """Sends flow records from the spool; they leave it only when the console has acknowledged them."""
+
+    def __init__(self, api: ConsoleApi, spool: Spool) -> None:
+        self._api, self._spool = api, spool
+        self._limit = BATCH
+
+    async def run(self) -> None:
+        while True:
+            try:
+                more = await self.send()
+            except ApiError as error:
+                logger.warning("flow records wait: %s", error)
+                more = False
+            if not more:
+                await asyncio.sleep(SEND_SECONDS)
+
+    async def send(self) -> bool:
+        """Send one batch; whether more are waiting. Raises ApiError when it stays unsent.
+
+        Records are cumulative, so one that is sent twice changes nothing.
+        """
+        tokens, records = self._spool.peek(KIND, self._limit)
+        if not records:
+            return False
+        try:
+            await self._api.call("flows", {"batch": str(uuid.uuid4()), "records": records})
+        except ApiRefused as error:
+            if error.status in (401, 403, 429):
+                raise
+            # A record that the console will never take must not hold up all others: find it, say so, go on.
+            if self._limit > 1:
+                self._limit = max(1, len(records) // 2)
+                return True
+            logger.error("a flow record is refused and dropped: %s; %s", error, records[0])
+        self._spool.drop(tokens)
+        self._limit = min(BATCH, self._limit * 2)
+        return len(records) == self._limit or self._limit < BATCH

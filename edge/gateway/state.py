@@ -1,0 +1,112 @@
+"""What the parts of a gateway's agent share: the configuration in force, the live tunnels, the counters."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edge.decision import Decision, Destination, decide
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot
+
+Tunnels = Mapping[tuple[str, str], int]  # (connector id, server id) → number of live tunnels
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Counters since the agent started."""
+
+    decisions: Counter[str] = field(default_factory=Counter)  # by code
+    cuts: int = 0
+    flows_closed: int = 0
+    tunnels_refused: int = 0
+    envoy_restarts_for_cuts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing at all is let through now."""
+
+    code: str
+    message: str
+
+
+class GatewayState:
+    """``snapshot`` always carries the connectors online now. Changed from one event loop only."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
+        self.metrics = Metrics()
+        self.snapshot: Snapshot | None = None
+        self.tunnels: Tunnels = {}
+        self.heard_at = 0.0
+        self._views: dict[frozenset[str], Snapshot] = {}
+
+    @property
+    def current(self) -> Snapshot:
+        """The configuration in force, for what is only reached when there is one."""
+        if self.snapshot is None:
+            raise RuntimeError("There is no configuration yet.")
+        return self.snapshot
+
+    @property
+    def version(self) -> int:
+        return self.snapshot.version if self.snapshot else 0
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Put a configuration in force."""
+        self._views.clear()
+        self.snapshot = snapshot.with_online(self._online(snapshot))
+
+    def set_tunnels(self, tunnels: Tunnels) -> bool:
+        """Take over what Envoy says about tunnels; whether anything changed."""
+        if tunnels == self.tunnels:
+            return False
+        self.tunnels = dict(tunnels)
+        if self.snapshot is not None:
+            self.snapshot = self.view(self._online(self.snapshot))
+        return True
+
+    def _online(self, snapshot: Snapshot) -> frozenset[str]:
+        """A tunnel counts when its server is that connector's and enabled."""
+        return frozenset(
+            c for (c, s), count in self.tunnels.items() if count > 0 and snapshot.server_allowed(s, c)
+        )
+
+    def view(self, online: frozenset[str]) -> Snapshot:
+        """The configuration in force as if these connectors were online."""
+        found = self._views.get(online)
+        if found is None:
+            if len(self._views) > 256:
+                self._views.clear()
+            found = self._views[online] = self.current.with_online(online)
+        return found
+
+    def heard_console(self) -> None:
+        self.heard_at = self.clock()
+
+    def refusal(self) -> Refusal | None:
+        """Fail closed: without a configuration, or with one that nobody has confirmed for too long."""
+        if self.snapshot is None:
+            return Refusal("NotConfigured", "This gateway has no configuration yet.")
+        if self.clock() - self.heard_at > self.snapshot.offline_seconds:
+            return Refusal(
+                "ConsoleLost", "This gateway has not heard from its console for too long to let anyone in."
+            )
+        return None
+
+    def decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
+        return decide(identity, destination, self.current, now=self.clock())
+
+    def route(self, connector: str) -> str:
+        """What the tunnel is looked up by: the connector, so that Envoy takes any live server of it.
+
+        While a server that may no longer carry flows still holds a tunnel, one allowed server is named instead.
+        """
+        snapshot = self.current
+        live = [server for (owner, server), count in self.tunnels.items() if owner == connector and count > 0]
+        allowed = [server for server in live if snapshot.server_allowed(server, connector)]
+        return random.choice(allowed) if allowed and len(allowed) < len(live) else connector  # noqa: S311

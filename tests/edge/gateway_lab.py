@@ -1,0 +1,237 @@
+"""A real gateway on free ports for tests: agent process, Envoy, a folder with its configuration, and raw clients."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import os
+import select
+import signal
+import socket
+import socketserver
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edge.home import Home, Identity
+from tests.edge.gateway_pki import Authority, TokenSigner
+
+GATEWAY = "gateway-00000000000000a1"
+INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
+ACCOUNT = "user-00000000000000c1"
+SESSION = "session-00000000000000d1"
+CONNECTOR = "connector-00000000000000e1"
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 20) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
+
+
+class Echo:
+    """A TCP service that returns every byte, on an address of its own below 127.10.0.0/16 where there are such."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                while data := self.request.recv(65536):
+                    self.request.sendall(data)
+
+        self.server = socketserver.ThreadingTCPServer((host, 0), Handler)
+        self.server.daemon_threads = True
+        self.host, self.port = self.server.server_address[:2]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def snapshot_document(signer: TokenSigner, client_port: int, tunnel_port: int) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "gateway": {
+            "id": GATEWAY, "name": "g1", "area": "mainland-china", "area_name": "Mainland China",
+            "region": "cn-shanghai", "listen": "127.0.0.1", "client_port": client_port, "tunnel_port": tunnel_port,
+            "public_host": "127.0.0.1",
+        },
+        "session_keys": {signer.kid: signer.public_pem},
+        "offline_seconds": 3600,
+        "instances": {
+            INSTANCE: {"area": "mainland-china", "active": True, "ccn": "ccn-1", "cloud_networks": ["127.0.0.1/32"]}
+        },
+        "ended_sessions": {},
+        "connectors": {},
+        "applications": {},
+        "groups": {},
+        "policies": [],
+    }  # fmt: skip
+
+
+class GatewayLab:
+    def __init__(self, path: Path) -> None:
+        self.home = Home(path / "home")
+        self.signer, self.authority = TokenSigner(), Authority()
+        self.client_port, self.tunnel_port = free_port(), free_port()
+        self.document = snapshot_document(self.signer, self.client_port, self.tunnel_port)
+        self.authority.gateway(self.home.file("pki"), GATEWAY)
+        # Nobody listens there: the console is down, as it may be.
+        self.home.write_identity(Identity(GATEWAY, "gateway", f"http://127.0.0.1:{free_port()}"))
+        self.home.write_json("snapshot.json", self.document)
+        self.log = path / "agent.log"
+        self.agent: subprocess.Popen[bytes] | None = None
+        self.sockets: list[socket.socket] = []
+
+    # -- The agent --
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.agent = subprocess.Popen(
+                [sys.executable, "-m", "tests.edge.gateway_process", str(self.home.path)],
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        wait_until(self.answers, lambda: f"the gateway answers\n{self.log.read_text()[-3000:]}")
+
+    def answers(self) -> bool:
+        """Whether the agent, and not only Envoy, answers: without it Envoy refuses with 403."""
+        try:
+            return self.ask(None)[0] == 407
+        except OSError:
+            return False
+
+    def apply(self, **changes: Any) -> dict[str, Any]:
+        """Apply the document with these sections replaced, its version raised by one unless given."""
+        assert self.agent and self.agent.stdin and self.agent.stdout
+        document = copy.deepcopy(self.document) | {"version": self.document["version"] + 1} | changes
+        self.agent.stdin.write(json.dumps(document).encode() + b"\n")
+        self.agent.stdin.flush()
+        ready, _, _ = select.select([self.agent.stdout], [], [], 30)
+        assert ready, f"no answer from the agent\n{self.log.read_text()[-3000:]}"
+        answer: dict[str, Any] = json.loads(self.agent.stdout.readline())
+        if "cut" in answer:
+            self.document = document
+        return answer
+
+    def kill_agent(self) -> None:
+        assert self.agent
+        self.agent.kill()
+        self.agent.wait()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        assert self.agent and self.agent.stdin and self.agent.stdout
+        self.agent.stdin.close()
+        self.agent.stdout.close()
+
+    def envoy(self) -> psutil.Process | None:
+        try:
+            return psutil.Process(json.loads(self.home.file("envoy/envoy.pid").read_text())["pid"])
+        except (OSError, psutil.Error):
+            return None
+
+    def close(self) -> None:
+        for each in self.sockets:
+            each.close()
+        envoy = self.envoy()
+        if self.agent and self.agent.poll() is None:
+            self.agent.send_signal(signal.SIGTERM)
+            try:
+                self.agent.wait(15)
+            except subprocess.TimeoutExpired:
+                self.agent.kill()
+                self.agent.wait()
+        if self.agent:
+            self._close_pipes()
+        if envoy and envoy.is_running():
+            os.kill(envoy.pid, signal.SIGKILL)
+
+    # -- Clients --
+
+    def token(
+        self, session: str = SESSION, account: str = ACCOUNT, instance: str = INSTANCE, **claims: Any
+    ) -> str:
+        return self.signer.token(session, account, instance, **claims)
+
+    def connect(self) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=str(self.home.file("pki/ca.pem")))
+        raw = socket.create_connection(("127.0.0.1", self.client_port), timeout=10)
+        self.sockets.append(raw)
+        wrapped = context.wrap_socket(raw, server_hostname="127.0.0.1")
+        self.sockets.append(wrapped)
+        return wrapped
+
+    def send(self, request: bytes) -> tuple[int, dict[str, str], bytes, ssl.SSLSocket]:
+        """Send raw bytes; status, headers (lower case), what came of the body, and the open connection."""
+        connection = self.connect()
+        connection.sendall(request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = connection.recv(65536)
+            if not more:
+                break
+            data += more
+        head, _, body = data.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+        length = int(headers.get("content-length", 0))
+        while len(body) < length:
+            body += connection.recv(65536)
+        status = int(lines[0].split()[1]) if lines[0].startswith("HTTP/") else 0
+        return status, headers, body, connection
+
+    def ask(
+        self, authorization: str | None, target: str = "127.0.0.1:9"
+    ) -> tuple[int, dict[str, str], bytes]:
+        credentials = f"Proxy-Authorization: {authorization}\r\n" if authorization is not None else ""
+        answer = self.send(
+            f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credentials}\r\n".encode("latin-1")
+        )
+        answer[3].close()
+        return answer[:3]
+
+    def tunnel(self, target: str, **token: Any) -> ssl.SSLSocket:
+        """An open flow to the target."""
+        credentials = f"Proxy-Authorization: Bearer {self.token(**token)}"
+        request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credentials}\r\n\r\n"
+        status, headers, body, connection = self.send(request.encode())
+        assert status == 200, (status, headers, body)
+        return connection
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def echoes(connection: ssl.SSLSocket, data: bytes = b"hello") -> bool:
+    """Whether the flow still carries bytes both ways."""
+    try:
+        connection.sendall(data)
+        got = b""
+        while len(got) < len(data):
+            more = connection.recv(65536)
+            if not more:
+                return False
+            got += more
+    except (OSError, ssl.SSLError):
+        return False
+    return got == data

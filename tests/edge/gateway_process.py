@@ -1,0 +1,48 @@
+"""Runs a gateway's agent as its own process for a test: as ``run_gateway`` does, with an ear for configurations.
+
+``python gateway_process.py HOME``: each line on stdin is a snapshot document to apply; the answer, one line of JSON on
+stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from edge.api import ConsoleApi
+from edge.gateway.agent import GatewayAgent
+from edge.gateway.configuration import ConfigurationRefused
+from edge.home import Home
+
+
+async def listen(agent: GatewayAgent) -> None:
+    reader = asyncio.StreamReader(limit=2**26)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    while line := await reader.readline():
+        try:
+            answer: dict[str, object] = {"cut": await agent.configuration.apply(json.loads(line))}
+        except ConfigurationRefused as error:
+            answer = {"refused": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+async def main(path: Path) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    home = Home(path)
+    agent = GatewayAgent(home, ConsoleApi(home))
+    ear = asyncio.create_task(listen(agent))
+    await agent.run(stop)
+    ear.cancel()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,245 @@
+"""A whole gateway: real Envoy, real agent process, real bytes. The console is down throughout."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, basic, echoes, wait_until
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[Echo]:
+    service = Echo()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
+    """One gateway for the tests that only ask; they leave its configuration as they found it."""
+    lab = GatewayLab(tmp_path_factory.mktemp("gateway"))
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[GatewayLab]:
+    gateway = GatewayLab(tmp_path)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.close()
+
+
+def test_a_session_token_opens_a_flow_to_a_cloud_network(shared: GatewayLab, echo: Echo) -> None:
+    assert echoes(shared.tunnel(f"127.0.0.1:{echo.port}"), b"x" * 100_000)
+
+
+def test_without_credentials_the_client_is_asked_for_them(shared: GatewayLab) -> None:
+    status, headers, body = shared.ask(None)
+    assert status == 407
+    assert headers["proxy-authenticate"] == 'basic realm="causeway"'
+    assert headers["content-type"] == "text/plain; charset=utf-8"
+    assert headers["x-causeway-reason"] == "credentialsmissing"
+    assert b"Log on" in body
+
+
+def test_what_matches_nothing_is_denied(shared: GatewayLab) -> None:
+    status, headers, body = shared.ask(f"Bearer {shared.token()}", "nothing.corp.example:80")
+    assert (status, headers["x-causeway-reason"]) == (403, "nomatch")
+    assert b"nothing.corp.example:80" in body
+
+
+def test_a_password_needs_the_console(shared: GatewayLab) -> None:
+    status, headers, _ = shared.ask(basic(f"alice@{INSTANCE}:secret"))
+    assert (status, headers["x-causeway-reason"]) == (503, "consoleunreachable")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Basic", 407),
+        ("Basic ****", 407),
+        ("Basic /////w==", 407),  # not UTF-8
+        (basic("no-at-sign:secret"), 407),
+        (basic("alice@:secret"), 407),
+        ("Bearer", 407),
+        ("Bearer a.b.c", 407),
+        ("Bearer " + "A" * 20_000, 407),
+        ("Digest x", 407),
+        ("\xff\xfe", 407),
+    ],
+)
+def test_bad_credentials_are_refused(shared: GatewayLab, authorization: str, status: int) -> None:
+    assert shared.ask(authorization)[0] == status
+
+
+def test_an_expired_token_is_refused_with_the_reason(shared: GatewayLab) -> None:
+    status, headers, body = shared.ask(f"Bearer {shared.token(seconds=-5)}")
+    assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
+    assert b"expired" in body
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1",
+        "127.0.0.1:0",
+        "127.0.0.1:99999",
+        "127.0.0.1:80:80",
+        "a b:80",
+        "[::1:80",
+        "..:80",
+        "-x.example:80",
+    ],
+)
+def test_an_odd_destination_is_a_bad_request(shared: GatewayLab, target: str) -> None:
+    assert shared.ask(f"Bearer {shared.token()}", target)[0] == 400
+
+
+def test_a_request_that_is_not_for_a_proxy_is_refused(shared: GatewayLab, echo: Echo) -> None:
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{echo.port}\r\nProxy-Authorization: Bearer {shared.token()}\r\n\r\n"
+    status, headers, _, _ = shared.send(request.encode())
+    assert (status, headers["x-causeway-reason"]) == (400, "notaproxyrequest")
+
+
+def test_a_plain_request_reaches_the_application_without_the_gateways_headers(
+    shared: GatewayLab, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, {key.lower(): value for key, value in self.headers.items()}))
+            self.send_response(204)
+            self.send_header("Server", "the-application")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{server.server_port}"
+    status, headers, _, _ = shared.send(
+        f"GET http://{host}/a//b?c HTTP/1.1\r\nHost: other.example\r\nProxy-Authorization: Bearer {shared.token()}\r\n"
+        f"X-Causeway-Path: connector\r\nX-Causeway-Connector: evil\r\nX-Causeway-Inner: evil\r\n\r\n".encode()
+    )
+    server.shutdown()
+    server.server_close()
+    assert status == 204
+    path, received = seen[0]
+    assert path == "/a//b?c"
+    assert received["host"] == host  # the address that was decided on, not what the client put beside it
+    ours = ("x-causeway", "x-envoy", "x-forwarded", "proxy-")
+    assert not [name for name in received if name.startswith(ours)]
+    assert not [name for name in headers if name.startswith("x-envoy")]
+
+
+def test_the_headers_of_the_decision_cannot_be_chosen_by_the_client(shared: GatewayLab, echo: Echo) -> None:
+    target = f"127.0.0.1:{echo.port}"
+    status, _, _, connection = shared.send(
+        f"CONNECT {target} HTTP/1.1\r\nHost: 10.9.9.9:1\r\nX-Causeway-Path: connector\r\n"
+        f"X-Causeway-Connector: evil\r\nProxy-Authorization: Bearer {shared.token()}\r\n\r\n".encode()
+    )
+    assert status == 200
+    assert echoes(connection)
+
+
+def test_a_version_going_backwards_is_refused(lab: GatewayLab) -> None:
+    assert lab.apply(version=7) == {"cut": 0}
+    answer = lab.apply(version=6)
+    assert "older than 7" in answer["refused"]
+
+
+def test_a_configuration_that_cannot_be_read_leaves_the_one_before(lab: GatewayLab, echo: Echo) -> None:
+    assert "instances" in lab.apply(instances=[])["refused"]
+    assert echoes(lab.tunnel(f"127.0.0.1:{echo.port}"))
+
+
+def test_a_newer_configuration_cuts_what_it_no_longer_allows(lab: GatewayLab, echo: Echo) -> None:
+    doomed = lab.tunnel(f"127.0.0.1:{echo.port}")
+    other = lab.tunnel(f"127.0.0.1:{echo.port}", session="session-00000000000000d2")
+    assert echoes(doomed) and echoes(other)
+    assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
+    assert not echoes(doomed)
+    assert echoes(other)
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
+    assert b"administrator" in body
+
+    instance = lab.document["instances"][INSTANCE]
+    assert lab.apply(instances={INSTANCE: instance | {"cloud_networks": []}}) == {"cut": 1}
+    assert not echoes(other)
+
+
+def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: Echo) -> None:
+    target = f"127.0.0.1:{echo.port}"
+    flow = lab.tunnel(target)
+    assert echoes(flow)
+    before = lab.envoy()
+    lab.kill_agent()
+    assert echoes(flow)
+    assert lab.ask(f"Bearer {lab.token()}", target)[0] == 403
+    lab.start()
+    assert lab.envoy() == before
+    assert echoes(flow)
+    assert echoes(lab.tunnel(target))
+
+
+def test_a_flow_from_before_a_restart_is_cut_all_the_same(lab: GatewayLab, echo: Echo) -> None:
+    target = f"127.0.0.1:{echo.port}"
+    flow = lab.tunnel(target)
+    assert echoes(flow)
+    lab.kill_agent()
+    lab.start()
+    lab.apply(ended_sessions={SESSION: "kicked"})
+    assert not echoes(flow)
+    wait_until(lab.answers, "the gateway answers again")
+    assert echoes(lab.tunnel(target, session="session-00000000000000d2"))
+
+
+def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
+    envoy = lab.envoy()
+    assert envoy and envoy.is_running()
+    assert lab.agent
+    lab.agent.terminate()
+    assert lab.agent.wait(15) == 0
+    wait_until(lambda: not envoy.is_running(), "Envoy has ended")
+
+
+def records(lab: GatewayLab) -> dict[str, dict[str, object]]:
+    """The flow records waiting for the console."""
+    with closing(sqlite3.connect(f"file:{lab.home.file('flows.sqlite3')}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT body FROM record").fetchall()
+    return {record["flow"]: record for record in (json.loads(row[0]) for row in rows)}
+
+
+def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, echo: Echo) -> None:
+    size = 3_000_000
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    for _ in range(size // 100_000):
+        assert echoes(flow, b"x" * 100_000)
+    running = wait_until(
+        lambda: [r for r in records(lab).values() if r["bytes_up"] == size and r["ended_at"] is None],
+        "a record of the open flow",
+    )
+    assert running[0]["bytes_down"] == size
+    assert running[0]["session"] == SESSION
+    assert running[0]["path"] == "cloud"
+    flow.close()
+    ended = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a last record")
+    assert ended[0]["flow"] == running[0]["flow"]
+    assert (ended[0]["bytes_up"], ended[0]["bytes_down"], ended[0]["end"]) == (size, size, "closed")
