@@ -199,7 +199,7 @@ def _http(gateway: Gateway) -> Config:
         preserve_external_request_id=True,
         server_header_transformation="PASS_THROUGH",
         http2_protocol_options={**http2_options(), "max_concurrent_streams": 10_000},
-        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
         access_log=[_access_log()],
         access_log_options={

@@ -78,6 +78,8 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             raise _Refused(decision.status, decision.code, decision.message)
         self._state.metrics.decisions[decision.code] += 1
         flow = Flow.allowed(f"flow-{secrets.token_hex(8)}", identity, destination, decision, self._state)
+        if flow.connector is not None:
+            flow.server = self._state.appoint(flow.connector)
         self._flows.admit(flow)
         return self._allowed(flow)
 
@@ -92,7 +94,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         reply = auth.CheckResponse(status=Status(code=_OK))
         headers = {PATH_HEADER: flow.path}
         if flow.connector is not None and flow.path != CLOUD:
-            headers |= {ROUTE_HEADER: self._state.route(flow.connector), NAME_HEADER: flow.connector}
+            headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)
         # What a client sent under these names must neither choose the way nor reach an application.
         reply.ok_response.headers_to_remove.extend(name for name in INTERNAL_HEADERS if name not in headers)

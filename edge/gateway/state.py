@@ -101,12 +101,12 @@ class GatewayState:
     def decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
         return decide(identity, destination, self.current, now=self.clock())
 
-    def route(self, connector: str) -> str:
-        """What the tunnel is looked up by: the connector, so that Envoy takes any live server of it.
+    def appoint(self, connector: str) -> str | None:
+        """The server that has to carry a flow, or None when Envoy may take any live one of the connector.
 
-        While a server that may no longer carry flows still holds a tunnel, one allowed server is named instead.
+        It must be named while a server that may no longer carry flows still holds a tunnel.
         """
         snapshot = self.current
         live = [server for (owner, server), count in self.tunnels.items() if owner == connector and count > 0]
         allowed = [server for server in live if snapshot.server_allowed(server, connector)]
-        return random.choice(allowed) if allowed and len(allowed) < len(live) else connector  # noqa: S311
+        return random.choice(allowed) if allowed and len(allowed) < len(live) else None  # noqa: S311

@@ -10,12 +10,14 @@ import select
 import signal
 import socket
 import socketserver
+import sqlite3
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,10 @@ def echoes(connection: ssl.SSLSocket, data: bytes = b"hello") -> bool:
     except (OSError, ssl.SSLError):
         return False
     return got == data
+
+
+def records(lab: GatewayLab) -> dict[str, dict[str, object]]:
+    """The flow records waiting for the console."""
+    with closing(sqlite3.connect(f"file:{lab.home.file('flows.sqlite3')}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT body FROM record").fetchall()
+    return {record["flow"]: record for record in (json.loads(row[0]) for row in rows)}

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import http.server
-import json
-import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, basic, echoes, wait_until
+from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, basic, echoes, records, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +215,6 @@ def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
     lab.agent.terminate()
     assert lab.agent.wait(15) == 0
     wait_until(lambda: not envoy.is_running(), "Envoy has ended")
-
-
-def records(lab: GatewayLab) -> dict[str, dict[str, object]]:
-    """The flow records waiting for the console."""
-    with closing(sqlite3.connect(f"file:{lab.home.file('flows.sqlite3')}?mode=ro", uri=True)) as database:
-        rows = database.execute("SELECT body FROM record").fetchall()
-    return {record["flow"]: record for record in (json.loads(row[0]) for row in rows)}
 
 
 def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, echo: Echo) -> None:

@@ -1,0 +1,75 @@
+"""A real connector server for the tests of the gateway: the connector's own agent, its console down."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from edge.connector.agent import run_connector
+from edge.home import Home, Identity
+from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab, free_port
+
+
+class ConnectorServer:
+    """One server of a connector, dialling the lab's gateway. ``origin``: what it dials for the application."""
+
+    def __init__(
+        self, lab: GatewayLab, path: Path, server: str, connector: str, host: str, origin: str
+    ) -> None:
+        self.home = Home(path / server)
+        self.server = server
+        lab.authority.issue(self.home.file("pki"), "outer", dns=[server], uri=connector)
+        lab.authority.issue(self.home.file("pki"), "inner", dns=[connector])
+        self.home.write_identity(Identity(server, "server", f"http://127.0.0.1:{free_port()}", connector))
+        application = {
+            "id": "pa-application-1",
+            "name": "a",
+            "addresses": [host],
+            "ports": [[80, 80]],
+            "origin": origin,
+        }
+        configuration: dict[str, Any] = {
+            "version": 1,
+            "server": {"id": server, "enabled": True},
+            "connector": {"id": connector, "name": "c", "enabled": True},
+            "gateways": [{"id": GATEWAY, "host": "127.0.0.1", "port": lab.tunnel_port}],
+            "applications": [application],
+        }
+        self.home.write_json("config.json", configuration)
+        with (path / f"{server}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.edge.gateway_connector", str(self.home.path)],
+                cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+
+    def envoy(self) -> psutil.Process | None:
+        try:
+            return psutil.Process(json.loads(self.home.file("envoy/envoy.pid").read_text())["pid"])
+        except (OSError, psutil.Error):
+            return None
+
+    def kill(self) -> None:
+        """The machine dies: agent and Envoy at once, without a word."""
+        envoy = self.envoy()
+        self.process.send_signal(signal.SIGKILL)
+        if envoy:
+            os.kill(envoy.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    sys.exit(asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1)))
