@@ -73,6 +73,7 @@
     for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key] = axis(layout[key]);
     layout.xaxis ??= axis({});
     layout.yaxis ??= axis({});
+    layout.yaxis.rangemode ??= "tozero";
     // Named one by one: Plotly's own choice has a button that sends the data to its maker's cloud.
     const modeBarButtons = [["zoom2d", "pan2d", "resetScale2d", "toImage"]];
     const config = { responsive: true, displaylogo: false, modeBarButtons, ...figure.config };

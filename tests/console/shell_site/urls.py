@@ -1,0 +1,159 @@
+"""URLconf of the shell's tests: the console's own log-in and shell actions, and a few pages that use every part."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth import views as auth
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import path, reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console import tables, views_errors, views_shell, web
+from console.access import public, role_required
+from console.errors import Conflict, Invalid, Refusal
+from console.models import Area, Region
+
+handler400 = views_errors.bad_request
+handler403 = views_errors.forbidden
+handler404 = views_errors.not_found
+handler500 = views_errors.server_error
+
+REGIONS = tables.Table(
+    columns=(
+        tables.Column("name", "Name/ID", ("name",)),
+        tables.Column("area", "Area", ("area__position", "position")),
+        tables.Column("position", "Position", ("position",), align="end", width="s"),
+        tables.Column("switch", "Instance Switch", width="m"),
+        tables.Column("actions", "Actions", width="m"),
+    ),
+    row_template="trial/_row.html",
+    search=("name", "id"),
+    filters=(
+        tables.Filter(
+            "area",
+            "Area",
+            lambda request: [(area.pk, area.name) for area in web.areas(request)],
+            lambda regions, value: regions.filter(area=value),
+        ),
+    ),
+    default_sort="name",
+    label="Regions",
+    empty="No regions yet",
+    empty_hint="Add the first with “Add region” above.",
+)
+
+
+class RegionForm(forms.Form):
+    area = forms.ModelChoiceField(Area.objects.all(), label="Area", empty_label=None)
+    name = forms.CharField(label="Region name", max_length=20, help_text="1 to 20 characters.")
+    users = forms.ChoiceField(
+        label="Users", choices=[("all", "All users"), ("selected", "Selected groups")], widget=forms.RadioSelect
+    )
+    description = forms.CharField(label="Description", required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    enabled = forms.BooleanField(label="Instance Switch", required=False, initial=True)
+
+
+@require_safe
+@role_required("viewer")
+def region_list(request: HttpRequest) -> HttpResponse:
+    found = Region.objects.select_related("area")
+    if request.GET.get("world") == "empty":
+        found = found.none()
+    return tables.render(request, "trial/list.html", REGIONS.page(request, found))
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def region_add(request: HttpRequest) -> HttpResponse:
+    form = RegionForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            _region_create(form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse("trial_list"), f"{form.cleaned_data['name']} was added.")
+    return web.form_page(request, "trial/add.html", {"form": form})
+
+
+def _region_create(values: dict[str, Any]) -> None:
+    if Region.objects.filter(name=values["name"]).exists():
+        raise Conflict("Another region has this name. Choose one that is free.", field="name")
+    if values["name"] == "nowhere":
+        raise Invalid("There is no such field.", field="unknown")
+    Region.objects.create(id=values["name"].lower(), name=values["name"], area=values["area"])
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def region_detail(request: HttpRequest, pk: str) -> HttpResponse:
+    return render(request, "trial/detail.html", {"region": get_object_or_404(Region, pk=pk)})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def region_disable(request: HttpRequest, pk: str) -> HttpResponse:
+    region = get_object_or_404(Region, pk=pk)
+    if request.method == "POST":
+        Region.objects.filter(pk=pk).update(position=region.position + 1000)
+        return web.done(request, reverse("trial_list"), f"{region.name} was disabled.")
+    return render(request, "trial/disable.html", {"region": region})
+
+
+@require_POST
+@role_required("operator")
+def region_delete(request: HttpRequest, pk: str) -> HttpResponse:
+    region = get_object_or_404(Region, pk=pk)
+    region.delete()
+    return web.done(request, reverse("trial_list"), f"{region.name} was deleted.")
+
+
+@require_safe
+@role_required("viewer")
+def region_chart(request: HttpRequest, pk: str) -> JsonResponse:
+    hours = [f"2026-11-21T{hour:02}:00:00Z" for hour in range(24)]
+    receive = [None if 8 < hour < 11 else 1e6 * (hour % 7 + 1) for hour in range(24)]
+    send = [4e5 * (hour % 5 + 1) for hour in range(24)]
+    traces = [
+        {"type": "scatter", "mode": "lines", "fill": "tozeroy", "name": name, "x": hours, "y": values}
+        for name, values in (("Receive", receive), ("Send", send))
+    ]
+    layout = {"yaxis": {"ticksuffix": "bit/s", "tickformat": "~s"}, "xaxis": {"type": "date"}}
+    return JsonResponse({"data": [] if pk == "eu-central-1" else traces, "layout": layout})
+
+
+@require_safe
+@role_required("viewer")
+def say(request: HttpRequest, level: str) -> HttpResponse:
+    getattr(messages, level)(request, f"A message of the level {level} <b>&</b>.")
+    return render(request, "trial/message.html")
+
+
+@public
+def broken(request: HttpRequest, how: str) -> HttpResponse:
+    if how == "refusal":
+        raise Conflict("The connector is already disabled.")
+    if how == "database":
+        raise OperationalError("could not connect to server: secret-host")
+    raise RuntimeError("a bug that nobody foresaw")
+
+
+urlpatterns = [
+    path("", region_list, name="overview"),
+    path("log-in/", public(auth.LoginView.as_view()), name="login"),
+    path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
+    path("area/", views_shell.area_select, name="area_select"),
+    path("theme/", views_shell.theme_select, name="theme_select"),
+    path("regions/", region_list, name="trial_list"),
+    path("regions/add/", region_add, name="trial_add"),
+    path("regions/<str:pk>/", region_detail, name="trial_detail"),
+    path("regions/<str:pk>/disable/", region_disable, name="trial_disable"),
+    path("regions/<str:pk>/delete/", region_delete, name="trial_delete"),
+    path("regions/<str:pk>/chart.json", region_chart, name="trial_chart"),
+    path("say/<str:level>/", say, name="trial_say"),
+    path("broken/<str:how>/", broken, name="trial_broken"),
+]
