@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import logging
+import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -106,10 +107,13 @@ class Caller:
         signer: Signer | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = 10.0,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._signer = signer
         self._timeout = timeout
-        self._client = httpx.AsyncClient(base_url=console.rstrip("/"), transport=transport, timeout=timeout)
+        self._client = httpx.AsyncClient(
+            base_url=console.rstrip("/"), transport=transport, timeout=timeout, verify=verify
+        )
 
     async def __aenter__(self) -> Caller:
         return self

@@ -131,6 +131,12 @@ class EnvoyProcess:
             self.state = "stopped"
             (self.directory / "envoy.pid").unlink(missing_ok=True)
 
+    async def end_all(self) -> None:
+        """End every Envoy that works in the folder, whoever started it."""
+        for process in _envoys_in(self.directory):
+            await self._end(process)
+        await self.stop()
+
     async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
         """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
         transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"))

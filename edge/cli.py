@@ -1,0 +1,271 @@
+"""The command ``causeway``: what runs on gateways, connector servers and users' machines.
+
+Heavy modules are imported inside the commands, so that ``--help`` and ``--version`` answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge import version
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Private access, self-hosted.",
+)
+gateway = typer.Typer(no_args_is_help=True, help="A gateway: where clients and connector servers arrive.")
+connector = typer.Typer(no_args_is_help=True, help="A connector server: the way into a network of yours.")
+app.add_typer(gateway, name="gateway")
+app.add_typer(connector, name="connector")
+
+CODE_VARIABLE = "CAUSEWAY_CODE"
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The machine's folder.")]
+ConsoleOption = Annotated[str, typer.Option("--console", help="The console's address, https://….")]
+CodeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--code",
+        help=f"The one-use code. Better: --code-file, or {CODE_VARIABLE} in the environment; arguments can be seen.",
+    ),
+]
+CodeFileOption = Annotated[
+    Path | None, typer.Option("--code-file", help="A file with the code; - for standard input.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
+
+
+class Problem(Exception):
+    """Something the user can put right; printed as it is."""
+
+
+def main() -> None:
+    """Run the command; turn every failure into a sentence and an exit code other than 0."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("CAUSEWAY_DEBUG"):
+            raise
+        typer.echo(_sentence(error), err=True)
+        sys.exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    from edge.api import ApiError
+    from edge.client.agent import OptionError
+    from edge.enrollment import EnrollmentError
+    from edge.envoy.process import EnvoyError
+    from edge.home import NotEnrolled
+
+    if isinstance(error, Problem | ApiError | OptionError | EnrollmentError | EnvoyError | NotEnrolled):
+        return str(error)
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}."
+    return f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_DEBUG=1 shows more.)"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"causeway {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Private access, self-hosted."""
+
+
+@gateway.command("enroll")
+def gateway_enroll(
+    console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
+) -> None:
+    """Make this machine one of the console's gateways."""
+    _enroll(_home(home, "gateway"), console, _code(code, code_file), "gateway")
+
+
+@gateway.command("run")
+def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None:
+    """Run the gateway until it is told to stop."""
+    from edge.gateway.agent import run_gateway
+    from edge.home import Home
+
+    _log(verbose)
+    raise typer.Exit(asyncio.run(run_gateway(Home(_home(home, "gateway")))))
+
+
+@connector.command("enroll")
+def connector_enroll(
+    console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
+) -> None:
+    """Make this machine a server of a connector."""
+    _enroll(_home(home, "connector"), console, _code(code, code_file), "server")
+
+
+@connector.command("run")
+def connector_run(
+    home: HomeOption = None,
+    verbose: VerboseOption = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Threads that carry traffic.")] = 2,
+) -> None:
+    """Run the connector server until it is told to stop."""
+    from edge.connector.agent import run_connector
+    from edge.home import Home
+
+    _log(verbose)
+    raise typer.Exit(asyncio.run(run_connector(Home(_home(home, "connector")), concurrency=concurrency)))
+
+
+@connector.command("export-logs")
+def connector_export_logs(
+    output: Annotated[Path, typer.Option("--output", help="The archive to write.")] = Path(
+        "causeway-logs.tar.gz"
+    ),
+    home: HomeOption = None,
+) -> None:
+    """Pack logs, configuration and status for support; no keys."""
+    from edge.connector.support import export_logs
+    from edge.home import Home
+
+    export_logs(Home(_home(home, "connector")), output)
+    typer.echo(f"Written: {output}")
+
+
+@connector.command("uninstall")
+def connector_uninstall(
+    home: HomeOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """End Envoy and remove this machine's keys, certificates and configuration."""
+    from edge.connector.support import uninstall
+    from edge.home import Home
+
+    folder = Home(_home(home, "connector"))
+    identity = folder.identity
+    if not yes:
+        typer.confirm(f"Remove {identity.id} with its keys from {folder.path}?", abort=True)
+    asyncio.run(uninstall(folder))
+    typer.echo(f"{identity.id} is removed from this machine. Remove it in the console as well.")
+
+
+@app.command()
+def status(home: Annotated[Path, typer.Option("--home", help="The machine's folder.")]) -> None:
+    """Show who this machine is and whether its Envoy runs. Exit code 0 when it runs, 1 when not."""
+    from edge.connector.support import status_lines
+    from edge.home import Home
+
+    running, lines = asyncio.run(status_lines(Home(home)))
+    typer.echo("\n".join(lines))
+    raise typer.Exit(0 if running else 1)
+
+
+@app.command()
+def connect(
+    console: ConsoleOption,
+    instance: Annotated[str, typer.Option(help="The instance's id, sag-….")],
+    username: Annotated[str, typer.Option(help="Your user name.")],
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the password; - for standard input. Else it is asked for."),
+    ] = None,
+    listen: Annotated[
+        str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")
+    ] = "127.0.0.1:3128",
+    forward: Annotated[
+        list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
+    ] = None,
+    pac: Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")] = None,
+    pac_for: Annotated[
+        list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Trust this CA for the console and the gateways.")
+    ] = None,
+    verbose: VerboseOption = False,
+) -> None:
+    """Log on and offer a local HTTP proxy and port forwards.
+
+    Exit codes: 0 logged off, 1 a local problem, 2 the log-on was refused, 3 the session was ended, 4 no console.
+    """
+    from edge.client.agent import Options, parse_forward, parse_listen, run_connect
+
+    _log(verbose)
+    options = Options(
+        console=console,
+        instance=instance,
+        username=username,
+        listen=None if listen == "none" else parse_listen(listen),
+        forwards=tuple(parse_forward(text) for text in forward or []),
+        pac=pac,
+        pac_domains=tuple(pac_for or ()),
+        trust=ca_file.read_text() if ca_file else None,
+    )
+    if options.listen is None and not options.forwards:
+        raise Problem("Nothing to do: give --listen, or --forward, or both.")
+    raise typer.Exit(asyncio.run(run_connect(options, _password(password_file), typer.echo)))
+
+
+def _home(given: Path | None, kind: str) -> Path:
+    if given is not None:
+        return given
+    if os.geteuid() == 0:
+        return Path("/var/lib/causeway") / kind
+    return Path.home() / ".local" / "share" / "causeway" / kind
+
+
+def _enroll(home: Path, console: str, code: str, kind: str) -> None:
+    from edge.enrollment import enroll
+    from edge.home import Home
+
+    _log(verbose=False)
+    identity = asyncio.run(enroll(Home(home), console, code, kind))
+    typer.echo(f"Enrolled as {identity.id} in {home}.")
+
+
+def _code(code: str | None, code_file: Path | None) -> str:
+    """Return the one-use code from wherever it was given."""
+    if code_file is not None:
+        code = sys.stdin.read() if str(code_file) == "-" else code_file.read_text()
+    code = (code or os.environ.get(CODE_VARIABLE) or "").strip()
+    if not code:
+        raise Problem(
+            f"An enrolment code is needed: --code-file FILE, {CODE_VARIABLE} in the environment, or --code."
+        )
+    return code
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        import getpass
+
+        return getpass.getpass("Password: ")
+    text = sys.stdin.readline() if str(file) == "-" else file.read_text()
+    return text.rstrip("\r\n")
+
+
+def _log(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

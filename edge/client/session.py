@@ -1,0 +1,88 @@
+"""A user's session: logged on, renewed at half its life, logged off."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from edge.api import ApiError, ApiRefused, Caller
+
+
+class SessionEnded(Exception):
+    """The console has ended the session. The message is for the user."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a log-on gives. `gateways` are ``https://host:port``; times are epoch seconds by the console's clock."""
+
+    token: str
+    username: str
+    instance: str
+    client_ip: str
+    gateways: tuple[str, ...]
+    ca: str
+    issued_at: float
+    expires_at: float
+
+
+class Session:
+    """One log-on with the console behind `api`, an unsigned caller."""
+
+    def __init__(self, api: Caller, *, clock: Callable[[], float] = time.time) -> None:
+        self._api = api
+        self._clock = clock
+        self._grant: Grant | None = None
+        self._renew_at = 0.0
+
+    @property
+    def seconds_to_renewal(self) -> float:
+        """How long until half of the session's life has passed, by this machine's clock."""
+        return max(0.0, self._renew_at - self._clock())
+
+    async def log_on(self, instance: str, username: str, password: str) -> Grant:
+        """Raises `ApiRefused` (wrong pair, disabled, locked out) or `ConsoleUnreachable`."""
+        body = {"instance": instance, "username": username, "password": password, "kind": "connect"}
+        return self._take(await self._api.call("login", body, timeout=30.0))
+
+    async def renew(self) -> Grant:
+        """Exchange the token for a fresh one. Raises `SessionEnded`, `ApiRefused` or `ConsoleUnreachable`."""
+        if self._grant is None:
+            raise SessionEnded("There is no session.")
+        try:
+            return self._take(await self._api.call("session/renew", {"token": self._grant.token}))
+        except ApiRefused as error:
+            if error.status in (401, 403):
+                raise SessionEnded(error.message) from error
+            raise
+
+    async def log_off(self) -> None:
+        """Give the session back; if the console cannot be told, it expires by itself."""
+        if self._grant is not None:
+            with contextlib.suppress(ApiError):
+                await self._api.call("logout", {"token": self._grant.token}, timeout=2.0)
+        self._grant = None
+
+    def _take(self, answer: dict[str, Any]) -> Grant:
+        token, session = answer["token"], answer["session"]
+        # Only the times are read here; whether the token is good is for the gateway to say.
+        claims = jwt.decode(token, options={"verify_signature": False})
+        grant = Grant(
+            token=token,
+            username=session["username"],
+            instance=session["instance"],
+            client_ip=session.get("client_ip") or "",
+            gateways=tuple(gateway["proxy"] for gateway in answer["gateways"]),
+            ca=answer["ca"],
+            issued_at=float(claims["iat"]),
+            expires_at=float(claims["exp"]),
+        )
+        # Counted from now, so that a clock that is wrong by hours does not matter.
+        self._renew_at = self._clock() + (grant.expires_at - grant.issued_at) / 2
+        self._grant = grant
+        return grant
