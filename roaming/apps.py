@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -6,12 +8,17 @@ class RoamingConfig(AppConfig):
     verbose_name = "Smart Access Gateway APP"
 
     def ready(self) -> None:
-        from console import navigation, snapshot
+        from console import jobs, navigation, overview, snapshot
         from console.edge_api import api
         from roaming.edge_api import router
+        from roaming.overview import cards
+        from roaming.services import lockout, sessions
         from roaming.snapshot import part
 
         api.add_router("", router)
         snapshot.contribute(part)
+        overview.contribute(cards)
+        jobs.register("end expired sessions", every=timedelta(seconds=10), run=sessions.sessions_expire)
+        jobs.register("forget log-on failures", every=timedelta(hours=1), run=lockout.forget_old)
         navigation.register(navigation.SAG, "Instances", "roaming:instances", order=10)
         navigation.register(navigation.SAG, "CCN", "roaming:ccns", order=20)

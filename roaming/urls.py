@@ -1,7 +1,82 @@
 """The pages of Smart Access Gateway APP and CCN."""
 
-from django.urls import URLPattern
+from django.urls import path, register_converter
+
+from roaming.views import accounts, ccns, instances, sessions
+
+
+class ProductId:
+    """An id in the shape of ``console.ids``; anything else is no page."""
+
+    regex = "[a-z]{1,20}-[0-9a-z]{1,40}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(ProductId, "sag_id")
 
 app_name = "roaming"
 
-urlpatterns: list[URLPattern] = []
+instance_urls = [
+    path("instances/", instances.instance_list, name="instances"),
+    path("instances/add/", instances.instance_add, name="instance_add"),
+    path("instances/<sag_id:instance_id>/", instances.instance_detail, name="instance"),
+    path("instances/<sag_id:instance_id>/network/", instances.instance_network, name="instance_network"),
+]
+
+account_urls = [
+    path("instances/<sag_id:instance_id>/accounts/", accounts.account_list, name="accounts"),
+    path("instances/<sag_id:instance_id>/accounts/add/", accounts.account_add, name="account_add"),
+    path("accounts/<sag_id:account_id>/enable/", accounts.account_enable, name="account_enable"),
+    path(
+        "accounts/<sag_id:account_id>/confirm-disable/",
+        accounts.account_confirm_disable,
+        name="account_confirm_disable",
+    ),
+    path("accounts/<sag_id:account_id>/disable/", accounts.account_disable, name="account_disable"),
+    path(
+        "accounts/<sag_id:account_id>/confirm-kick/",
+        accounts.account_confirm_kick,
+        name="account_confirm_kick",
+    ),
+    path("accounts/<sag_id:account_id>/kick/", accounts.account_kick, name="account_kick"),
+    path(
+        "accounts/<sag_id:account_id>/confirm-delete/",
+        accounts.account_confirm_delete,
+        name="account_confirm_delete",
+    ),
+    path("accounts/<sag_id:account_id>/delete/", accounts.account_delete, name="account_delete"),
+]
+
+session_urls = [
+    path("instances/<sag_id:instance_id>/sessions/", sessions.session_list, name="sessions"),
+    path(
+        "sessions/<sag_id:session_id>/confirm-kick/",
+        sessions.session_confirm_kick,
+        name="session_confirm_kick",
+    ),
+    path("sessions/<sag_id:session_id>/kick/", sessions.session_kick, name="session_kick"),
+]
+
+ccn_urls = [
+    path("ccns/", ccns.ccn_list, name="ccns"),
+    path("ccns/add/", ccns.ccn_add, name="ccn_add"),
+    path("ccns/<sag_id:ccn_id>/", ccns.ccn_detail, name="ccn"),
+    path("ccns/<sag_id:ccn_id>/confirm-delete/", ccns.ccn_confirm_delete, name="ccn_confirm_delete"),
+    path("ccns/<sag_id:ccn_id>/delete/", ccns.ccn_delete, name="ccn_delete"),
+    path("ccns/<sag_id:ccn_id>/networks/add/", ccns.network_add, name="network_add"),
+    path(
+        "ccns/<sag_id:ccn_id>/networks/<int:network_id>/confirm-remove/",
+        ccns.network_confirm_remove,
+        name="network_confirm_remove",
+    ),
+    path(
+        "ccns/<sag_id:ccn_id>/networks/<int:network_id>/remove/", ccns.network_remove, name="network_remove"
+    ),
+]
+
+urlpatterns = [*instance_urls, *account_urls, *session_urls, *ccn_urls]

@@ -1,0 +1,114 @@
+"""Forms of this app's panels. Rules of single fields stand here as well, so that all that is wrong is said at once."""
+
+import re
+from typing import Any
+
+from django import forms
+
+from console.models import Area, Region
+from roaming.models import CCN, rules
+
+
+class LinesField(forms.CharField):
+    """Several entries, one a line; commas separate too. Cleans to a list."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": 1000, **kwargs})
+
+    def clean(self, value: Any) -> list[str]:
+        return [entry for entry in re.split(r"[\s,]+", super().clean(value)) if entry]
+
+
+class NetworkFields(forms.Form):
+    """CCN, private blocks and DNS of an instance in ``area``."""
+
+    cidrs = LinesField(
+        label="Private CIDR blocks",
+        required=False,
+        help_text="One block a line, such as 10.0.0.0/24. Clients get their addresses from them.",
+    )
+    ccn = forms.ModelChoiceField(
+        CCN.objects.none(), label="CCN", required=False, empty_label="None", help_text="One of the same area."
+    )
+    dns1 = forms.GenericIPAddressField(label="DNS server", protocol="ipv4", required=False)
+    dns2 = forms.GenericIPAddressField(label="Standby DNS server", protocol="ipv4", required=False)
+
+    def __init__(self, *args: Any, area: Area, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["ccn"].queryset = CCN.objects.filter(area=area).order_by("name")  # type: ignore[attr-defined]
+
+
+class InstanceForm(NetworkFields):
+    region = forms.ModelChoiceField(Region.objects.none(), empty_label=None)
+    name = forms.CharField(
+        label="Instance name",
+        max_length=128,
+        validators=[rules.INSTANCE_NAME],
+        help_text="2–128 characters: a letter first, then letters, digits, “.”, “_” or “-”.",
+    )
+    description = forms.CharField(max_length=256, required=False, validators=[rules.DESCRIPTION])
+    account_quota = forms.IntegerField(
+        label="Client accounts", initial=10, validators=rules.QUOTA, help_text="How many may be created."
+    )
+
+    field_order = ("region", "name", "description", "account_quota", "cidrs", "ccn", "dns1", "dns2")
+
+    def __init__(self, *args: Any, area: Area, **kwargs: Any) -> None:
+        super().__init__(*args, area=area, **kwargs)
+        self.fields["region"].queryset = Region.objects.filter(area=area)  # type: ignore[attr-defined]
+
+
+class AccountForm(forms.Form):
+    username = forms.CharField(
+        label="User name",
+        max_length=33,
+        required=False,
+        validators=[rules.USERNAME],
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="7–33 letters, digits, “_”, “@”, “.” or “-”. Blank: the e-mail address.",
+    )
+    email = forms.CharField(
+        label="E-mail",
+        max_length=64,
+        validators=[rules.EMAIL],
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    password = forms.CharField(
+        max_length=32,
+        required=False,
+        strip=False,
+        validators=[rules.PASSWORD],
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="8–32 letters, digits, “_”, “@”, “.” or “-”. Blank: one is made and shown once.",
+    )
+    bandwidth_kbps = forms.IntegerField(
+        label="Bandwidth (kbit/s)", initial=2000, validators=rules.BANDWIDTH, help_text="1–20,000."
+    )
+    static_ip = forms.GenericIPAddressField(
+        label="Static client IP",
+        protocol="ipv4",
+        required=False,
+        help_text="Inside the instance's CIDR blocks. Blank: leased at each log-on.",
+    )
+
+
+class CCNForm(forms.Form):
+    name = forms.CharField(
+        max_length=100,
+        validators=[rules.CCN_NAME],
+        help_text="2–100 characters: a letter first, then letters, digits, “_” or “-”.",
+    )
+    description = forms.CharField(max_length=256, required=False, validators=[rules.DESCRIPTION])
+    networks = LinesField(
+        label="Cloud networks",
+        required=False,
+        help_text="One block a line, such as 172.16.0.0/16. The gateways of the area reach them directly.",
+    )
+
+
+class CloudNetworkForm(forms.Form):
+    cidr = forms.CharField(
+        label="CIDR block", max_length=18, widget=forms.TextInput(attrs={"placeholder": "172.16.0.0/16"})
+    )

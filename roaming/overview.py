@@ -1,0 +1,11 @@
+"""This app's figures on the overview."""
+
+from console.overview import Card
+from roaming.models import UserSession
+
+
+def cards() -> list[Card]:
+    live = UserSession.objects.filter(ended_at=None).count()
+    return [
+        Card("Live sessions", f"{live:,}", "Log-ons of client accounts, all areas.", "roaming:instances", 40)
+    ]

@@ -1,0 +1,65 @@
+"""Reads that pages share."""
+
+from collections.abc import Sequence
+
+from django.db.models import Count, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from console.models import Area
+from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, InstanceCidr, UserSession
+
+
+def _count(rows: QuerySet, of: str) -> Coalesce:
+    """How many of ``rows`` belong to the outer row by the column ``of``; no join, or two counts would multiply."""
+    counted = rows.filter(**{of: OuterRef("pk")}).order_by().values(of).annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), Value(0))
+
+
+def instances() -> QuerySet[Instance]:
+    """Instances with ``accounts_used`` and ``online`` (live sessions), region, area and CCN."""
+    return Instance.objects.select_related("region__area", "ccn").annotate(
+        accounts_used=_count(ClientAccount.objects.all(), "instance"),
+        online=_count(UserSession.objects.filter(ended_at=None), "instance"),
+    )
+
+
+def instances_in(area: Area | None) -> QuerySet[Instance]:
+    """Those of one area, with their blocks prefetched."""
+    blocks = Prefetch("cidrs", InstanceCidr.objects.order_by("position"))
+    return instances().filter(region__area=area).prefetch_related(blocks)
+
+
+def accounts_of(instance: Instance) -> QuerySet[ClientAccount]:
+    """The client accounts of an instance, with where they roamed from and to."""
+    copies = Prefetch("copies", ClientAccount.objects.select_related("instance").order_by("created_at"))
+    rows = ClientAccount.objects.filter(instance=instance)
+    return rows.select_related("source__instance").prefetch_related(copies)
+
+
+def accounts_matching(rows: QuerySet[ClientAccount], text: str) -> QuerySet[ClientAccount]:
+    """Narrow to those whose user name or e-mail holds ``text``, upper and lower case being the same.
+
+    Compared as bytes with the lower-case keys: over 100,000 accounts several times as quick as ``icontains``.
+    """
+    wanted = text.lower()
+    return rows.filter(username_key__contains=wanted) | rows.filter(email_key__contains=wanted)
+
+
+def live_sessions_by_account(accounts: Sequence[ClientAccount]) -> dict[str, list[UserSession]]:
+    """The live sessions of these accounts, newest first; one query for all."""
+    found: dict[str, list[UserSession]] = {account.pk: [] for account in accounts}
+    live = UserSession.objects.filter(account__in=list(found), ended_at=None).order_by("-created_at")
+    for session in live if found else ():
+        found[str(session.account_id)].append(session)
+    return found
+
+
+def live_sessions_of(instance: Instance) -> QuerySet[UserSession]:
+    return UserSession.objects.filter(instance=instance, ended_at=None).select_related("gateway")
+
+
+def ccns_in(area: Area | None) -> QuerySet[CCN]:
+    """CCNs of one area with ``instances_bound`` and their cloud networks."""
+    networks = Prefetch("cloud_networks", CloudNetwork.objects.order_by("id"))
+    bound = _count(Instance.objects.all(), "ccn")
+    return CCN.objects.filter(area=area).annotate(instances_bound=bound).prefetch_related(networks)

@@ -1,0 +1,102 @@
+"""Pages of instances."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console import tables, web
+from console.access import role_required
+from console.admin_services import actor
+from console.errors import Refusal
+from console.models import Area
+from roaming import selectors
+from roaming.forms import InstanceForm, NetworkFields
+from roaming.models import Instance
+from roaming.services import instances as services
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Instance ID/name", ("name",)),
+        tables.Column("status", "Status", ("status",)),
+        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("ccn", "CCN", ("ccn__name",)),
+        tables.Column("cidrs", "CIDR blocks"),
+        tables.Column("accounts", "Accounts/quota", ("accounts_used",), align="end"),
+        tables.Column("online", "Online clients", ("online",), align="end"),
+        tables.Column("created", "Created", ("created_at",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="roaming/instances/_row.html",
+    search=("name", "id"),
+    default_sort="-created",
+    label="Instances",
+    empty="There is no instance in this area yet",
+    empty_hint="Create one to give people client accounts, or choose another area above.",
+    live_seconds=10,
+)
+
+
+def instance_or_404(instance_id: str) -> Instance:
+    """With its counts, region, area and CCN."""
+    return get_object_or_404(selectors.instances(), pk=instance_id)
+
+
+def area_or_404(request: HttpRequest) -> Area:
+    area = web.current_area(request)
+    if area is None:
+        raise Http404("There are no areas.")
+    return area
+
+
+@require_safe
+@role_required("viewer")
+def instance_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, selectors.instances_in(web.current_area(request)))
+    return tables.render(request, "roaming/instances/list.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def instance_add(request: HttpRequest) -> HttpResponse:
+    form = InstanceForm(request.POST or None, area=area_or_404(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            instance = services.instance_create(**form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse("roaming:instances"), f"{instance.name} was created.")
+    return web.form_page(request, "roaming/instances/add.html", {"form": form})
+
+
+@require_safe
+@role_required("viewer")
+def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    context = {"instance": instance, "tab": "basic", "blocks": instance.blocks()}
+    if instance.ccn is not None:
+        context["networks"] = list(instance.ccn.cloud_networks.all())
+    return render(request, "roaming/instances/basic.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def instance_network(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    present = {
+        "cidrs": "\n".join(map(str, instance.blocks())),
+        "ccn": instance.ccn_id,
+        "dns1": instance.dns1,
+        "dns2": instance.dns2,
+    }
+    form = NetworkFields(request.POST or None, initial=present, area=instance.region.area)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.instance_network_update(instance=instance, **form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            url = reverse("roaming:instance", args=[instance.pk])
+            return web.done(request, url, f"The network configuration of {instance.name} was saved.")
+    return web.form_page(request, "roaming/instances/network.html", {"form": form, "instance": instance})
