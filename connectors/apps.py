@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
 
 
@@ -6,9 +8,11 @@ class ConnectorsConfig(AppConfig):
     verbose_name = "Private access"
 
     def ready(self) -> None:
-        from connectors import edge_api, server_enrollment, snapshot
+        from connectors import edge_api, overview, server_enrollment, snapshot
         from connectors.services.tunnels import tunnels_seen
-        from console import enrollment
+        from connectors.telemetry import store
+        from console import enrollment, jobs, navigation
+        from console import overview as console_overview
         from console.edge_api import api, routes
         from console.snapshot import contribute
 
@@ -16,3 +20,14 @@ class ConnectorsConfig(AppConfig):
         routes.tunnel_listeners.append(tunnels_seen)
         enrollment.KINDS["server"] = server_enrollment.KIND
         contribute(snapshot.part)
+        console_overview.contribute(overview.cards)
+        jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)
+        for order, (label, url_name) in enumerate(
+            (
+                ("Network Settings", "connectors:list"),
+                ("Forwarding Policies", "connectors:policies"),
+                ("Application Management", "connectors:applications"),
+                ("User Groups", "connectors:groups"),
+            )
+        ):
+            navigation.register(navigation.PRIVATE_ACCESS, label, url_name, order)

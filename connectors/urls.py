@@ -1,7 +1,88 @@
-"""The pages of SASE private access."""
+"""SASE ▸ Private Access, and what the deployment command fetches."""
 
-from django.urls import URLPattern
+from django.urls import include, path
+
+from connectors.views import applications, connectors, deploy, details, groups, policies
 
 app_name = "connectors"
 
-urlpatterns: list[URLPattern] = []
+connector_list_urls = [
+    path("", connectors.connector_list, name="list"),
+    path("add/", connectors.connector_add, name="add"),
+]
+
+connector_urls = [
+    path("", details.connector_details, name="details"),
+    path("traffic/", details.connector_traffic, name="traffic"),
+    path("chart/", details.connector_chart, name="chart"),
+    path("enable/", connectors.connector_enable, name="enable"),
+    path("confirm-disable/", connectors.connector_confirm_disable, name="confirm_disable"),
+    path("disable/", connectors.connector_disable, name="disable"),
+    path("cut/", connectors.connector_cut, name="cut"),
+    path("rename/", connectors.connector_rename, name="rename"),
+    path("confirm-delete/", connectors.connector_confirm_delete, name="confirm_delete"),
+    path("delete/", connectors.connector_delete, name="delete"),
+    path("servers/", details.connector_servers, name="servers"),
+    path("deploy/", deploy.connector_deploy, name="deploy"),
+    path("revoke-code/", deploy.code_revoke, name="code_revoke"),
+]
+
+server_urls = [
+    path("", details.server_state, name="server_state"),
+    path("enable/", details.server_enable, name="server_enable"),
+    path("disable/", details.server_disable, name="server_disable"),
+    path("confirm-remove/", details.server_confirm_remove, name="server_confirm_remove"),
+    path("remove/", details.server_remove, name="server_remove"),
+]
+
+policy_list_urls = [
+    path("", policies.policy_list, name="policies"),
+    path("add/", policies.policy_add, name="policy_add"),
+]
+
+policy_urls = [
+    path("", policies.policy_edit, name="policy_edit"),
+    path("enable/", policies.policy_enable, name="policy_enable"),
+    path("disable/", policies.policy_disable, name="policy_disable"),
+    path("confirm-delete/", policies.policy_confirm_delete, name="policy_confirm_delete"),
+    path("delete/", policies.policy_delete, name="policy_delete"),
+]
+
+application_list_urls = [
+    path("", applications.application_list, name="applications"),
+    path("add/", applications.application_add, name="application_add"),
+]
+
+application_urls = [
+    path("", applications.application_edit, name="application_edit"),
+    path("enable/", applications.application_enable, name="application_enable"),
+    path("disable/", applications.application_disable, name="application_disable"),
+    path("confirm-delete/", applications.application_confirm_delete, name="application_confirm_delete"),
+    path("delete/", applications.application_delete, name="application_delete"),
+]
+
+group_list_urls = [
+    path("", groups.group_list, name="groups"),
+    path("add/", groups.group_add, name="group_add"),
+]
+
+group_urls = [
+    path("", groups.group_edit, name="group_edit"),
+    path("confirm-delete/", groups.group_confirm_delete, name="group_confirm_delete"),
+    path("delete/", groups.group_delete, name="group_delete"),
+]
+
+urlpatterns = [
+    path("sase/connectors/", include(connector_list_urls)),
+    path("sase/connectors/<str:connector_id>/", include(connector_urls)),
+    path("sase/connectors/<str:connector_id>/servers/<str:server_id>/", include(server_urls)),
+    path("sase/policies/", include(policy_list_urls)),
+    path("sase/policies/<str:policy_id>/", include(policy_urls)),
+    path("sase/applications/", include(application_list_urls)),
+    path("sase/applications/<str:application_id>/", include(application_urls)),
+    path("sase/groups/", include(group_list_urls)),
+    path("sase/groups/<str:group_id>/", include(group_urls)),
+    path("sase/servers/<str:server_id>/chart/", details.server_chart, name="server_chart"),
+    path("deploy/connector.sh", deploy.script, name="script"),
+    path("deploy/<str:name>", deploy.wheel, name="wheel"),
+]

@@ -5,6 +5,7 @@ from connectors.services.applications import (
     application_enable,
     application_update,
 )
+from connectors.services.codes import server_code_create, server_code_revoke
 from connectors.services.connectors import (
     connector_create,
     connector_delete,
@@ -43,6 +44,8 @@ __all__ = [
     "policy_disable",
     "policy_enable",
     "policy_update",
+    "server_code_create",
+    "server_code_revoke",
     "server_disable",
     "server_enable",
     "server_remove",

@@ -4,7 +4,7 @@ Times are aware datetimes. A rate is in bit/s; where nothing was measured there 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from connectors.models import Sample
 LONGEST_SAMPLE = 3600.0
 # The newest sample says what is happening now only while it is new.
 FRESH = timedelta(seconds=45)
+MEASURED = ("time", "seconds", "rx_bytes", "tx_bytes")
 
 
 class Epoch(models.Func):
@@ -68,19 +69,30 @@ def prune(now: datetime | None = None) -> int:
 
 def current(servers: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
     """Server id → the rate of its newest sample, left out when that is not fresh. One query."""
-    since = (now or timezone.now()) - FRESH
-    rows = Sample.objects.filter(server__in=list(servers), time__gte=since).order_by("time")
-    columns = rows.values_list("server_id", "time", "seconds", "rx_bytes", "tx_bytes")
-    return {
-        server: Rate(rx * 8 / seconds, tx * 8 / seconds, time) for server, time, seconds, rx, tx in columns
-    }
+    rows = _fresh(now).filter(server__in=list(servers)).values_list("server_id", *MEASURED)
+    return {server: _rate(*measured) for server, *measured in rows}
 
 
-def total(rates: Mapping[str, Rate], servers: Iterable[str]) -> Rate | None:
-    """The sum over those of ``servers`` that have a rate; None when none has."""
-    found = [rates[server] for server in servers if server in rates]
-    if not found:
-        return None
+def current_of_connectors(connectors: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
+    """Connector id → the sum of its servers' fresh rates, left out when none has one. One query."""
+    rows = _fresh(now).filter(server__connector__in=list(connectors))
+    newest: dict[str, dict[str, Rate]] = defaultdict(dict)
+    for connector, server, *measured in rows.values_list("server__connector_id", "server_id", *MEASURED):
+        newest[connector][server] = _rate(*measured)
+    return {connector: _total(rates.values()) for connector, rates in newest.items()}
+
+
+def _fresh(now: datetime | None) -> models.QuerySet[Sample]:
+    """Ascending, so that of each server the newest is read last."""
+    return Sample.objects.filter(time__gte=(now or timezone.now()) - FRESH).order_by("time")
+
+
+def _rate(time: datetime, seconds: float, rx: int, tx: int) -> Rate:
+    return Rate(rx * 8 / seconds, tx * 8 / seconds, time)
+
+
+def _total(rates: Iterable[Rate]) -> Rate:
+    found = list(rates)
     return Rate(sum(r.receive for r in found), sum(r.send for r in found), max(r.time for r in found))
 
 

@@ -1,0 +1,213 @@
+"""Reads that pages, APIs and alerts share: who is online, what was cut, how a server is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from django.db.models import Count, Exists, F, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from connectors.models import Connector, Policy, Server, Tunnel
+from connectors.models.connectors import heard_within
+from console.models import Cutover, CutoverConfirmation, Gateway
+from console.models.machines import SILENT_AFTER
+
+# How long a list goes on telling of a cut; the details tell of the last one for good.
+RECENT = timedelta(minutes=5)
+
+
+def live_tunnels(now: datetime | None = None) -> QuerySet[Tunnel]:
+    """Tunnels that their gateway reported lately, itself being heard of: what an old word says is not known."""
+    since = (now or timezone.now()) - SILENT_AFTER
+    return Tunnel.objects.filter(count__gt=0, seen_at__gt=since, gateway__heard_at__gt=since)
+
+
+def count_of(rows: QuerySet, by: str) -> Any:
+    """The number of ``rows`` for each ``by``, as a subquery, so that one count does not multiply another."""
+    counted = rows.order_by().values(by).annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def connectors_with_status() -> QuerySet[Connector]:
+    """Connectors with ``online``, ``servers_all``, ``servers_running`` and ``policies_count``, in one query.
+
+    Online: at least one enabled server has a live tunnel on at least one gateway.
+    """
+    servers = Server.objects.filter(connector=OuterRef("pk"))
+    running = servers.filter(heard_at__gt=timezone.now() - heard_within())
+    tunnels = live_tunnels().filter(server__connector=OuterRef("pk"), server__enabled=True)
+    return Connector.objects.select_related("region").annotate(
+        online=Exists(tunnels),
+        servers_all=count_of(servers, "connector"),
+        servers_running=count_of(running, "connector"),
+        policies_count=count_of(Policy.objects.filter(connector=OuterRef("pk")), "connector"),
+    )
+
+
+def online(connectors: Iterable[str]) -> set[str]:
+    """Those of the connectors that are online."""
+    found = live_tunnels().filter(server__enabled=True, server__connector__in=list(connectors))
+    return set(found.values_list("server__connector_id", flat=True))
+
+
+# --- Cut-overs --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A gateway that has not confirmed; ``heard``: whether it can be expected to."""
+
+    name: str
+    heard: bool
+    heard_at: datetime | None
+
+
+@dataclass
+class Cut:
+    """How far a cut-over is. ``milliseconds`` from the request to the last confirmation so far."""
+
+    target: str
+    requested_at: datetime
+    gateways: int = 0
+    confirmed: int = 0
+    milliseconds: int | None = None
+    flows: int | None = None
+    waiting: list[Waiting] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        return self.confirmed == self.gateways
+
+    @property
+    def may_change(self) -> bool:
+        """Whether a look in a second may show more: somebody who can be expected to has not answered."""
+        return any(gateway.heard for gateway in self.waiting)
+
+
+def recent_cuts(connectors: Iterable[str], verb: str = "connector.disable") -> dict[str, Cut]:
+    """Connector → its newest cut-over by ``verb`` of the last minutes. One query."""
+    since = timezone.now() - RECENT
+    return _newest(
+        _confirmations().filter(
+            cutover__target__in=list(connectors),
+            cutover__requested_at__gt=since,
+            cutover__reason__startswith=verb,
+        )
+    )
+
+
+def last_cut(connector: Connector, verb: str = "connector.disable") -> Cut | None:
+    """The newest cut-over of a connector however long ago; None when there was none. Two queries."""
+    cutover = Cutover.objects.filter(target=connector.pk, reason__startswith=verb).first()
+    if cutover is None:
+        return None
+    cuts = _newest(_confirmations().filter(cutover=cutover))
+    return cuts.get(connector.pk, Cut(connector.pk, cutover.requested_at))
+
+
+def _confirmations() -> QuerySet[CutoverConfirmation]:
+    return CutoverConfirmation.objects.select_related("cutover", "gateway")
+
+
+def _newest(confirmations: QuerySet[CutoverConfirmation]) -> dict[str, Cut]:
+    cuts: dict[str, Cut] = {}
+    of: dict[str, int] = {}
+    for confirmation in confirmations.order_by("-cutover_id", "gateway__name"):
+        cutover = confirmation.cutover
+        if of.setdefault(cutover.target, cutover.pk) == cutover.pk:
+            _count_in(
+                cuts.setdefault(cutover.target, Cut(cutover.target, cutover.requested_at)), confirmation
+            )
+    return cuts
+
+
+def _count_in(cut: Cut, confirmation: CutoverConfirmation) -> None:
+    cut.gateways += 1
+    gateway = confirmation.gateway
+    if confirmation.confirmed_at is None:
+        cut.waiting.append(Waiting(gateway.name, gateway.is_heard, gateway.heard_at))
+        return
+    took = round((confirmation.confirmed_at - cut.requested_at).total_seconds() * 1000)
+    cut.confirmed += 1
+    cut.milliseconds = max(cut.milliseconds or 0, took)
+    if confirmation.flows_cut is not None:
+        cut.flows = (cut.flows or 0) + confirmation.flows_cut
+
+
+# --- Servers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Light:
+    """One light of a server: a badge's kind and word, when that was known, and for whom or of what."""
+
+    kind: Literal["success", "warning", "error", "notice", "muted"]
+    word: str
+    at: datetime | None = None
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    server: Server
+    process: Light
+    tunnels: list[Light]
+    configuration: Light
+    destinations: Light
+
+
+def server_statuses(connector: Connector, wanted_version: int) -> list[ServerStatus]:
+    """Every server of a connector with its lights. Two queries."""
+    reported = FilteredRelation("tunnels", condition=Q(tunnels__server__connector=connector))
+    gateways = Gateway.objects.filter(enrolled_at__isnull=False).annotate(reported=reported).order_by("name")
+    rows = list(
+        gateways.annotate(of=F("reported__server"), count=F("reported__count"), seen=F("reported__seen_at"))
+    )
+    return [
+        ServerStatus(
+            server=server,
+            process=_process(server),
+            tunnels=_tunnels(server, rows),
+            configuration=_configuration(server, wanted_version),
+            # Probes of the applications' addresses are not made yet: what is not measured is not claimed.
+            destinations=Light("muted", "—"),
+        )
+        for server in connector.servers.all()
+    ]
+
+
+def _process(server: Server) -> Light:
+    if server.heard_at is None:
+        return Light("muted", "Not heard yet")
+    if not server.is_heard:
+        return Light("error", "Not running", server.heard_at)
+    if server.envoy_state and server.envoy_state != "running":
+        return Light("warning", f"Envoy {server.envoy_state}", server.heard_at)
+    return Light("success", "Running", server.heard_at)
+
+
+def _tunnels(server: Server, rows: Iterable[Any]) -> list[Light]:
+    """One light a gateway; a gateway that is not heard of cannot say."""
+    lights: dict[str, Light] = {}
+    since = timezone.now() - SILENT_AFTER
+    for row in rows:
+        if not row.is_heard:
+            lights[row.pk] = Light("muted", "Gateway not reached", row.heard_at, row.name)
+        elif row.of == server.pk and row.count and row.seen > since:
+            word = f"{row.count} tunnel{'s' if row.count != 1 else ''}"
+            lights[row.pk] = Light("success", word, row.seen, row.name)
+        else:
+            lights.setdefault(row.pk, Light("error", "No tunnel", row.heard_at, row.name))
+    return list(lights.values())
+
+
+def _configuration(server: Server, wanted_version: int) -> Light:
+    if server.applied_version is None:
+        return Light("muted", "—")
+    if server.applied_version < wanted_version:
+        return Light(
+            "warning", "Behind", server.heard_at, f"version {server.applied_version} of {wanted_version}"
+        )
+    return Light("success", "Current", server.heard_at, f"version {server.applied_version}")

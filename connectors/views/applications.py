@@ -1,0 +1,125 @@
+"""Application management."""
+
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connectors import services
+from connectors.addresses import shown_ports
+from connectors.forms import ApplicationForm
+from connectors.models import Application
+from console import tables, web
+from console.access import role_required
+from console.errors import Refusal
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Application Name/ID", ("name",)),
+        tables.Column("addresses", "Addresses"),
+        tables.Column("ports", "Ports"),
+        tables.Column("protocol", "Protocol", ("protocol",), width="xs"),
+        tables.Column("policies", "Policies", ("policies_count",), align="end"),
+        tables.Column("status", "Status", ("enabled",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="connectors/_application_row.html",
+    search=("name", "id", "description"),
+    default_sort="name",
+    label="Applications",
+    empty="There is no application yet",
+    empty_hint="Name the hosts and ports that users shall reach; a forwarding policy then says who and by which way.",
+)
+URL = "connectors:applications"
+SHOWN = 3
+
+
+@require_safe
+@role_required("viewer")
+def application_list(request: HttpRequest) -> HttpResponse:
+    rows = Application.objects.annotate(policies_count=Count("policies")).prefetch_related(
+        "addresses", "ports"
+    )
+    page = TABLE.page(request, rows)
+    for row in page.rows:
+        addresses = [address.address for address in row.addresses.all()]
+        row.first_addresses, row.more_addresses = addresses[:SHOWN], len(addresses[SHOWN:])
+        row.shown_ports = shown_ports([(ports.begin, ports.end) for ports in row.ports.all()])
+    return tables.render(request, "connectors/applications.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def application_add(request: HttpRequest) -> HttpResponse:
+    form = ApplicationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            application = services.application_create(actor=request.user, **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            message = f"{application.name} was added. Nobody reaches it until a forwarding policy allows it."
+            return web.done(request, reverse(URL), message)
+    return web.form_page(request, "connectors/application_add.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    form = ApplicationForm(request.POST or None, initial=_initial(application))
+    del form.fields["enabled"]
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.application_update(application=application, actor=request.user, **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
+    return web.form_page(
+        request, "connectors/application_edit.html", {"form": form, "application": application}
+    )
+
+
+def _initial(application: Application) -> dict[str, object]:
+    return {
+        "name": application.name,
+        "description": application.description,
+        "protocol": application.protocol,
+        "addresses": "\n".join(address.address for address in application.addresses.all()),
+        "ports": shown_ports([(ports.begin, ports.end) for ports in application.ports.all()]),
+        "origin": application.origin or "",
+    }
+
+
+@require_POST
+@role_required("operator")
+def application_enable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_enable(application=application, actor=request.user)
+    return web.done(request, reverse(URL), f"{application.name} is enabled.")
+
+
+@require_POST
+@role_required("operator")
+def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_disable(application=application, actor=request.user)
+    return web.done(request, reverse(URL), f"{application.name} is disabled: open connections to it are cut.")
+
+
+@require_safe
+@role_required("operator")
+def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    context = {"application": application, "policies": application.policies.all()}
+    return render(request, "connectors/confirm_delete_application.html", context)
+
+
+@require_POST
+@role_required("operator")
+def application_delete(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_delete(application=application, actor=request.user)
+    return web.done(request, reverse(URL), f"{application.name} was deleted.")

@@ -1,0 +1,158 @@
+"""The Connectors tab: list, switch, add, rename, delete."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connectors import selectors, services
+from connectors.forms import ConnectorForm, RenameForm
+from connectors.models import Connector
+from connectors.telemetry import store
+from console import tables, web
+from console.access import role_required
+from console.errors import Refusal
+from console.models import Region
+
+
+def _regions(request: HttpRequest) -> list[tuple[str, str]]:
+    return [(region.pk, region.name) for region in Region.objects.all()]
+
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Instance Name/ID", ("name",)),
+        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("status", "Instance Status", ("online",)),
+        tables.Column("switch", "Instance Switch", ("enabled",)),
+        tables.Column("servers", "Servers running"),
+        tables.Column("policies", "Policies", align="end"),
+        tables.Column("throughput", "Throughput now"),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="connectors/_connector_row.html",
+    search=("name", "id"),
+    filters=(
+        tables.Filter("region", "Region", _regions, lambda rows, value: rows.filter(region=value)),
+        tables.Filter(
+            "switch",
+            "Instance Switch",
+            [("on", "Enabled"), ("off", "Disabled")],
+            lambda rows, value: rows.filter(enabled=value == "on"),
+        ),
+    ),
+    default_sort="name",
+    label="Connectors",
+    empty="There is no connector yet",
+    empty_hint="A connector brings users to applications outside the cloud. Add one, then deploy it on a server there.",
+    live_seconds=5,
+)
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts  # its panel shows charts
+def connector_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, selectors.connectors_with_status())
+    ids = [row.pk for row in page.rows]
+    rates = store.current_of_connectors(ids) if ids else {}
+    cuts = selectors.recent_cuts(row.pk for row in page.rows if not row.enabled)
+    for row in page.rows:
+        row.rate, row.cut = rates.get(row.pk), cuts.get(row.pk)
+    return tables.render(request, "connectors/list.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def connector_add(request: HttpRequest) -> HttpResponse:
+    form = ConnectorForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            connector = services.connector_create(actor=request.user, **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            message = f"{connector.name} was added. Deploy it on a server next."
+            return web.done(request, reverse("connectors:list"), message)
+    return web.form_page(request, "connectors/add.html", {"form": form})
+
+
+@require_POST
+@role_required("operator")
+def connector_enable(request: HttpRequest, connector_id: str) -> HttpResponse:
+    connector = get_object_or_404(Connector, pk=connector_id)
+    services.connector_enable(connector=connector, actor=request.user)
+    url = web.safe_next(request, reverse("connectors:list"))
+    return web.done(
+        request, url, f"{connector.name} is enabled: users reach the applications behind it again."
+    )
+
+
+@require_safe
+@role_required("operator")
+def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """What switching off breaks, before it does."""
+    connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
+    policies = connector.policies.filter(enabled=True)
+    context = {
+        "connector": connector,
+        "policies": policies,
+        "next": web.safe_next(request, reverse("connectors:list")),
+    }
+    return render(request, "connectors/confirm_disable.html", context)
+
+
+@require_POST
+@role_required("operator")
+def connector_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
+    connector = get_object_or_404(Connector, pk=connector_id)
+    services.connector_disable(connector=connector, actor=request.user)
+    url = web.safe_next(request, reverse("connectors:list"))
+    return web.done(request, url, f"{connector.name} is disabled: nobody reaches the applications behind it.")
+
+
+@require_safe
+@role_required("viewer")
+def connector_cut(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """How far the last cut-over is; asked again and again until it is complete."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    return render(
+        request, "connectors/_cut.html", {"connector": connector, "cut": selectors.last_cut(connector)}
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def connector_rename(request: HttpRequest, connector_id: str) -> HttpResponse:
+    connector = get_object_or_404(Connector, pk=connector_id)
+    form = RenameForm(request.POST or None, initial={"name": connector.name})
+    if request.method == "POST" and form.is_valid():
+        before = connector.name
+        try:
+            services.connector_rename(connector=connector, name=form.cleaned_data["name"], actor=request.user)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+            connector.name = before
+        else:
+            return web.done(request, reverse("connectors:list"), f"{before} is now called {connector.name}.")
+    return web.form_page(request, "connectors/rename.html", {"form": form, "connector": connector})
+
+
+@require_safe
+@role_required("operator")
+def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
+    connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
+    context = {
+        "connector": connector,
+        "policies": connector.policies.all(),
+        "servers": connector.servers.all(),
+    }
+    return render(request, "connectors/confirm_delete.html", context)
+
+
+@require_POST
+@role_required("operator")
+def connector_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
+    connector = get_object_or_404(Connector, pk=connector_id)
+    services.connector_delete(connector=connector, actor=request.user)
+    return web.done(request, reverse("connectors:list"), f"{connector.name} was deleted.")
