@@ -71,14 +71,17 @@ class Processes:
         *,
         log: str = "",
         stdout: int | None = None,
-        environment: dict[str, str] | None = None,
+        standard_input: str = "",
     ) -> subprocess.Popen[bytes]:
-        """Start one; with ``log`` its output goes to that file of the folder."""
+        """Start one; with ``log`` its output goes to that file of the folder. It reads ``standard_input``, once."""
         output = (self.folder / log).open("wb") if log else None
         process = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=output or stdout, stderr=output, env=environment
+            list(command), stdin=subprocess.PIPE, stdout=output or stdout, stderr=output
         )
+        self._running.append(process)
         if output:
             output.close()
-        self._running.append(process)
+        assert process.stdin is not None
+        process.stdin.write(standard_input.encode())
+        process.stdin.close()
         return process

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -25,8 +24,7 @@ def start_product_chain(demo: Demo, processes: Processes, sink_port: int) -> int
     account, (port,) = demo.account(), free_ports(1)
     command = [sys.executable, "-m", "edge.cli", "connect", "--console", demo.console]
     command += ["--instance", account["instance"], "--username", account["username"]]
-    command += ["--forward", f"{port}={HOST}:{PORT}", "--home", str(processes.folder / "client")]
-    environment = dict(os.environ) | {"CAUSEWAY_PASSWORD": account["password"]}
-    processes.start(command, log="connect.log", environment=environment)
+    command += ["--forward", f"{port}={HOST}:{PORT}", "--listen", "none", "--password-file", "-"]
+    processes.start(command, log="connect.log", standard_input=account["password"] + "\n")
     wait_for(lambda: answers(port, GREETING), READY_SECONDS, f"Causeway's chain (logs in {processes.folder})")
     return port

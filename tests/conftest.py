@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 HAS_DJANGO = importlib.util.find_spec("django") is not None
+STATE_DIR = pytest.StashKey[Path]()
 EDGE_TESTS = Path(__file__).parent / "edge"
 
 if HAS_DJANGO:
@@ -24,10 +27,21 @@ def only_edge(arguments: list[str]) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if HAS_DJANGO and not only_edge(config.args):
-        import django
+    """Set Django up with a state directory for this process alone."""
+    if not HAS_DJANGO or only_edge(config.args):
+        return
+    import django
 
-        django.setup()
+    state = Path(tempfile.mkdtemp(prefix="causeway-tests-"))
+    config.stash[STATE_DIR] = state
+    os.environ["CAUSEWAY_STATE_DIR"] = str(state)
+    (state / "static").mkdir()  # whitenoise warns where it is missing
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if state := config.stash.get(STATE_DIR, None):
+        shutil.rmtree(state, ignore_errors=True)
 
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
