@@ -66,6 +66,7 @@ class GatewayAgent:
         )
         self._gateway: Gateway | None = None
         self._envoy_state = ""
+        self._incarnation: str | None = None
         self._settled_at = 0.0
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -126,13 +127,24 @@ class GatewayAgent:
             if self.envoy.state != self._envoy_state:
                 self._envoy_state = self.envoy.state
                 self._status.changed.set()
-            for flow in self.flows.lost():
-                self._log.end(flow)
+            self._end_lost()
             await self.sessions.renew(flow.identity.session for flow in self.flows)
-            await self.configuration.enforce()
+            await self.configuration.enforce(self._expired)
             if self._gateway is None and self.state.snapshot is not None:
                 with contextlib.suppress(EnvoyError):
                     await self._follow_gateway()
+
+    def _expired(self, flow: Flow) -> bool:
+        return self.sessions.latest(flow.identity).expires_at <= self.state.clock()
+
+    def _end_lost(self) -> None:
+        """Flows whose end Envoy did not log, because it died."""
+        lost = self.flows.lost()
+        if self.envoy.incarnation != self._incarnation:
+            self._incarnation = self.envoy.incarnation
+            lost = [flow for flow in self.flows if flow.stream is None]
+        for flow in lost:
+            self._log.end(flow)
 
     # -- Envoy --
 
@@ -146,12 +158,13 @@ class GatewayAgent:
             if not file.exists() or file.read_bytes() != data:
                 self._home.write_atomic(f"envoy/{name}", data)
         before = self._recorded_envoy()
+        self._gateway = None  # until it has started: it is tried again then
         try:
             await self.envoy.start(bootstrap(gateway))
         except EnvoyError as error:
             logger.error("Envoy does not start: %s", error)
             raise
-        self._gateway = gateway
+        self._gateway, self._incarnation = gateway, self.envoy.incarnation
         adopted = before and before == self._recorded_envoy()
         self._settled_at = self.state.clock() + SETTLE_SECONDS if adopted else 0.0
         logger.info(
@@ -168,9 +181,12 @@ class GatewayAgent:
         except OSError:
             return b""
 
-    async def _settled(self) -> None:
+    async def _settled(self) -> bool:
+        waited = False
         while (left := self._settled_at - self.state.clock()) > 0:
+            waited = True
             await asyncio.sleep(left)
+        return waited
 
     async def _cut_by_restart(self, left: list[Flow]) -> None:
         """The last resort against orphans: with Envoy all flows end, and clients and servers dial again."""
@@ -182,6 +198,7 @@ class GatewayAgent:
             self._log.end(flow)
         self._settled_at = 0.0
         await self.envoy.start(bootstrap(self.state.current.gateway))
+        self._incarnation = self.envoy.incarnation
 
     def _stranger(self, flow: Flow) -> None:
         """The log told of a flow that may not go on: an orphan, or one whose server turned out to be disabled."""

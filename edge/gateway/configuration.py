@@ -33,7 +33,7 @@ class Configuration:
     """``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
 
     ``on_applied`` is called after a configuration came into force; it may restart Envoy when ports changed.
-    ``settled`` returns once all flows are known that were open when this agent started.
+    ``settled`` returns once all flows are known that were open when this agent started; whether it had to wait.
     """
 
     def __init__(
@@ -46,11 +46,12 @@ class Configuration:
         *,
         restart_envoy: Callable[[list[Flow]], Awaitable[None]],
         on_applied: Callable[[], Awaitable[None]],
-        settled: Callable[[], Awaitable[None]],
+        settled: Callable[[], Awaitable[bool]],
     ) -> None:
         self._home, self._api, self._state, self._flows, self._sessions = home, api, state, flows, sessions
         self._restart_envoy, self._on_applied, self._settled = restart_envoy, on_applied, settled
         self._cut_flows = 0
+        self._cutting = asyncio.Lock()
 
     def load(self) -> bool:
         """Take the configuration on disk into force; False when there is none that can be used."""
@@ -88,24 +89,29 @@ class Configuration:
         # From here to the list of flows to cut nothing waits: a flow is either decided by the new configuration, or in
         # the list, or looked at again when its stream opens.
         self._state.adopt(snapshot)
+        self._cut_flows = 0
         self._sessions.forget(snapshot.ended_sessions)
         if before is not None and set(before.session_keys) - set(snapshot.session_keys):
             self._sessions.forget_all()
-        cut = await self.enforce()
+        await self.enforce()
         took = (time.monotonic() - started) * 1000
-        logger.info("configuration %d in force, %d flows cut, %.1f ms", snapshot.version, cut, took)
+        logger.info(
+            "configuration %d in force, %d flows cut, %.1f ms", snapshot.version, self._cut_flows, took
+        )
         await asyncio.to_thread(self._home.write_atomic, FILE, json.dumps(document).encode())
         await self._on_applied()
         # Flows from before this agent began show up in the log within its interval; only then is the cut the truth.
-        await self._settled()
-        return cut
+        if await self._settled():
+            await self.enforce()
+        return self._cut_flows
 
-    async def enforce(self) -> int:
-        """Cut every open flow that would not be let in now; how many."""
-        cut, left = await self._flows.cut(lambda flow: not self._flows.stands(flow))
-        if left:
-            await self._restart_envoy(left)
-        return cut + len(left)
+    async def enforce(self, predicate: Callable[[Flow], bool] | None = None) -> None:
+        """Cut the open flows of which ``predicate`` is true, by default those that would not be let in now."""
+        async with self._cutting:
+            cut, left = await self._flows.cut(predicate or (lambda flow: not self._flows.stands(flow)))
+            if left:
+                await self._restart_envoy(left)
+            self._cut_flows += cut + len(left)
 
     async def poll_forever(self) -> None:
         """Ask for news for ever; every answer is a sign of life of the console."""
@@ -137,7 +143,7 @@ class Configuration:
             if not self._state.snapshot:
                 await asyncio.sleep(1)
             return
-        self._cut_flows = await self.apply(answer)
+        await self.apply(answer)
 
     def _touch(self) -> None:
         """The file's time is when the console was last heard, so that a restart does not prolong the grace."""
