@@ -233,3 +233,44 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
     ended = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a last record")
     assert ended[0]["flow"] == running[0]["flow"]
     assert (ended[0]["bytes_up"], ended[0]["bytes_down"], ended[0]["end"]) == (size, size, "closed")
+
+
+def test_without_word_from_the_console_for_too_long_nobody_new_gets_in(lab: GatewayLab, echo: Echo) -> None:
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert lab.apply(offline_seconds=0) == {"cut": 0}
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    assert (status, headers["x-causeway-reason"]) == (503, "consolelost")
+    assert b"console" in body
+    assert echoes(flow)
+
+
+def test_envoy_is_started_again_when_it_dies_and_its_flows_are_accounted_for(
+    lab: GatewayLab, echo: Echo
+) -> None:
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert echoes(flow, b"x" * 1000)
+    wait_until(
+        lambda: [r for r in records(lab).values() if r["bytes_up"] == 1000], "a record of the open flow"
+    )
+    envoy = lab.envoy()
+    assert envoy
+    envoy.kill()
+    assert not echoes(flow)
+    wait_until(lambda: [r for r in records(lab).values() if r["end"] == "closed"], "a last record")
+    wait_until(lab.answers, "the gateway answers again")
+    assert echoes(lab.tunnel(f"127.0.0.1:{echo.port}"))
+
+
+def test_a_renewed_certificate_is_taken_without_breaking_a_flow(
+    lab: GatewayLab, echo: Echo, tmp_path: Path
+) -> None:
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    before = lab.connect().getpeercert(binary_form=True)
+    lab.authority.gateway(tmp_path / "renewed", "gateway-1")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "renewed").iterdir()}
+    for name, data in files.items():
+        lab.home.write_atomic(f"pki/{name}", data)
+    wait_until(
+        lambda: lab.connect().getpeercert(binary_form=True) != before, "the renewed certificate is shown"
+    )
+    assert echoes(flow)
