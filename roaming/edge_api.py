@@ -1,10 +1,11 @@
 """Log-on, renewal and log-off over the edge API (docs/architecture.md)."""
 
+import ipaddress
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
 from ninja import Router
-from pydantic import AfterValidator, IPvAnyAddress, SecretStr, StringConstraints
+from pydantic import AfterValidator, SecretStr, StringConstraints
 
 from console import pki
 from console.address import client_address
@@ -17,20 +18,30 @@ from roaming.services import logon as service
 
 router = Router()
 
+
+def _as_long_as_a_password(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not 0 < len(text) <= 255 or not text.isprintable():
+        raise ValueError("must have 1–255 printable characters")
+    return secret
+
+
+def _normal_address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
 
 
-def _no_longer_than_a_password(secret: SecretStr) -> SecretStr:
-    if not 0 < len(secret.get_secret_value()) <= 255:
-        raise ValueError("must have 1–255 characters")
-    return secret
+Address = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f:.]{2,45}$"), AfterValidator(_normal_address)]
+Password = Annotated[SecretStr, AfterValidator(_as_long_as_a_password)]
 
 
 class Login(Schema):
     instance: Text
     username: Text
-    password: Annotated[SecretStr, AfterValidator(_no_longer_than_a_password)]
-    public_address: IPvAnyAddress | None = None
+    password: Password
+    public_address: Address | None = None
     kind: Literal["proxy", "connect"]
 
 
@@ -72,7 +83,7 @@ def answer(token: str, session: UserSession) -> dict[str, Any]:
 def login(request: HttpRequest, payload: Login) -> dict[str, Any]:
     gateway = _calling_gateway(request)
     # Whoever is no gateway could claim any address, and lock out others or nobody.
-    told = str(payload.public_address) if gateway and payload.public_address else None
+    told = payload.public_address if gateway else None
     token, session = service.logon(
         instance_id=payload.instance,
         username=payload.username,

@@ -1,0 +1,100 @@
+"""Whatever is sent to the log-on routes, the answer is a 4xx in the one shape, and nothing is written."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from roaming.models import UserSession
+from tests.roaming.answers import refusal
+
+pytestmark = pytest.mark.django_db
+ROUTES = ["login", "session/renew", "logout"]
+JUNK = [
+    None,
+    1,
+    -1,
+    2**70,
+    1.5,
+    True,
+    "",
+    "\0",
+    "a\0b",
+    "x" * 100_000,
+    [],
+    ["a"],
+    {},
+    {"a": 1},
+    "\u202e",
+    "\ud800",
+    "💥",
+]
+
+
+@pytest.mark.parametrize("value", JUNK, ids=[repr(value)[:20] for value in JUNK])
+@pytest.mark.parametrize("field", ["instance", "username", "password", "kind", "public_address"])
+def test_junk_in_a_field_of_login_is_refused(post, credentials, field, value):
+    if field == "public_address" and value is None:
+        pytest.skip("may be absent")
+    response = post("login", json.dumps(credentials | {field: value}))
+    status, _ = refusal(response)
+    assert 400 <= status < 500
+    assert not UserSession.objects.exists()
+
+
+@pytest.mark.parametrize("value", JUNK, ids=[repr(value)[:20] for value in JUNK])
+@pytest.mark.parametrize("route", ["session/renew", "logout"])
+def test_junk_for_a_token_is_refused(post, route, value):
+    status, _ = refusal(post(route, json.dumps({"token": value})))
+    assert status in {401, 422}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "null", '"text"', "1", "\x00", "{}", '{"a": NaN}', '{"unknown": 1}']
+)
+def test_bodies_that_are_not_the_object_wanted_are_refused(post, route, body):
+    status, _ = refusal(post(route, body))
+    assert 400 <= status < 500
+
+
+def test_an_unknown_field_is_refused_by_name(post, credentials):
+    response = post("login", credentials | {"enterprise": "x"})
+    assert refusal(response) == (422, "InvalidParameter")
+    assert response.json()["error"]["field"] == "enterprise"
+
+
+@pytest.mark.parametrize("field", ["instance", "username", "password", "kind"])
+def test_a_missing_field_is_refused_by_name(post, credentials, field):
+    del credentials[field]
+    response = post("login", credentials)
+    assert refusal(response) == (422, "InvalidParameter")
+    assert response.json()["error"]["field"] == field
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_other_methods_are_refused(client, route):
+    assert client.get(f"/edge/v1/{route}").status_code == 405
+
+
+def test_a_refused_password_is_not_repeated(post, credentials):
+    answer = post("login", credentials | {"password": "hunter2" * 50})
+    assert refusal(answer) == (422, "InvalidParameter")
+    assert "hunter2" not in answer.content.decode()
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(["instance", "username", "password", "kind", "public_address", "token", "x"])
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(body=st.dictionaries(FIELDS, ANYTHING, max_size=6) | ANYTHING, route=st.sampled_from(ROUTES))
+def test_no_json_makes_the_console_fail(post, body, route):
+    response = post(route, json.dumps(body))
+    assert 400 <= response.status_code < 500
+    refusal(response)
