@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ READY_SECONDS = 90.0
 
 def run(options: Options) -> int:
     """Run the demo until Ctrl-C; returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    speak()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -45,6 +45,15 @@ def run(options: Options) -> int:
     return 0
 
 
+def speak() -> None:
+    """The demo's own words go to the terminal as they are; Django's log, set up later, does not repeat them."""
+    to_terminal = logging.StreamHandler(sys.stdout)
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(to_terminal)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
 class DemoFailed(Exception):
     """Says what did not come up and where its log is."""
 
@@ -55,20 +64,23 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
     django.setup()
     from django.core.management import call_command
 
-    call_command("migrate", verbosity=0)
-    build = threading.Thread(target=static_and_wheel, args=(options.home,), name="static")
-    build.start()
     from demo import world
 
-    made = world.create(options)
-    build.join()
+    call_command("migrate", verbosity=0)
+    with ThreadPoolExecutor(1) as pool:
+        built = pool.submit(static_and_wheel, options.home)
+        made = world.create(options)
+        built.result()
     manager.start("console", "-m", "granian", *console_arguments(options.port))
     manager.start("worker", "manage.py", "worker")
     manager.start("applications", "-m", "demo.applications", *made.application_arguments())
     wait_for(stop, "the console", lambda: httpx.get(f"{options.url}/healthz", timeout=2).status_code == 200)
-    for machine in made.machines:
-        world.enroll(machine, options.url)
-        manager.start(machine.id, "-m", "edge.cli", machine.kind, "run", "--home", str(machine.home))
+    # A server whose first dial finds nobody tries again only after 10 s, so the gateways come first.
+    for kind in ("gateway", "connector"):
+        for machine in made.of_kind(kind):
+            world.enroll(machine, options.url)
+            manager.start(machine.id, "-m", "edge.cli", kind, "run", "--home", str(machine.home))
+        wait_for(stop, "the gateways", made.gateways_listen)
 
     def write() -> None:
         world.write_atomic(options.home / "demo.json", json.dumps(made.description(manager.pids()), indent=2))

@@ -96,6 +96,8 @@ def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:
     """A port nobody listens on: the preferred one if it is free."""
     for port in (preferred, 0) if preferred else (0,):
         with socket.socket() as probe:
+            # As servers do: what is left of closed connections does not count as somebody listening.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address, port))
             except OSError:

@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ class World:
     url: str
     kept: dict[str, Any]
     machines: list[Machine]
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def application_arguments(self) -> list[str]:
         """What ``demo.applications`` shall serve."""
@@ -93,12 +96,22 @@ class World:
             "processes": pids,
         }
 
+    def of_kind(self, kind: str) -> list[Machine]:
+        return [machine for machine in self.machines if machine.kind == kind]
+
+    def gateways_listen(self) -> bool:
+        """Whether servers can dial every gateway. Raises ``OSError`` while they cannot."""
+        ports = self.kept["ports"]
+        for side in SIDES:
+            socket.create_connection(("127.0.0.1", ports[f"tunnel {side[0]}"]), timeout=1).close()
+        return True
+
     def all_tunnels_stand(self) -> bool:
         """Whether every gateway sees a tunnel of every server."""
         from connectors.models import Tunnel
 
-        servers = sum(machine.kind == "connector" for machine in self.machines)
-        return Tunnel.objects.filter(count__gt=0).count() == servers * (len(self.machines) - servers)
+        wanted = len(self.of_kind("connector")) * len(self.of_kind("gateway"))
+        return Tunnel.objects.filter(count__gt=0, seen_at__gte=self.started).count() == wanted
 
     def wiki_answers(self) -> bool:
         """Whether a user of each area gets the wiki's page through its gateway."""
@@ -193,7 +206,7 @@ def make(kept: dict[str, Any]) -> None:
 def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
     from console import services as console
     from console.models import Region
-    from roaming import services as sag
+    from roaming.services import accounts, ccns, instances
 
     region_id, city, networks, _, cidr, usernames = side
     region = Region.objects.select_related("area").get(pk=region_id)
@@ -206,15 +219,15 @@ def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
         client_port=kept["ports"][f"client {region_id}"],
         tunnel_port=kept["ports"][f"tunnel {region_id}"],
     )
-    ccn = sag.ccn_create(
+    ccn = ccns.ccn_create(
         name=f"ccn-{city.lower()}", area=region.area, networks=[networks] if HAS_CLOUD else [], actor=admin
     )
-    instance = sag.instance_create(
+    instance = instances.instance_create(
         region=region, name=f"{city}-office", account_quota=100, cidrs=[cidr], ccn=ccn, actor=admin
     )
     for username in usernames:
         password = "Aa" + secrets.token_hex(6)
-        sag.account_create(
+        accounts.account_create(
             instance=instance,
             username=username,
             email=f"{username}@corp.example",
