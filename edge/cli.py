@@ -54,7 +54,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if os.environ.get("CAUSEWAY_DEBUG"):
+        if os.environ.get("CAUSEWAY_TRACEBACK"):
             raise
         typer.echo(_sentence(error), err=True)
         sys.exit(1)
@@ -72,7 +72,9 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}."
-    return f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_DEBUG=1 shows more.)"
+    return (
+        f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
+    )
 
 
 def _show_version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,9 @@ import psutil
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
+
+# The Envoys that this program started, by pid: kept here until they are reaped, whichever object asks.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 START_SECONDS = 20.0
 GRACE_SECONDS = 3.0
@@ -75,7 +79,6 @@ class EnvoyProcess:
         self._arguments = ["--concurrency", str(concurrency), *arguments]
         self._digest = ""
         self._process: psutil.Process | None = None
-        self._child: subprocess.Popen[bytes] | None = None
         self._wanted = asyncio.Event()
         self._changing = asyncio.Lock()
         self._sockets = _ShortPath(directory)
@@ -127,7 +130,7 @@ class EnvoyProcess:
         async with self._changing:
             if self._process is not None:
                 await self._end(self._process)
-            self._process = self._child = None
+            self._process = None
             self.state = "stopped"
             (self.directory / "envoy.pid").unlink(missing_ok=True)
 
@@ -172,8 +175,6 @@ class EnvoyProcess:
                 self._process = process
             else:
                 await self._end(process)
-        if self._process is None:
-            self._child = None
 
     def _is_recorded(self, process: psutil.Process) -> bool:
         try:
@@ -190,7 +191,7 @@ class EnvoyProcess:
         command += ["--disable-hot-restart"] if self._base_id_free else ["--use-dynamic-base-id"]
         # Appending, so that the file can be emptied while Envoy writes.
         with self._log.open("ab") as log:
-            self._child = subprocess.Popen(
+            child = subprocess.Popen(
                 command,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -198,8 +199,9 @@ class EnvoyProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self._process = psutil.Process(self._child.pid)
-        Home(self.directory).write_json("envoy.pid", self._record(self._child.pid))
+        _children[child.pid] = child
+        self._process = psutil.Process(child.pid)
+        Home(self.directory).write_json("envoy.pid", self._record(child.pid))
 
     def _record(self, pid: int) -> dict[str, Any]:
         """Return what ``envoy.pid`` says of a process that may be adopted."""
@@ -219,8 +221,11 @@ class EnvoyProcess:
         raise EnvoyError(f"Envoy did not start: {self._last_words()}.")
 
     def _alive(self, process: psutil.Process) -> bool:
-        if self._child is not None and self._child.pid == process.pid:
-            return self._child.poll() is None  # also reaps it
+        if (child := _children.get(process.pid)) is not None:
+            if child.poll() is None:
+                return True
+            del _children[process.pid]  # reaped
+            return False
         try:
             return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
@@ -270,16 +275,17 @@ class _ShortPath:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._holder: tempfile.TemporaryDirectory[str] | None = None
+        self._holder: Path | None = None
 
     def of(self, name: str) -> str:
         path = str(self._directory / name)
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
             return path
         if self._holder is None:
-            self._holder = tempfile.TemporaryDirectory(prefix="causeway-")
-            Path(self._holder.name, "d").symlink_to(self._directory.absolute())
-        return str(Path(self._holder.name, "d", name))
+            self._holder = Path(tempfile.mkdtemp(prefix="causeway-"))
+            weakref.finalize(self, shutil.rmtree, self._holder, ignore_errors=True)
+            (self._holder / "d").symlink_to(self._directory.absolute())
+        return str(self._holder / "d" / name)
 
 
 def _envoys_in(directory: Path) -> list[psutil.Process]:

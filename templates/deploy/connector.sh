@@ -8,7 +8,7 @@ CONSOLE='{{ console_url }}'
 WHEEL_URL='{{ wheel_url }}'
 WHEEL_NAME='{{ wheel_name }}'
 WHEEL_SHA256='{{ wheel_sha256 }}'
-UNIT=causeway-connector
+UNIT='causeway-connector'
 UNIT_FILE="/etc/systemd/system/$UNIT.service"
 SERVICE_USER=causeway
 
@@ -133,6 +133,8 @@ install_service() {
     fi
     chown -R "$SERVICE_USER" "$home"
     chmod 700 "$home"
+    protect_home=yes
+    case "$home" in /home/* | /root/*) protect_home=no ;; esac
     say "Installing the service $UNIT."
     cat >"$UNIT_FILE" <<EOF
 [Unit]
@@ -152,7 +154,7 @@ LimitNOFILE=1048576
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths="$home"
-ProtectHome=yes
+ProtectHome=$protect_home
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectKernelTunables=yes

@@ -1,17 +1,21 @@
 """The other end for the tests of a connector server: a certificate authority, and a gateway as plain as Envoy allows.
 
-The gateway checks the names in the handshake against the certificate, as ours does, but decides nothing: every request on its
-access port (HTTP, loopback) goes to the connector that the test names.
+The gateway checks the names in the handshake against the certificate, as ours does, but decides nothing: every
+request on its access port (HTTP, loopback) goes to the connector that the test names. On its secure port (HTTPS, for
+`causeway connect`) it asks for one token.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import http.server
 import ipaddress
 import json
 import socket
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +108,23 @@ class Authority:
 class LabGateway:
     """A gateway: `access` is its HTTP port for the test, `tunnels` the port that servers dial."""
 
-    def __init__(self, folder: Path, authority: Authority, connector: str) -> None:
-        self.tunnels, self.access = free_port(), free_port()
+    def __init__(self, folder: Path, authority: Authority, connector: str, *, token: str = "") -> None:
+        self.tunnels, self.access, self.secure = free_port(), free_port(), free_port()
+        self._token = token
         self.envoy = EnvoyProcess(folder, concurrency=1)
         self._folder, self._authority, self._connector = folder, authority, connector
 
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         key, certificate = self._authority.issue([GATEWAY, "gateway-1"])
-        files = {"tunnel.key": key, "tunnel.pem": certificate, "ca.pem": self._authority.pem}
+        access_key, access = self._authority.issue(["127.0.0.1"])
+        files = {
+            "tunnel.key": key,
+            "tunnel.pem": certificate,
+            "access.key": access_key,
+            "access.pem": access,
+            "ca.pem": self._authority.pem,
+        }
         for name, data in files.items():
             (self._folder / name).write_bytes(data)
         await self.envoy.start(self._bootstrap())
@@ -177,23 +189,53 @@ class LabGateway:
                     },
                 }
             ],
-            "static_resources": {"listeners": [tunnels, access], "clusters": [_reverse(inner)]},
+            "static_resources": {
+                "listeners": [tunnels, access, self._secure()],
+                "clusters": [_reverse(inner)],
+            },
         }
 
-    def _connection_manager(self) -> dict[str, Any]:
+    def _secure(self) -> dict[str, Any]:
+        certificate = {
+            "certificate_chain": {"filename": "access.pem"},
+            "private_key": {"filename": "access.key"},
+        }
+        tls = {
+            "@type": TLS + "DownstreamTlsContext",
+            "common_tls_context": {"alpn_protocols": ["h2"], "tls_certificates": [certificate]},
+        }
+        header = {"name": "proxy-authorization", "string_match": {"exact": f"Bearer {self._token}"}}
+        manager = self._connection_manager([header])
+        return {
+            "name": "secure",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.secure}},
+            "filter_chains": [
+                {
+                    "transport_socket": {"name": "tls", "typed_config": tls},
+                    "filters": [{"name": "http", "typed_config": manager}],
+                }
+            ],
+        }
+
+    def _connection_manager(self, headers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         add = {"header": {"key": "x-connector", "value": self._connector}, "append_action": "ADD_IF_ABSENT"}
         routes = [
             {
-                "match": match,
+                "match": {**match, "headers": headers or []},
                 "route": {"cluster": "reverse", "timeout": "0s"},
                 "request_headers_to_add": [add],
             }
+            for match in ({"connect_matcher": {}}, {"prefix": "/"})
+        ]
+        routes += [
+            {"match": match, "direct_response": {"status": 407}}
             for match in ({"connect_matcher": {}}, {"prefix": "/"})
         ]
         return {
             "@type": TYPE
             + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": "access",
+            "http2_protocol_options": HTTP2,
             "upgrade_configs": [{"upgrade_type": "CONNECT"}],
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
             "http_filters": [
@@ -287,3 +329,125 @@ def application(addresses: list[str], ports: list[list[int]], origin: str | None
         "ports": ports,
         "origin": origin,
     }
+
+
+class _Application(http.server.BaseHTTPRequestHandler):
+    """Tells what it was asked; ``/bytes/N`` answers N bytes; a POST is read and its length told."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/bytes/"):
+            left = int(self.path.removeprefix("/bytes/"))
+            self.send_response(200)
+            self.send_header("Content-Length", str(left))
+            self.end_headers()
+            while left:
+                left -= self.wfile.write(bytes(min(left, 2**16)))
+            return
+        self._tell(
+            {"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}}
+        )
+
+    def do_POST(self) -> None:
+        left = length = int(self.headers["Content-Length"])
+        while left:
+            left -= len(self.rfile.read(min(left, 2**16)))
+        self._tell({"length": length})
+
+    def _tell(self, value: dict[str, Any]) -> None:
+        body = json.dumps({**value, "port": self.server.server_address[1]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def running_application() -> Iterator[int]:
+    """Run an HTTP application on all local addresses; give its port."""
+    with serving(_Application, host="") as port:
+        yield port
+
+
+@contextlib.contextmanager
+def serving(handler: type[http.server.BaseHTTPRequestHandler], *, host: str = "127.0.0.1") -> Iterator[int]:
+    """Run an HTTP server in a thread; give its port."""
+    server = http.server.ThreadingHTTPServer((host, 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class FakeConsole:
+    """The console's side of the edge API, as a function for each call: ``answers[path](body) -> (status, answer)``.
+
+    Every call is kept in `calls` as (path, body, headers).
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]] = {}
+        self.calls: list[tuple[str, dict[str, Any], dict[str, str]]] = []
+        self.clock_offset = 0.0
+        self.url = ""
+
+    def bodies(self, path: str) -> list[dict[str, Any]]:
+        """What was sent to one path, in order."""
+        return [body for called, body, _ in list(self.calls) if called == path]
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[FakeConsole]:
+        console = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                path = self.path.removeprefix("/edge/v1/")
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                console.calls.append((path, body, headers))
+                status, answer = console.answers[path](body)
+                data = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return super().date_time_string(dt.datetime.now().timestamp() + console.clock_offset)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        with serving(Handler) as bound:
+            self.url = f"http://127.0.0.1:{bound}"
+            yield self
+
+
+def refusal(code: str, message: str = "No.") -> dict[str, Any]:
+    """The console's shape of an error."""
+    return {"error": {"code": code, "message": message, "field": None}}
+
+
+async def curl(*arguments: str) -> tuple[int, str, str]:
+    """Run curl; return its exit code, output and errors."""
+    process = await asyncio.create_subprocess_exec(
+        "curl",
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "20",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace")
