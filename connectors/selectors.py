@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count, Exists, F, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -159,23 +159,31 @@ class ServerStatus:
 
 
 def server_statuses(connector: Connector, wanted_version: int) -> list[ServerStatus]:
-    """Every server of a connector with its lights. Two queries."""
-    reported = FilteredRelation("tunnels", condition=Q(tunnels__server__connector=connector))
-    gateways = Gateway.objects.filter(enrolled_at__isnull=False).annotate(reported=reported).order_by("name")
-    rows = list(
-        gateways.annotate(of=F("reported__server"), count=F("reported__count"), seen=F("reported__seen_at"))
-    )
+    """Every server of a connector with its lights. Three queries."""
+    gateways = list(Gateway.objects.filter(enrolled_at__isnull=False).order_by("name"))
+    reported = Tunnel.objects.filter(server__connector=connector)
+    tunnels = {(tunnel.server_id, tunnel.gateway_id): tunnel for tunnel in reported}
     return [
         ServerStatus(
             server=server,
             process=_process(server),
-            tunnels=_tunnels(server, rows),
+            tunnels=[_tunnel(gateway, tunnels.get((server.pk, gateway.pk))) for gateway in gateways],
             configuration=_configuration(server, wanted_version),
             # Probes of the applications' addresses are not made yet: what is not measured is not claimed.
             destinations=Light("muted", "—"),
         )
         for server in connector.servers.all()
     ]
+
+
+def _tunnel(gateway: Gateway, tunnel: Tunnel | None) -> Light:
+    """What a gateway says of its tunnels to a server; one that is not heard of cannot say."""
+    if not gateway.is_heard:
+        return Light("muted", "Gateway not reached", gateway.heard_at, gateway.name)
+    if tunnel is None or not tunnel.count or timezone.now() - tunnel.seen_at > SILENT_AFTER:
+        return Light("error", "No tunnel", gateway.heard_at, gateway.name)
+    word = f"{tunnel.count} tunnel{'s' if tunnel.count != 1 else ''}"
+    return Light("success", word, tunnel.seen_at, gateway.name)
 
 
 def _process(server: Server) -> Light:
@@ -186,21 +194,6 @@ def _process(server: Server) -> Light:
     if server.envoy_state and server.envoy_state != "running":
         return Light("warning", f"Envoy {server.envoy_state}", server.heard_at)
     return Light("success", "Running", server.heard_at)
-
-
-def _tunnels(server: Server, rows: Iterable[Any]) -> list[Light]:
-    """One light a gateway; a gateway that is not heard of cannot say."""
-    lights: dict[str, Light] = {}
-    since = timezone.now() - SILENT_AFTER
-    for row in rows:
-        if not row.is_heard:
-            lights[row.pk] = Light("muted", "Gateway not reached", row.heard_at, row.name)
-        elif row.of == server.pk and row.count and row.seen > since:
-            word = f"{row.count} tunnel{'s' if row.count != 1 else ''}"
-            lights[row.pk] = Light("success", word, row.seen, row.name)
-        else:
-            lights.setdefault(row.pk, Light("error", "No tunnel", row.heard_at, row.name))
-    return list(lights.values())
 
 
 def _configuration(server: Server, wanted_version: int) -> Light:

@@ -1,0 +1,147 @@
+"""Every page of private access draws, with and without rows, in a number of queries that does not grow."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from connectors.models import Sample
+from console import config
+from tests.connectors import factories
+from tests.connectors.factories import ConnectorFactory, ServerFactory
+from tests.roaming.factories import AccountFactory
+
+pytestmark = pytest.mark.django_db
+
+LISTS = ("/sase/connectors/", "/sase/policies/", "/sase/applications/", "/sase/groups/")
+BUDGET = 8
+
+
+def world(number: int, gateway, account) -> None:
+    """``number`` of everything, all of it connected with everything it can be."""
+    for _ in range(number):
+        connector = ConnectorFactory(enabled=False)
+        server = ServerFactory(connector=connector, heard=True)
+        factories.tunnel(gateway, server)
+        Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=250, tx_bytes=500)
+        group = factories.group(accounts=[account])
+        application = factories.application(ports=[(80, 80), (443, 443)])
+        factories.policy(
+            connector, all_users=False, groups=[group], all_applications=False, applications=[application]
+        )
+
+
+def queries(client, url: str, **headers: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        assert client.get(url, headers=headers).status_code == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_a_list_asks_the_same_number_of_queries_for_3_and_30_rows(operator_client, gateway, url):
+    account = AccountFactory()
+    world(3, gateway, account)
+    operator_client.get(url)
+    few = queries(operator_client, url)
+    world(27, gateway, account)
+    assert queries(operator_client, url) == few <= BUDGET
+
+
+def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_has(
+    operator_client, connector, gateway
+):
+    config.current()  # the first look makes the row
+    for url in ("", "servers/"):
+        counts = []
+        for _ in range(2):
+            for _ in range(3):
+                factories.tunnel(gateway, ServerFactory(connector=connector, heard=True))
+            target = {"HX-Request": "true", "HX-Target": "panel"}
+            counts.append(queries(operator_client, f"/sase/connectors/{connector.pk}/{url}", **target))
+        assert counts[0] == counts[1] <= BUDGET
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_an_empty_list_says_what_to_do_next(viewer_client, url):
+    assert "There is no" in viewer_client.get(url).content.decode()
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_a_list_needs_a_log_in(client, url):
+    assert client.get(url).status_code == 302
+
+
+@pytest.mark.parametrize("url", LISTS)
+def test_htmx_gets_the_table_alone(viewer_client, url):
+    answer = viewer_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
+    assert "<html" not in answer.content.decode() and 'id="table"' in answer.content.decode()
+
+
+def test_the_list_tells_status_servers_policies_and_throughput(viewer_client, connector, server, gateway):
+    factories.tunnel(gateway, server)
+    factories.policy(connector)
+    Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=250_000, tx_bytes=500_000)
+    ServerFactory(connector=connector)
+    text = " ".join(viewer_client.get("/sase/connectors/").content.decode().split())
+    assert "Online" in text and "1 of 2" in text
+    assert "1 Mbit/s" in text and "2 Mbit/s" in text
+
+
+def test_an_old_sample_is_no_throughput_of_now(viewer_client, server):
+    old = timezone.now() - timedelta(minutes=5)
+    Sample.objects.create(server=server, time=old, seconds=2, rx_bytes=250_000, tx_bytes=0)
+    assert "bit/s" not in viewer_client.get("/sase/connectors/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["", "servers/", "deploy/", "rename/", "confirm-disable/", "confirm-delete/", "cut/", "traffic/"]
+)
+@pytest.mark.parametrize("htmx", [False, True])
+def test_every_panel_and_dialog_draws(operator_client, connector, server, gateway, path, htmx):
+    factories.tunnel(gateway, server)
+    factories.policy(connector)
+    overlay = "dialog" if path.startswith(("rename", "confirm")) else "panel"
+    headers = {"HX-Request": "true", "HX-Target": overlay} if htmx else {}
+    answer = operator_client.get(f"/sase/connectors/{connector.pk}/{path}", headers=headers)
+    assert answer.status_code == 200
+    assert ("<html" in answer.content.decode()) is (not htmx and path not in ("cut/", "traffic/"))
+
+
+@pytest.mark.parametrize("path", ["", "servers/", "deploy/", "chart/", "confirm-disable/"])
+def test_an_unknown_connector_is_not_found(operator_client, path):
+    assert operator_client.get(f"/sase/connectors/connector-0/{path}").status_code == 404
+
+
+def test_the_forms_of_everything_draw(operator_client, connector):
+    application, account = factories.application(), AccountFactory()
+    group = factories.group(accounts=[account])
+    policy = factories.policy(connector, all_users=False, groups=[group], accounts=[account])
+    for url in (
+        "connectors/add/",
+        "policies/add/",
+        f"policies/{policy.pk}/",
+        f"policies/{policy.pk}/confirm-delete/",
+        "applications/add/",
+        f"applications/{application.pk}/",
+        f"applications/{application.pk}/confirm-delete/",
+        "groups/add/",
+        f"groups/{group.pk}/",
+        f"groups/{group.pk}/confirm-delete/",
+    ):
+        assert operator_client.get(f"/sase/{url}").status_code == 200, url
+    member = f"{account.username}@{account.instance_id}"
+    assert member in operator_client.get(f"/sase/groups/{group.pk}/").content.decode()
+    assert member in operator_client.get(f"/sase/policies/{policy.pk}/").content.decode()
+
+
+def test_what_is_not_measured_is_a_dash_and_never_zero(viewer_client, connector):
+    ServerFactory(connector=connector)
+    text = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/").content.decode()
+    loss = re.search(r"Packet Loss Rate</dt>\s*<dd>\s*(\S+)", text)
+    assert loss and loss[1] == "—"
+    assert "0 %" not in text and "0 bit/s" not in text
