@@ -159,7 +159,7 @@ def notice(content: str, kind: str, title: str | None = None) -> SafeString:
 @register.simple_block_tag(takes_context=True)
 def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
     """A button that opens a small menu above the page. ``key`` makes its id unique, such as the row's primary key."""
-    number = context.render_context.get("menu_number", 0) + 1
+    number = (context.render_context.get("menu_number") or 0) + 1
     context.render_context["menu_number"] = number
     name = f"menu-{key or number}"
     return format_html(
@@ -198,6 +198,22 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
         label,
         reason,
         css,
+    )
+
+
+@register.simple_tag
+def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
+    """A switch in a list: its state in words, and a link to the dialog that asks before it changes.
+
+    ``label`` names it for screen readers ("Instance Switch of wiki"); ``word`` replaces Enabled or Disabled.
+    """
+    return format_html(
+        '<a class="switch" role="switch" aria-checked="{}" aria-label="{}" href="{}" data-dialog>'
+        '<span class="switch-track" aria-hidden="true"></span>{}</a>',
+        "true" if on else "false",
+        label,
+        url,
+        word or ("Enabled" if on else "Disabled"),
     )
 
 

@@ -43,7 +43,7 @@
       from = at + 1;
     }
     const line = { width: 0 };
-    return { type: "scatter", mode: "lines", fill: "toself", fillcolor, line, x, y, hoverinfo: "skip", showlegend: false };
+    return { type: "scatter", mode: "lines", fill: "toself", fillcolor, line, x, y, hoverinfo: "skip", showlegend: false, legendgroup: trace.name };
   }
 
   function dressed(figure) {
@@ -51,7 +51,7 @@
       const name = trace.meta?.color || ["receive", "send", "3", "4"][index % 4];
       const color = token(`--chart-${name}`);
       const { fill, ...rest } = trace;
-      const line = { connectgaps: false, ...rest, line: { width: 1.5, ...trace.line, color }, marker: { ...trace.marker, color } };
+      const line = { connectgaps: false, legendgroup: trace.name, ...rest, line: { width: 1.5, ...trace.line, color }, marker: { ...trace.marker, color } };
       return fill === "tozeroy" ? [area(trace, token(`--chart-${name}-fill`) || "transparent"), line] : [line];
     });
     const own = figure.layout || {};

@@ -26,6 +26,13 @@
     if (event.target.closest("[data-go-back]")) window.history.back();
   });
 
+  // A switch that is a link answers to Space as switches do.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.matches('a[role="switch"]')) return;
+    event.preventDefault();
+    event.target.click();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     for (const button of document.querySelectorAll("[data-go-back]")) button.hidden = window.history.length < 2;
   });

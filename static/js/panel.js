@@ -16,6 +16,7 @@
   let pageTitle = document.title;
   let stale = false; // something changed that the page under the panel shows
   let opener = null;
+  let following = Promise.resolve(); // the page loads that going back and forth has asked for
   let quietly = false; // the next popstate only tidies up
 
   history.replaceState({ overlay: false, depth: 0 }, "");
@@ -36,12 +37,16 @@
       if (content.matches(`a[data-${name}]`)) links.push(content);
       links.forEach((link) => boost(link, name));
     }
+    document.documentElement.dataset.ready = ""; // from here on a click is answered by these scripts
     const overlay = content.closest("dialog");
     if (!overlay) return;
-    for (const form of overlay.querySelectorAll('form[method="post"]:not([hx-boost], [data-plain])')) {
-      // htmx resolves an empty action against the address bar, which for a dialog is not its own address.
-      if (!form.getAttribute("action")) form.setAttribute("action", overlay.dataset.url);
-      boost(form, overlay.id);
+    for (const form of overlay.querySelectorAll('form[method="post"]:not([hx-post], [data-plain])')) {
+      // Not hx-boost: that would hold for every link inside the form. An empty action means the overlay's own address,
+      // which for a dialog is not the one in the address bar.
+      form.setAttribute("hx-post", form.getAttribute("action") || overlay.dataset.url);
+      form.setAttribute("hx-target", `#${overlay.id}`);
+      form.setAttribute("hx-swap", "innerHTML");
+      htmx.process(form);
     }
   });
 
@@ -246,7 +251,8 @@
     else if (here() !== shown) {
       overlays.forEach((id) => shut(byId(id)));
       opener = null;
-      loadPage(here());
+      // One after the other: a second answer must not go where the first one has replaced the page.
+      following = following.then(() => here() !== shown && loadPage(here())).catch(() => {});
     } else closePanel();
   });
 })();

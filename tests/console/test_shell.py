@@ -100,10 +100,10 @@ class TestErrors:
         assert "secret-host" not in answer.content.decode()
 
     def test_the_503_page_asks_the_database_nothing(
-        self, viewer_client: Client, django_assert_num_queries: Any
+        self, client: Client, django_assert_num_queries: Any
     ) -> None:
         with django_assert_num_queries(0):
-            viewer_client.get("/broken/database/")
+            client.get("/broken/database/")
 
     def test_a_bug_is_a_500_without_its_details(self, client: Client) -> None:
         client.raise_request_exception = False
@@ -112,7 +112,9 @@ class TestErrors:
         assert "Something went wrong" in answer.content.decode()
         assert "nobody foresaw" not in answer.content.decode()
 
-    def test_a_database_lost_before_the_view_is_a_503_too(self, viewer_client: Client, monkeypatch: Any) -> None:
+    def test_a_database_lost_before_the_view_is_a_503_too(
+        self, viewer_client: Client, monkeypatch: Any
+    ) -> None:
         from django.db import OperationalError, connection
 
         def lost(*args: Any, **kwargs: Any) -> Any:
@@ -218,7 +220,9 @@ class TestArea:
 
 
 @pytest.mark.usefixtures("shell_site")
-def test_a_list_page_stays_within_its_budgets(viewer_client: Client, django_assert_max_num_queries: Any) -> None:
+def test_a_list_page_stays_within_its_budgets(
+    viewer_client: Client, django_assert_max_num_queries: Any
+) -> None:
     Region.objects.bulk_create(
         Region(pk=f"r-{n}", name=f"Region {n}", area_id="singapore", position=9) for n in range(100)
     )
@@ -287,7 +291,8 @@ def test_bit_rates_have_si_prefixes(value: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "—"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (1536, "1.5 KB"), (50 * 2**20, "50 MB")]
+    ("value", "text"),
+    [(None, "—"), (0, "0 B"), (1023, "1023 B"), (1024, "1 KB"), (1536, "1.5 KB"), (50 * 2**20, "50 MB")],
 )
 def test_bytes_have_binary_steps(value: float | None, text: str) -> None:
     assert causeway.bytes_(value) == text

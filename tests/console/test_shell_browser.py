@@ -35,6 +35,7 @@ def log_in(page: Page, site: str) -> None:
 @pytest.fixture
 def regions(page: Page, site: str) -> Iterator[Page]:
     log_in(page, site)
+    expect(page.locator("html[data-ready]")).to_be_attached()
     yield page
 
 
@@ -184,6 +185,7 @@ def test_the_row_menu_by_keyboard(regions: Page) -> None:
     regions.keyboard.press("Escape")
     expect(button).to_be_focused()
     regions.keyboard.press("Enter")
+    expect(regions.get_by_role("link", name="Disable", exact=True)).to_be_focused()
     regions.keyboard.press("Enter")
     expect(regions.locator("dialog#dialog").get_by_text("Disable Frankfurt")).to_be_visible()
     regions.keyboard.press("Escape")

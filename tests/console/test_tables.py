@@ -84,7 +84,9 @@ def test_what_makes_no_sense_is_ignored(viewer_client: Client, query: str) -> No
     assert names(viewer_client, query) == ALL
 
 
-@pytest.mark.parametrize("query", ["?q=zz%00zz", "?q=%FF%FE", "?q=%ED%A0%80", "?q=" + "x" * 5000, "?q=%25_%27%22%5C"])
+@pytest.mark.parametrize(
+    "query", ["?q=zz%00zz", "?q=%FF%FE", "?q=%ED%A0%80", "?q=" + "x" * 5000, "?q=%25_%27%22%5C"]
+)
 def test_odd_searches_find_nothing_and_break_nothing(viewer_client: Client, query: str) -> None:
     assert names(viewer_client, query) == []
 
@@ -97,7 +99,11 @@ def test_a_page_too_far_is_the_last_page() -> None:
 
 def test_equal_rows_keep_their_place_from_page_to_page() -> None:
     many_regions(120)
-    seen = [row.pk for number in range(1, 8) for row in page_of({"page": str(number), "size": "20", "sort": "area"}).rows]
+    seen = [
+        row.pk
+        for number in range(1, 8)
+        for row in page_of({"page": str(number), "size": "20", "sort": "area"}).rows
+    ]
     assert len(seen) == len(set(seen)) == 125
 
 
