@@ -201,6 +201,7 @@ def _http(gateway: Gateway) -> Config:
         http2_protocol_options={**http2_options(), "max_concurrent_streams": 10_000},
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
+        local_reply_config={"mappers": _local_replies()},
         access_log=[_access_log()],
         access_log_options={
             "access_log_flush_interval": "2s",
@@ -243,6 +244,26 @@ def _routes() -> list[Config]:
         {"match": {"prefix": "/"} | by("connector"), "route": reverse} | hop,
         {"match": connect, "direct_response": refused},
         {"match": {"prefix": "/"}, "direct_response": refused},
+    ]
+
+
+def _local_replies() -> list[Config]:
+    """What a client reads when a flow that was let in comes to nothing here; refusals by the agent stay as they are."""
+
+    def reply(flags: list[str], reason: str, sentence: str) -> Config:
+        return {
+            "filter": {"response_flag_filter": {"flags": flags}},
+            "body": {"inline_string": sentence + "\n"},
+            "headers_to_add": [{"header": {"key": "x-causeway-reason", "value": reason}}],
+        }
+
+    return [
+        reply(["UH"], "ConnectorOffline", "The connector has no live tunnel to this gateway."),
+        reply(
+            ["UF", "UC", "URX", "UR", "LR", "UT"],
+            "DestinationUnreachable",
+            "The destination cannot be reached.",
+        ),
     ]
 
 

@@ -44,13 +44,17 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         flow = self._flows.adopt(fields[FLOW_KEY].string_value)
         flow.seen_at = self._state.clock()
         counted = (entry.request.request_body_bytes, entry.response.response_body_bytes)
-        changed = counted != (flow.bytes_up, flow.bytes_down) or flow.server is None
+        changed = counted != (flow.bytes_up, flow.bytes_down)
         flow.bytes_up, flow.bytes_down = counted
         flow.server = common.custom_tags.get(SERVER_TAG, "").rpartition(":")[2] or flow.server
         if common.access_log_type == accesslog_pb2.AccessLogType.DownstreamEnd:
             self.end(flow)
             return
-        if changed:  # an idle flow has nothing new to tell
+        # An idle flow has nothing new to tell, and one that has only just begun may be over before the next entry.
+        if common.access_log_type == accesslog_pb2.AccessLogType.DownstreamPeriodic and (
+            changed or not flow.recorded
+        ):
+            flow.recorded = True
             self._spool.put_latest(KIND, flow.id, flow.record())
         if not flow.cut and not self._flows.stands(flow):
             self._on_stranger(flow)

@@ -18,6 +18,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as proc_grpc
 
 from edge.api import ConsoleApi
 from edge.envoy.gateway import bootstrap, secret_files
+from edge.envoy.parts import GATEWAY_WORKERS
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.authorizer import Authorizer
@@ -48,7 +49,7 @@ class GatewayAgent:
         self.state = GatewayState()
         self.sessions = Sessions(api, self.state)
         self.flows = Flows(self.state, latest=self.sessions.latest)
-        self.envoy = EnvoyProcess(self._directory)
+        self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
         self._status = StatusReporter(api, self.state, self.flows, self.envoy)
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))

@@ -65,6 +65,7 @@ class Flow:
     bytes_down: int = 0
     seen_at: float = 0.0
     cut: bool = False
+    recorded: bool = False
     stream: Any = field(default=None, repr=False)
     closed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 

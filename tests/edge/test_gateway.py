@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, basic, echoes, records, wait_until
+from tests.edge.gateway_lab import (
+    INSTANCE,
+    SESSION,
+    Echo,
+    GatewayLab,
+    basic,
+    echoes,
+    free_port,
+    records,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +67,12 @@ def test_what_matches_nothing_is_denied(shared: GatewayLab) -> None:
     status, headers, body = shared.ask(f"Bearer {shared.token()}", "nothing.corp.example:80")
     assert (status, headers["x-causeway-reason"]) == (403, "nomatch")
     assert b"nothing.corp.example:80" in body
+
+
+def test_a_destination_that_does_not_answer_is_told_in_a_sentence(shared: GatewayLab) -> None:
+    status, headers, body = shared.ask(f"Bearer {shared.token()}", f"127.0.0.1:{free_port()}")
+    assert (status, headers["x-causeway-reason"]) == (503, "destinationunreachable")
+    assert body == b"The destination cannot be reached.\n"
 
 
 def test_a_password_needs_the_console(shared: GatewayLab) -> None:
