@@ -15,8 +15,9 @@ Config = dict[str, Any]
 GATEWAY_NAME = "gateway.causeway.internal"
 PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder beside it
 # A tunnel belongs to one of a gateway's worker threads, and a flow can only use a tunnel of the worker that its
-# client's connection fell to: seen with one tunnel and two workers, every second flow got 503. Envoy spreads a server's tunnels
-# evenly over the workers, so a server keeps at least one a worker; two, that the loss of one is not felt.
+# client's connection fell to: seen with one tunnel and two workers, every second flow got 503. Envoy spreads a
+# server's tunnels evenly over the workers, so a server keeps at least one a worker; with two, the loss of one is
+# not felt.
 GATEWAY_WORKERS = 2
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
