@@ -1,0 +1,237 @@
+"""Django admin for private access; all writes go through the services."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from connectors import services
+from connectors.addresses import AddressInvalid, parse_addresses, parse_ports, shown_ports
+from connectors.models import (
+    Application,
+    ApplicationAddress,
+    ApplicationPorts,
+    Connector,
+    Flow,
+    Policy,
+    Sample,
+    Server,
+    Tunnel,
+    UserGroup,
+)
+from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+
+
+def _switched(obj: Any, wanted: bool, name: str, request: HttpRequest) -> Any:
+    """Switch by the service that belongs to the wish; nothing when it is so already."""
+    if obj.enabled == wanted:
+        return obj
+    service = getattr(services, f"{name}_{'enable' if wanted else 'disable'}")
+    return service(**{name: obj}, actor=actor(request))
+
+
+@admin.register(Connector)
+class ConnectorAdmin(ServiceAdmin):
+    list_display = ("name", "id", "region", "enabled", "created_at")
+    list_filter = ("enabled", "region__area", "region")
+    list_select_related = ("region",)
+    search_fields = ("id", "name")
+    fields = ("name", "region", "enabled")
+    fixed_fields = ("region",)
+
+    def create(self, request: HttpRequest, form: forms.ModelForm) -> Connector:
+        return services.connector_create(**form.cleaned_data, actor=actor(request))
+
+    def update(self, request: HttpRequest, obj: Connector, form: forms.ModelForm) -> Connector:
+        data = form.cleaned_data
+        obj = services.connector_rename(connector=obj, name=data["name"], actor=actor(request))
+        return _switched(obj, data["enabled"], "connector", request)
+
+    def remove(self, request: HttpRequest, obj: Connector) -> None:
+        services.connector_delete(connector=obj, actor=actor(request))
+
+
+@admin.register(Server)
+class ServerAdmin(ServiceAdmin):
+    """Servers come by enrollment, so none is added here."""
+
+    list_display = ("hostname", "id", "connector", "enabled", "endpoint_ip", "version", "heard_at")
+    list_filter = ("enabled", "connector__region", "version")
+    list_select_related = ("connector",)
+    search_fields = ("id", "hostname", "endpoint_ip", "connector__name", "connector__id")
+    fields = ("connector", "hostname", "enabled", "endpoint_ip", "private_ip", "version", "system")
+    fixed_fields = ("connector", "hostname", "endpoint_ip", "private_ip", "version", "system")
+
+    def update(self, request: HttpRequest, obj: Server, form: forms.ModelForm) -> Server:
+        return _switched(obj, form.cleaned_data["enabled"], "server", request)
+
+    def remove(self, request: HttpRequest, obj: Server) -> None:
+        services.server_remove(server=obj, actor=actor(request))
+
+
+class ApplicationAdminForm(forms.ModelForm):
+    """An application with its addresses and ports as text."""
+
+    addresses = forms.CharField(widget=forms.Textarea({"rows": 5}), help_text="One a line.")
+    ports = forms.CharField(help_text="Such as 80, 443, 8000-8010.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            addresses = self.instance.addresses.values_list("address", flat=True)
+            self.fields["addresses"].initial = "\n".join(addresses)
+            ports = list(self.instance.ports.values_list("begin", "end"))
+            self.fields["ports"].initial = shown_ports(ports)
+
+    def clean_ports(self) -> list[tuple[int, int]]:
+        try:
+            return parse_ports(self.cleaned_data["ports"])
+        except AddressInvalid as error:
+            raise ValidationError(str(error)) from error
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if "addresses" in values:
+            try:
+                local = bool(values.get("origin"))
+                values["addresses"] = parse_addresses(values["addresses"], allow_local=local)
+            except AddressInvalid as error:
+                self.add_error("addresses", str(error))
+        return values
+
+
+@admin.register(Application)
+class ApplicationAdmin(ServiceAdmin):
+    form = ApplicationAdminForm
+    list_display = ("name", "id", "protocol", "origin", "enabled", "created_at")
+    list_filter = ("enabled", "protocol")
+    search_fields = ("id", "name", "addresses__address")
+    fields = ("name", "description", "protocol", "addresses", "ports", "origin", "enabled")
+
+    def create(self, request: HttpRequest, form: forms.ModelForm) -> Application:
+        return services.application_create(**form.cleaned_data, actor=actor(request))
+
+    def update(self, request: HttpRequest, obj: Application, form: forms.ModelForm) -> Application:
+        data = dict(form.cleaned_data)
+        enabled = data.pop("enabled")
+        obj = services.application_update(application=obj, **data, actor=actor(request))
+        return _switched(obj, enabled, "application", request)
+
+    def remove(self, request: HttpRequest, obj: Application) -> None:
+        services.application_delete(application=obj, actor=actor(request))
+
+
+@admin.register(ApplicationAddress)
+class ApplicationAddressAdmin(HistoryAdmin):
+    list_display = ("address", "application")
+    list_select_related = ("application",)
+    list_filter = ("application__enabled",)
+    search_fields = ("address", "application__name", "application__id")
+
+
+@admin.register(ApplicationPorts)
+class ApplicationPortsAdmin(HistoryAdmin):
+    list_display = ("application", "begin", "end")
+    list_select_related = ("application",)
+    list_filter = ("application__protocol",)
+    search_fields = ("application__name", "application__id", "=begin", "=end")
+
+
+@admin.register(UserGroup)
+class UserGroupAdmin(ServiceAdmin):
+    list_display = ("name", "id", "description", "created_at")
+    list_filter = ("created_at",)
+    search_fields = ("id", "name")
+    autocomplete_fields = ("accounts",)
+    fields = ("name", "description", "accounts")
+
+    def create(self, request: HttpRequest, form: forms.ModelForm) -> UserGroup:
+        return services.group_create(**form.cleaned_data, actor=actor(request))
+
+    def update(self, request: HttpRequest, obj: UserGroup, form: forms.ModelForm) -> UserGroup:
+        return services.group_update(group=obj, **form.cleaned_data, actor=actor(request))
+
+    def remove(self, request: HttpRequest, obj: UserGroup) -> None:
+        services.group_delete(group=obj, actor=actor(request))
+
+
+@admin.register(Policy)
+class PolicyAdmin(ServiceAdmin):
+    list_display = (
+        "priority",
+        "name",
+        "id",
+        "connector",
+        "all_users",
+        "all_applications",
+        "enabled",
+        "created_at",
+    )
+    list_display_links = ("name",)
+    list_filter = ("enabled", "all_users", "all_applications", "connector")
+    list_select_related = ("connector",)
+    search_fields = ("id", "name", "description")
+    autocomplete_fields = ("groups", "accounts", "applications", "connector")
+    fields = (
+        "name",
+        "description",
+        "priority",
+        "all_users",
+        "groups",
+        "accounts",
+        "all_applications",
+        "applications",
+        "connector",
+        "enabled",
+    )
+
+    def create(self, request: HttpRequest, form: forms.ModelForm) -> Policy:
+        return services.policy_create(**form.cleaned_data, actor=actor(request))
+
+    def update(self, request: HttpRequest, obj: Policy, form: forms.ModelForm) -> Policy:
+        data = dict(form.cleaned_data)
+        enabled = data.pop("enabled")
+        obj = services.policy_update(policy=obj, **data, actor=actor(request))
+        return _switched(obj, enabled, "policy", request)
+
+    def remove(self, request: HttpRequest, obj: Policy) -> None:
+        services.policy_delete(policy=obj, actor=actor(request))
+
+
+@admin.register(Tunnel)
+class TunnelAdmin(HistoryAdmin):
+    list_display = ("gateway", "server", "count", "seen_at")
+    list_filter = ("gateway", "server__connector")
+    list_select_related = ("gateway", "server")
+    search_fields = ("gateway__name", "server__id", "server__hostname")
+
+
+@admin.register(Sample)
+class SampleAdmin(HistoryAdmin):
+    list_display = ("server", "time", "seconds", "rx_bytes", "tx_bytes", "cpu_percent", "memory_percent")
+    list_filter = ("server__connector", "time")
+    list_select_related = ("server",)
+    search_fields = ("server__id", "server__hostname")
+    show_full_result_count = False
+
+
+@admin.register(Flow)
+class FlowAdmin(HistoryAdmin):
+    list_display = (
+        "started_at",
+        "account",
+        "host",
+        "port",
+        "path",
+        "connector",
+        "gateway",
+        "bytes_up",
+        "bytes_down",
+        "end",
+    )
+    list_filter = ("path", "end", "gateway")
+    list_select_related = ("gateway",)
+    search_fields = ("=session", "=account", "=application", "=connector", "host")
+    show_full_result_count = False
