@@ -114,7 +114,7 @@ def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
 
 def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
     """One route for CONNECT, one for plain HTTP, where no port means port 80."""
-    host = ".+" if by_name else network_pattern(entry.network)
+    host = "[^:]+" if by_name else network_pattern(entry.network)
     port = f":{ports_pattern(entry.ports)}"
     plain_port = f"(?:{port})?" if any(first <= 80 <= last for first, last in entry.ports) else port
     extra = _origin(entry)

@@ -49,7 +49,7 @@ def claims_of(home: Home, token: str) -> dict[str, Any]:
 def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeConsole) -> None:
     console.answers["telemetry"] = lambda body: (200, {"interval": 10})
     assert call(home, body={"batch": "ä"}) == {"interval": 10}
-    path, body, headers = console.calls[0]
+    _, body, headers = console.calls[0]
     scheme, token = headers["authorization"].split()
     assert scheme == "Bearer" and jwt.get_unverified_header(token)["kid"] == "server-1"
     claims = claims_of(home, token)
@@ -111,5 +111,5 @@ def test_a_folder_without_identity_says_what_to_do(tmp_path: Path) -> None:
         ConsoleApi(Home(tmp_path))
     home = Home(tmp_path)
     home.write_identity(Identity("server-1", "server", "http://127.0.0.1:1"))
-    with pytest.raises(NotEnrolled, match="outer.key"):
+    with pytest.raises(NotEnrolled, match=r"outer\.key"):
         ConsoleApi(home)
