@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from edge.hosts import Host, HostInvalid, parse_host
 from edge.identity import SessionIdentity
-from edge.snapshot import Application, Connector, Policy, Snapshot
+from edge.matching import Application
+from edge.snapshot import Connector, Policy, Snapshot
 
 CLOUD, CONNECTOR = "cloud", "connector"
 

@@ -14,7 +14,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from edge.hosts import Host, HostInvalid, Network, mask, parse_network, parse_pattern
+from edge.hosts import Host, HostInvalid, parse_network
+from edge.matching import Application, ApplicationIndex, PrefixTable
 
 
 class SnapshotInvalid(ValueError):
@@ -32,18 +33,6 @@ class Gateway:
     client_port: int
     tunnel_port: int
     public_host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Application:
-    id: str
-    name: str
-    addresses: tuple[str, ...]
-    ports: tuple[tuple[int, int], ...]
-    protocol: str
-
-    def has_port(self, port: int) -> bool:
-        return any(low <= port <= high for low, high in self.ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +56,6 @@ class Policy:
     all_applications: bool
 
 
-class PrefixTable:
-    """Networks by prefix length: looking an address up costs one dictionary access a length in use."""
-
-    def __init__(self) -> None:
-        self._lengths: dict[int, dict[int, dict[int, Any]]] = {4: {}, 6: {}}
-
-    def slot(self, network: Network, default: Any) -> Any:
-        lengths = self._lengths[network.family]
-        if network.prefix not in lengths:
-            lengths[network.prefix] = {}
-            self._lengths[network.family] = dict(
-                sorted(lengths.items(), reverse=True)
-            )  # the most specific first
-        return self._lengths[network.family][network.prefix].setdefault(network.value, default)
-
-    def find(self, host: Host) -> Iterator[Any]:
-        for prefix, table in self._lengths[host.family].items():
-            if prefix >= host.least_prefix:
-                found = table.get(mask(host.family, host.value, prefix))
-                if found is not None:
-                    yield found
-
-
 @dataclass(frozen=True, slots=True)
 class Instance:
     id: str
@@ -102,64 +68,6 @@ class Instance:
     def cloud_network(self, host: Host) -> str | None:
         """The cloud network an IP destination lies in, if any."""
         return next(self.networks.find(host), None) if host.family else None
-
-
-class PortTable:
-    """Applications on one address, by port."""
-
-    def __init__(self) -> None:
-        self.single: dict[int, list[Application]] = {}
-        self.ranges: list[tuple[int, int, Application]] = []
-        self.applications: list[Application] = []
-
-    def add(self, application: Application) -> None:
-        if application in self.applications[-1:]:  # the same address given twice
-            return
-        self.applications.append(application)
-        for low, high in application.ports:
-            if low == high:
-                self.single.setdefault(low, []).append(application)
-            else:
-                self.ranges.append((low, high, application))
-
-    def find(self, port: int) -> Iterable[Application]:
-        if not self.ranges:
-            return self.single.get(port, ())
-        return [*self.single.get(port, ()), *(a for low, high, a in self.ranges if low <= port <= high)]
-
-
-class ApplicationIndex:
-    """Finds the applications that name a host."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, PortTable] = {}
-        self.suffixes: dict[str, PortTable] = {}
-        self.networks = PrefixTable()
-
-    def add(self, application: Application) -> None:
-        for address in application.addresses:
-            pattern = parse_pattern(address)
-            if pattern.name is not None:
-                table = self.names.setdefault(pattern.name, PortTable())
-            elif pattern.suffix is not None:
-                table = self.suffixes.setdefault(pattern.suffix, PortTable())
-            elif pattern.network is not None:
-                table = self.networks.slot(pattern.network, PortTable())
-            table.add(application)
-
-    def tables(self, host: Host) -> Iterator[PortTable]:
-        if host.family:
-            yield from self.networks.find(host)
-            return
-        exact = self.names.get(host.text)
-        if exact is not None:
-            yield exact
-        rest = host.text
-        while "." in rest:
-            rest = rest.partition(".")[2]
-            wildcard = self.suffixes.get(rest)
-            if wildcard is not None:
-                yield wildcard
 
 
 @dataclass(frozen=True, slots=True)

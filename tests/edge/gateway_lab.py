@@ -96,7 +96,7 @@ class GatewayLab:
         self.signer, self.authority = TokenSigner(), Authority()
         self.client_port, self.tunnel_port = free_port(), free_port()
         self.document = snapshot_document(self.signer, self.client_port, self.tunnel_port)
-        self.authority.gateway(self.home.file("pki"), GATEWAY)
+        self.authority.gateway(self.home, GATEWAY)
         # Nobody listens there: the console is down, as it may be.
         self.home.write_identity(Identity(GATEWAY, "gateway", f"http://127.0.0.1:{free_port()}"))
         self.home.write_json("snapshot.json", self.document)

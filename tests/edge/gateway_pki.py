@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
+
+from edge.home import Home
 
 GATEWAY_NAME = "gateway.causeway.internal"
 
@@ -61,9 +64,13 @@ class Authority:
         (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
         (folder / "ca.pem").write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
-    def gateway(self, folder: Path, gateway: str) -> None:
-        self.issue(folder, "tunnel", dns=[GATEWAY_NAME, gateway])
-        self.issue(folder, "access", ip="127.0.0.1")
+    def gateway(self, home: Home, gateway: str) -> None:
+        """Keys and certificates of a gateway, put in place as an enrolment or a renewal does."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            self.issue(folder, "tunnel", dns=[GATEWAY_NAME, gateway])
+            self.issue(folder, "access", ip="127.0.0.1")
+            home.write_pki({file.name: file.read_bytes() for file in folder.iterdir()})
 
 
 class TokenSigner:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.gateway_lab import (
+    GATEWAY,
     INSTANCE,
     SESSION,
     Echo,
@@ -277,15 +278,10 @@ def test_envoy_is_started_again_when_it_dies_and_its_flows_are_accounted_for(
     assert echoes(lab.tunnel(f"127.0.0.1:{echo.port}"))
 
 
-def test_a_renewed_certificate_is_taken_without_breaking_a_flow(
-    lab: GatewayLab, echo: Echo, tmp_path: Path
-) -> None:
+def test_a_renewed_certificate_is_taken_without_breaking_a_flow(lab: GatewayLab, echo: Echo) -> None:
     flow = lab.tunnel(f"127.0.0.1:{echo.port}")
     before = lab.connect().getpeercert(binary_form=True)
-    lab.authority.gateway(tmp_path / "renewed", "gateway-1")
-    files = {file.name: file.read_bytes() for file in (tmp_path / "renewed").iterdir()}
-    for name, data in files.items():
-        lab.home.write_atomic(f"pki/{name}", data)
+    lab.authority.gateway(lab.home, GATEWAY)
     wait_until(
         lambda: lab.connect().getpeercert(binary_form=True) != before, "the renewed certificate is shown"
     )

@@ -42,7 +42,7 @@ class Network:
         self.now = 1_800_000_000.0
         self.state = GatewayState(clock=lambda: self.now)
         self.home = Home(path)
-        Authority().gateway(path / "pki", GATEWAY)
+        Authority().gateway(self.home, GATEWAY)
         self.home.write_identity(Identity(GATEWAY, "gateway", "http://console.example"))
         self.api = ConsoleApi(self.home, transport=httpx.MockTransport(self._handle))
         self.document = snapshot_document(SIGNER, 40001, 40002)
