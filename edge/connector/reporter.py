@@ -56,7 +56,8 @@ class Reporter:
     async def step(self, applied_version: int) -> Answer:
         """Send one batch; an empty one is a sign of life. Raises `edge.api.ApiError`."""
         attempt = self._attempt or self._next()
-        self._attempt = attempt
+        # A sign of life that failed is not worth repeating as it was.
+        self._attempt = attempt if attempt.samples else None
         body = {
             "batch": attempt.batch,
             "applied_version": applied_version,
