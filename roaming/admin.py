@@ -208,7 +208,7 @@ class UserSessionAdmin(HistoryAdmin):
             with suppress(Conflict):  # it ended by itself meanwhile
                 sessions.session_end(session=session, actor=actor(request))
                 ended += 1
-        self.message_user(request, f"{ended} sessions were ended.")
+        self.message_user(request, f"Sessions ended: {ended}.")
 
     def get_actions(self, request: HttpRequest) -> Any:
         from console.access import has_role

@@ -66,7 +66,7 @@ def instance_update(
     used = instance.accounts.count()
     if account_quota < used:
         raise Invalid(
-            f"{used} client accounts exist; the quota cannot be less.",
+            f"The quota cannot be less than the number of client accounts, {used}.",
             field="account_quota",
             code="SAG.InvalidUserCount",
         )
@@ -138,7 +138,7 @@ def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: a
     used = instance.accounts.count()
     if used and not with_accounts:
         raise Conflict(
-            f"{instance.name} has {used} client accounts. Remove them first, or choose to remove them with it."
+            f"{instance.name} has client accounts ({used}). Remove them first, or choose to remove them with it."
         )
     audit.record(
         actor=actor,

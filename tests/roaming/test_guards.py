@@ -1,0 +1,129 @@
+"""Every page and action of this app: who may, which method, which id."""
+
+import pytest
+from django.urls import reverse
+
+from roaming.services import logon
+from roaming.urls import urlpatterns
+from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+READ = {"instances": 200, "instance": 200, "accounts": 200, "sessions": 200, "ccns": 200, "ccn": 200}
+FORMS = {"instance_add", "instance_network", "account_add", "ccn_add"}
+QUESTIONS = {
+    "account_confirm_disable",
+    "account_confirm_kick",
+    "account_confirm_delete",
+    "session_confirm_kick",
+    "network_confirm_remove",
+    "ccn_confirm_delete",
+}
+ACTIONS = {
+    "account_enable",
+    "account_disable",
+    "account_kick",
+    "account_delete",
+    "session_kick",
+    "network_add",
+    "network_remove",
+    "ccn_delete",
+}
+UNKNOWN = {
+    "instance_id": "sag-000000000000000000",
+    "account_id": "user-0000000000000000",
+    "session_id": "session-0000000000000000",
+    "ccn_id": "ccn-000000000000000000",
+    "network_id": 2**70,
+}
+WITH_ID = [pattern.name for pattern in urlpatterns if "<" in str(pattern.pattern)]
+
+
+@pytest.fixture
+def ids(gateway):
+    """One of everything."""
+    ccn = CCNFactory(networks=["172.16.0.0/16"])
+    account = AccountFactory(instance=InstanceFactory(ccn=ccn))
+    _, session = logon.logon(
+        instance_id=account.instance_id,
+        username=account.username,
+        password=PASSWORD,
+        public_address="203.0.113.1",
+        gateway_id=gateway.pk,
+        kind="proxy",
+    )
+    return {
+        "instance_id": account.instance_id,
+        "account_id": account.pk,
+        "session_id": session.pk,
+        "ccn_id": ccn.pk,
+        "network_id": ccn.cloud_networks.get().pk,
+    }
+
+
+def url(name, ids):
+    pattern = next(pattern for pattern in urlpatterns if pattern.name == name)
+    return reverse(f"roaming:{name}", kwargs={key: ids[key] for key in pattern.pattern.converters})
+
+
+def test_every_url_is_covered_here():
+    assert {pattern.name for pattern in urlpatterns} == {*READ, *FORMS, *QUESTIONS, *ACTIONS}
+
+
+@pytest.mark.parametrize("name", [*READ, *FORMS, *QUESTIONS])
+@pytest.mark.parametrize("target", [None, "panel", "dialog"])
+def test_an_operator_sees_every_page(operator_client, ids, name, target):
+    headers = {"HX-Request": "true", "HX-Target": target} if target else {}
+    response = operator_client.get(url(name, ids), headers=headers)
+    assert response.status_code == 200
+    if target == "panel" and name in FORMS:
+        assert b"<html" not in response.content
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_viewer_sees_lists_and_details(viewer_client, ids, name):
+    assert viewer_client.get(url(name, ids)).status_code == 200
+
+
+@pytest.mark.parametrize("name", [*FORMS, *QUESTIONS])
+def test_a_viewer_gets_no_form_and_no_question(viewer_client, ids, name):
+    response = viewer_client.get(url(name, ids))
+    assert response.status_code == 403
+    assert "role of operator" in response.content.decode()
+
+
+@pytest.mark.parametrize("name", [*FORMS, *ACTIONS])
+def test_a_viewer_changes_nothing(viewer_client, ids, name):
+    from console.models import AuditRow
+
+    before = AuditRow.objects.count()
+    assert viewer_client.post(url(name, ids)).status_code == 403
+    assert AuditRow.objects.count() == before
+
+
+@pytest.mark.parametrize("name", [*READ, *FORMS, *QUESTIONS, *ACTIONS])
+def test_nobody_comes_in_without_logging_on(client, ids, name):
+    response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
+    assert response.status_code == 302
+    assert response["Location"].startswith(reverse("login"))
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_actions_are_posted(operator_client, ids, name):
+    assert operator_client.get(url(name, ids)).status_code == 405
+
+
+@pytest.mark.parametrize("name", [*READ, *QUESTIONS])
+def test_pages_are_not_posted_to(operator_client, ids, name):
+    assert operator_client.post(url(name, ids)).status_code == 405
+
+
+@pytest.mark.parametrize("name", WITH_ID)
+def test_an_unknown_id_is_not_found(operator_client, ids, name):
+    method = operator_client.post if name in ACTIONS else operator_client.get
+    assert method(url(name, UNKNOWN)).status_code == 404
+
+
+@pytest.mark.parametrize("bad", ["x", "sag-%00", "SAG-abc", "sag-" + "a" * 200, "sag-%F0%9F%92%A5", ".."])
+def test_what_is_no_id_is_not_found(operator_client, bad):
+    assert operator_client.get(f"/sag/instances/{bad}/accounts/").status_code == 404

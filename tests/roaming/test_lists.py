@@ -1,0 +1,124 @@
+"""Lists: what they show, how they search, and what they cost."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from roaming.services import accounts, roaming
+from tests.roaming.answers import text
+from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
+from tests.roaming.test_leases import log_on
+
+pytestmark = pytest.mark.django_db
+LIMIT = 8
+
+
+def world_of_instances(rows):
+    for _ in range(rows):
+        instance = InstanceFactory(ccn=CCNFactory())
+        log_on(AccountFactory(instance=instance))
+    return reverse("roaming:instances")
+
+
+def world_of_accounts(rows):
+    instance = InstanceFactory(account_quota=100)
+    destination = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"], account_quota=100)
+    for _ in range(rows):
+        account = AccountFactory(instance=instance)
+        log_on(account)
+        roaming.account_roam(account=account, destination=destination, actor=ACTOR)
+    return reverse("roaming:accounts", args=[instance.pk])
+
+
+def world_of_copies(rows):
+    world_of_accounts(rows)
+    from roaming.models import ClientAccount
+
+    copy = ClientAccount.objects.filter(source__isnull=False).first()
+    return reverse("roaming:accounts", args=[copy.instance_id])
+
+
+def world_of_sessions(rows):
+    instance = InstanceFactory(account_quota=100)
+    for _ in range(rows):
+        log_on(AccountFactory(instance=instance))
+    return reverse("roaming:sessions", args=[instance.pk])
+
+
+def world_of_ccns(rows):
+    for _ in range(rows):
+        InstanceFactory(ccn=CCNFactory(networks=["172.16.0.0/16", "172.17.0.0/16"]))
+    return reverse("roaming:ccns")
+
+
+WORLDS = [world_of_instances, world_of_accounts, world_of_copies, world_of_sessions, world_of_ccns]
+
+
+@pytest.mark.parametrize("make", WORLDS, ids=lambda make: make.__name__)
+def test_thirty_rows_cost_as_many_queries_as_three(operator_client, make):
+    counts = []
+    for rows in (3, 27):  # the second lot is added to the first
+        url = make(rows)
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert operator_client.get(url).status_code == 200
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert counts[0] <= LIMIT, [query["sql"] for query in queries.captured_queries]
+
+
+@pytest.mark.parametrize("words", ["ALICE", "alice-ant", "example.net", "ce-an"])
+def test_accounts_are_found_by_any_part_of_name_and_email(operator_client, instance, words):
+    AccountFactory(instance=instance, username="Alice-Ant", email="ant@Example.net")
+    AccountFactory(instance=instance, username="bob-the-bee", email="bee@example.org")
+    listed = text(operator_client.get(reverse("roaming:accounts", args=[instance.pk]), {"q": words}))
+    assert "Alice-Ant" in listed
+    assert "bob-the-bee" not in listed
+
+
+@pytest.mark.parametrize("words", ["%", "_", "\\", "'", "\0", "a b", "💥", "x" * 5000])
+def test_strange_searches_find_nothing_and_do_not_fail(operator_client, account, words):
+    response = operator_client.get(reverse("roaming:accounts", args=[account.instance_id]), {"q": words})
+    assert response.status_code == 200
+
+
+def test_accounts_of_other_instances_are_not_listed(operator_client, account):
+    other = AccountFactory()
+    assert other.username not in text(
+        operator_client.get(reverse("roaming:accounts", args=[account.instance_id]))
+    )
+
+
+def test_an_account_shows_where_it_roamed_from_and_to(operator_client, account):
+    destination = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"])
+    roaming.account_roam(account=account, destination=destination, actor=ACTOR)
+    here = text(operator_client.get(reverse("roaming:accounts", args=[account.instance_id])))
+    there = text(operator_client.get(reverse("roaming:accounts", args=[destination.pk])))
+    assert f">{destination.name}</a>" in here
+    assert f">{account.instance.name}</a>" in there
+
+
+def test_htmx_aimed_at_the_table_gets_the_table_alone(operator_client, account):
+    url = reverse("roaming:accounts", args=[account.instance_id])
+    response = operator_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
+    assert "<html" not in text(response)
+    assert account.username in text(response)
+
+
+def test_only_live_sessions_are_online(operator_client, account):
+    session = log_on(account)
+    url = reverse("roaming:sessions", args=[account.instance_id])
+    assert session.client_ip in text(operator_client.get(url))
+    accounts.account_kick(account=account, actor=ACTOR)
+    assert "Nobody is logged on" in text(operator_client.get(url))
+
+
+def test_the_instance_list_counts_accounts_and_sessions(operator_client, instance):
+    for _ in range(2):
+        account = AccountFactory(instance=instance)
+    for _ in range(3):
+        log_on(account)
+    row = " ".join(text(operator_client.get(reverse("roaming:instances"))).split())
+    assert '<td class="align-end">2/10</td> <td class="align-end">3</td>' in row
