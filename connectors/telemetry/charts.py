@@ -50,9 +50,13 @@ def figure(measured: Series) -> dict[str, Any]:
             _line("Send", "send", times, measured.send),
         ],
         "layout": {
-            "xaxis": {"type": "date", "title": {"text": "Time (UTC)"}, "range": [times[0], times[-1]]},
+            "xaxis": {
+                "type": "date",
+                "title": {"text": "Time (UTC)", "font": {"size": 12}, "standoff": 4},
+                "range": [times[0], times[-1]],
+            },
             "yaxis": {
-                "title": {"text": "bit/s"},
+                "title": {"text": "bit/s", "font": {"size": 12}},
                 "rangemode": "tozero",
                 "tickformat": ".3~s",
                 # A quiet hour is a flat line at the bottom, not noise blown up.

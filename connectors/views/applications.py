@@ -101,6 +101,19 @@ def application_enable(request: HttpRequest, application_id: str) -> HttpRespons
     return web.done(request, reverse(URL), f"{application.name} is enabled.")
 
 
+@require_safe
+@role_required("operator")
+def application_confirm_disable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    context = {
+        "name": application.name,
+        "action": reverse("connectors:application_disable", args=[application.pk]),
+        "back": reverse(URL),
+        "consequence": "Nobody reaches it while it is disabled. Open connections to it are cut at once.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
 @require_POST
 @role_required("operator")
 def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:

@@ -130,13 +130,25 @@ def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> Ht
     return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
 
 
+@require_safe
+@role_required("operator")
+def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = _server(connector_id, server_id)
+    context = {
+        "name": server,
+        "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
+        "back": _servers_url(connector_id),
+        "consequence": "Its tunnels close and open connections through it are cut. New ones go by the other servers "
+        f"of {server.connector}, if there are any.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
 @require_POST
 @role_required("operator")
 def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = services.server_disable(server=_server(connector_id, server_id), actor=request.user)
-    return web.done(
-        request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.", into="panel"
-    )
+    return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
 
 
 @require_safe

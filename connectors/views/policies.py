@@ -121,6 +121,19 @@ def policy_enable(request: HttpRequest, policy_id: str) -> HttpResponse:
     return web.done(request, reverse(URL), f"{policy.name} is enabled.")
 
 
+@require_safe
+@role_required("operator")
+def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
+    policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
+    context = {
+        "name": policy.name,
+        "action": reverse("connectors:policy_disable", args=[policy.pk]),
+        "back": reverse(URL),
+        "consequence": f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
 @require_POST
 @role_required("operator")
 def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
