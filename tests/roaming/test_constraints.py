@@ -90,7 +90,7 @@ def reason_without_end():
 
 
 def unknown_kind():
-    return session_like(AccountFactory(), kind="carrier pigeon")
+    return session_like(AccountFactory(), kind="pigeon")
 
 
 CASES = {
