@@ -110,6 +110,9 @@ install_program() {
     [ -x "$program/bin/python" ] || "$python" -m venv "$program"
     "$program/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$scratch/$WHEEL_NAME" ||
         fail "The packages could not be installed. The machine must reach a Python package index (see pip config)."
+    # pip keeps what has the same version number, though the console may have built it anew.
+    "$program/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
+        "$scratch/$WHEEL_NAME"
     rm -rf "$scratch"
     trap - EXIT
 }

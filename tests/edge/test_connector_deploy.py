@@ -1,0 +1,85 @@
+"""The deploy script, as the console serves it, up to what needs a package index: see the demo for the whole way."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "connector.sh"
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Iterator[str]:
+    """Serve a file in place of the wheel; give its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "causeway.whl").write_bytes(b"not what the console published")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/causeway.whl"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subprocess.CompletedProcess[str]:
+    values = {"console_url": "http://127.0.0.1:1", "wheel_url": wheel, "wheel_name": "causeway.whl"}
+    text = SCRIPT.read_text()
+    for name, value in {**values, "wheel_sha256": "0" * 64}.items():
+        text = text.replace("{{ " + name + " }}", value)
+    return subprocess.run(
+        ["sh", "-s", "--", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ),
+    )
+
+
+def test_a_wheel_with_another_checksum_is_not_installed(tmp_path: Path, wheel: str) -> None:
+    done = run("--code", "ABCD", "--home", str(tmp_path / "home"), "--foreground", wheel=wheel)
+    assert done.returncode == 1 and "The checksum of causeway.whl is wrong" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_console_that_is_away_is_named(tmp_path: Path) -> None:
+    done = run("--code", "ABCD", "--home", str(tmp_path / "home"), "--foreground")
+    assert done.returncode == 1 and "Check the way to the console" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--nonsense"], "--nonsense is not an option. Legal: --code"),
+        (["--code"], "--code needs a value"),
+        (["--upgrade", "--foreground", "--home", "/nonexistent/home"], "Nothing is installed"),
+    ],
+)
+def test_what_cannot_be_done_gets_a_sentence(arguments: list[str], sentence: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1 and sentence in done.stderr
+
+
+def test_a_script_that_breaks_off_does_nothing() -> None:
+    text = SCRIPT.read_text()
+    assert text.rstrip().endswith('main "$@"')
+    half = subprocess.run(["sh"], input=text[: len(text) // 2], capture_output=True, text=True, timeout=60)
+    assert half.stdout == ""
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing() -> None:
+    done = subprocess.run(["shellcheck", "--shell=sh", str(SCRIPT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
