@@ -11,8 +11,10 @@
     menu.dataset.placed = "";
     const below = box.bottom + 4;
     const fits = below + menu.offsetHeight < window.innerHeight || box.top < menu.offsetHeight;
-    menu.style.top = `${Math.max(4, fits ? below : box.top - 4 - menu.offsetHeight)}px`;
-    menu.style.left = `${Math.max(4, Math.min(box.left, window.innerWidth - menu.offsetWidth - 8))}px`;
+    // On the root, not on the menu: htmx would copy the menu's style attribute to its successor, which the policy refuses.
+    const root = document.documentElement.style;
+    root.setProperty("--menu-top", `${Math.max(4, fits ? below : box.top - 4 - menu.offsetHeight)}px`);
+    root.setProperty("--menu-left", `${Math.max(4, Math.min(box.left, window.innerWidth - menu.offsetWidth - 8))}px`);
   }
 
   // "toggle" does not bubble; it is caught on its way down.
@@ -24,6 +26,8 @@
       if (event.newState === "open") {
         place(menu);
         items(menu)[0]?.focus();
+      } else {
+        delete menu.dataset.placed;
       }
     },
     true,

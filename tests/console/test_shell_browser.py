@@ -175,6 +175,29 @@ def test_lists_sort_search_and_page_in_place_and_back(regions: Page, site: str) 
     assert regions.evaluate("window.stayed")
 
 
+def test_a_live_list_follows_but_not_from_under_the_hand(regions: Page, site: str) -> None:
+    regions.goto(f"{site}/watch/")
+    regions.get_by_role("link", name="China (Beijing)").focus()
+    Region.objects.filter(pk="eu-central-1").update(name="Renamed")
+    expect(regions.get_by_role("link", name="Renamed")).to_be_visible()
+    expect(regions.get_by_role("link", name="China (Beijing)")).to_be_focused()
+    row = regions.get_by_role("row").filter(has_text="cn-beijing")
+    row.get_by_role("button", name="More").click()
+    Region.objects.filter(pk="eu-central-1").update(name="Renamed again")
+    with regions.expect_response("**/watch/"):
+        pass
+    expect(regions.get_by_role("link", name="Disable", exact=True)).to_be_visible()
+    regions.keyboard.press("Escape")
+    expect(regions.get_by_role("link", name="Renamed again")).to_be_visible()
+
+
+def test_an_id_is_copied(regions: Page) -> None:
+    regions.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    regions.get_by_role("button", name="Copy cn-beijing").click()
+    expect(regions.get_by_role("button", name="Copied")).to_be_focused()
+    assert regions.evaluate("navigator.clipboard.readText()") == "cn-beijing"
+
+
 def test_the_row_menu_by_keyboard(regions: Page) -> None:
     button = regions.get_by_role("row").filter(has_text="Frankfurt").get_by_role("button", name="More")
     button.focus()

@@ -1,5 +1,6 @@
 """URLconf of the shell's tests: the console's own log-in and shell actions, and a few pages that use every part."""
 
+from dataclasses import replace
 from typing import Any
 
 from django import forms
@@ -47,6 +48,9 @@ REGIONS = tables.Table(
 )
 
 
+WATCHED = replace(REGIONS, live_seconds=1)
+
+
 class RegionForm(forms.Form):
     area = forms.ModelChoiceField(Area.objects.all(), label="Area", empty_label=None)
     name = forms.CharField(label="Region name", max_length=20, help_text="1 to 20 characters.")
@@ -69,6 +73,13 @@ def region_list(request: HttpRequest) -> HttpResponse:
     if request.GET.get("world") == "empty":
         found = found.none()
     return tables.render(request, "trial/list.html", REGIONS.page(request, found))
+
+
+@require_safe
+@role_required("viewer")
+def region_watch(request: HttpRequest) -> HttpResponse:
+    found = Region.objects.select_related("area").annotate(enabled=Q(position__lt=1000))
+    return tables.render(request, "trial/list.html", WATCHED.page(request, found))
 
 
 @require_http_methods(["GET", "POST"])
@@ -155,6 +166,7 @@ urlpatterns = [
     path("area/", views_shell.area_select, name="area_select"),
     path("theme/", views_shell.theme_select, name="theme_select"),
     path("regions/", region_list, name="trial_list"),
+    path("watch/", region_watch, name="trial_watch"),
     path("regions/add/", region_add, name="trial_add"),
     path("regions/<str:pk>/", region_detail, name="trial_detail"),
     path("regions/<str:pk>/disable/", region_disable, name="trial_disable"),
