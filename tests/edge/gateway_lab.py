@@ -61,7 +61,7 @@ class Echo:
 
         self.server = socketserver.ThreadingTCPServer((host, 0), Handler)
         self.server.daemon_threads = True
-        self.host, self.port = self.server.server_address[:2]
+        self.host, self.port = host, int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

@@ -208,6 +208,7 @@ def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: 
     assert echoes(flow)
     assert lab.ask(f"Bearer {lab.token()}", target)[0] == 403
     lab.start()
+    assert lab.apply(ended_sessions={"session-of-another": "kicked"}) == {"cut": 0}
     assert lab.envoy() == before
     assert echoes(flow)
     assert echoes(lab.tunnel(target))
