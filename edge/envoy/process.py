@@ -271,21 +271,34 @@ class EnvoyProcess:
 
 
 class _ShortPath:
-    """Reaches unix sockets in a folder with too long a path, by way of a link in the temporary folder."""
+    """Reaches unix sockets in a folder whose path is too long for one.
+
+    Linux: through an open descriptor of the folder, which leaves nothing behind. Elsewhere: through a link in the
+    temporary folder.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._holder: Path | None = None
+        self._short: Path | None = None
 
     def of(self, name: str) -> str:
         path = str(self._directory / name)
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
             return path
-        if self._holder is None:
-            self._holder = Path(tempfile.mkdtemp(prefix="causeway-"))
-            weakref.finalize(self, shutil.rmtree, self._holder, ignore_errors=True)
-            (self._holder / "d").symlink_to(self._directory.absolute())
-        return str(self._holder / "d" / name)
+        # A folder that was made anew is another one, though it has the same name.
+        if self._short is None or not self._short.exists() or not self._short.samefile(self._directory):
+            self._short = self._shorten()
+        return str(self._short / name)
+
+    def _shorten(self) -> Path:
+        if Path("/proc/self/fd").is_dir():
+            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+            weakref.finalize(self, os.close, descriptor)
+            return Path(f"/proc/self/fd/{descriptor}")
+        holder = Path(tempfile.mkdtemp(prefix="causeway-"))
+        weakref.finalize(self, shutil.rmtree, holder, ignore_errors=True)
+        (holder / "d").symlink_to(self._directory.absolute())
+        return holder / "d"
 
 
 def _envoys_in(directory: Path) -> list[psutil.Process]:
