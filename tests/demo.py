@@ -53,6 +53,12 @@ class Tunnel:
     def close(self) -> None:
         self.socket.close()
 
+    def __enter__(self) -> Tunnel:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
 
 def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str = "the condition") -> Any:
     """The first true value of ``condition``, asked every 20 ms; a failed test after ``seconds``."""
@@ -267,6 +273,8 @@ def stop_demo(process: subprocess.Popen[str], home: Path) -> list[psutil.Process
     for survivor in left:
         with suppress(psutil.NoSuchProcess):
             survivor.kill()
+    if process.stdout is not None:
+        process.stdout.close()
     return left
 
 

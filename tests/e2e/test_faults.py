@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 
 import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, wait_until
+from tests.demo import Demo, family, wait_until
 
 
 def echo_works(demo: Demo) -> bool:
-    tunnel = demo.connect("echo.corp.example", 7)
-    tunnel.close()
-    return tunnel.status == 200
+    with demo.connect("echo.corp.example", 7) as tunnel:
+        return tunnel.status == 200
 
 
 def round_trip(tunnel) -> bool:
@@ -34,10 +32,10 @@ def console_answers(demo: Demo) -> bool:
         return False
 
 
-def tunnels(demo: Demo) -> int:
-    with demo.admin_client() as admin:
-        text = admin.get("/admin/connectors/tunnel/").text
-    return text.count('class="field-count">2<')
+def console_processes(demo: Demo) -> list[psutil.Process]:
+    """The server's main process and its workers."""
+    main = psutil.Process(demo.pid("console"))
+    return [main, *main.children(recursive=True)]
 
 
 @pytest.fixture
@@ -57,55 +55,60 @@ def test_one_of_two_servers_killed_loses_no_new_flow(demo: Demo, whole_again):
             victim.kill()
     statuses = []
     for _ in range(200):
-        tunnel = demo.connect("echo.corp.example", 7)
-        statuses.append(tunnel.status if tunnel.status != 200 or round_trip(tunnel) else 0)
-        tunnel.close()
+        with demo.connect("echo.corp.example", 7) as tunnel:
+            statuses.append(tunnel.status if tunnel.status != 200 or round_trip(tunnel) else 0)
     assert statuses == [200] * 200
 
 
 def test_a_killed_gateway_agent_leaves_open_flows_and_admits_no_new_ones(demo: Demo, whole_again):
     name = demo.gateway()["id"]
     before = demo.pid(name)
-    flow = demo.connect("echo.corp.example", 7)
-    assert round_trip(flow)
-    demo.kill(before)
-    refused = demo.connect("echo.corp.example", 7)
-    refused.close()
-    assert refused.status in (403, 503)
-    assert round_trip(flow)
-    wait_until(lambda: demo.pid(name) != before, 15, what="the agent's restart")
-    wait_until(lambda: echo_works(demo), 15, what="a new flow after the agent's restart")
-    assert round_trip(flow)
-    flow.close()
+    with demo.connect("echo.corp.example", 7) as flow:
+        assert round_trip(flow)
+        demo.kill(before)
+        with demo.connect("echo.corp.example", 7) as refused:
+            assert refused.status in (403, 503)
+        assert round_trip(flow)
+        wait_until(lambda: demo.pid(name) != before, 15, what="the agent's restart")
+        wait_until(lambda: echo_works(demo), 15, what="a new flow after the agent's restart")
+        assert round_trip(flow)
 
 
 def test_without_the_console_known_sessions_open_new_flows(demo: Demo, whole_again):
     assert echo_works(demo)
-    demo.kill(demo.pid("console"), signal.SIGSTOP)
+    stopped = console_processes(demo)
+    for process in stopped:
+        process.suspend()
     try:
         with pytest.raises(httpx.HTTPError):
             httpx.get(f"{demo.console}/healthz", timeout=1)
         assert [echo_works(demo) for _ in range(5)] == [True] * 5
     finally:
-        demo.kill(demo.pid("console"), signal.SIGCONT)
+        for process in stopped:
+            process.resume()
 
 
 def test_a_killed_console_leaves_flows_alone_and_comes_back(demo: Demo, whole_again):
-    flow = demo.connect("echo.corp.example", 7)
     before = demo.pid("console")
-    demo.kill(before)
-    assert round_trip(flow)
-    assert echo_works(demo)
-    wait_until(
-        lambda: demo.pid("console") != before and console_answers(demo), 30, what="the console's restart"
-    )
-    assert round_trip(flow)
-    flow.close()
+    with demo.connect("echo.corp.example", 7) as flow:
+        demo.kill(before)
+        wait_until(lambda: not console_answers(demo), 2, what="the console's end")
+        assert round_trip(flow)
+        assert echo_works(demo)
+        wait_until(lambda: demo.pid("console") != before and console_answers(demo), 30, what="its restart")
+        assert round_trip(flow)
 
 
 def test_a_killed_gateway_envoy_comes_back(demo: Demo, whole_again):
-    agent = psutil.Process(demo.pid(demo.gateway()["id"]))
-    envoy = next(child for child in agent.children(recursive=True) if "envoy" in child.name())
+    """Not by its parent: an Envoy that an agent adopted is nobody's child."""
+    home = next(
+        p.parent
+        for p in demo.home.glob("machine-gateway-*/identity.json")
+        if demo.gateway()["id"] in p.read_text()
+    )
+    envoy = next(
+        p for p in family(demo.process, demo.home) if "envoy" in p.name() and p.cwd() == str(home / "envoy")
+    )
     envoy.kill()
     wait_until(lambda: flow_or_none(demo), 30, what="a flow after Envoy's restart")
 

@@ -14,8 +14,9 @@ CUT_WITHIN = 1.0
 
 @pytest.fixture
 def admin(demo: Demo):
-    with demo.admin_client() as client:
-        yield client
+    client = demo.admin_client()
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ class Stream:
         except OSError:
             pass
         self.broken_at = time.monotonic()
+        self.flow.close()
 
 
 def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin, switched_on):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -61,14 +62,13 @@ def test_what_nothing_matches_is_denied(demo: Demo, host, port):
 
 def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo):
     account = demo.world["accounts"][2]
-    with sqlite3.connect(demo.home / "causeway.sqlite3") as database:
+    with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:
         (pk,) = database.execute(
             "SELECT id FROM roaming_clientaccount WHERE username = ?", [account["username"]]
         ).fetchone()
-    flow = demo.connect("echo.corp.example", 7, account=account)
-    assert flow.status == 200
-    url = f"/sag/instances/{account['instance']}/accounts/{pk}"
-    with demo.admin_client() as admin:
+    url = f"/sag/accounts/{pk}"
+    with closing(demo.admin_client()) as admin, demo.connect("echo.corp.example", 7, account=account) as flow:
+        assert flow.status == 200
         assert post(admin, f"{url}/disable/").status_code == 200
         try:
             flow.socket.settimeout(5)
@@ -91,20 +91,17 @@ def read_to_end(stream) -> bytes:
 
 
 def refusal(demo: Demo, account) -> tuple[int, str] | None:
-    tunnel = demo.connect("echo.corp.example", 7, account=account)
-    tunnel.close()
-    return None if tunnel.status == 200 else (tunnel.status, tunnel.headers["x-causeway-reason"])
+    with demo.connect("echo.corp.example", 7, account=account) as tunnel:
+        return None if tunnel.status == 200 else (tunnel.status, tunnel.headers["x-causeway-reason"])
 
 
 def opened(demo: Demo, account) -> bool:
-    tunnel = demo.connect("echo.corp.example", 7, account=account)
-    tunnel.close()
-    return tunnel.status == 200
+    with demo.connect("echo.corp.example", 7, account=account) as tunnel:
+        return tunnel.status == 200
 
 
 def test_echo_returns_every_byte(demo: Demo):
-    flow = demo.connect("echo.corp.example", 7)
     data = bytes(range(256)) * 512
-    flow.socket.sendall(data)
-    assert read_exactly(flow.socket, len(data)) == data
-    flow.close()
+    with demo.connect("echo.corp.example", 7) as flow:
+        flow.socket.sendall(data)
+        assert read_exactly(flow.socket, len(data)) == data
