@@ -142,13 +142,13 @@ class EnvoyProcess:
 
     async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
         """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
-        transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"))
         try:
+            transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"))
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://envoy", timeout=timeout
             ) as client:
                 response = await client.request(method, path)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise EnvoyError(
                 f"Envoy's admin interface does not answer: {error or type(error).__name__}."
             ) from error
