@@ -83,7 +83,7 @@ def main(
     ] = True,
 ) -> None:
     """Throughput of the whole chain beside a bare Envoy chain and OpenSSH, and the time to cut."""
-    console, missing, ports = Console(soft_wrap=True), [], {}
+    console, missing, ports = Console(width=max(100, Console().width)), [], {}
     with ExitStack() as stack:
 
         def processes() -> Processes:

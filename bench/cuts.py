@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import httpx
@@ -60,7 +61,7 @@ class OpenFlow:
 
 
 def _switch(client: httpx.Client, connector: str, action: str) -> None:
-    answer = post(client, f"/connectors/{connector}/{action}/", follow_redirects=False)
+    answer = post(client, f"/sase/connectors/{connector}/{action}/", follow_redirects=False)
     if answer.status_code not in (200, 204, 302, 303):
         raise RuntimeError(f"{action} of {connector} was answered with {answer.status_code}")
 
@@ -84,7 +85,7 @@ def measure_cuts(demo: Demo, count: int) -> list[Cut]:
     """Open a flow, switch its connector off, see it end, switch on again; so many times."""
     echo, connector = demo.application("echo"), demo.connector()["id"]
     cuts = []
-    with demo.admin_client() as client:
+    with closing(demo.admin_client()) as client:
         for _ in range(count):
             flow = _open_flow(demo, echo["host"], echo["port"])
             try:

@@ -22,6 +22,7 @@ from bench.processes import Processes
 GREETING = b"."
 CHUNK = 1 << 20
 FILE_BYTES = 64 << 20
+START_SECONDS = 20
 
 
 class _Counter:
@@ -68,14 +69,19 @@ def run_sink() -> None:
         threading.Thread(target=_receive, args=(connection, cell), daemon=True).start()
 
 
-def _send(host: str, port: int, until: float, started: threading.Barrier) -> None:
-    with socket.create_connection((host, port), timeout=10) as connection, tempfile.TemporaryFile() as file:
+def _send(host: str, port: int, seconds: float, started: threading.Barrier) -> None:
+    with (
+        socket.create_connection((host, port), timeout=START_SECONDS) as connection,
+        tempfile.TemporaryFile() as file,
+    ):
         file.write(bytes(FILE_BYTES))
         file.flush()
         if connection.recv(1) != GREETING:
             raise RuntimeError("the sink did not answer")
         connection.settimeout(None)
-        started.wait(10)
+        if started.wait(START_SECONDS) == 0:
+            print("started", flush=True)
+        until = time.monotonic() + seconds
         with suppress(OSError):
             while time.monotonic() < until:
                 # In pieces, so that the end is noticed; sendfile spares this process the copying.
@@ -85,10 +91,9 @@ def _send(host: str, port: int, until: float, started: threading.Barrier) -> Non
 
 
 def run_source(host: str, port: int, streams: int, seconds: float) -> None:
-    """Send as fast as possible over so many connections at once."""
-    until = time.monotonic() + seconds
+    """Send as fast as possible over so many connections at once; prints ``started`` when all of them reach through."""
     started = threading.Barrier(streams)
-    threads = [threading.Thread(target=_send, args=(host, port, until, started)) for _ in range(streams)]
+    threads = [threading.Thread(target=_send, args=(host, port, seconds, started)) for _ in range(streams)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -116,13 +121,16 @@ class Sink:
     ) -> float:
         """bit/s that arrive through the chain that begins at ``port``, after a warm-up that is not counted."""
         command = [sys.executable, "-m", "bench.traffic", "source", "127.0.0.1", str(port), str(streams)]
-        source = processes.start([*command, str(warm_up + seconds + 0.5)])
+        source = processes.start([*command, str(warm_up + seconds + 0.5)], stdout=subprocess.PIPE)
+        assert source.stdout is not None
+        if source.stdout.readline() != b"started\n":
+            raise RuntimeError(f"the source could not reach the sink through port {port}")
         time.sleep(warm_up)
         first, began = self.count()
         time.sleep(seconds)
         last, ended = self.count()
-        if source.wait(30):
-            raise RuntimeError(f"the source failed at port {port}")
+        source.stdout.close()
+        source.wait(30)
         return (last - first) * 8 / (ended - began)
 
 
