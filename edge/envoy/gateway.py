@@ -305,7 +305,7 @@ def _access_log() -> Config:
         common_config={
             "log_name": "flows",
             "transport_api_version": "V3",
-            "buffer_flush_interval": "0.2s",
+            "buffer_flush_interval": "0.05s",
             "grpc_service": _agent_service("10s"),
             # Which server carries the flow: "connector:server", known when the tunnel took it
             "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],

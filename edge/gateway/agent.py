@@ -38,7 +38,7 @@ from edge.spool import Spool
 logger = logging.getLogger(__name__)
 
 SOCKET = "agent.sock"
-# An adopted Envoy tells of every open flow within one interval of its access log (2 s, sent 0.2 s later).
+# An adopted Envoy tells of every open flow within one interval of its access log (2 s).
 SETTLE_SECONDS = 3.0
 MAINTENANCE_SECONDS = 2.0
 RENEWAL_CHECK_SECONDS = 300.0

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 FLOW_KEY = "flow"  # the one metadata field: the flow as JSON
 CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
+LOGGED_SECONDS = 1.0  # the end of a flow is logged within about 0.1 s
 LOST_SECONDS = 8.0  # without a word in the access log for four intervals a flow is gone
 
 _CONTINUE = pb.ProcessingResponse(request_headers=pb.HeadersResponse())
@@ -187,7 +188,10 @@ class Flows(rpc.ExternalProcessorServicer):
                 pass
         finally:
             flow.stream = None
-            flow.closed.set()
+            # Without a cut the end of the stream proves nothing: when the agent was too slow with its first answer,
+            # Envoy gives the stream up and lets the flow go on. Then only the log tells when the flow is over.
+            if flow.cut:
+                flow.closed.set()
             flow.seen_at = self._state.clock()
 
     def stands(self, flow: Flow) -> bool:
@@ -213,7 +217,7 @@ class Flows(rpc.ExternalProcessorServicer):
         connector = flow.connector or ""
         if flow.server is not None:
             return snapshot.server_allowed(flow.server, connector)
-        # Which server carries it is not known yet (the log tells 0.2 s after the beginning): it stands unless some
+        # Which server carries it is not known yet (the log tells a moment after the beginning): it stands unless some
         # server with a tunnel may not carry flows.
         live = (s for (c, s), count in self._state.tunnels.items() if c == connector and count > 0)
         return all(snapshot.server_allowed(server, connector) for server in live)
@@ -223,19 +227,22 @@ class Flows(rpc.ExternalProcessorServicer):
 
         Returns how many are gone for certain, and those that could not be cut (orphans, or Envoy did not react).
         """
-        doomed = [flow for flow in self._open.values() if predicate(flow)]
-        for flow in doomed:
-            flow.cut = True
+        doomed = [flow for flow in self._open.values() if not flow.closed.is_set() and predicate(flow)]
         await asyncio.gather(*(self._end(flow) for flow in doomed))
         left = [flow for flow in doomed if not flow.closed.is_set()]
-        gone = len(doomed) - len(left)
+        gone = sum(flow.cut for flow in doomed) - sum(flow.cut for flow in left)
+        for flow in left:
+            flow.cut = True
         self._state.metrics.cuts += gone
         return gone, left
 
     async def _end(self, flow: Flow) -> None:
-        if flow.stream is None:
-            return
         try:
+            if flow.stream is None:
+                # Either it is ending by itself and the log will say so in a moment, or it is an orphan.
+                await asyncio.wait_for(flow.closed.wait(), LOGGED_SECONDS)
+                return
+            flow.cut = True
             await flow.stream.write(_CUT)
             await asyncio.wait_for(flow.closed.wait(), CUT_SECONDS)
         except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
