@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from django.db.models import Count, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value
+from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from console.models import Area
@@ -42,7 +42,7 @@ def accounts_matching(rows: QuerySet[ClientAccount], text: str) -> QuerySet[Clie
     Compared as bytes with the lower-case keys: over 100,000 accounts several times as quick as ``icontains``.
     """
     wanted = text.lower()
-    return rows.filter(username_key__contains=wanted) | rows.filter(email_key__contains=wanted)
+    return rows.filter(Q(username_key__contains=wanted) | Q(email_key__contains=wanted))
 
 
 def live_sessions_by_account(accounts: Sequence[ClientAccount]) -> dict[str, list[UserSession]]:

@@ -13,20 +13,20 @@ from console.admin_services import actor
 from console.errors import Refusal
 from roaming import selectors
 from roaming.forms import AccountForm
-from roaming.models import ClientAccount
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts as services
 from roaming.views.instances import instance_or_404
 
 TABLE = tables.Table(
     columns=(
         tables.Column("username", "User name", ("username_key",)),
-        tables.Column("email", "E-mail", ("email_key",)),
+        tables.Column("email", "E-mail", ("email_key",), width="m"),
         tables.Column("status", "Status", ("-enabled",)),
         tables.Column("ip", "Client IP", ("static_ip",)),
         tables.Column("bandwidth", "Bandwidth", ("bandwidth_kbps",), align="end"),
         tables.Column("roaming", "Roaming"),
         tables.Column("logon", "Last log-on", ("last_logon_at",)),
-        tables.Column("actions", "Actions"),
+        tables.Column("actions", "Actions", width="m"),
     ),
     row_template="roaming/accounts/_row.html",
     search=("username_key", "email_key"),
@@ -58,7 +58,8 @@ def _list_url(account: ClientAccount) -> str:
 @require_safe
 @role_required("viewer")
 def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_or_404(instance_id)
+    # Without its counts: the list counts anyway.
+    instance = get_object_or_404(Instance.objects.select_related("region__area"), pk=instance_id)
     rows = selectors.accounts_of(instance)
     words = request.GET.get("q", "").replace("\0", " ").split()
     if len(words) == 1:
@@ -67,9 +68,9 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     live = selectors.live_sessions_by_account(page.rows)
     for account in page.rows:
         account.live = live[account.pk]
-    return tables.render(
-        request, "roaming/accounts/list.html", page, {"instance": instance, "tab": "accounts"}
-    )
+    full = not page.narrowed and page.total >= instance.account_quota
+    context = {"instance": instance, "tab": "accounts", "full": full}
+    return tables.render(request, "roaming/accounts/list.html", page, context)
 
 
 @sensitive_post_parameters("password")

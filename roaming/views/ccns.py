@@ -22,7 +22,7 @@ TABLE = tables.Table(
         tables.Column("instances", "Instances", ("instances_bound",), align="end"),
         tables.Column("description", "Description"),
         tables.Column("created", "Created", ("created_at",)),
-        tables.Column("actions", "Actions"),
+        tables.Column("actions", "Actions", width="m"),
     ),
     row_template="roaming/ccns/_row.html",
     search=("name", "id"),

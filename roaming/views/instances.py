@@ -25,7 +25,7 @@ TABLE = tables.Table(
         tables.Column("accounts", "Accounts/quota", ("accounts_used",), align="end"),
         tables.Column("online", "Online clients", ("online",), align="end"),
         tables.Column("created", "Created", ("created_at",)),
-        tables.Column("actions", "Actions"),
+        tables.Column("actions", "Actions", width="m"),
     ),
     row_template="roaming/instances/_row.html",
     search=("name", "id"),

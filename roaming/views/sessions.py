@@ -26,7 +26,7 @@ TABLE = tables.Table(
     ),
     row_template="roaming/sessions/_row.html",
     search=("username", "id", "public_address"),
-    search_label="Search by user name, session ID or public address",
+    search_label="Search by user, session or address",
     default_sort="-since",
     label="Online sessions",
     empty="Nobody is logged on",
