@@ -143,7 +143,8 @@ class EnvoyProcess:
     async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
         """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
         try:
-            transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"))
+            # No TLS on a unix socket: without this httpx would load all root certificates at every call.
+            transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"), verify=False)
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://envoy", timeout=timeout
             ) as client:
