@@ -81,16 +81,14 @@ def _network(text: str) -> str:
 def normalised_origin(text: str) -> str:
     """``host`` or ``host:port``, an IPv6 host in brackets. Raises AddressInvalid."""
     text = text.strip()
-    host, port = text, ""
+    host, colon, port = text, "", ""
     if text.startswith("["):
-        host, _, port = text.partition("]")
-        host, port = host + "]", port.removeprefix(":") if port.startswith(":") else port
+        host, bracket, rest = text.partition("]")
+        host, colon, port = host + bracket, rest[:1], rest[1:]
     elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-        if not port:
-            raise AddressInvalid(
-                f"“{_shown(text)}” ends with a colon; give a port after it or leave the colon out."
-            )
+        host, colon, port = text.partition(":")
+    if colon not in ("", ":") or (colon and not port):
+        raise AddressInvalid(f"Origin “{_shown(text)}” is not a host or host:port.")
     try:
         found = parse_host(host)
     except HostInvalid as error:

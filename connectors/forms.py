@@ -48,6 +48,9 @@ class AccountsField(forms.CharField):
 
     widget = forms.Textarea(LINES)
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, **kwargs)  # so that a line's number is the one people see
+
     def clean(self, value: Any) -> list[ClientAccount]:
         lines = [
             (number, line.strip())
@@ -106,6 +109,7 @@ class ApplicationForm(forms.Form):
     )
     addresses = forms.CharField(
         label="Addresses",
+        strip=False,
         widget=forms.Textarea(LINES),
         help_text="One a line: host name, wildcard (*.corp.example), IP address or CIDR block.",
         error_messages={"required": "Give at least one address."},

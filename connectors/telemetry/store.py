@@ -18,6 +18,8 @@ from django.utils import timezone
 from connectors.models import Sample
 
 LONGEST_SAMPLE = 3600.0
+# What rounding leaves of a sample beyond a bucket's edge is no measurement of that bucket.
+SLIVER = 0.05
 # The newest sample says what is happening now only while it is new.
 FRESH = timedelta(seconds=45)
 MEASURED = ("time", "seconds", "rx_bytes", "tx_bytes")
@@ -107,7 +109,7 @@ def series(servers: Sequence[str], *, start: datetime, end: datetime, width: int
     receive: dict[int, float] = defaultdict(float)
     send: dict[int, float] = defaultdict(float)
     for (_, bucket), (seconds, rx, tx) in sums.items():
-        if seconds > 0.01 * width:  # a sliver of a sample is no measurement of the bucket
+        if seconds > SLIVER:
             receive[bucket] += rx * 8 / seconds
             send[bucket] += tx * 8 / seconds
     buckets = range(first, last)
