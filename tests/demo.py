@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -42,7 +43,7 @@ class CurlResult:
 
 @dataclass
 class Tunnel:
-    """The answer to one CONNECT: status, reason phrase, headers (lower-case names), and the open socket."""
+    """The answer to one CONNECT: status, reason phrase, headers (lower-case names), and the socket (closed unless 200)."""
 
     status: int
     reason: str
@@ -52,6 +53,12 @@ class Tunnel:
 
     def close(self) -> None:
         self.socket.close()
+
+    def __enter__(self) -> Tunnel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __enter__(self) -> Tunnel:
         return self
@@ -71,9 +78,12 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str =
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port below those that outgoing connections take: nobody takes it between this look and its use."""
+    for port in random.sample(range(15000, 32000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port between 15000 and 32000")
 
 
 def clean_environment() -> dict[str, str]:
@@ -169,6 +179,7 @@ class Demo:
         }
         if status != "200":
             body += read_exactly(stream, int(headers.get("content-length", 0)) - len(body))
+            stream.close()
         return Tunnel(int(status), reason, headers, body, stream)
 
     def admin_client(self) -> httpx.Client:
