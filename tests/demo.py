@@ -43,7 +43,7 @@ class CurlResult:
 
 @dataclass
 class Tunnel:
-    """The answer to one CONNECT: status, reason phrase, headers (lower-case names), and the socket (closed unless 200)."""
+    """The answer to one CONNECT: status, reason phrase, headers (lower-case names), the socket (closed unless 200)."""
 
     status: int
     reason: str
@@ -53,12 +53,6 @@ class Tunnel:
 
     def close(self) -> None:
         self.socket.close()
-
-    def __enter__(self) -> Tunnel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __enter__(self) -> Tunnel:
         return self
