@@ -1,6 +1,7 @@
 """The demo's service manager: starts processes, starts again those that die, stops all of them."""
 
 import logging
+import random
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ log = logging.getLogger("demo")
 # As a production unit would: a killed service comes back after this long, one that left by itself does not.
 RESTART_SECONDS = 3.0
 STOP_SECONDS = 12.0
+# Below the range from which Linux and macOS take ports for outgoing connections.
+PORTS = range(15000, 32000)
 
 
 @dataclass
@@ -93,8 +96,8 @@ class Manager:
 
 
 def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:
-    """A port nobody listens on: the preferred one if it is free."""
-    for port in (preferred, 0) if preferred else (0,):
+    """A port nobody listens on: the preferred one if it is free, else one that no outgoing connection will take."""
+    for port in filter(None, [preferred, *random.sample(PORTS, 100)]):
         with socket.socket() as probe:
             # As servers do: what is left of closed connections does not count as somebody listening.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,5 +105,5 @@ def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:
                 probe.bind((address, port))
             except OSError:
                 continue
-            return int(probe.getsockname()[1])
+            return port
     raise OSError(f"no free port on {address}")
