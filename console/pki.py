@@ -157,7 +157,7 @@ def certificate(csr_pem: str, *, names: list[x509.GeneralName], server: bool, cl
             x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_certificate.public_key()),  # type: ignore[arg-type]
             critical=False,
         )
-        .sign(_opened(ca), hashes.SHA256())  # type: ignore[arg-type]
+        .sign(_opened(ca), hashes.SHA256())
     )
     return signed.public_bytes(ser.Encoding.PEM).decode()
 

@@ -4,6 +4,7 @@ Every variable starts with ``CAUSEWAY_`` except ``DATABASE_URL``. Without ``CAUS
 ``CAUSEWAY_SECRET_KEY``, ``CAUSEWAY_ALLOWED_HOSTS`` and ``CAUSEWAY_PUBLIC_URL``: start-up fails and says what to set.
 """
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,7 +41,7 @@ try:
     LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)
     LOGON_LOCKOUT = timedelta(seconds=env.int("LOGON_LOCKOUT_SECONDS", default=300))
     SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=not DEBUG)
-    LOG_LEVEL = env.log_level("LOG_LEVEL", default="INFO")
+    LOG_LEVEL = env.log_level("LOG_LEVEL", default=logging.INFO)
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 except EnvError as error:

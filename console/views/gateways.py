@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console import config, enrollment, services, tables, web
 from console.access import role_required
+from console.admin_services import actor
 from console.errors import Refusal
 from console.forms import GatewayForm
 from console.models import Gateway
@@ -46,7 +47,7 @@ def gateway_add(request: HttpRequest) -> HttpResponse:
     form = GatewayForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            gateway = services.gateway_create(actor=request.user, **_fields(form))
+            gateway = services.gateway_create(actor=actor(request), **_fields(form))
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -63,7 +64,7 @@ def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
     context: dict[str, object] = {"gateway": gateway, "public_url": settings.PUBLIC_URL}
     if request.method == "POST":
         context["code"], context["record"] = enrollment.code_create(
-            kind="gateway", target=gateway.pk, actor=request.user
+            kind="gateway", target=gateway.pk, actor=actor(request)
         )
     return render(request, "console/gateways/deploy.html", context)
 
@@ -79,7 +80,7 @@ def gateway_confirm_delete(request: HttpRequest, gateway_id: str) -> HttpRespons
 @role_required("administrator")
 def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway, pk=gateway_id)
-    services.gateway_delete(gateway=gateway, actor=request.user)
+    services.gateway_delete(gateway=gateway, actor=actor(request))
     return web.done(request, reverse("gateways:list"), f"{gateway.name} was deleted.")
 
 
