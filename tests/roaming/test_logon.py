@@ -1,5 +1,6 @@
 """Log-on over the edge API: who gets a session, who does not, and what is said."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import jwt
@@ -176,3 +177,45 @@ def test_a_hash_of_an_older_kind_is_renewed_for_all_copies(post, credentials, ac
     assert len(hashes) == 1
     assert hashes.pop().startswith("counting$")
     assert check_password(PASSWORD, ClientAccount.objects.get(pk=copy.pk).password)
+
+
+class InterruptedHasher(MD5PasswordHasher):
+    """While it computes, somebody else does something."""
+
+    algorithm = "interrupted"
+    meanwhile: Callable[[], object] | None = None
+
+    def verify(self, password: str, encoded: str) -> bool:
+        right = super().verify(password, encoded)
+        if InterruptedHasher.meanwhile:
+            do, InterruptedHasher.meanwhile = InterruptedHasher.meanwhile, None
+            do()
+        return right
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        (lambda a: accounts.account_reset_password(account=a, actor=ACTOR), (401, "LogonRefused")),
+        (lambda a: accounts.account_delete(account=a, actor=ACTOR), (401, "LogonRefused")),
+        (lambda a: accounts.account_disable(account=a, actor=ACTOR), (403, "AccountDisabled")),
+        (lambda a: instances.instance_stop(instance=a.instance, actor=ACTOR), (403, "InstanceInactive")),
+        (
+            lambda a: instances.instance_delete(instance=a.instance, with_accounts=True, actor=ACTOR),
+            (401, "LogonRefused"),
+        ),
+    ],
+    ids=["reset", "removed", "disabled", "instance stopped", "instance removed"],
+)
+def test_what_changes_while_the_password_is_hashed_counts(post, settings, change, answer):
+    settings.PASSWORD_HASHERS = [f"{__name__}.InterruptedHasher"]
+    account = AccountFactory()
+    body = {
+        "instance": account.instance_id,
+        "username": account.username,
+        "password": PASSWORD,
+        "kind": "proxy",
+    }
+    InterruptedHasher.meanwhile = lambda: change(account)
+    assert refusal(post("login", body)) == answer
+    assert not UserSession.objects.filter(ended_at=None).exists()
