@@ -1,5 +1,8 @@
 """Names and ids as the product writes them (facts B.2–B.7)."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.core.validators import MaxLengthValidator, RegexValidator
 
 from console.ids import new_id
@@ -15,7 +18,7 @@ VISIBLE_NAME = RegexValidator(
     "The name must be 1 to 128 characters, without control characters and without spaces at its ends.",
 )
 NO_NUL = RegexValidator(r"^[^\x00]*\Z", "The text must not contain null characters.")
-DESCRIPTION = [MaxLengthValidator(128), NO_NUL]
+DESCRIPTION: list[Callable[[Any], None]] = [MaxLengthValidator(128), NO_NUL]
 
 
 def new_connector_id() -> str:

@@ -107,7 +107,11 @@ def application_create(
     )
     _write_addresses(application, found_addresses)
     _write_ports(application, found_ports)
-    after = {"name": application.name, "addresses": found_addresses, "ports": shown_ports(found_ports)}
+    after: dict[str, Any] = {
+        "name": application.name,
+        "addresses": found_addresses,
+        "ports": shown_ports(found_ports),
+    }
     after |= {"protocol": protocol, "origin": found_origin, "enabled": enabled}
     audit.record(actor=actor, verb="application.create", target=application, after=after)
     config.publish(servers=True)
@@ -132,7 +136,7 @@ def application_update(
     old_addresses = list(application.addresses.values_list("address", flat=True))
     old_ports = list(application.ports.values_list("begin", "end"))
     given = {"name": name, "description": description, "protocol": protocol}
-    values = {
+    values: dict[str, Any] = {
         field: value.strip() if field != "protocol" else value
         for field, value in given.items()
         if value is not UNCHANGED

@@ -60,7 +60,11 @@ def policy_create(
         all_applications=all_applications,
         enabled=enabled,
     )
-    members = {"groups": list(groups), "accounts": list(accounts), "applications": list(applications)}
+    members: dict[str, list[Any]] = {
+        "groups": list(groups),
+        "accounts": list(accounts),
+        "applications": list(applications),
+    }
     _scope(policy, members)
     save(policy)
     for field, chosen in members.items():

@@ -42,7 +42,7 @@ def _named(record: models.Model, error: ValidationError) -> Invalid:
     refusal = Invalid.from_validation(error)
     if refusal.field is None:
         for constraint in record._meta.constraints:
-            fields = getattr(constraint, "fields", ())
+            fields: tuple[str, ...] = tuple(getattr(constraint, "fields", ()))
             if len(fields) == 1 and constraint.violation_error_message == refusal.message:
                 return Invalid(refusal.message, field=fields[0])
     return refusal

@@ -12,6 +12,7 @@ from connectors.forms import ApplicationForm
 from connectors.models import Application
 from console import tables, web
 from console.access import role_required
+from console.admin_services import actor
 from console.errors import Refusal
 
 TABLE = tables.Table(
@@ -55,7 +56,7 @@ def application_add(request: HttpRequest) -> HttpResponse:
     form = ApplicationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            application = services.application_create(actor=request.user, **form.cleaned_data)
+            application = services.application_create(actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -72,7 +73,7 @@ def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
         try:
-            services.application_update(application=application, actor=request.user, **form.cleaned_data)
+            services.application_update(application=application, actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -97,7 +98,7 @@ def _initial(application: Application) -> dict[str, object]:
 @role_required("operator")
 def application_enable(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    services.application_enable(application=application, actor=request.user)
+    services.application_enable(application=application, actor=actor(request))
     return web.done(request, reverse(URL), f"{application.name} is enabled.")
 
 
@@ -118,7 +119,7 @@ def application_confirm_disable(request: HttpRequest, application_id: str) -> Ht
 @role_required("operator")
 def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    services.application_disable(application=application, actor=request.user)
+    services.application_disable(application=application, actor=actor(request))
     return web.done(request, reverse(URL), f"{application.name} is disabled: open connections to it are cut.")
 
 
@@ -134,5 +135,5 @@ def application_confirm_delete(request: HttpRequest, application_id: str) -> Htt
 @role_required("operator")
 def application_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    services.application_delete(application=application, actor=request.user)
+    services.application_delete(application=application, actor=actor(request))
     return web.done(request, reverse(URL), f"{application.name} was deleted.")

@@ -11,6 +11,7 @@ from connectors.models import Connector
 from connectors.telemetry import store
 from console import tables, web
 from console.access import role_required
+from console.admin_services import actor
 from console.errors import Refusal
 from console.models import Region
 
@@ -68,7 +69,7 @@ def connector_add(request: HttpRequest) -> HttpResponse:
     form = ConnectorForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            connector = services.connector_create(actor=request.user, **form.cleaned_data)
+            connector = services.connector_create(actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -81,11 +82,11 @@ def connector_add(request: HttpRequest) -> HttpResponse:
 @role_required("operator")
 def connector_enable(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
-    services.connector_enable(connector=connector, actor=request.user)
+    services.connector_enable(connector=connector, actor=actor(request))
     url = web.safe_next(request, reverse("connectors:list"))
-    return web.done(
-        request, url, f"{connector.name} is enabled: users reach the applications behind it again."
-    )
+    message = f"{connector.name} is enabled: users reach the applications behind it again."
+    # Switched on in the Details panel, it stays there.
+    return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")
 
 
 @require_safe
@@ -106,7 +107,7 @@ def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpRe
 @role_required("operator")
 def connector_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
-    services.connector_disable(connector=connector, actor=request.user)
+    services.connector_disable(connector=connector, actor=actor(request))
     url = web.safe_next(request, reverse("connectors:list"))
     return web.done(request, url, f"{connector.name} is disabled: nobody reaches the applications behind it.")
 
@@ -129,7 +130,9 @@ def connector_rename(request: HttpRequest, connector_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         before = connector.name
         try:
-            services.connector_rename(connector=connector, name=form.cleaned_data["name"], actor=request.user)
+            services.connector_rename(
+                connector=connector, name=form.cleaned_data["name"], actor=actor(request)
+            )
         except Refusal as refusal:
             web.form_refused(form, refusal)
             connector.name = before
@@ -154,5 +157,5 @@ def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpRes
 @role_required("operator")
 def connector_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
-    services.connector_delete(connector=connector, actor=request.user)
+    services.connector_delete(connector=connector, actor=actor(request))
     return web.done(request, reverse("connectors:list"), f"{connector.name} was deleted.")

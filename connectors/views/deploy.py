@@ -16,6 +16,7 @@ from connectors import services
 from connectors.models import Connector
 from console import web
 from console.access import has_role, public, role_required
+from console.admin_services import actor
 from console.errors import Forbidden
 from console.models import EnrollmentCode
 
@@ -39,7 +40,7 @@ def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
         if not has_role(request.user, "operator"):
             raise Forbidden("This needs the role of operator. Ask an administrator for it.")
         context["code"], context["record"] = services.server_code_create(
-            connector=connector, actor=request.user
+            connector=connector, actor=actor(request)
         )
     context["open_codes"] = EnrollmentCode.objects.filter(
         target=connector.pk, used_at=None, expires_at__gt=timezone.now()
@@ -55,7 +56,7 @@ def code_revoke(request: HttpRequest, connector_id: str) -> HttpResponse:
     """The code is named in the body: what stands in a URL stands in logs as well."""
     connector = get_object_or_404(Connector, pk=connector_id)
     digest = request.POST.get("code", "")[:64].replace("\0", "")
-    services.server_code_revoke(connector=connector, digest=digest, actor=request.user)
+    services.server_code_revoke(connector=connector, digest=digest, actor=actor(request))
     url = reverse("connectors:deploy", args=[connector.pk])
     return web.done(request, url, "The code was revoked; nobody can use it any more.", into="panel")
 

@@ -13,6 +13,7 @@ from connectors.models import Connector, Server
 from connectors.telemetry import charts, store
 from console import config, web
 from console.access import role_required
+from console.admin_services import actor
 
 
 def _traffic(servers: list[str], name: str) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _servers_url(connector_id: str) -> str:
 @require_POST
 @role_required("operator")
 def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_enable(server=_server(connector_id, server_id), actor=request.user)
+    server = services.server_enable(server=_server(connector_id, server_id), actor=actor(request))
     return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
 
 
@@ -147,7 +148,7 @@ def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: s
 @require_POST
 @role_required("operator")
 def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_disable(server=_server(connector_id, server_id), actor=request.user)
+    server = services.server_disable(server=_server(connector_id, server_id), actor=actor(request))
     return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
 
 
@@ -163,5 +164,5 @@ def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: st
 @role_required("operator")
 def server_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
-    services.server_remove(server=server, actor=request.user)
+    services.server_remove(server=server, actor=actor(request))
     return web.done(request, _servers_url(connector_id), f"{server} was removed.")

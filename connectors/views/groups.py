@@ -11,6 +11,7 @@ from connectors.forms import GroupForm
 from connectors.models import UserGroup
 from console import tables, web
 from console.access import role_required
+from console.admin_services import actor
 from console.errors import Refusal
 
 TABLE = tables.Table(
@@ -46,7 +47,7 @@ def group_add(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            group = services.group_create(actor=request.user, **form.cleaned_data)
+            group = services.group_create(actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -63,7 +64,7 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
-            services.group_update(group=group, actor=request.user, **form.cleaned_data)
+            services.group_update(group=group, actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -84,5 +85,5 @@ def group_confirm_delete(request: HttpRequest, group_id: str) -> HttpResponse:
 @role_required("operator")
 def group_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
-    services.group_delete(group=group, actor=request.user)
+    services.group_delete(group=group, actor=actor(request))
     return web.done(request, reverse(URL), f"{group.name} was deleted.")

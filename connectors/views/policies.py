@@ -11,6 +11,7 @@ from connectors.forms import PolicyForm
 from connectors.models import Connector, Policy
 from console import tables, web
 from console.access import role_required
+from console.admin_services import actor
 from console.errors import Refusal
 
 
@@ -76,7 +77,7 @@ def policy_add(request: HttpRequest) -> HttpResponse:
     form = PolicyForm(request.POST or None, initial={"connector": request.GET.get("connector")})
     if request.method == "POST" and form.is_valid():
         try:
-            policy = services.policy_create(actor=request.user, **form.values())
+            policy = services.policy_create(actor=actor(request), **form.values())
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -92,7 +93,7 @@ def policy_edit(request: HttpRequest, policy_id: str) -> HttpResponse:
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
         try:
-            services.policy_update(policy=policy, actor=request.user, **form.values())
+            services.policy_update(policy=policy, actor=actor(request), **form.values())
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -117,7 +118,7 @@ def _initial(policy: Policy) -> dict[str, object]:
 @require_POST
 @role_required("operator")
 def policy_enable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_enable(policy=get_object_or_404(Policy, pk=policy_id), actor=request.user)
+    policy = services.policy_enable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
     return web.done(request, reverse(URL), f"{policy.name} is enabled.")
 
 
@@ -137,7 +138,7 @@ def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse
 @require_POST
 @role_required("operator")
 def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_disable(policy=get_object_or_404(Policy, pk=policy_id), actor=request.user)
+    policy = services.policy_disable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
     return web.done(request, reverse(URL), f"{policy.name} is disabled: what only it allowed is cut.")
 
 
@@ -152,5 +153,5 @@ def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
 @role_required("operator")
 def policy_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
-    services.policy_delete(policy=policy, actor=request.user)
+    services.policy_delete(policy=policy, actor=actor(request))
     return web.done(request, reverse(URL), f"{policy.name} was deleted.")
