@@ -4,7 +4,6 @@ A batch is acknowledged only after its commit; sent again, it is acknowledged an
 no sense is refused alone and counted, so that it cannot hold back the others for ever.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,7 +93,7 @@ def _sample(server: Server, item: Any, latest: float) -> Sample | None:
     if record.time > latest or record.rx_bytes > most or record.tx_bytes > most:
         return None
     # To the millisecond: the unique key must not depend on how a database rounds.
-    time = datetime.fromtimestamp(math.floor(record.time * 1000) / 1000, UTC)
+    time = datetime.fromtimestamp(round(record.time * 1000) / 1000, UTC)
     return Sample(server=server, **record.model_dump() | {"time": time})
 
 
