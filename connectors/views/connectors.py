@@ -23,7 +23,7 @@ def _regions(request: HttpRequest) -> list[tuple[str, str]]:
 TABLE = tables.Table(
     columns=(
         tables.Column("name", "Instance Name/ID", ("name",)),
-        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("region", "Region", ("region__position",), width="m"),
         tables.Column("status", "Instance Status", ("online",)),
         tables.Column("switch", "Instance Switch", ("enabled",)),
         tables.Column("servers", "Servers running"),
