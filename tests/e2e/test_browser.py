@@ -1,4 +1,4 @@
-"""An administrator's first walk, in Chromium and on the running demo: add a connector, see real traffic, flip the switch."""
+"""An administrator's first walk, in Chromium on the running demo: a connector added, traffic seen, the switch flipped."""
 
 from __future__ import annotations
 
@@ -86,4 +86,6 @@ def test_the_same_without_javascript(demo: Demo, page_without_javascript: Page):
     expect(row).to_be_visible()
     row.get_by_role("switch").click()
     page.get_by_role("button", name="Disable").click()
-    expect(page.get_by_role("row", name=name).get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    expect(page.get_by_role("row", name=name).get_by_role("switch")).to_have_attribute(
+        "aria-checked", "false"
+    )
