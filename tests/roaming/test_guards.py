@@ -70,7 +70,7 @@ def test_every_url_is_covered_here():
     assert {pattern.name for pattern in urlpatterns} == {*READ, *FORMS, *QUESTIONS, *ACTIONS}
 
 
-@pytest.mark.parametrize("name", [*READ, *FORMS, *QUESTIONS])
+@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *QUESTIONS]))
 @pytest.mark.parametrize("target", [None, "panel", "dialog"])
 def test_an_operator_sees_every_page(operator_client, ids, name, target):
     headers = {"HX-Request": "true", "HX-Target": target} if target else {}
@@ -80,19 +80,19 @@ def test_an_operator_sees_every_page(operator_client, ids, name, target):
         assert b"<html" not in response.content
 
 
-@pytest.mark.parametrize("name", READ)
+@pytest.mark.parametrize("name", sorted(READ))
 def test_a_viewer_sees_lists_and_details(viewer_client, ids, name):
     assert viewer_client.get(url(name, ids)).status_code == 200
 
 
-@pytest.mark.parametrize("name", [*FORMS, *QUESTIONS])
+@pytest.mark.parametrize("name", sorted([*FORMS, *QUESTIONS]))
 def test_a_viewer_gets_no_form_and_no_question(viewer_client, ids, name):
     response = viewer_client.get(url(name, ids))
     assert response.status_code == 403
     assert "role of operator" in response.content.decode()
 
 
-@pytest.mark.parametrize("name", [*FORMS, *ACTIONS])
+@pytest.mark.parametrize("name", sorted([*FORMS, *ACTIONS]))
 def test_a_viewer_changes_nothing(viewer_client, ids, name):
     from console.models import AuditRow
 
@@ -101,24 +101,24 @@ def test_a_viewer_changes_nothing(viewer_client, ids, name):
     assert AuditRow.objects.count() == before
 
 
-@pytest.mark.parametrize("name", [*READ, *FORMS, *QUESTIONS, *ACTIONS])
+@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *QUESTIONS, *ACTIONS]))
 def test_nobody_comes_in_without_logging_on(client, ids, name):
     response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("login"))
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", sorted(ACTIONS))
 def test_actions_are_posted(operator_client, ids, name):
     assert operator_client.get(url(name, ids)).status_code == 405
 
 
-@pytest.mark.parametrize("name", [*READ, *QUESTIONS])
+@pytest.mark.parametrize("name", sorted([*READ, *QUESTIONS]))
 def test_pages_are_not_posted_to(operator_client, ids, name):
     assert operator_client.post(url(name, ids)).status_code == 405
 
 
-@pytest.mark.parametrize("name", WITH_ID)
+@pytest.mark.parametrize("name", sorted(WITH_ID))
 def test_an_unknown_id_is_not_found(operator_client, ids, name):
     method = operator_client.post if name in ACTIONS else operator_client.get
     assert method(url(name, UNKNOWN)).status_code == 404
