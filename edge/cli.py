@@ -197,13 +197,19 @@ def connect(
     ca_file: Annotated[
         Path | None, typer.Option(help="Trust this CA for the console and the gateways.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")
+    ] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Log on and offer a local HTTP proxy and port forwards.
+    """Log on and offer a local HTTP proxy and port forwards until Ctrl-C.
 
-    Exit codes: 0 logged off, 1 a local problem, 2 the log-on was refused, 3 the session was ended, 4 no console.
+    Exit codes: 0 logged off, 1 a local problem, 2 wrong usage, 3 the session was ended, 4 the console cannot be
+    reached, 5 the log-on was refused.
     """
     from edge.client.agent import Options, parse_forward, parse_listen, run_connect
+    from edge.client.events import Events
+    from edge.client.options import check
 
     _log(verbose)
     options = Options(
@@ -216,9 +222,9 @@ def connect(
         pac_domains=tuple(pac_for or ()),
         trust=ca_file.read_text() if ca_file else None,
     )
-    if options.listen is None and not options.forwards:
-        raise Problem("Nothing to do: give --listen, or --forward, or both.")
-    raise typer.Exit(asyncio.run(run_connect(options, _password(password_file), typer.echo)))
+    check(options)
+    events = Events(as_json=as_json)
+    raise typer.Exit(asyncio.run(run_connect(options, _password(password_file), events)))
 
 
 def _home(given: Path | None, kind: str) -> Path:

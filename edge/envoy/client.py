@@ -16,9 +16,15 @@ from edge.envoy import parts
 from edge.envoy.parts import Config, typed
 
 TOKEN_FILE = "token.json"  # noqa: S105
-CA_FILE = "ca.pem"
+PROXY_SOCKET = "proxy.sock"
+REFUSALS_FILE = "refusals.log"
 GATEWAYS = "gateways"
 STATISTICS = "local"
+# For `EnvoyProcess`: refusals are told soon after they happened, not up to 10 s later.
+ARGUMENTS = ("--file-flush-interval-msec", "500")
+# A gateway that says one of these could not decide or has no way; the next one may. Nothing has reached an
+# application then, so that trying again is safe.
+_TRY_THE_NEXT = "ConnectorOffline|ConsoleLost|ConsoleUnreachable|NotConfigured|InternalError"
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,11 @@ def token_file(token: str) -> bytes:
 def bootstrap(
     listen: tuple[str, int] | None, forwards: Sequence[Forward], gateways: Sequence[str], *, ca: str
 ) -> Config:
-    """Return the configuration. `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``; `ca`: PEM."""
-    proxies: list[Config] = [{"pipe": {"path": "proxy.sock", "mode": 0o600}}]
+    """Return the configuration.
+
+    `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first; `ca`: PEM.
+    """
+    proxies: list[Config] = [{"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}]
     if listen is not None:
         proxies.append(parts.address(*listen))
     listeners = [_proxy(f"proxy-{index}", address) for index, address in enumerate(proxies)]
@@ -71,8 +80,7 @@ def _proxy(name: str, address: Config) -> Config:
         credential={"name": "token", "sds_config": source},
         header="proxy-authorization",
     )
-    retry = {"retry_on": "connect-failure,refused-stream", "num_retries": 2}
-    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": retry}
+    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _retry()}
     routes = [{"match": match, "route": route} for match in _everything()]
     manager = typed(
         "http",
@@ -83,6 +91,7 @@ def _proxy(name: str, address: Config) -> Config:
         stream_idle_timeout="0s",
         request_timeout="0s",
         delayed_close_timeout="0.01s",
+        access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[
             typed(
@@ -95,6 +104,43 @@ def _proxy(name: str, address: Config) -> Config:
         ],
     )
     return {"name": name, "address": address, "filter_chains": [{"filters": [manager]}]}
+
+
+def _retry() -> Config:
+    next_gateway = typed(
+        "previous_priorities",
+        "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        update_frequency=1,
+    )
+    return {
+        "retry_on": "connect-failure,refused-stream,retriable-headers",
+        "retriable_headers": [
+            {"name": "x-causeway-reason", "string_match": {"safe_regex": {"regex": _TRY_THE_NEXT}}}
+        ],
+        "num_retries": 2,
+        "retry_priority": next_gateway,
+    }
+
+
+def _refusals() -> Config:
+    """A line for every error answer; the reader tells a gateway's refusals from applications' own errors."""
+    line = {
+        "status": "%RESPONSE_CODE%",
+        "reason": "%RESP(X-CAUSEWAY-REASON)%",
+        "flags": "%RESPONSE_FLAGS%",
+        "host": "%REQ(:AUTHORITY)%",
+        "gateway": "%UPSTREAM_HOST%",
+    }
+    threshold = {"default_value": 400, "runtime_key": "causeway.refusals"}
+    return {
+        **typed(
+            "file",
+            "access_loggers.file.v3.FileAccessLog",
+            path=REFUSALS_FILE,
+            log_format={"json_format": line},
+        ),
+        "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}},
+    }
 
 
 def _everything() -> list[dict[str, Any]]:
@@ -135,30 +181,57 @@ def _gateways(gateways: Sequence[str], ca: str) -> Config:
             "validation_context": validation,
         },
     )
-    cluster = parts.static_cluster(GATEWAYS, [parts.address(host, port) for host, port in hosts])
-    for endpoint, (host, _) in zip(
-        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"], hosts, strict=True
-    ):
-        endpoint["endpoint"]["hostname"] = "" if _is_address(host) else host
+    cluster = parts.static_cluster(GATEWAYS, [])
+    # One priority each: all flows go by the first gateway that is up, so that they share its connection.
+    cluster["load_assignment"]["endpoints"] = [
+        {"priority": place, "lb_endpoints": [{"endpoint": _endpoint(host, port)}]}
+        for place, (host, port) in enumerate(hosts)
+    ]
     return {
         **cluster,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "typed_extension_protocol_options": parts.http_protocol_options(
-            {"http2_protocol_options": parts.http2_options()}
+            {"http2_protocol_options": {**parts.http2_options(), "connection_keepalive": _KEEPALIVE}}
         ),
         "transport_socket": tls,
-        # A gateway that is down is passed over; Envoy asks by TCP, which costs the gateway nothing.
-        "health_checks": [
-            {
-                "timeout": "3s",
-                "interval": "5s",
-                "unhealthy_threshold": 1,
-                "healthy_threshold": 1,
-                "tcp_health_check": {},
-            }
-        ],
+        "outlier_detection": _OUTLIERS,
+        "health_checks": [_HEALTH_CHECK],
     }
+
+
+# A gateway that hangs is noticed by pings on the connection in use, at the latest when something is wanted of it.
+_KEEPALIVE = {"interval": "10s", "timeout": "3s", "connection_idle_interval": "5s"}
+# One that cannot be connected to is passed over at once and tried again after a while.
+_OUTLIERS = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 1,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_local_origin_success_rate": 0,
+    "enforcing_success_rate": 0,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_consecutive_gateway_failure": 0,
+    "interval": "1s",
+    "base_ejection_time": "5s",
+    "max_ejection_time": "30s",
+    "max_ejection_percent": 100,
+}
+# A handshake is all it takes; seldom while all is well, for there are many clients.
+_HEALTH_CHECK = {
+    "timeout": "3s",
+    "interval": "60s",
+    "interval_jitter_percent": 30,
+    "no_traffic_interval": "60s",
+    "unhealthy_interval": "5s",
+    "no_traffic_healthy_interval": "60s",
+    "unhealthy_threshold": 1,
+    "healthy_threshold": 1,
+    "tcp_health_check": {},
+}
+
+
+def _endpoint(host: str, port: int) -> Config:
+    return {"address": parts.address(host, port), "hostname": "" if _is_address(host) else host}
 
 
 def _is_address(host: str) -> bool:

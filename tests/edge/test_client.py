@@ -193,7 +193,7 @@ def test_a_wrong_password_is_refused_with_the_consoles_sentence(
     lab: Lab, console: FakeConsole, tmp_path: Path
 ) -> None:
     with connected(console, tmp_path, password="wrong") as client:
-        assert client.process.wait(timeout=30) == 2
+        assert client.process.wait(timeout=30) == 5
     assert client.log.read_text().strip() == "The instance, user name or password is wrong."
 
 

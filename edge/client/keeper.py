@@ -1,0 +1,137 @@
+"""Keeps a session: renews its token, notices its end within seconds, tells what a gateway refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+
+from edge.api import ApiRefused, ConsoleUnreachable
+from edge.client.events import Events
+from edge.client.session import Session, SessionEnded
+from edge.client.watch import ENDED_CODES, PROBE_HOST, Probe, Refusal, RefusalLog
+from edge.envoy.client import TOKEN_FILE, token_file
+from edge.home import Home
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.5
+ASK_SECONDS = 4.0
+RETRY_SECONDS = (1.0, 60.0)
+# The same refusal, told once in so long: a browser that tries and tries is one piece of news.
+REPEAT_SECONDS = 60.0
+TOLD_AT_MOST = 200
+_REASONS = {
+    "NoMatch": "No application and forwarding policy allows it for this account.",
+    "ConnectorDisabled": "The connector that leads there is switched off.",
+    "ConnectorOffline": "The connector that leads there has no live tunnel.",
+    "ConsoleLost": "The gateway has not heard from its console for too long to let anyone in.",
+    "NotConfigured": "The gateway has no configuration yet.",
+    "DestinationInvalid": "The destination's name or port is not valid.",
+}
+
+
+class Keeper:
+    """`run` ends only by `SessionEnded`, whose text is for the user."""
+
+    def __init__(self, session: Session, home: Home, events: Events, *, reachable: bool) -> None:
+        self._session = session
+        self._home = home
+        self._events = events
+        self._log = RefusalLog(home.path)
+        self._told: dict[tuple[str, str], float] = {}
+        self._reachable = reachable
+        self._failures = 0
+        self._doubts = 0
+        self._retry_at = 0.0
+
+    async def run(self) -> None:
+        """Watch for ever. Raises `SessionEnded`."""
+        probe, ask_at = Probe(self._home.path), 0.0
+        try:
+            while True:
+                doubt = self._read_log()
+                if time.monotonic() >= ask_at or doubt:
+                    doubt = await self._ask(probe)
+                    ask_at = time.monotonic() + ASK_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
+                if doubt or self._session.seconds_to_renewal <= 0:
+                    await self._renew(doubt)
+                await asyncio.sleep(min(LOOK_SECONDS, self._session.seconds_to_renewal + 0.1))
+        finally:
+            await probe.close()
+
+    def _read_log(self) -> Refusal | None:
+        """Tell what gateways refused; return a refusal that speaks of the session."""
+        doubt = None
+        for refusal in self._log.new():
+            if refusal.about_session:
+                doubt = refusal
+            elif refusal.host != PROBE_HOST and refusal.reason:
+                self._tell_refused(refusal)
+        return doubt
+
+    def _tell_refused(self, refusal: Refusal) -> None:
+        now, key = time.monotonic(), (refusal.host, refusal.reason)
+        if now < self._told.get(key, 0.0):
+            return
+        if len(self._told) >= TOLD_AT_MOST:
+            self._told.clear()
+        self._told[key] = now + REPEAT_SECONDS
+        why = _REASONS.get(refusal.reason, f"The gateway's reason is {refusal.reason}.")
+        sentence = f"{refusal.host} was refused: {why}"
+        self._events.tell("denied", sentence, host=refusal.host, reason=refusal.reason, status=refusal.status)
+
+    async def _ask(self, probe: Probe) -> Refusal | None:
+        answer = await probe.ask()
+        if not answer.about_session:
+            self._doubts = 0
+        reachable = bool(answer.reason)
+        if reachable != self._reachable:
+            self._reachable = reachable
+            if reachable:
+                self._events.tell("gateway_back", "A gateway can be reached again.")
+            else:
+                self._events.tell("gateway_lost", "No gateway can be reached at present; trying again.")
+        return answer if answer.about_session else None
+
+    async def _renew(self, doubt: Refusal | None) -> None:
+        """Exchange the token; after a refusal the console's word counts, and the gateway's when it has none."""
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            grant = await self._session.renew()
+        except SessionEnded as error:
+            raise SessionEnded(_reason(doubt) or str(error)) from error
+        except (ConsoleUnreachable, ApiRefused) as error:
+            if reason := _reason(doubt):
+                raise SessionEnded(reason) from error
+            self._back_off(error)
+            return
+        self._home.write_atomic(TOKEN_FILE, token_file(grant.token))
+        if self._failures:
+            self._events.tell("console_back", "The console can be reached again; the session is renewed.")
+        self._failures = 0
+        # Should gateways go on to refuse, the console is asked less and less often.
+        self._doubts = min(self._doubts + 1, 10) if doubt else 0
+        self._retry_at = time.monotonic() + _pause(self._doubts)
+        self._events.tell("renewed", "The session is renewed.", expires_at=grant.expires_at)
+
+    def _back_off(self, error: ConsoleUnreachable | ApiRefused) -> None:
+        told = getattr(error, "retry_after", None) or 0.0
+        self._retry_at = time.monotonic() + max(told, _pause(self._failures))
+        if not self._failures:
+            self._events.tell(
+                "console_lost", f"The session could not be renewed yet: {error} Going on with it."
+            )
+        self._failures = min(self._failures + 1, 10)
+
+
+def _reason(doubt: Refusal | None) -> str:
+    """The gateway's sentence, where it says that the session is over."""
+    return doubt.message if doubt is not None and doubt.reason in ENDED_CODES else ""
+
+
+def _pause(failures: int) -> float:
+    least, most = RETRY_SECONDS
+    return min(most, least * 2.0**failures) * random.uniform(0.75, 1.25)  # noqa: S311

@@ -1,0 +1,103 @@
+"""What the gateways say of the session: asked every few seconds, and read from Envoy's log of refused requests."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
+
+# A name that nothing is called (RFC 6761): a live session gets "nothing matched" for it, an ended one that it ended.
+PROBE_HOST = "session-check.causeway.invalid:9"
+TIMEOUT_SECONDS = 8.0
+LOG_BYTES = 2**20
+# Whatever else is wrong: with these the gateway speaks of the session, not of the destination.
+ENDED_CODES = frozenset({"SessionEnded", "AccountDisabled", "InstanceInactive"})
+# Envoy's own words for "no gateway answered": no healthy one, connection failed, timed out, terminated.
+_NO_GATEWAY = frozenset({"UH", "UF", "URX", "UT", "UC", "LR", "UR", "NC"})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refused request. `reason`: the gateway's code, empty when none answered; `message`: its sentence, if known."""
+
+    status: int
+    reason: str
+    message: str = ""
+    host: str = ""
+    gateway: str = ""
+
+    @property
+    def about_session(self) -> bool:
+        """Whether the gateway does not accept the session, be it for good or not."""
+        return self.status == 407 or self.reason in ENDED_CODES
+
+
+class RefusalLog:
+    """The lines that Envoy adds to its log; the file is kept small."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / REFUSALS_FILE
+        self._position = 0
+        self._rest = b""
+
+    def new(self) -> list[Refusal]:
+        """Return what was added since the last call."""
+        try:
+            size = self._file.stat().st_size
+            if size == self._position:
+                return []
+            with self._file.open("rb") as log:
+                log.seek(self._position)
+                data = self._rest + log.read()
+                self._position = log.tell()
+        except OSError:
+            return []
+        *lines, self._rest = data.split(b"\n")
+        if self._position > LOG_BYTES:
+            # Envoy appends, so that it goes on at the new end.
+            os.truncate(self._file, 0)
+            self._position = 0
+        return [refusal for refusal in map(_read, lines) if refusal is not None]
+
+
+def _read(line: bytes) -> Refusal | None:
+    """Return a refusal by a gateway, or for want of one; None for an application's own errors."""
+    try:
+        fields = json.loads(line)
+        status, reason = int(fields["status"]), fields["reason"] or ""
+        flags = set((fields["flags"] or "").split(","))
+    except (ValueError, KeyError, TypeError):
+        return None
+    if not reason and status != 407 and not flags & _NO_GATEWAY:
+        return None
+    return Refusal(
+        status, str(reason)[:64], host=str(fields.get("host"))[:300], gateway=str(fields.get("gateway"))
+    )
+
+
+class Probe:
+    """Asks a gateway, over the connection that Envoy holds to it anyway, whether the session still stands."""
+
+    def __init__(self, folder: Path) -> None:
+        transport = httpx.AsyncHTTPTransport(uds=str(folder / PROXY_SOCKET), verify=False, http2=False)
+        self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False)
+
+    async def ask(self) -> Refusal:
+        """Return the gateway's refusal of what nobody may reach; status 503 without reason when none answers."""
+        try:
+            response = await self._client.get(f"http://{PROBE_HOST}/")
+        except (httpx.HTTPError, OSError):
+            return Refusal(503, "")
+        reason = response.headers.get("x-causeway-reason", "")
+        return Refusal(response.status_code, reason, " ".join(response.text.split())[:300] if reason else "")
+
+    async def close(self) -> None:
+        """Close the connection to Envoy."""
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            await self._client.aclose()
