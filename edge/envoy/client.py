@@ -9,7 +9,6 @@ import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from edge.envoy import parts
@@ -80,8 +79,7 @@ def _proxy(name: str, address: Config) -> Config:
         credential={"name": "token", "sds_config": source},
         header="proxy-authorization",
     )
-    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _retry()}
-    routes = [{"match": match, "route": route} for match in _everything()]
+    routes = [_route({"connect_matcher": {}}, "reset"), _route({"prefix": "/"}, "reset-before-request")]
     manager = typed(
         "http",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -106,14 +104,20 @@ def _proxy(name: str, address: Config) -> Config:
     return {"name": name, "address": address, "filter_chains": [{"filters": [manager]}]}
 
 
-def _retry() -> Config:
+def _route(match: Config, retry_on: str) -> Config:
+    """What a gateway that vanished left unanswered is tried again: of CONNECT, nothing has reached an application."""
+    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _retry(retry_on)}
+    return {"match": match, "route": route}
+
+
+def _retry(retry_on: str) -> Config:
     next_gateway = typed(
         "previous_priorities",
         "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
         update_frequency=1,
     )
     return {
-        "retry_on": "connect-failure,refused-stream,retriable-headers",
+        "retry_on": f"connect-failure,refused-stream,retriable-headers,{retry_on}",
         "retriable_headers": [
             {"name": "x-causeway-reason", "string_match": {"safe_regex": {"regex": _TRY_THE_NEXT}}}
         ],
@@ -141,10 +145,6 @@ def _refusals() -> Config:
         ),
         "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}},
     }
-
-
-def _everything() -> list[dict[str, Any]]:
-    return [{"connect_matcher": {}}, {"prefix": "/"}]
 
 
 def _forward(forward: Forward) -> Config:
@@ -201,7 +201,7 @@ def _gateways(gateways: Sequence[str], ca: str) -> Config:
 
 
 # A gateway that hangs is noticed by pings on the connection in use, at the latest when something is wanted of it.
-_KEEPALIVE = {"interval": "10s", "timeout": "3s", "connection_idle_interval": "5s"}
+_KEEPALIVE = {"interval": "5s", "timeout": "4s", "connection_idle_interval": "4s"}
 # One that cannot be connected to is passed over at once and tried again after a while.
 _OUTLIERS = {
     "split_external_local_origin_errors": True,
