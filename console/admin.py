@@ -2,23 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.db.models import Model
+from django.forms import ModelForm
 from django.http import HttpRequest
 
-from console import models
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """For what is written by machines or is history."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from console import models, services
+from console.admin_services import HistoryAdmin, ServiceAdmin, actor
 
 
 @admin.register(models.User)
@@ -30,21 +18,49 @@ class ConsoleUserAdmin(UserAdmin):
 
 
 @admin.register(models.Area)
-class AreaAdmin(ReadOnlyAdmin):
+class AreaAdmin(HistoryAdmin):
     list_display = ("name", "id", "position")
     search_fields = ("name", "id")
 
 
 @admin.register(models.Region)
-class RegionAdmin(ReadOnlyAdmin):
+class RegionAdmin(HistoryAdmin):
     list_display = ("id", "name", "area")
     list_filter = ("area",)
     search_fields = ("id", "name")
     list_select_related = ("area",)
 
 
+@admin.register(models.Gateway)
+class GatewayAdmin(ServiceAdmin):
+    list_display = (
+        "name",
+        "id",
+        "region",
+        "public_host",
+        "client_port",
+        "tunnel_port",
+        "heard_at",
+        "applied_version",
+    )
+    list_filter = ("region__area",)
+    search_fields = ("name", "id", "public_host")
+    list_select_related = ("region",)
+    fields = services.GATEWAY_FIELDS
+    writers = "administrator"
+
+    def create(self, request: HttpRequest, form: ModelForm) -> models.Gateway:
+        return services.gateway_create(actor=actor(request), **form.cleaned_data)
+
+    def update(self, request: HttpRequest, obj: models.Gateway, form: ModelForm) -> models.Gateway:
+        return services.gateway_update(gateway=obj, actor=actor(request), **form.cleaned_data)
+
+    def remove(self, request: HttpRequest, obj: models.Gateway) -> None:
+        services.gateway_delete(gateway=obj, actor=actor(request))
+
+
 @admin.register(models.AuditRow)
-class AuditRowAdmin(ReadOnlyAdmin):
+class AuditRowAdmin(HistoryAdmin):
     list_display = ("at", "actor", "verb", "target_kind", "target", "target_name", "source")
     list_filter = ("verb", "target_kind")
     search_fields = ("actor", "target", "target_name")
@@ -52,7 +68,7 @@ class AuditRowAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.AccessKey)
-class AccessKeyAdmin(ReadOnlyAdmin):
+class AccessKeyAdmin(HistoryAdmin):
     list_display = ("id", "user", "enabled", "created_at")
     list_filter = ("enabled",)
     search_fields = ("id", "user__username")
@@ -61,7 +77,7 @@ class AccessKeyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.Authority)
-class AuthorityAdmin(ReadOnlyAdmin):
+class AuthorityAdmin(HistoryAdmin):
     list_display = ("key_id", "kind", "active", "created_at")
     list_filter = ("kind", "active")
     search_fields = ("key_id",)
@@ -69,14 +85,14 @@ class AuthorityAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.MachineKey)
-class MachineKeyAdmin(ReadOnlyAdmin):
+class MachineKeyAdmin(HistoryAdmin):
     list_display = ("machine", "kind", "created_at")
     list_filter = ("kind",)
     search_fields = ("machine",)
 
 
 @admin.register(models.EnrollmentCode)
-class EnrollmentCodeAdmin(ReadOnlyAdmin):
+class EnrollmentCodeAdmin(HistoryAdmin):
     list_display = ("kind", "target", "created_by", "created_at", "expires_at", "used_at", "used_by")
     list_filter = ("kind",)
     search_fields = ("target", "used_by", "created_by")
@@ -89,7 +105,7 @@ class ConfirmationInline(admin.TabularInline):
 
 
 @admin.register(models.Cutover)
-class CutoverAdmin(ReadOnlyAdmin):
+class CutoverAdmin(HistoryAdmin):
     list_display = ("requested_at", "reason", "target", "version")
     search_fields = ("reason", "target")
     date_hierarchy = "requested_at"
@@ -97,7 +113,7 @@ class CutoverAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.CutoverConfirmation)
-class CutoverConfirmationAdmin(ReadOnlyAdmin):
+class CutoverConfirmationAdmin(HistoryAdmin):
     list_display = ("cutover", "gateway", "confirmed_at", "flows_cut")
     list_filter = ("gateway",)
     search_fields = ("cutover__reason", "cutover__target")
@@ -105,13 +121,13 @@ class CutoverConfirmationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(models.ConfigVersion)
-class ConfigVersionAdmin(ReadOnlyAdmin):
+class ConfigVersionAdmin(HistoryAdmin):
     list_display = ("version", "servers_version")
     list_filter = ()
 
 
 @admin.register(models.ReceivedBatch)
-class ReceivedBatchAdmin(ReadOnlyAdmin):
+class ReceivedBatchAdmin(HistoryAdmin):
     list_display = ("machine", "batch", "received_at")
     search_fields = ("machine",)
     date_hierarchy = "received_at"

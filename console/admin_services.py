@@ -49,12 +49,14 @@ class HistoryAdmin(admin.ModelAdmin):
 class ServiceAdmin(admin.ModelAdmin):
     """Subclasses say which service creates, updates and removes; what they leave out is not offered.
 
-    A ``Refusal`` appears beside the field it names, with the input kept; for a removal, as a message. Operators write,
-    viewers see. ``update`` gets the row as the database holds it, with the wishes in ``form.cleaned_data``; fields that
-    no service changes belong into ``fixed_fields``, which are read-only once the object exists.
+    A ``Refusal`` appears beside the field it names, with the input kept; for a removal, as a message. ``writers`` is
+    the lowest role that writes; viewers see. ``update`` gets the row as the database holds it, with the wishes in
+    ``form.cleaned_data``; fields that no service changes belong into ``fixed_fields``, which are read-only once the
+    object exists.
     """
 
     fixed_fields: tuple[str, ...] = ()
+    writers = "operator"
 
     def create(self, request: HttpRequest, form: ModelForm) -> models.Model:
         raise NotImplementedError
@@ -75,13 +77,13 @@ class ServiceAdmin(admin.ModelAdmin):
         return _may(request, "viewer")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return self._offers("create") and _may(request, "operator")
+        return self._offers("create") and _may(request, self.writers)
 
     def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return self._offers("update") and _may(request, "operator")
+        return self._offers("update") and _may(request, self.writers)
 
     def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return self._offers("remove") and _may(request, "operator")
+        return self._offers("remove") and _may(request, self.writers)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         readonly = tuple(super().get_readonly_fields(request, obj))

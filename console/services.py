@@ -14,7 +14,7 @@ from console import audit, config
 from console.errors import Conflict, Invalid
 from console.models import AccessKey, EnrollmentCode, Gateway, MachineKey, User
 
-GATEWAY_FIELDS = ("name", "region_id", "public_host", "listen_address", "client_port", "tunnel_port")
+GATEWAY_FIELDS = ("name", "region", "public_host", "listen_address", "client_port", "tunnel_port")
 
 
 def _clean(instance: Gateway) -> None:
@@ -25,7 +25,7 @@ def _clean(instance: Gateway) -> None:
 
 
 def _values(gateway: Gateway) -> dict[str, Any]:
-    return {field: getattr(gateway, field) for field in GATEWAY_FIELDS}
+    return {field: str(getattr(gateway, field)) for field in GATEWAY_FIELDS}
 
 
 @transaction.atomic

@@ -157,6 +157,8 @@ def announce(description: dict[str, Any], home: Path) -> None:
     )
     for each in description["gateways"]:
         log.info("  gateway     %s   %s (%s)", each["proxy"], each["area"], each["region"])
+    if not description["cloud_services"]:
+        log.info("  cloud networks are left out: this system knows no loopback address but 127.0.0.1")
     log.info("  everything  %s", home / "demo.json")
     log.info("  try         curl --proxy %s --proxy-cacert %s \\", gateway["proxy"], description["ca_file"])
     log.info(

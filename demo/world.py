@@ -213,7 +213,7 @@ def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
     console.gateway_create(
         actor=admin,
         name=f"gateway-{city.lower()}",
-        region_id=region_id,
+        region=region,
         public_host="127.0.0.1",
         listen_address="127.0.0.1",
         client_port=kept["ports"][f"client {region_id}"],

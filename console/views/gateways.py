@@ -47,7 +47,7 @@ def gateway_add(request: HttpRequest) -> HttpResponse:
     form = GatewayForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            gateway = services.gateway_create(actor=actor(request), **_fields(form))
+            gateway = services.gateway_create(actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
@@ -83,8 +83,3 @@ def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     services.gateway_delete(gateway=gateway, actor=actor(request))
     return web.done(request, reverse("gateways:list"), f"{gateway.name} was deleted.")
 
-
-def _fields(form: GatewayForm) -> dict[str, object]:
-    values = dict(form.cleaned_data)
-    values["region_id"] = values.pop("region").pk
-    return values

@@ -1,0 +1,74 @@
+"""Django admin: every model of ours is there, to be found and narrowed; writes go through the services."""
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.urls import reverse
+
+from console.models import AuditRow, Gateway, Region
+from tests.console.factories import GatewayFactory
+
+OURS = [model for model in apps.get_models() if model._meta.app_label in ("console", "roaming", "connectors")]
+SINGLE = {"ConfigVersion"}
+
+
+@pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
+def test_every_model_is_there_with_search(model):
+    registered = admin.site._registry[model]
+    assert registered.search_fields or model.__name__ in SINGLE
+
+
+@pytest.fixture
+def superuser_client(client, django_user_model):
+    user = django_user_model.objects.create_superuser(
+        "root", "root@example.org", "x" * 12, role="administrator"
+    )
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
+def test_every_list_opens_and_searches(superuser_client, model):
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    assert (
+        superuser_client.get(url, {"q": "näme\u2019"} if model.__name__ not in SINGLE else {}).status_code
+        == 200
+    )
+
+
+FORM = {
+    "name": "gateway-x",
+    "region": "cn-shanghai",
+    "public_host": "gw.example.org",
+    "listen_address": "0.0.0.0",
+    "client_port": 8443,
+    "tunnel_port": 9443,
+}
+
+
+@pytest.mark.django_db
+def test_a_gateway_added_in_admin_is_audited(superuser_client):
+    assert superuser_client.post(reverse("admin:console_gateway_add"), FORM).status_code == 302
+    gateway = Gateway.objects.get(name="gateway-x")
+    row = AuditRow.objects.get(verb="gateway.create", target=gateway.pk)
+    assert row.after["public_host"] == "gw.example.org"
+    assert gateway.region == Region.objects.get(pk="cn-shanghai")
+
+
+@pytest.mark.django_db
+def test_equal_ports_are_refused_with_a_sentence(superuser_client):
+    response = superuser_client.post(reverse("admin:console_gateway_add"), FORM | {"tunnel_port": 8443})
+    assert response.status_code == 200
+    assert "must differ" in response.text
+    assert not Gateway.objects.exists()
+
+
+@pytest.mark.django_db
+def test_operators_see_gateways_in_admin_and_do_not_change_them(operator, client):
+    operator.is_staff = True
+    operator.save(update_fields=["is_staff"])
+    client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    gateway = GatewayFactory()
+    assert client.get(reverse("admin:console_gateway_change", args=[gateway.pk])).status_code == 200
+    assert client.post(reverse("admin:console_gateway_add"), FORM).status_code == 403
