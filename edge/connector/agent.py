@@ -15,10 +15,11 @@ import time
 from typing import Any
 
 from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
+from edge.connector.dialling import Dialler
 from edge.connector.meter import SAMPLE_SECONDS, Meter
 from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
-from edge.envoy.connector import ARGUMENTS, bootstrap, write_configuration
+from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
 from edge.spool import Spool
@@ -51,6 +52,7 @@ class ConnectorAgent:
         self._api = ConsoleApi(home)
         self._spool = Spool(home.file("telemetry.db"))
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
+        self._dialler = Dialler(home, self._envoy, concurrency)
         self._meter = Meter(self._envoy, self._spool)
         self._reporter = Reporter(
             self._spool, self._api, self._identity.console, envoy_state=lambda: self._envoy.state
@@ -62,7 +64,13 @@ class ConnectorAgent:
         """Work until `stop` is set, then end Envoy and write down what is not sent yet."""
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
         await self._apply_known()
-        loops = [self._sampling(), self._reporting(), self._renewing(), self._envoy.run_forever()]
+        loops = [
+            self._sampling(),
+            self._reporting(),
+            self._renewing(),
+            self._envoy.run_forever(),
+            self._dialler.watch(),
+        ]
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())
         try:
@@ -93,7 +101,7 @@ class ConnectorAgent:
     async def _apply(self, configuration: dict[str, Any]) -> None:
         """Bring Envoy to a configuration. Raises KeyError and the like when it is not one."""
         version, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
-        write_configuration(self._home, configuration)
+        self._dialler.follow(configuration)
         self._home.write_json(CONFIGURATION, configuration)
         if not enabled:
             if self._envoy.state != "stopped":

@@ -6,8 +6,11 @@ What changes while it runs is read from files that Envoy watches (``routes.json`
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edge.connector.routes import NAME, PORT, RBAC, SET_FILTER_STATE, route_configuration
@@ -15,7 +18,7 @@ from edge.envoy import parts
 from edge.envoy.parts import Config, typed
 from edge.home import Home, Identity
 
-TUNNELS_PER_GATEWAY = 2
+TUNNELS_PER_GATEWAY = 2  # for each of Envoy's workers
 # The statistics of all tunnels together: http.reverse.downstream_cx_{rx,tx}_bytes_total count users' bytes.
 STATISTICS = "reverse"
 # A gateway that was taken off the list loses its tunnels after a second; by default it would be ten minutes.
@@ -30,16 +33,43 @@ MANY_HOSTS = 65_536
 _ENVOY = "type.googleapis.com/envoy."
 
 
-def write_configuration(home: Home, configuration: dict[str, Any]) -> None:
-    """Write the files that Envoy watches, each by one rename. `configuration`: docs/architecture.md, of a server."""
-    gateways = configuration["gateways"]
+@dataclass(frozen=True)
+class Line:
+    """A listener that dials one address of a gateway; a higher number is a line made later."""
+
+    gateway: str
+    number: int
+    host: str
+    port: int
+
+    @property
+    def name(self) -> str:
+        """The listener's name, also in Envoy's statistics."""
+        return f"{self.gateway}~{self.number}"
+
+    @property
+    def cluster(self) -> str:
+        """The same for all lines to one address: a new cluster would have to resolve its name before the first dial."""
+        address = hashlib.sha256(f"{self.host} {self.port}".encode()).hexdigest()
+        return f"{self.gateway}~{address[:12]}"
+
+
+def write_configuration(
+    home: Home, configuration: dict[str, Any], lines: Sequence[Line] | None = None
+) -> None:
+    """Write the files that Envoy watches, each by one rename. `configuration`: docs/architecture.md, of a server.
+
+    `lines`: one to each gateway unless given.
+    """
+    if lines is None:
+        lines = [Line(each["id"], 0, each["host"], each["port"]) for each in configuration["gateways"]]
     version = str(configuration["version"])
     files = parts.secret_files(["outer", "inner"])
     resources: dict[str, list[Config]] = {
         "routes.json": [route_configuration(configuration["applications"])],
         # Clusters first: a listener dials its cluster at once.
-        "clusters.json": [_gateway(gateway) for gateway in gateways],
-        "listeners.json": [_listener(home.identity, gateway["id"]) for gateway in gateways],
+        "clusters.json": list({line.cluster: _gateway(line) for line in lines}.values()),
+        "listeners.json": [_listener(home.identity, line) for line in lines],
     }
     for name, value in resources.items():
         files[name] = json.dumps({"version_info": version, "resources": value}, indent=1).encode()
@@ -71,14 +101,17 @@ def bootstrap(identity: Identity) -> Config:
     }
 
 
-def _listener(identity: Identity, gateway: str) -> Config:
-    """One for each gateway: adding it dials at once, taking it away closes the tunnels, and no other notices."""
-    address = f"rc://{identity.id}:{identity.connector}:causeway@{gateway}:{TUNNELS_PER_GATEWAY}"
+def _listener(identity: Identity, line: Line) -> Config:
+    """Adding it dials at once, taking it away closes its tunnels, and no other notices."""
+    address = (
+        f"rc://{identity.id}:{identity.connector}:causeway-{line.number}@{line.cluster}:{TUNNELS_PER_GATEWAY}"
+    )
     resolver = {"resolver_name": "envoy.resolvers.reverse_connection"}
     tls = parts.server_tls("inner", alpn=["h2"], clients=True, names=[parts.GATEWAY_NAME])
     return {
         "@type": f"{_ENVOY}config.listener.v3.Listener",
-        "name": gateway,
+        "name": line.name,
+        "stat_prefix": line.name,
         "listener_filters_timeout": "0s",
         "address": {"socket_address": {"address": address, "port_value": 0, **resolver}},
         "filter_chains": [{"transport_socket": tls, "filters": [_connection_manager()]}],
@@ -176,8 +209,8 @@ def _dns_cache() -> Config:
     }
 
 
-def _gateway(gateway: dict[str, Any]) -> Config:
-    cluster = parts.static_cluster(gateway["id"], [parts.address(gateway["host"], gateway["port"])])
+def _gateway(line: Line) -> Config:
+    cluster = parts.static_cluster(line.cluster, [parts.address(line.host, line.port)])
     return {
         "@type": f"{_ENVOY}config.cluster.v3.Cluster",
         **cluster,

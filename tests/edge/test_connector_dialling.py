@@ -1,0 +1,264 @@
+"""Tunnels that were lost: dialled again at once, by a line of their own, and never at the price of a living one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from edge.connector.dialling import Dialler
+from edge.envoy.connector import ARGUMENTS, bootstrap
+from edge.envoy.process import EnvoyProcess
+from tests.edge.connector_lab import (
+    Authority,
+    LabGateway,
+    application,
+    configuration,
+    curl,
+    enrolled_server,
+    running_application,
+    until,
+)
+
+WORKERS = 2
+
+
+class World:
+    """Two gateways, one server's Envoy with its dialler, and an application ``wiki.corp.example``."""
+
+    def __init__(self, folder: Path, wiki: int) -> None:
+        authority = Authority()
+        self.gateways = [LabGateway(folder / f"gateway-{n}", authority, "connector-1") for n in (1, 2)]
+        self.home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
+        self.envoy = EnvoyProcess(self.home.file("envoy"), concurrency=WORKERS, arguments=ARGUMENTS)
+        self.dialler = Dialler(self.home, self.envoy, WORKERS)
+        self.applications = [application(["wiki.corp.example"], [[80, 80]], f"127.0.0.1:{wiki}")]
+        self.version = 0
+
+    def follow(self, **ports: int) -> None:
+        """Take a configuration; ``gateway_1=PORT`` moves a gateway."""
+        self.version += 1
+        wanted = configuration(self.home, self.gateways, self.applications, version=self.version)
+        for gateway in wanted["gateways"]:
+            gateway["port"] = ports.get(gateway["id"].replace("-", "_"), gateway["port"])
+        self.dialler.follow(wanted)
+
+    def lines(self) -> list[str]:
+        return [
+            each["name"]
+            for each in json.loads(self.home.file("envoy/listeners.json").read_text())["resources"]
+        ]
+
+    async def whole(self) -> bool:
+        return all(count >= self.dialler.wanted for count in self.dialler.tunnels.values())
+
+    async def lost(self) -> bool:
+        return self.dialler.tunnels["gateway-1"] == 0
+
+
+@contextlib.asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    with running_application() as wiki:
+        made = World(folder, wiki)
+        watching = asyncio.create_task(made.dialler.watch())
+        try:
+            for gateway in made.gateways:
+                await gateway.start()
+            yield made
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await made.envoy.stop()
+            for gateway in made.gateways:
+                await gateway.envoy.stop()
+
+
+def in_world(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with world(folder) as made:
+            await test(made)
+
+    asyncio.run(run())
+
+
+async def begin(world: World, **ports: int) -> None:
+    world.follow(**ports)
+    await world.envoy.start(bootstrap(world.home.identity))
+    await until(world.whole, "all tunnels")
+
+
+async def kill(gateway: LabGateway) -> None:
+    """End a gateway's Envoy as a crash does."""
+    os.kill(json.loads((gateway.envoy.directory / "envoy.pid").read_text())["pid"], signal.SIGKILL)
+
+
+@contextlib.asynccontextmanager
+async def open_flow(gateway: LabGateway) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """Open a flow; give a function that tells whether one more request passes on it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.access)
+
+    async def answers() -> bool:
+        writer.write(b"GET /again HTTP/1.1\r\nHost: wiki.corp.example\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            return b'"/again"' in await reader.readexactly(length)
+        except (OSError, asyncio.IncompleteReadError):
+            return False
+
+    try:
+        writer.write(b"CONNECT wiki.corp.example:80 HTTP/1.1\r\nHost: wiki.corp.example:80\r\n\r\n")
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        yield answers
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def served(gateway: LabGateway) -> bool:
+    through = ("--proxy", f"http://127.0.0.1:{gateway.access}", "--output", "/dev/null")
+    return (await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/"))[1] == "200"
+
+
+def test_a_gateway_that_was_killed_gets_a_new_line_and_no_other_gateway_notices(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await begin(world)
+        async with open_flow(world.gateways[1]) as lives:
+            assert world.lines() == ["gateway-1~0", "gateway-2~0"]
+            await kill(world.gateways[0])
+            await until(world.lost, "the loss noticed")
+            assert world.lines() == ["gateway-1~0", "gateway-2~0"], "nothing to dial while its port is silent"
+            await world.gateways[0].start()
+            await until(world.whole, "the tunnels back")
+            assert world.lines() == ["gateway-1~1", "gateway-2~0"]
+            assert await served(world.gateways[0])
+            assert await lives()
+
+    in_world(tmp_path, test)
+
+
+def test_a_gateway_that_was_away_at_the_start_is_dialled_when_it_comes(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await world.gateways[0].envoy.stop()
+        world.follow()
+        await world.envoy.start(bootstrap(world.home.identity))
+
+        async def other() -> bool:
+            return world.dialler.tunnels["gateway-2"] == world.dialler.wanted
+
+        await until(other, "the other gateway's tunnels")
+        await world.gateways[0].start()
+        await until(world.whole, "its tunnels")
+        assert await served(world.gateways[0])
+
+    in_world(tmp_path, test)
+
+
+def test_a_gateway_that_moved_is_dialled_at_once_and_its_open_flows_live(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        async with forwarder(world.gateways[0].tunnels) as way:
+            await begin(world, gateway_1=way.port)
+            before = await world.gateways[0].live_tunnels()
+            async with open_flow(world.gateways[0]) as lives:
+                world.follow()
+
+                async def more() -> bool:
+                    return await world.gateways[0].live_tunnels() == 2 * before
+
+                await until(more, "the tunnels to the new address")
+                assert await lives()
+            await way.close_all()
+            await until(world.whole, "the new tunnels")
+            assert await served(world.gateways[0])
+
+    in_world(tmp_path, test)
+
+
+def test_one_lost_tunnel_is_replaced_and_the_others_live(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        async with forwarder(world.gateways[0].tunnels) as way:
+            await begin(world, gateway_1=way.port)
+            async with contextlib.AsyncExitStack() as stack:
+                flows = [await stack.enter_async_context(open_flow(world.gateways[0])) for _ in range(8)]
+                way.close_one()
+
+                async def second() -> bool:
+                    return "gateway-1~1" in world.lines() and await world.whole()
+
+                await until(second, "another line")
+                assert world.lines() == ["gateway-1~0", "gateway-1~1", "gateway-2~0"], (
+                    "the living line was kept"
+                )
+                lived = await asyncio.gather(*(lives() for lives in flows))
+                assert lived.count(True) >= 4, "only what was in the lost tunnel may have ended"
+
+    in_world(tmp_path, test)
+
+
+def test_a_new_agent_keeps_the_lines_that_it_finds(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        await begin(world)
+        await kill(world.gateways[0])
+        await until(world.lost, "the loss noticed")
+        await world.gateways[0].start()
+        await until(world.whole, "the tunnels back")
+        async with open_flow(world.gateways[0]) as lives:
+            wanted = configuration(world.home, world.gateways, world.applications, version=9)
+            Dialler(world.home, world.envoy, WORKERS).follow(wanted)
+            assert world.lines() == ["gateway-1~1", "gateway-2~0"]
+            assert await lives()
+
+    in_world(tmp_path, test)
+
+
+class Forwarder:
+    """Passes TCP connections on, so that single ones can be broken."""
+
+    def __init__(self, target: int) -> None:
+        self._target, self.port = target, 0
+        self._open: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        self._open.append(writer)
+        await asyncio.gather(_copy(reader, back), _copy(there, writer), return_exceptions=True)
+        self._open.remove(writer)
+
+    def close_one(self) -> None:
+        self._open[-1].transport.abort()
+
+    async def close_all(self) -> None:
+        """Break every connection and take no more."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(2**16):
+            target.write(data)
+            await target.drain()
+    finally:
+        target.close()
+
+
+@contextlib.asynccontextmanager
+async def forwarder(target: int) -> AsyncIterator[Forwarder]:
+    made = Forwarder(target)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.close_all()
