@@ -93,3 +93,11 @@ def access_key_secret(key: AccessKey) -> str:
 def access_key_delete(*, key: AccessKey, actor: audit.Actor) -> None:
     audit.record(actor=actor, verb="access_key.delete", target=key, before={"user": key.user.username})
     key.delete()
+
+
+def user_password_change(*, user: User, password: str) -> None:
+    """Set a user's own new password; it is hashed before the transaction, since that takes a while."""
+    user.set_password(password)
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        audit.record(actor=user, verb="user.password_change", target=user)

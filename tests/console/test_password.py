@@ -1,0 +1,45 @@
+"""Changing one's own password."""
+
+import pytest
+from django.test import Client
+
+from console.models import AuditRow
+from tests.console.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+NEW = "an entirely new pass phrase"
+
+
+def change(client, old=PASSWORD, new=NEW, again=NEW):
+    return client.post(
+        "/password/", {"old_password": old, "new_password1": new, "new_password2": again}, follow=True
+    )
+
+
+def test_the_new_password_logs_on_and_the_session_lives_on(viewer_client, viewer):
+    assert "Your password was changed." in change(viewer_client).text
+    assert viewer_client.get("/").status_code == 200
+    other = Client()
+    other.post("/log-in/", {"username": viewer.username, "password": NEW})
+    assert other.get("/").status_code == 200
+    assert AuditRow.objects.get(verb="user.password_change").actor == viewer.username
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"old": "wrong"}, "was entered incorrectly"),
+        ({"again": "something else entirely"}, "didn’t match"),
+        ({"new": "short", "again": "short"}, "too short"),
+    ],
+)
+def test_refusals_are_sentences_and_change_nothing(viewer_client, viewer, values, sentence):
+    assert sentence in change(viewer_client, **values).text
+    viewer.refresh_from_db()
+    assert viewer.check_password(PASSWORD)
+
+
+def test_no_password_reaches_the_audit_trail(viewer_client):
+    change(viewer_client)
+    row = AuditRow.objects.get()
+    assert NEW not in f"{row.before} {row.after}"
