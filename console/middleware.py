@@ -11,8 +11,9 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from console import views_errors, web
+from console import web
 from console.errors import Refusal
+from console.views import errors as error_pages
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class RefusalMiddleware:
             return web.error_response(request, exception.status, title, exception.message)
         if isinstance(exception, OperationalError | InterfaceError):
             log.error("The database cannot be used: %s", exception)
-            return views_errors.unavailable(request)
+            return error_pages.unavailable(request)
         return None
 
 

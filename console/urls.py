@@ -4,15 +4,14 @@ from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
-from console import views_errors, views_shell
 from console.access import public
 from console.edge_api import api
-from console.views import audit, gateways, health, overview, password, tasks
+from console.views import audit, errors, gateways, health, overview, password, shell, tasks
 
-handler400 = views_errors.bad_request
-handler403 = views_errors.forbidden
-handler404 = views_errors.not_found
-handler500 = views_errors.server_error
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error
 
 session_urls = [
     path("log-in/", public(auth.LoginView.as_view()), name="login"),
@@ -21,8 +20,8 @@ session_urls = [
 ]
 
 shell_urls = [
-    path("area/", views_shell.area_select, name="area_select"),
-    path("theme/", views_shell.theme_select, name="theme_select"),
+    path("area/", shell.area_select, name="area_select"),
+    path("theme/", shell.theme_select, name="theme_select"),
 ]
 
 gateway_urls = [

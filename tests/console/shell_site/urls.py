@@ -13,15 +13,16 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console import tables, views_errors, views_shell, web
+from console import tables, web
 from console.access import public, role_required
 from console.errors import Conflict, Invalid, Refusal
 from console.models import Area, Region
+from console.views import errors, shell
 
-handler400 = views_errors.bad_request
-handler403 = views_errors.forbidden
-handler404 = views_errors.not_found
-handler500 = views_errors.server_error
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error
 
 REGIONS = tables.Table(
     columns=(
@@ -163,8 +164,8 @@ urlpatterns = [
     path("", region_list, name="overview"),
     path("log-in/", public(auth.LoginView.as_view()), name="login"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
-    path("area/", views_shell.area_select, name="area_select"),
-    path("theme/", views_shell.theme_select, name="theme_select"),
+    path("area/", shell.area_select, name="area_select"),
+    path("theme/", shell.theme_select, name="theme_select"),
     path("regions/", region_list, name="trial_list"),
     path("watch/", region_watch, name="trial_watch"),
     path("regions/add/", region_add, name="trial_add"),
