@@ -1,11 +1,13 @@
 """Reads that pages share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from django.db.models import Count, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from console.models import Area
+from roaming import limits
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, InstanceCidr, UserSession
 
 
@@ -63,3 +65,47 @@ def ccns_in(area: Area | None) -> QuerySet[CCN]:
     networks = Prefetch("cloud_networks", CloudNetwork.objects.order_by("id"))
     bound = _count(Instance.objects.all(), "ccn")
     return CCN.objects.filter(area=area).annotate(instances_bound=bound).prefetch_related(networks)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """An instance that an account might roam to, and what each limit says of it."""
+
+    instance: Instance
+    limits: Sequence[limits.Limit]
+
+    @property
+    def broken(self) -> limits.Limit | None:
+        return limits.first_broken(self.limits)
+
+
+def destinations(account: ClientAccount, area: Area) -> list[Destination]:
+    """Every instance of ``area`` with the pre-flight for ``account``: three queries, however many there are."""
+    taken = ClientAccount.objects.filter(instance=OuterRef("pk"), username_key=account.username.lower())
+    rows = (
+        Instance.objects.filter(region__area=area)
+        .select_related("region")
+        .annotate(accounts_used=_count(ClientAccount.objects.all(), "instance"), holds_name=Exists(taken))
+        .prefetch_related(Prefetch("cidrs", InstanceCidr.objects.order_by("position")))
+        .order_by("name", "pk")
+    )
+    source = _side(account.instance, account.instance.region.area_id)
+    return [Destination(row, limits.check(account.username, source, _side(row, area.pk))) for row in rows]
+
+
+def _side(instance: Instance, area: str) -> limits.Side:
+    return limits.Side(
+        name=instance.name,
+        area=area,
+        active=instance.is_active,
+        blocks=instance.blocks(),
+        quota=instance.account_quota,
+        used=getattr(instance, "accounts_used", 0),
+        holds_name=getattr(instance, "holds_name", False),
+    )
+
+
+def copies_of(account: ClientAccount) -> QuerySet[ClientAccount]:
+    """The other accounts that share its password: what it was copied from and to, with instance and area."""
+    others = ClientAccount.objects.filter(origin=account.origin).exclude(pk=account.pk)
+    return others.select_related("instance__region__area").order_by("instance__name", "pk")

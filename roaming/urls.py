@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from roaming.views import accounts, ccns, instances, sessions
+from roaming.views import accounts, ccns, instances, roam, sessions
 
 
 class ProductId:
@@ -31,6 +31,7 @@ instance_urls = [
 account_urls = [
     path("instances/<sag_id:instance_id>/accounts/", accounts.account_list, name="accounts"),
     path("instances/<sag_id:instance_id>/accounts/add/", accounts.account_add, name="account_add"),
+    path("accounts/<sag_id:account_id>/roam/", roam.account_roam, name="account_roam"),
     path("accounts/<sag_id:account_id>/enable/", accounts.account_enable, name="account_enable"),
     path(
         "accounts/<sag_id:account_id>/confirm-disable/",

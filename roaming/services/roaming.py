@@ -3,9 +3,9 @@
 from django.db import transaction
 
 from console import audit
-from console.errors import Conflict, Invalid
+from console.errors import NotFound
+from roaming import limits
 from roaming.models import ClientAccount, Instance
-from roaming.networks import first_overlap
 from roaming.services import base, instances
 
 
@@ -13,14 +13,19 @@ from roaming.services import base, instances
 def account_roam(*, account: ClientAccount, destination: Instance, actor: audit.Actor) -> ClientAccount:
     """A copy of ``account`` on ``destination``: same user name, same password hash; a static IP becomes a leased one.
 
-    Raises ``Invalid`` with the documented code for the first limit that is not kept.
+    Raises the first limit that is not kept (``roaming.limits``), with its documented code, and ``NotFound`` when an
+    instance or the account was removed.
     """
     # Both instances are locked, in the order of their ids, so that two opposite roamings do not wait for each other.
     both = sorted({account.instance_id, destination.pk})
     locked = {pk: instances.lock(pk) for pk in both}
     source, target = locked[account.instance_id], locked[destination.pk]
-    account = ClientAccount.objects.get(pk=account.pk)
-    check_limits(account, source, target)
+    account = _locked(account)
+    broken = limits.first_broken(
+        limits.check(account.username, _side(source), _side(target, account.username))
+    )
+    if broken is not None:
+        raise broken.refusal()
     copy = ClientAccount(
         instance=target,
         username=account.username,
@@ -41,35 +46,23 @@ def account_roam(*, account: ClientAccount, destination: Instance, actor: audit.
     return copy
 
 
-def check_limits(account: ClientAccount, source: Instance, target: Instance) -> None:
-    """Raise for the first limit that forbids the copy."""
-    if source.region.area_id == target.region.area_id:
-        raise Invalid(
-            f"{target.name} lies in the same area as {source.name}; choose an instance in another area.",
-            field="area",
-            code="InvalidParameter.SameArea",
-        )
-    if not target.is_active:
-        raise Conflict(f"{target.name} is not available at present.", code="ClientUser.NotSupportAction")
-    here, there = source.blocks(), target.blocks()
-    if not here or not there:
-        empty = target if here else source
-        raise Invalid(f"{empty.name} has no private CIDR block yet.", field="instance", code="SAG.CidrEmpty")
-    if pair := first_overlap(here, there):
-        raise Invalid(
-            f"{pair[0]} of {source.name} overlaps {pair[1]} of {target.name}.",
-            field="instance",
-            code="SAG.CidrOverlap",
-        )
-    if target.accounts.filter(username_key=account.username.lower()).exists():
-        raise Invalid(
-            f"{target.name} has a client account named {account.username} already.",
-            field="instance",
-            code="ClientUser.UserExist",
-        )
-    if target.accounts.count() >= target.account_quota:
-        raise Invalid(
-            f"The quota of {target.account_quota} client accounts of {target.name} is used up.",
-            field="instance",
-            code="ClientUser.UserOverLimit",
-        )
+def _locked(account: ClientAccount) -> ClientAccount:
+    """The row as it is now. Its lock orders the copy against a password reset, which must reach it or precede it."""
+    found = ClientAccount.objects.select_for_update().filter(pk=account.pk).first()
+    if found is None:
+        raise NotFound(f"{account.username} was removed meanwhile.", code="ClientUser.NameInvalid")
+    return found
+
+
+def _side(instance: Instance, wanted: str | None = None) -> limits.Side:
+    """What the limits ask of a locked instance; of a destination, with the user name that is wanted there."""
+    accounts = instance.accounts
+    return limits.Side(
+        name=instance.name,
+        area=instance.region.area_id,
+        active=instance.is_active,
+        blocks=instance.blocks(),
+        quota=instance.account_quota,
+        used=accounts.count() if wanted else 0,
+        holds_name=bool(wanted) and accounts.filter(username_key=str(wanted).lower()).exists(),
+    )

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.django_db
 
 READ = {"instances": 200, "instance": 200, "accounts": 200, "sessions": 200, "ccns": 200, "ccn": 200}
 FORMS = {"instance_add", "instance_network", "account_add", "ccn_add"}
+# Dialogs that show themselves for a GET and act for a POST.
+DIALOGS = {"account_roam"}
 QUESTIONS = {
     "account_confirm_disable",
     "account_confirm_kick",
@@ -67,10 +69,10 @@ def url(name, ids):
 
 
 def test_every_url_is_covered_here():
-    assert {pattern.name for pattern in urlpatterns} == {*READ, *FORMS, *QUESTIONS, *ACTIONS}
+    assert {pattern.name for pattern in urlpatterns} == {*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS}
 
 
-@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *QUESTIONS]))
+@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS]))
 @pytest.mark.parametrize("target", [None, "panel", "dialog"])
 def test_an_operator_sees_every_page(operator_client, ids, name, target):
     headers = {"HX-Request": "true", "HX-Target": target} if target else {}
@@ -85,14 +87,14 @@ def test_a_viewer_sees_lists_and_details(viewer_client, ids, name):
     assert viewer_client.get(url(name, ids)).status_code == 200
 
 
-@pytest.mark.parametrize("name", sorted([*FORMS, *QUESTIONS]))
+@pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *QUESTIONS]))
 def test_a_viewer_gets_no_form_and_no_question(viewer_client, ids, name):
     response = viewer_client.get(url(name, ids))
     assert response.status_code == 403
     assert "role of operator" in response.content.decode()
 
 
-@pytest.mark.parametrize("name", sorted([*FORMS, *ACTIONS]))
+@pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *ACTIONS]))
 def test_a_viewer_changes_nothing(viewer_client, ids, name):
     from console.models import AuditRow
 
@@ -101,7 +103,7 @@ def test_a_viewer_changes_nothing(viewer_client, ids, name):
     assert AuditRow.objects.count() == before
 
 
-@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *QUESTIONS, *ACTIONS]))
+@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS]))
 def test_nobody_comes_in_without_logging_on(client, ids, name):
     response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
     assert response.status_code == 302
