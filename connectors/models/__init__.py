@@ -1,7 +1,9 @@
-from connectors.models.applications import Application, ApplicationAddress, ApplicationPorts
+from connectors.models.applications import Application, ApplicationAddress, ApplicationPorts, Tag
 from connectors.models.connectors import Connector, Server, Tunnel
+from connectors.models.groups import GroupRule, UserGroup
+from connectors.models.license import License
 from connectors.models.measurements import Flow, Sample
-from connectors.models.policies import Policy, UserGroup
+from connectors.models.policies import Policy
 
 __all__ = [
     "Application",
@@ -9,9 +11,12 @@ __all__ = [
     "ApplicationPorts",
     "Connector",
     "Flow",
+    "GroupRule",
+    "License",
     "Policy",
     "Sample",
     "Server",
+    "Tag",
     "Tunnel",
     "UserGroup",
 ]

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from connectors.addresses import AddressInvalid, normalised_address, normalised_origin
-from connectors.models.fields import DESCRIPTION, VISIBLE_NAME, new_application_id
+from connectors.models.fields import DESCRIPTION, VISIBLE_NAME, new_application_id, new_tag_id
 
 PORT = [
     MinValueValidator(1, "A port must be at least 1."),
@@ -19,6 +19,27 @@ def validate_origin(value: str) -> None:
         normalised_origin(value)
     except AddressInvalid as error:
         raise ValidationError(str(error)) from error
+
+
+class Tag(models.Model):
+    """A word that applications carry and policies can go by. It exists as long as something names it."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_tag_id, editable=False)
+    name = models.CharField(max_length=128, validators=[VISIBLE_NAME])
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                name="tag_name_unique",
+                violation_error_message="There is another tag with this name. Choose another.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Application(models.Model):
@@ -40,6 +61,7 @@ class Application(models.Model):
         validators=[validate_origin],
         help_text="Host or host:port that the connector's servers dial instead.",
     )
+    tags = models.ManyToManyField(Tag, blank=True, related_name="applications")
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

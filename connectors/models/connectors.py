@@ -10,6 +10,9 @@ from connectors.models.fields import CONNECTOR_NAME, new_connector_id, new_serve
 from console.models import Gateway, Region
 
 
+UPGRADE_SENTENCE = "Give the upgrade window a start and another end, both as HH:MM, or neither."
+
+
 def heard_within() -> timedelta:
     """How long a server's word counts: several of its intervals, so that one lost call does not darken it."""
     return timedelta(seconds=max(35, 3 * settings.TELEMETRY_INTERVAL))
@@ -22,6 +25,8 @@ class Connector(models.Model):
     name = models.CharField("instance name", max_length=128, validators=[CONNECTOR_NAME])
     region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="connectors")
     enabled = models.BooleanField("instance switch", default=True)
+    upgrade_start = models.TimeField("upgrade window, start", null=True, blank=True)
+    upgrade_end = models.TimeField("upgrade window, end", null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -37,6 +42,13 @@ class Connector(models.Model):
                 name="connector_name_given",
                 violation_error_message="Instance Name must not be empty.",
             ),
+            models.CheckConstraint(
+                condition=models.Q(upgrade_start=None, upgrade_end=None)
+                | models.Q(upgrade_start__isnull=False, upgrade_end__isnull=False)
+                & ~models.Q(upgrade_start=models.F("upgrade_end")),
+                name="connector_upgrade_window_whole",
+                violation_error_message=UPGRADE_SENTENCE,
+            ),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +61,10 @@ class Server(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=new_server_id, editable=False)
     connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="servers")
     enabled = models.BooleanField(default=True)
+    drain_since = models.DateTimeField(null=True, blank=True, editable=False)
+    drain_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a draining server is switched off at the latest."
+    )
     hostname = models.CharField(max_length=255, blank=True)
     endpoint_ip = models.GenericIPAddressField(
         "endpoint IP address", null=True, blank=True, help_text="From where its calls reach the console."
@@ -63,12 +79,29 @@ class Server(models.Model):
     envoy_state = models.CharField(max_length=20, blank=True, editable=False)
     cpu_percent = models.FloatField(null=True, blank=True, editable=False)
     memory_percent = models.FloatField(null=True, blank=True, editable=False)
+    certificate_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
+    open_flows = models.PositiveIntegerField(
+        null=True, blank=True, editable=False, help_text="Connections that it carries, as it last said."
+    )
 
     class Meta:
         ordering = ["enrolled_at", "id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(drain_since=None, drain_until=None)
+                | models.Q(drain_since__isnull=False, drain_until__isnull=False, enabled=True),
+                name="server_drain_whole",
+                violation_error_message="Only an enabled server drains, from one moment until another.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.hostname or self.id
+
+    @property
+    def state(self) -> str:
+        """As gateways are told: enabled, draining (no new flows) or disabled."""
+        return "disabled" if not self.enabled else "draining" if self.drain_until else "enabled"
 
     @property
     def is_heard(self) -> bool:

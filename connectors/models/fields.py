@@ -39,3 +39,7 @@ def new_group_id() -> str:
 
 def new_policy_id() -> str:
     return new_id("fs")
+
+
+def new_tag_id() -> str:
+    return new_id("tag")

@@ -1,41 +1,22 @@
-"""User groups, and forwarding policies: which users reach which applications through which connector."""
+"""Forwarding policies: which users reach which applications through which connector."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from connectors.models.applications import Application
+from connectors.models.applications import Application, Tag
 from connectors.models.connectors import Connector
-from connectors.models.fields import DESCRIPTION, VISIBLE_NAME, new_group_id, new_policy_id
+from connectors.models.fields import DESCRIPTION, VISIBLE_NAME, new_policy_id
+from connectors.models.groups import UserGroup
 
 PRIORITY_SENTENCE = "Priority must be a whole number from 1 to 100; the lower one wins."
 
 
-class UserGroup(models.Model):
-    """Client accounts under one name, from any instance."""
-
-    id = models.CharField(primary_key=True, max_length=40, default=new_group_id, editable=False)
-    name = models.CharField(max_length=128, validators=[VISIBLE_NAME])
-    description = models.CharField(max_length=128, blank=True, validators=DESCRIPTION)
-    accounts = models.ManyToManyField("roaming.ClientAccount", blank=True, related_name="user_groups")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="user_group_name_unique",
-                violation_error_message="There is another user group with this name. Choose another.",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Policy(models.Model):
-    """A forwarding policy. Ascending priority decides, the older one on a tie."""
+    """A forwarding policy. Ascending priority decides, the older one on a tie.
+
+    Its applications are all, some by name, or those that carry one of its tags.
+    """
 
     id = models.CharField(primary_key=True, max_length=40, default=new_policy_id, editable=False)
     name = models.CharField("policy name", max_length=128, validators=[VISIBLE_NAME])
@@ -48,6 +29,7 @@ class Policy(models.Model):
     accounts = models.ManyToManyField("roaming.ClientAccount", blank=True, related_name="policies")
     all_applications = models.BooleanField(default=False)
     applications = models.ManyToManyField(Application, blank=True, related_name="policies")
+    tags = models.ManyToManyField(Tag, blank=True, related_name="policies")
     connector = models.ForeignKey(
         Connector, on_delete=models.PROTECT, related_name="policies", verbose_name="associated connector"
     )
