@@ -131,3 +131,20 @@ class ReceivedBatchAdmin(HistoryAdmin):
     list_display = ("machine", "batch", "received_at")
     search_fields = ("machine",)
     date_hierarchy = "received_at"
+
+
+@admin.register(models.Task)
+class TaskAdmin(HistoryAdmin):
+    list_display = ("title", "kind", "state", "done", "failed", "total", "actor", "created_at", "finished_at")
+    list_filter = ("state", "kind")
+    search_fields = ("id", "title", "actor")
+    date_hierarchy = "created_at"
+
+
+@admin.register(models.TaskItem)
+class TaskItemAdmin(HistoryAdmin):
+    list_display = ("name", "task", "position", "state", "message", "finished_at")
+    list_filter = ("state",)
+    list_select_related = ("task",)
+    search_fields = ("task__id", "name")
+    show_full_result_count = False

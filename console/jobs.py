@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from console import tasks
 from console.models import EnrollmentCode, ReceivedBatch
 
 
@@ -39,3 +40,4 @@ def forget_old_batches() -> int:
 
 register("forget old enrollment codes", every=timedelta(hours=1), run=forget_old_codes)
 register("forget old batches", every=timedelta(hours=1), run=forget_old_batches)
+register("forget old tasks", every=timedelta(hours=1), run=tasks.forget_old)

@@ -81,5 +81,6 @@ def _lies_under(path: str, url: str) -> bool:
 
 register(OVERVIEW, "Overview", "overview", 0)
 register(OPERATIONS, "Gateways", "gateways:list", 10)
+register(OPERATIONS, "Tasks", "tasks:list", 15)
 register(OPERATIONS, "Audit", "audit:list", 20)
 register(OPERATIONS, "Django admin", "admin:index", 90, role="administrator")

@@ -4,6 +4,7 @@ from console.models.config import ConfigVersion, Cutover, CutoverConfirmation, R
 from console.models.geography import Area, Region
 from console.models.machines import EnrollmentCode, Gateway, MachineKey
 from console.models.pki import Authority
+from console.models.tasks import Task, TaskItem
 
 __all__ = [
     "AccessKey",
@@ -18,5 +19,7 @@ __all__ = [
     "MachineKey",
     "ReceivedBatch",
     "Region",
+    "Task",
+    "TaskItem",
     "User",
 ]

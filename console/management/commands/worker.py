@@ -1,6 +1,6 @@
-"""``manage.py worker``: what has no request, such as expiry and retention.
+"""``manage.py worker``: what has no request, such as expiry and retention, and the tasks that pages started.
 
-One job after the other, each on its own clock.
+One job after the other, each on its own clock; between them the tasks, a second at a time.
 """
 
 import logging
@@ -12,11 +12,14 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
+from console import tasks
 from console.jobs import Job, jobs
 
 log = logging.getLogger("causeway.worker")
 # A job that failed is tried again after this long, so that it cannot spin.
 RETRY_SECONDS = 60.0
+# How soon a new task is noticed.
+LOOK_SECONDS = 1.0
 
 
 def step(due: dict[str, float], now: float) -> float:
@@ -43,6 +46,18 @@ def run(job: Job) -> float:
     return job.every.total_seconds()
 
 
+def turn(worker: str) -> bool:
+    """One turn of the tasks; whether there may be more to do at once."""
+    close_old_connections()
+    try:
+        return tasks.work(worker)
+    except DatabaseError as error:
+        log.error("tasks: the database failed: %s", error)
+    except Exception:
+        log.exception("tasks failed")
+    return False
+
+
 class Command(BaseCommand):
     help = "Run the console's background work until stopped."
 
@@ -52,5 +67,8 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         log.info("worker started with %d jobs", len(jobs))
         due: dict[str, float] = {}
+        worker = tasks.new_worker()
         while not stop.is_set():
-            stop.wait(step(due, time.monotonic()))
+            wait = step(due, time.monotonic())
+            if not turn(worker):
+                stop.wait(min(wait, LOOK_SECONDS))
