@@ -1,0 +1,83 @@
+"""``causeway connect`` as a process of its own beside the running demo, its events read as a script reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.demo import Demo, clean_environment, free_port, wait_until
+
+
+class Client:
+    """A running ``causeway connect --json``. ``events``: what it said so far."""
+
+    def __init__(self, process: subprocess.Popen[str], listen: int) -> None:
+        self.process, self.listen = process, listen
+        self.events: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.events.append(json.loads(line))
+
+    def event(self, name: str, seconds: float = 15) -> dict[str, Any]:
+        """Wait for an event of this name; the first of its kind."""
+
+        def found() -> dict[str, Any] | None:
+            return next((event for event in self.events if event["event"] == name), None)
+
+        return wait_until(found, seconds, what=f"the event {name} after {self.events}")
+
+    def exit_code(self, seconds: float = 20) -> int:
+        code = self.process.wait(seconds)
+        self.read_to_end()
+        return code
+
+    def read_to_end(self) -> None:
+        """Wait until all that it said is read."""
+        self._reader.join(5)
+
+    @property
+    def proxy(self) -> str:
+        return f"http://127.0.0.1:{self.listen}"
+
+
+@contextlib.contextmanager
+def connected(
+    demo: Demo, folder: Path, *more: str, account: dict[str, Any] | None = None
+) -> Iterator[Client]:
+    """A client of the demo's first account (or another), ready; logged off at the end."""
+    account = account or demo.account()
+    password = folder / "password"
+    password.write_text(account["password"] + "\n")
+    listen = free_port()
+    command = [sys.executable, "-m", "edge.cli", "connect", "--json", "--console", demo.console]
+    command += ["--instance", account["instance"], "--username", account["username"]]
+    command += ["--password-file", str(password), "--listen", str(listen), *more]
+    with (folder / "connect.log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=clean_environment() | {"TMPDIR": str(folder)},
+        )
+    client = Client(process, listen)
+    try:
+        yield client
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(20)
+        client.read_to_end()
