@@ -2,7 +2,7 @@ from connectors.models.applications import Application, ApplicationAddress, Appl
 from connectors.models.connectors import Connector, Server, Tunnel
 from connectors.models.groups import GroupRule, UserGroup
 from connectors.models.license import License
-from connectors.models.measurements import Flow, Sample
+from connectors.models.measurements import FiveMinutes, Flow, Hour, Latest, Sample, StaleRollup
 from connectors.models.policies import Policy
 
 __all__ = [
@@ -10,12 +10,16 @@ __all__ = [
     "ApplicationAddress",
     "ApplicationPorts",
     "Connector",
+    "FiveMinutes",
     "Flow",
     "GroupRule",
+    "Hour",
+    "Latest",
     "License",
     "Policy",
     "Sample",
     "Server",
+    "StaleRollup",
     "Tag",
     "Tunnel",
     "UserGroup",

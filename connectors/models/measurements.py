@@ -1,4 +1,6 @@
-"""What was measured: samples of servers and flows of gateways. Written by the edge API, never by hand."""
+"""What was measured: samples of servers, their roll-ups, and flows of gateways. Never written by hand."""
+
+from datetime import UTC, datetime
 
 from django.db import models
 
@@ -16,8 +18,18 @@ class Sample(models.Model):
     tx_bytes = models.PositiveBigIntegerField(help_text="Sent to the gateways: the users' downloads.")
     cpu_percent = models.FloatField(null=True, blank=True)
     memory_percent = models.FloatField(null=True, blank=True)
+    latency_ms = models.FloatField(
+        null=True, blank=True, help_text="To the gateway that is slowest to reach."
+    )
+    loss_percent = models.FloatField(null=True, blank=True, help_text="On the way that loses most.")
+    start = models.BigIntegerField(
+        null=True,
+        editable=False,
+        help_text="The five minutes that it is counted in: their beginning in epoch seconds.",
+    )
 
     class Meta:
+        # On PostgreSQL the table is divided by days; see the migration and connectors.telemetry.partitions.
         ordering = ["-time"]
         constraints = [
             models.UniqueConstraint(
@@ -33,6 +45,103 @@ class Sample(models.Model):
         ]
         # For the retention, which goes by time alone.
         indexes = [models.Index(fields=["time"], name="sample_time")]
+
+    def __str__(self) -> str:
+        return f"{self.server_id} {self.time.isoformat()}"
+
+
+class Rollup(models.Model):
+    """What the samples of a span add up to. Of each measured value: sum and count for the average, and the peak.
+
+    Bytes are whole numbers, so that sums are exact. Peaks of traffic are in bit/s, over at least a second.
+    """
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="+")
+    start = models.BigIntegerField(help_text="Beginning of the span in epoch seconds.")
+    samples = models.PositiveIntegerField()
+    seconds = models.FloatField()
+    rx_bytes = models.PositiveBigIntegerField()
+    tx_bytes = models.PositiveBigIntegerField()
+    rx_peak = models.FloatField()
+    tx_peak = models.FloatField()
+    cpu_sum = models.FloatField()
+    cpu_count = models.PositiveIntegerField()
+    cpu_peak = models.FloatField(null=True)
+    memory_sum = models.FloatField()
+    memory_count = models.PositiveIntegerField()
+    memory_peak = models.FloatField(null=True)
+    latency_sum = models.FloatField()
+    latency_count = models.PositiveIntegerField()
+    latency_peak = models.FloatField(null=True)
+    loss_sum = models.FloatField()
+    loss_count = models.PositiveIntegerField()
+    loss_peak = models.FloatField(null=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.server_id} {datetime.fromtimestamp(self.start, UTC).isoformat()}"
+
+
+class FiveMinutes(Rollup):
+    """Counted from the raw samples; ``late``: from samples that came when the raw ones of their time were gone."""
+
+    late = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-start"]
+        constraints = [models.UniqueConstraint(fields=["server", "start", "late"], name="five_minutes_once")]
+        # For the retention, which goes by time alone.
+        indexes = [models.Index(fields=["start"], name="five_minutes_start")]
+
+
+class Hour(Rollup):
+    """Counted from the five minutes."""
+
+    class Meta:
+        ordering = ["-start"]
+        constraints = [models.UniqueConstraint(fields=["server", "start"], name="hour_once")]
+        indexes = [models.Index(fields=["start"], name="hour_start")]
+
+
+class StaleRollup(models.Model):
+    """A roll-up that samples came for since it was counted: written in their transaction, gone when it is counted anew.
+
+    ``version`` rises with every such transaction, so that the worker sees whether one came while it was counting.
+    """
+
+    width = models.PositiveIntegerField(help_text="300: five minutes; 3600: an hour.")
+    server = models.CharField(max_length=40)
+    start = models.BigIntegerField()
+    version = models.BigIntegerField(default=1)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["width", "server", "start"], name="stale_once")]
+
+    def __str__(self) -> str:
+        return f"{self.width} {self.server} {self.start}"
+
+
+class Latest(models.Model):
+    """The newest sample of a server, and what only its newest word tells: each way to a gateway, each destination.
+
+    ``paths``: ``[{"gateway", "latency_ms", "loss_percent", "by": "udp"|"tcp"|""}]``, null what was not measured.
+    ``destinations``: ``[{"application", "host", "port", "reached", "milliseconds"}]``.
+    """
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, primary_key=True, related_name="latest")
+    time = models.DateTimeField()
+    seconds = models.FloatField()
+    rx_bytes = models.PositiveBigIntegerField()
+    tx_bytes = models.PositiveBigIntegerField()
+    cpu_percent = models.FloatField(null=True)
+    memory_percent = models.FloatField(null=True)
+    latency_ms = models.FloatField(null=True)
+    loss_percent = models.FloatField(null=True)
+    told_at = models.DateTimeField(null=True, help_text="When paths and destinations were told.")
+    paths = models.JSONField(default=list)
+    destinations = models.JSONField(default=list)
 
     def __str__(self) -> str:
         return f"{self.server_id} {self.time.isoformat()}"
