@@ -16,6 +16,7 @@ from edge.envoy.parts import Config, typed
 
 TOKEN_FILE = "token.json"  # noqa: S105
 PROXY_SOCKET = "proxy.sock"
+OWN_PROXY = "own-proxy"
 REFUSALS_FILE = "refusals.log"
 GATEWAYS = "gateways"
 STATISTICS = "local"
@@ -53,25 +54,32 @@ def bootstrap(
 
     `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first; `ca`: PEM.
     """
-    proxies: list[Config] = [{"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}]
+    places: list[Config] = [{"address": {"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}}]
     if listen is not None:
-        proxies.append(parts.address(*listen))
-    listeners = [_proxy(f"proxy-{index}", address) for index, address in enumerate(proxies)]
-    own = parts.static_cluster("proxy", [proxies[0]])
-    own["typed_extension_protocol_options"] = parts.http_protocol_options(
-        {"http2_protocol_options": parts.http2_options()}
-    )
+        places.append({"address": parts.address(*listen)})
+    listeners = [_proxy(f"proxy-{index}", place) for index, place in enumerate(places)]
+    listeners.append(_proxy(OWN_PROXY, {"internal_listener": {}}))
     return {
         "node": {"id": "connect", "cluster": "clients"},
         "admin": parts.admin(),
+        "bootstrap_extensions": [
+            typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
+        ],
         "static_resources": {
             "listeners": [*listeners, *(_forward(forward) for forward in forwards)],
-            "clusters": [_gateways(gateways, ca), own],
+            "clusters": [_gateways(gateways, ca), _own_proxy()],
         },
     }
 
 
-def _proxy(name: str, address: Config) -> Config:
+def _own_proxy() -> Config:
+    """From a port forward to the proxy within this Envoy: buffers change hands, no byte is copied or framed."""
+    place = {"envoy_internal_address": {"server_listener_name": OWN_PROXY}}
+    options = parts.http_protocol_options({"http_protocol_options": {}})
+    return parts.static_cluster(OWN_PROXY, [place], typed_extension_protocol_options=options)
+
+
+def _proxy(name: str, place: Config) -> Config:
     source = {"path_config_source": {"path": f"./{TOKEN_FILE}"}, "resource_api_version": "V3"}
     credential = typed(
         "envoy.http.injected_credentials.generic",
@@ -101,7 +109,7 @@ def _proxy(name: str, address: Config) -> Config:
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
-    return {"name": name, "address": address, "filter_chains": [{"filters": [manager]}]}
+    return {"name": name, **place, "filter_chains": [{"filters": [manager]}]}
 
 
 def _route(match: Config, retry_on: str) -> Config:
@@ -153,7 +161,7 @@ def _forward(forward: Forward) -> Config:
         "tcp",
         "filters.network.tcp_proxy.v3.TcpProxy",
         stat_prefix="forward",
-        cluster="proxy",
+        cluster=OWN_PROXY,
         idle_timeout="0s",
         tunneling_config={"hostname": f"{host}:{forward.target}"},
     )
