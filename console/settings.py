@@ -207,6 +207,8 @@ EMAIL_PORT = env.int("MAIL_PORT", default=25)
 EMAIL_HOST_USER = env.str("MAIL_USER", default="")
 EMAIL_HOST_PASSWORD = env.str("MAIL_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("MAIL_STARTTLS", default=False)
+# Mails are sent while somebody waits for the page.
+EMAIL_TIMEOUT = env.int("MAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="causeway@localhost")
 
 LOGGING = {

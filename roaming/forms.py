@@ -94,6 +94,41 @@ class AccountForm(forms.Form):
     )
 
 
+class AccountEditForm(forms.Form):
+    email = AccountForm.base_fields["email"]
+    bandwidth_kbps = AccountForm.base_fields["bandwidth_kbps"]
+
+
+class PasswordForm(forms.Form):
+    """How a password is reset: by a random one, or by one that the operator gives."""
+
+    how = forms.ChoiceField(
+        label="New password",
+        choices=(("random", "Random"), ("custom", "Custom")),
+        initial="random",
+        widget=forms.RadioSelect,
+    )
+    password = forms.CharField(
+        label="Custom password",
+        max_length=32,
+        required=False,
+        strip=False,
+        validators=[rules.PASSWORD],
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="8–32 letters, digits, “_”, “@”, “.” or “-”, a letter or digit first.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("how") == "random":
+            # Whatever was typed before the choice changed does not matter.
+            self.errors.pop("password", None)
+            data["password"] = ""
+        elif not data.get("password") and "password" not in self.errors:
+            self.add_error("password", "Give the custom password, or choose a random one.")
+        return data
+
+
 class CCNForm(forms.Form):
     name = forms.CharField(
         max_length=100,

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from roaming.views import accounts, ccns, instances, roam, sessions
+from roaming.views import account_actions, accounts, ccns, instances, roam, sessions
 
 
 class ProductId:
@@ -32,25 +32,36 @@ account_urls = [
     path("instances/<sag_id:instance_id>/accounts/", accounts.account_list, name="accounts"),
     path("instances/<sag_id:instance_id>/accounts/add/", accounts.account_add, name="account_add"),
     path("accounts/<sag_id:account_id>/roam/", roam.account_roam, name="account_roam"),
-    path("accounts/<sag_id:account_id>/enable/", accounts.account_enable, name="account_enable"),
+    path("accounts/<sag_id:account_id>/edit/", accounts.account_edit, name="account_edit"),
+    path(
+        "accounts/<sag_id:account_id>/reset-password/",
+        accounts.account_reset_password,
+        name="account_reset_password",
+    ),
+    path(
+        "accounts/<sag_id:account_id>/confirm-enable/",
+        account_actions.account_confirm_enable,
+        name="account_confirm_enable",
+    ),
+    path("accounts/<sag_id:account_id>/enable/", account_actions.account_enable, name="account_enable"),
     path(
         "accounts/<sag_id:account_id>/confirm-disable/",
-        accounts.account_confirm_disable,
+        account_actions.account_confirm_disable,
         name="account_confirm_disable",
     ),
-    path("accounts/<sag_id:account_id>/disable/", accounts.account_disable, name="account_disable"),
+    path("accounts/<sag_id:account_id>/disable/", account_actions.account_disable, name="account_disable"),
     path(
         "accounts/<sag_id:account_id>/confirm-kick/",
-        accounts.account_confirm_kick,
+        account_actions.account_confirm_kick,
         name="account_confirm_kick",
     ),
-    path("accounts/<sag_id:account_id>/kick/", accounts.account_kick, name="account_kick"),
+    path("accounts/<sag_id:account_id>/kick/", account_actions.account_kick, name="account_kick"),
     path(
         "accounts/<sag_id:account_id>/confirm-delete/",
-        accounts.account_confirm_delete,
+        account_actions.account_confirm_delete,
         name="account_confirm_delete",
     ),
-    path("accounts/<sag_id:account_id>/delete/", accounts.account_delete, name="account_delete"),
+    path("accounts/<sag_id:account_id>/delete/", account_actions.account_delete, name="account_delete"),
 ]
 
 session_urls = [

@@ -2,12 +2,13 @@
 
 import secrets
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from console import audit, config
 from console.errors import Conflict, Invalid, NotFound
@@ -33,17 +34,19 @@ def account_create(
     password: str = "",
     bandwidth_kbps: int = 2000,
     static_ip: str | None = None,
+    password_hash: str = "",
     actor: audit.Actor,
 ) -> tuple[ClientAccount, str | None]:
     """Add an account; returns it and the password if one had to be generated, which is shown this once.
 
-    A blank user name becomes the e-mail address. Raises ``Invalid`` with the documented codes; fields as parameters.
+    A blank user name becomes the e-mail address. ``password_hash``: from ``hashed``, in the place of ``password``, for
+    callers that make it before a transaction of their own. Raises ``Invalid`` with the documented codes; fields as parameters.
     """
     username = username or email
     _check_fields(username=username, email=email, bandwidth_kbps=bandwidth_kbps)
-    generated = None if password else new_password()
+    generated = None if password or password_hash else new_password()
     # Hashed before the transaction: the row locks must not wait for it.
-    encoded = _hashed(password or generated or "")
+    encoded = password_hash or hashed(password or generated or "")
     with transaction.atomic():
         instance = instances.lock(instance.pk)
         _check_room(instance, username)
@@ -65,63 +68,88 @@ def account_create(
 def account_update(
     *, account: ClientAccount, email: str, bandwidth_kbps: int, actor: audit.Actor
 ) -> ClientAccount:
-    """Change e-mail and bandwidth. Raises ``Invalid``."""
+    """Change e-mail and bandwidth; gateways hold new flows to the new bandwidth. Raises ``Invalid``."""
     _check_fields(username=account.username, email=email, bandwidth_kbps=bandwidth_kbps)
     before, after = base.change(account, email=email, bandwidth_kbps=bandwidth_kbps)
     if after:
         audit.record(actor=actor, verb="account.update", target=account, before=before, after=after)
+    if "bandwidth_kbps" in after:
+        config.publish()
     return account
 
 
 @transaction.atomic
-def account_enable(*, account: ClientAccount, actor: audit.Actor) -> ClientAccount:
-    """Raises ``Conflict`` when it is enabled already."""
-    if not ClientAccount.objects.filter(pk=account.pk, enabled=False).update(enabled=True):
-        raise Conflict(f"{account.username} is enabled already.")
+def account_enable(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> ClientAccount:
+    """Let it log on again, and all its copies if asked. Raises ``Conflict`` when there is nothing to enable."""
+    rows = _locked(account, with_copies, enabled=False)
+    if not rows:
+        raise Conflict(f"{_named(account, with_copies)} enabled already.")
+    ClientAccount.objects.filter(pk__in=[row.pk for row in rows]).update(enabled=True)
+    for row in rows:
+        audit.record(actor=actor, verb="account.enable", target=row)
     account.enabled = True
-    audit.record(actor=actor, verb="account.enable", target=account)
     return account
 
 
 @transaction.atomic
-def account_disable(*, account: ClientAccount, actor: audit.Actor) -> ClientAccount:
+def account_disable(
+    *, account: ClientAccount, with_copies: bool = False, actor: audit.Actor
+) -> ClientAccount:
     """No log-on any more; live sessions end and their flows are cut. Raises ``Conflict`` when disabled already."""
-    if not ClientAccount.objects.filter(pk=account.pk, enabled=True).update(enabled=False):
-        raise Conflict(f"{account.username} is disabled already.")
-    account.enabled = False
-    sessions.end(UserSession.objects.filter(account=account), UserSession.End.ACCOUNT_DISABLED)
-    audit.record(actor=actor, verb="account.disable", target=account)
+    rows = _locked(account, with_copies, enabled=True)
+    if not rows:
+        raise Conflict(f"{_named(account, with_copies)} disabled already.")
+    ClientAccount.objects.filter(pk__in=[row.pk for row in rows]).update(enabled=False)
+    sessions.end(UserSession.objects.filter(account__in=rows), UserSession.End.ACCOUNT_DISABLED)
+    for row in rows:
+        audit.record(actor=actor, verb="account.disable", target=row)
     config.publish(cut=f"account.disable {account.username}", target=account.pk)
+    account.enabled = False
     return account
 
 
 @transaction.atomic
-def account_kick(*, account: ClientAccount, actor: audit.Actor) -> int:
+def account_kick(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> int:
     """End the live sessions, which may log on again; how many. Raises ``Conflict`` when there are none."""
-    ended = sessions.end(UserSession.objects.filter(account=account), UserSession.End.KICKED)
-    if not ended:
+    total = 0
+    for row in _locked(account, with_copies):
+        ended = sessions.end(UserSession.objects.filter(account=row), UserSession.End.KICKED)
+        if ended:
+            audit.record(actor=actor, verb="account.kick", target=row, after={"sessions": ended})
+        total += ended
+    if not total:
         raise Conflict(f"{account.username} is not logged on.")
-    audit.record(actor=actor, verb="account.kick", target=account, after={"sessions": ended})
     config.publish(cut=f"account.kick {account.username}", target=account.pk)
-    return ended
+    return total
 
 
 @transaction.atomic
-def account_delete(*, account: ClientAccount, actor: audit.Actor) -> None:
-    """Remove an account; its sessions end, copies elsewhere stay. Raises ``NotFound`` when it is gone already."""
-    locked = ClientAccount.objects.select_for_update().filter(pk=account.pk).first()
-    if locked is None:
+def account_delete(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> None:
+    """Remove an account, and its copies only if asked; sessions end. Raises ``NotFound`` when it is gone already."""
+    rows = _locked(account, with_copies)
+    if account.pk not in [row.pk for row in rows]:
         raise NotFound(f"{account.username} was removed already.", code="SagClientUserNotExist")
-    sessions.end(UserSession.objects.filter(account=locked), UserSession.End.ACCOUNT_DELETED)
-    audit.record(actor=actor, verb="account.delete", target=locked, before=_described(locked))
-    config.publish(cut=f"account.delete {locked.username}", target=locked.pk)
-    locked.delete()
+    sessions.end(UserSession.objects.filter(account__in=rows), UserSession.End.ACCOUNT_DELETED)
+    for row in rows:
+        audit.record(actor=actor, verb="account.delete", target=row, before=_described(row))
+    config.publish(cut=f"account.delete {account.username}", target=account.pk)
+    ClientAccount.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+def _locked(account: ClientAccount, with_copies: bool, **narrowed: bool) -> list[ClientAccount]:
+    """The account, and its copies if asked, locked in the order of their keys (two at once must not deadlock)."""
+    wanted = Q(origin=account.origin) if with_copies else Q(pk=account.pk)
+    return list(ClientAccount.objects.select_for_update().filter(wanted, **narrowed).order_by("pk"))
+
+
+def _named(account: ClientAccount, with_copies: bool) -> str:
+    return f"{account.username} and all its copies are" if with_copies else f"{account.username} is"
 
 
 def account_reset_password(*, account: ClientAccount, password: str = "", actor: audit.Actor) -> str | None:
     """Set a password on the account and all its copies, ending their sessions; the generated one if none was given."""
     generated = None if password else new_password()
-    encoded = _hashed(password or generated or "")
+    encoded = hashed(password or generated or "")
     with transaction.atomic():
         copies = ClientAccount.objects.filter(origin=account.origin)
         locked = list(copies.order_by("pk").select_for_update().values_list("pk", flat=True))
@@ -136,7 +164,8 @@ def account_reset_password(*, account: ClientAccount, password: str = "", actor:
     return generated
 
 
-def _hashed(password: str) -> str:
+def hashed(password: str) -> str:
+    """The hash of a legal password, made in the time that makes guessing slow. Raises ``Invalid``."""
     try:
         PASSWORD(password)
     except ValidationError as error:
@@ -144,8 +173,18 @@ def _hashed(password: str) -> str:
     return make_password(password)
 
 
+def field_problems(*, username: str, email: str, bandwidth_kbps: int) -> list[str]:
+    """A sentence for each field that breaks its rule."""
+    return [refusal.message for refusal in _broken_rules(username, email, bandwidth_kbps)]
+
+
 def _check_fields(*, username: str, email: str, bandwidth_kbps: int) -> None:
     """Raise ``Invalid`` with the documented code for the first field that breaks its rule."""
+    for refusal in _broken_rules(username, email, bandwidth_kbps):
+        raise refusal
+
+
+def _broken_rules(username: str, email: str, bandwidth_kbps: int) -> Iterator[Invalid]:
     rules: list[tuple[str, object, Sequence[Callable[[Any], None]], str]] = [
         ("email", email, [EMAIL], "ClientUser.EmailInvalid" if email else "ClientUser.EmailEmpty"),
         ("username", username, [USERNAME], "ClientUser.NameInvalid"),
@@ -156,7 +195,7 @@ def _check_fields(*, username: str, email: str, bandwidth_kbps: int) -> None:
             try:
                 validate(value)
             except ValidationError as error:
-                raise Invalid(error.messages[0], field=field, code=code) from error
+                yield Invalid(error.messages[0], field=field, code=code)
 
 
 def _check_room(instance: Instance, username: str) -> None:

@@ -1,18 +1,21 @@
 """Pages of client accounts."""
 
+from typing import Any
+
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
-from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
 
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
 from console.errors import Refusal
-from roaming import selectors
-from roaming.forms import AccountForm
+from roaming import mail, selectors
+from roaming.forms import AccountEditForm, AccountForm, PasswordForm
 from roaming.models import ClientAccount, Instance
 from roaming.services import accounts as services
 from roaming.views.instances import instance_or_404
@@ -48,10 +51,11 @@ TABLE = tables.Table(
 
 
 def account_or_404(account_id: str) -> ClientAccount:
-    return get_object_or_404(ClientAccount.objects.select_related("instance"), pk=account_id)
+    """With its instance, region and area."""
+    return get_object_or_404(ClientAccount.objects.select_related("instance__region__area"), pk=account_id)
 
 
-def _list_url(account: ClientAccount) -> str:
+def list_url(account: ClientAccount) -> str:
     return reverse("roaming:accounts", args=[account.instance_id])
 
 
@@ -74,6 +78,7 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
 
 
 @sensitive_post_parameters("password")
+@sensitive_variables("password", "context")
 @require_http_methods(["GET", "POST"])
 @role_required("operator")
 def account_add(request: HttpRequest, instance_id: str) -> HttpResponse:
@@ -88,76 +93,74 @@ def account_add(request: HttpRequest, instance_id: str) -> HttpResponse:
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
+            told = mail.credentials([account], password or form.cleaned_data["password"])
             if password is None:
-                return web.done(request, _list_url(account), f"{account.username} was added.")
-            context = {"instance": instance, "account": account, "password": password}
-            response = render(request, "roaming/accounts/added.html", context)
-            add_never_cache_headers(response)
-            return response
+                return _mailed(request, account, f"{account.username} was added.", told)
+            context = {"account": account, "accounts": [account], "password": password, "mailing": told}
+            return _shown_once(request, "roaming/accounts/added.html", context)
     return web.form_page(request, "roaming/accounts/add.html", {"form": form, "instance": instance})
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @role_required("operator")
-def account_enable(request: HttpRequest, account_id: str) -> HttpResponse:
+def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
     account = account_or_404(account_id)
-    services.account_enable(account=account, actor=actor(request))
-    return web.done(request, _list_url(account), f"{account.username} was enabled.")
+    present = {"email": account.email, "bandwidth_kbps": account.bandwidth_kbps}
+    form = AccountEditForm(request.POST or None, initial=present)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.account_update(account=account, **form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, list_url(account), f"{account.username} was changed.")
+    context = {"form": form, "account": account, "list_url": list_url(account)}
+    return web.form_page(request, "roaming/accounts/edit.html", context)
 
 
-@require_safe
+@sensitive_post_parameters("password")
+@sensitive_variables("password", "context")
+@require_http_methods(["GET", "POST"])
 @role_required("operator")
-def account_confirm_disable(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "roaming/accounts/confirm_disable.html")
-
-
-@require_POST
-@role_required("operator")
-def account_disable(request: HttpRequest, account_id: str) -> HttpResponse:
+def account_reset_password(request: HttpRequest, account_id: str) -> HttpResponse:
+    """A random password is shown in the answer to the POST and nowhere else; either kind is mailed."""
     account = account_or_404(account_id)
-    services.account_disable(account=account, actor=actor(request))
-    return web.done(request, _list_url(account), f"{account.username} was disabled.")
-
-
-@require_safe
-@role_required("operator")
-def account_confirm_kick(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "roaming/accounts/confirm_kick.html")
-
-
-@require_POST
-@role_required("operator")
-def account_kick(request: HttpRequest, account_id: str) -> HttpResponse:
-    account = account_or_404(account_id)
-    ended = services.account_kick(account=account, actor=actor(request))
-    sessions = "1 session" if ended == 1 else f"{ended} sessions"
-    return web.done(request, _list_url(account), f"{account.username} was kicked: {sessions} ended.")
-
-
-@require_safe
-@role_required("operator")
-def account_confirm_delete(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "roaming/accounts/confirm_delete.html")
-
-
-@require_POST
-@role_required("operator")
-def account_delete(request: HttpRequest, account_id: str) -> HttpResponse:
-    account = account_or_404(account_id)
-    url = _list_url(account)
-    services.account_delete(account=account, actor=actor(request))
-    return web.done(request, url, f"{account.username} was removed.")
-
-
-def _confirm(request: HttpRequest, account_id: str, template: str) -> HttpResponse:
-    """What an action would break: the live sessions, and the copies that stay."""
-    account = account_or_404(account_id)
-    live = selectors.live_sessions_by_account([account])[account.pk]
-    copies = ClientAccount.objects.filter(origin=account.origin).exclude(pk=account.pk)
+    form = PasswordForm(request.POST or None)
+    copies = list(selectors.copies_of(account))
+    if request.method == "POST" and form.is_valid():
+        try:
+            password = services.account_reset_password(
+                account=account, password=form.cleaned_data["password"], actor=actor(request)
+            )
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            together = [account, *copies]
+            told = mail.credentials(together, password or form.cleaned_data["password"], reset=True)
+            if password is None:
+                return _mailed(request, account, f"The password of {account.username} was reset.", told)
+            context = {"account": account, "accounts": together, "password": password, "mailing": told}
+            return _shown_once(request, "roaming/accounts/password_reset.html", context)
+    live = selectors.live_sessions_by_account([account, *copies])
     context = {
+        "form": form,
         "account": account,
-        "live": live,
-        "copies": list(copies.select_related("instance")),
-        "list_url": _list_url(account),
+        "copies": copies,
+        "live": sum(map(len, live.values())),
+        "list_url": list_url(account),
     }
-    return render(request, template, context)
+    return web.form_page(request, "roaming/accounts/reset_password.html", context)
+
+
+def _mailed(request: HttpRequest, account: ClientAccount, message: str, told: mail.Mailing) -> HttpResponse:
+    """Back to the list with what was done, and with what became of the mail."""
+    if told.problem:
+        messages.warning(request, told.problem)
+        return web.done(request, list_url(account), message)
+    return web.done(request, list_url(account), f"{message} {told.words}".strip())
+
+
+def _shown_once(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    response = render(request, template, {**context, "list_url": list_url(context["account"])})
+    add_never_cache_headers(response)
+    return response

@@ -10,10 +10,11 @@ from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, Instan
 pytestmark = pytest.mark.django_db
 
 READ = {"instances": 200, "instance": 200, "accounts": 200, "sessions": 200, "ccns": 200, "ccn": 200}
-FORMS = {"instance_add", "instance_network", "account_add", "ccn_add"}
+FORMS = {"instance_add", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
-DIALOGS = {"account_roam"}
+DIALOGS = {"account_roam", "account_reset_password"}
 QUESTIONS = {
+    "account_confirm_enable",
     "account_confirm_disable",
     "account_confirm_kick",
     "account_confirm_delete",
