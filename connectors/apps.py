@@ -9,18 +9,25 @@ class ConnectorsConfig(AppConfig):
 
     def ready(self) -> None:
         from connectors import edge_api, overview, server_enrollment, snapshot
+        from connectors.services.groups import account_written
+        from connectors.services.license import license_expire
+        from connectors.services.servers import drains_finish
         from connectors.services.tunnels import tunnels_seen
         from connectors.telemetry import store
         from console import enrollment, jobs, navigation
         from console import overview as console_overview
         from console.edge_api import api, routes
         from console.snapshot import contribute
+        from roaming.services import base as accounts
 
         api.add_router("", edge_api.router)
         routes.tunnel_listeners.append(tunnels_seen)
         enrollment.KINDS["server"] = server_enrollment.KIND
         contribute(snapshot.part)
         console_overview.contribute(overview.cards)
+        accounts.listeners.append(account_written)
+        jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
+        jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
         jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)
         for order, (label, url_name) in enumerate(
             (

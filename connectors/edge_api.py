@@ -36,6 +36,7 @@ class MachineState(Schema):
     private_address: Text = ""
     uptime_seconds: float | None = Field(default=None, ge=0, le=2**40, allow_inf_nan=False)
     envoy: Annotated[str, StringConstraints(max_length=20, pattern=r"^[^\x00]*$")] = ""
+    open_flows: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
 class Telemetry(Schema):
@@ -81,6 +82,7 @@ def _heard(request: HttpRequest, server: Server, payload: Telemetry, newest: Sam
         "applied_version": payload.applied_version,
         "uptime_seconds": None if machine.uptime_seconds is None else int(machine.uptime_seconds),
         "envoy_state": machine.envoy,
+        "open_flows": machine.open_flows,
     }
     if newest is not None and now - newest.time < store.FRESH:  # a spooled sample says nothing of now
         values |= {"cpu_percent": newest.cpu_percent, "memory_percent": newest.memory_percent}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from connectors.models import Application, Policy, Server
 from console import config
@@ -40,7 +41,8 @@ def _served(connector_id: str) -> list[Application]:
     """Enabled applications that some policy sends through the connector; switching that policy on needs no new one."""
     applications = Application.objects.filter(enabled=True)
     if not Policy.objects.filter(connector=connector_id, all_applications=True).exists():
-        applications = applications.filter(policies__connector=connector_id)
+        named = Q(policies__connector=connector_id) | Q(tags__policies__connector=connector_id)
+        applications = applications.filter(named)
     return list(applications.distinct().order_by("pk").prefetch_related("addresses", "ports"))
 
 

@@ -1,6 +1,7 @@
 """How a connector server is admitted, and which names its certificates carry."""
 
 import ipaddress
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
@@ -59,4 +60,10 @@ def names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:
     return {"outer": (outer, False, True), "inner": ([x509.DNSName(server.connector_id)], True, False)}
 
 
-KIND = Kind(signing="outer", admit=admit, names=names, configuration=server_configuration.build)
+def issued(machine: str, ends_at: datetime) -> None:
+    Server.objects.filter(pk=machine).update(certificate_ends_at=ends_at)
+
+
+KIND = Kind(
+    signing="outer", admit=admit, names=names, configuration=server_configuration.build, issued=issued
+)

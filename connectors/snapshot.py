@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+from connectors import licensing, membership
 from connectors.models import (
     Application,
     ApplicationAddress,
@@ -29,15 +30,15 @@ def part(gateway: Gateway) -> dict[str, Any]:
 
 
 def _connectors() -> dict[str, Any]:
-    servers: dict[str, dict[str, bool]] = defaultdict(dict)
-    for server, connector, enabled in Server.objects.order_by("pk").values_list("pk", "connector", "enabled"):
-        servers[connector][server] = enabled
+    licensed = licensing.is_valid()
+    servers: dict[str, dict[str, str]] = defaultdict(dict)
+    for server in Server.objects.order_by("pk").only("connector_id", "enabled", "drain_until"):
+        servers[server.connector_id][server.pk] = server.state
     return {
         connector: {
             "name": name,
             "enabled": enabled,
-            # No licence is required yet; a connector without one will say so here.
-            "licensed": True,
+            "licensed": licensed,
             "servers": servers.get(connector, {}),
         }
         for connector, name, enabled in Connector.objects.order_by("pk").values_list("pk", "name", "enabled")
@@ -68,6 +69,8 @@ def _groups(used: set[str]) -> dict[str, list[str]]:
     for group, account in pairs:
         if group in found:
             found[group].append(account)
+    for group, described in membership.of_groups(found).items():
+        found[group] = sorted(described.union(found[group]))
     return found
 
 
@@ -75,6 +78,8 @@ def _policies() -> list[dict[str, Any]]:
     groups = _pairs(Policy.groups.through, "usergroup_id")
     accounts = _pairs(Policy.accounts.through, "clientaccount_id")
     applications = _pairs(Policy.applications.through, "application_id")
+    for policy, tagged in _pairs(Policy.tags.through, "tag__applications").items():
+        applications[policy] = tagged
     return [
         {
             "id": policy.pk,
@@ -93,7 +98,8 @@ def _policies() -> list[dict[str, Any]]:
 
 def _pairs(through: Any, column: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    rows = through.objects.filter(policy__enabled=True).order_by(column)
-    for policy, other in rows.values_list("policy_id", column):
-        found[policy].append(other)
+    rows = through.objects.filter(policy__enabled=True).order_by(column).values_list("policy_id", column)
+    for policy, other in rows.distinct():
+        if other is not None:  # a tag that no application carries now
+            found[policy].append(other)
     return found

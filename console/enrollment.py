@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
@@ -34,12 +35,14 @@ class Introduction:
 @dataclass(frozen=True)
 class Kind:
     """One kind of machine. ``admit`` makes or finds its record and returns (machine id, answer's extra fields);
-    ``names`` gives, per certificate, its names and whether it serves and dials; ``configuration`` its first one."""
+    ``names`` gives, per certificate, its names and whether it serves and dials; ``configuration`` its first one;
+    ``issued`` is told until when the certificates hold that the machine was just given."""
 
     signing: str
     admit: Callable[[str, Introduction], tuple[str, dict[str, Any]]]
     names: Callable[[str], dict[str, tuple[list[x509.GeneralName], bool, bool]]]
     configuration: Callable[[str], dict[str, Any]]
+    issued: Callable[[str, datetime], None] | None = None
 
 
 KINDS: dict[str, Kind] = {}
@@ -64,6 +67,16 @@ def code_create(*, kind: str, target: str, actor: audit.Actor) -> tuple[str, Enr
     )
     audit.record(actor=actor, verb="enrollment_code.create", target=code, after={"kind": kind, "for": target})
     return text, code
+
+
+@transaction.atomic
+def code_revoke(*, target: str, digest: str, actor: audit.Actor) -> None:
+    """Make a code useless before its time. Raises ``NotFound`` when it was used or is none of the target's."""
+    code = EnrollmentCode.objects.filter(pk=digest, target=target, used_at=None).first()
+    if code is None:
+        raise NotFound("This code was used or revoked before.", code="EnrollmentCodeUnknown")
+    audit.record(actor=actor, verb="enrollment_code.revoke", target=code, before={"for": target})
+    EnrollmentCode.objects.filter(pk=code.pk).delete()
 
 
 @transaction.atomic
@@ -107,10 +120,13 @@ def issue(machine: str, kind: str, csrs: dict[str, str]) -> dict[str, str]:
     wanted = KINDS[kind].names(machine)
     if set(csrs) != set(wanted):
         raise Invalid(f"csrs must hold exactly: {', '.join(sorted(wanted))}.", field="csrs")
-    return {
+    certificates = {
         name: pki.certificate(csrs[name], names=names, server=server, client=client)
         for name, (names, server, client) in wanted.items()
     }
+    if issued := KINDS[kind].issued:
+        issued(machine, min(pki.certificate_end(each) for each in certificates.values()))
+    return certificates
 
 
 def _gateway(machine: str) -> Gateway:

@@ -162,6 +162,11 @@ def certificate(csr_pem: str, *, names: list[x509.GeneralName], server: bool, cl
     return signed.public_bytes(ser.Encoding.PEM).decode()
 
 
+def certificate_end(pem: str) -> datetime:
+    """Until when a certificate holds, aware."""
+    return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+
+
 def csr_public_key(csr_pem: str) -> str:
     """The public key of a certificate request, in PEM."""
     key = x509.load_pem_x509_csr(csr_pem.encode()).public_key()

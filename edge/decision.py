@@ -188,6 +188,12 @@ def _denied(evidence: _Evidence) -> Decision:
             "ConnectorOffline",
             f"The connector {name} has no live tunnel to this gateway.",
         )
+    elif _is_unlicensed(snapshot.connectors.get(policy.connector)):
+        status, code, message = (
+            403,
+            "ConnectorNotLicensed",
+            f"The licence of the connector {name} has expired.",
+        )
     else:
         status, code, message = 403, "ConnectorDisabled", f"The connector {name} is switched off."
     application = _covered(policy, snapshot.policies.index(policy), evidence.applications, snapshot)
@@ -203,6 +209,10 @@ def _places(bits: int) -> Iterator[int]:
 
 def _is_on(connector: Connector | None) -> bool:
     return connector is not None and connector.enabled and connector.licensed
+
+
+def _is_unlicensed(connector: Connector | None) -> bool:
+    return connector is not None and connector.enabled and not connector.licensed
 
 
 def _connector_name(connector: str, snapshot: Snapshot) -> str:
@@ -302,6 +312,6 @@ def _unusable(policy: Policy, snapshot: Snapshot) -> str:
         return f"the connector {connector.name} is switched off"
     if not connector.licensed:
         return f"the connector {connector.name} is not licensed"
-    if not any(connector.servers.values()):
-        return f"the connector {connector.name} has no enabled server"
+    if not connector.has_open_server:
+        return f"the connector {connector.name} has no server that takes new flows"
     return f"the connector {connector.name} has no live tunnel to this gateway"

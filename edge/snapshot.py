@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from edge.hosts import Host, HostInvalid, parse_network
 from edge.matching import Application, ApplicationIndex, PrefixTable
 
+ENABLED, DRAINING, DISABLED = "enabled", "draining", "disabled"
+
 
 class SnapshotInvalid(ValueError):
     """The document cannot be used; the text is a sentence naming the field."""
@@ -37,13 +39,17 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """``servers``: id → whether it is enabled."""
+    """``servers``: id → enabled, draining (keeps its flows, is given no new ones) or disabled."""
 
     id: str
     name: str
     enabled: bool
     licensed: bool
-    servers: Mapping[str, bool]
+    servers: Mapping[str, str]
+
+    @property
+    def has_open_server(self) -> bool:
+        return ENABLED in self.servers.values()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,16 @@ class Snapshot:
         return replace(self, online=online, usable_mask=usable)
 
     def server_allowed(self, server: str, connector: str) -> bool:
-        """Whether a machine may carry tunnels of a connector: known, enabled, and that connector's."""
+        """Whether a machine may hold tunnels and carry flows: not disabled, and known as that connector's."""
+        return self._server_state(server, connector) in (ENABLED, DRAINING)
+
+    def server_open(self, server: str, connector: str) -> bool:
+        """Whether it may be given new flows as well."""
+        return self._server_state(server, connector) == ENABLED
+
+    def _server_state(self, server: str, connector: str) -> str | None:
         owner = self.connectors.get(connector)
-        return owner is not None and owner.servers.get(server, False)
+        return owner.servers.get(server) if owner else None
 
 
 def _need(owner: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
@@ -214,16 +227,25 @@ def _ended(document: Any) -> dict[str, str]:
 
 def _connector(key: str, section: dict[str, Any]) -> Connector:
     where = f"connectors.{key}."
-    servers = _need(section, "servers", dict, where)
-    for server in servers:
-        _need(servers, server, bool, f"{where}servers.")
+    servers = {
+        server: _server(state, f"{where}servers.{server}")
+        for server, state in _need(section, "servers", dict, where).items()
+    }
     return Connector(
         key,
         _need(section, "name", str, where),
         _need(section, "enabled", bool, where),
         _need(section, "licensed", bool, where),
-        dict(servers),
+        servers,
     )
+
+
+def _server(state: Any, where: str) -> str:
+    if isinstance(state, bool):  # as consoles before 0.2 wrote it, and configurations kept on disk since
+        return ENABLED if state else DISABLED
+    if state not in (ENABLED, DRAINING, DISABLED):
+        raise SnapshotInvalid(f"{where} must be enabled, draining or disabled.")
+    return str(state)
 
 
 def _applications(document: Any) -> ApplicationIndex:

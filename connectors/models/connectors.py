@@ -9,7 +9,6 @@ from django.utils import timezone
 from connectors.models.fields import CONNECTOR_NAME, new_connector_id, new_server_id
 from console.models import Gateway, Region
 
-
 UPGRADE_SENTENCE = "Give the upgrade window a start and another end, both as HH:MM, or neither."
 
 
@@ -63,7 +62,10 @@ class Server(models.Model):
     enabled = models.BooleanField(default=True)
     drain_since = models.DateTimeField(null=True, blank=True, editable=False)
     drain_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When a draining server is switched off at the latest."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When a draining server is switched off at the latest.",
     )
     hostname = models.CharField(max_length=255, blank=True)
     endpoint_ip = models.GenericIPAddressField(

@@ -36,7 +36,9 @@ class License(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.connectors} connectors, {f'until {self.valid_until}' if self.valid_until else 'no end'}"
+        return (
+            f"{self.connectors} connectors, {f'until {self.valid_until}' if self.valid_until else 'no end'}"
+        )
 
     def has_expired(self, today: date | None = None) -> bool:
         return self.valid_until is not None and (today or timezone.now().date()) > self.valid_until

@@ -12,17 +12,23 @@ from connectors.services.connectors import (
     connector_disable,
     connector_enable,
     connector_rename,
-    server_disable,
-    server_enable,
-    server_remove,
+    connector_upgrade_window,
 )
 from connectors.services.groups import group_create, group_delete, group_update
+from connectors.services.license import license_expire, license_update
 from connectors.services.policies import (
     policy_create,
     policy_delete,
     policy_disable,
     policy_enable,
     policy_update,
+)
+from connectors.services.servers import (
+    drains_finish,
+    server_disable,
+    server_drain,
+    server_enable,
+    server_remove,
 )
 
 __all__ = [
@@ -36,9 +42,13 @@ __all__ = [
     "connector_disable",
     "connector_enable",
     "connector_rename",
+    "connector_upgrade_window",
+    "drains_finish",
     "group_create",
     "group_delete",
     "group_update",
+    "license_expire",
+    "license_update",
     "policy_create",
     "policy_delete",
     "policy_disable",
@@ -47,6 +57,7 @@ __all__ = [
     "server_code_create",
     "server_code_revoke",
     "server_disable",
+    "server_drain",
     "server_enable",
     "server_remove",
 ]

@@ -16,6 +16,7 @@ from connectors.addresses import (
 )
 from connectors.models import Application, ApplicationAddress, ApplicationPorts
 from connectors.services.saving import changed, listed, save
+from connectors.services.tags import checked_tags, forget_unused, tags_named
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
@@ -86,16 +87,18 @@ def application_create(
     protocol: str = Application.Protocol.TCP,
     description: str = "",
     origin: str | None = None,
+    tags: Iterable[str] = (),
     enabled: bool = True,
     actor: Actor,
 ) -> Application:
-    """``ports``: ranges as (begin, end). Nobody reaches a new application until a forwarding policy says so.
+    """``ports``: ranges as (begin, end); ``tags``: their names. Nobody reaches it until a forwarding policy says so.
 
     Raises ``Invalid`` naming the field.
     """
     found_origin = _origin(origin)
     found_addresses = _addresses(addresses, allow_local=bool(found_origin))
     found_ports = _ports(ports)
+    found_tags = checked_tags(tags)
     application = save(
         Application(
             name=name.strip(),
@@ -107,12 +110,13 @@ def application_create(
     )
     _write_addresses(application, found_addresses)
     _write_ports(application, found_ports)
+    application.tags.set(tags_named(found_tags))
     after: dict[str, Any] = {
         "name": application.name,
         "addresses": found_addresses,
         "ports": shown_ports(found_ports),
     }
-    after |= {"protocol": protocol, "origin": found_origin, "enabled": enabled}
+    after |= {"protocol": protocol, "origin": found_origin, "enabled": enabled, "tags": found_tags}
     audit.record(actor=actor, verb="application.create", target=application, after=after)
     config.publish(servers=True)
     return application
@@ -129,6 +133,7 @@ def application_update(
     protocol: str = UNCHANGED,
     description: str = UNCHANGED,
     origin: str | None = UNCHANGED,
+    tags: Iterable[str] = UNCHANGED,
 ) -> Application:
     """Change what is given. Flows that it no longer allows are cut. Raises ``Invalid`` naming the field."""
     # The row's lock keeps two editors from mixing their addresses and ports.
@@ -156,6 +161,8 @@ def application_update(
     if new_ports != old_ports:
         differences["ports"] = (shown_ports(old_ports), shown_ports(new_ports))
         _write_ports(application, new_ports)
+    if tags is not UNCHANGED:
+        differences |= _write_tags(application, checked_tags(tags))
     if not differences:
         return application
     audit.record(
@@ -169,10 +176,20 @@ def application_update(
         not set(old_addresses) <= set(new_addresses)
         or ("ports" in differences and not _covers(new_ports, old_ports))
         or "protocol" in differences
+        or ("tags" in differences and not set(differences["tags"][0]) <= set(differences["tags"][1]))
     )
     cut = f"application.update {application.name}" if narrowed else None
     config.publish(servers=True, cut=cut, target=application.pk)
     return application
+
+
+def _write_tags(application: Application, wanted: list[str]) -> dict[str, tuple[Any, Any]]:
+    before = list(application.tags.values_list("name", flat=True))
+    if set(before) == set(wanted):
+        return {}
+    application.tags.set(tags_named(wanted))
+    forget_unused(set(before) - set(wanted))
+    return {"tags": (before, wanted)}
 
 
 def _covers(wide: list[Ports], narrow: list[Ports]) -> bool:
@@ -233,4 +250,6 @@ def application_delete(*, application: Application, actor: Actor) -> None:
     }
     audit.record(actor=actor, verb="application.delete", target=application, before=before)
     config.publish(servers=True, cut=f"application.delete {application.name}", target=application.pk)
+    tags = set(application.tags.values_list("name", flat=True))
     Application.objects.filter(pk=application.pk).delete()
+    forget_unused(tags)

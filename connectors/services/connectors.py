@@ -1,9 +1,12 @@
-"""Connectors and their servers: every write, whichever door it comes through."""
+"""Connectors: every write, whichever door it comes through."""
+
+from datetime import time
 
 from django.db import transaction
 
-from connectors.models import Connector, Server
-from connectors.services.saving import listed, save
+from connectors.models import Connector
+from connectors.services.license import require_room
+from connectors.services.saving import changed, listed, save
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict
@@ -16,7 +19,8 @@ def _facts(connector: Connector) -> dict[str, object]:
 
 @transaction.atomic
 def connector_create(*, name: str, region: Region, enabled: bool = True, actor: Actor) -> Connector:
-    """Raises ``Invalid`` for a name that is not legal or taken."""
+    """Raises ``Invalid`` for a name that is not legal or taken, ``Conflict`` when the licence allows no more."""
+    require_room()
     connector = save(Connector(name=name.strip(), region=region, enabled=enabled))
     audit.record(actor=actor, verb="connector.create", target=connector, after=_facts(connector))
     config.publish()
@@ -72,6 +76,29 @@ def connector_rename(*, connector: Connector, name: str, actor: Actor) -> Connec
 
 
 @transaction.atomic
+def connector_upgrade_window(
+    *, connector: Connector, start: time | None, end: time | None, actor: Actor
+) -> Connector:
+    """Between which times of day (UTC) its servers may be upgraded; both or neither. Raises ``Invalid``."""
+    differences = changed(connector, {"upgrade_start": start, "upgrade_end": end})
+    if not differences:
+        return connector
+    save(connector, *differences)
+    audit.record(
+        actor=actor,
+        verb="connector.upgrade_window",
+        target=connector,
+        before={field: shown_time(before) for field, (before, _) in differences.items()},
+        after={field: shown_time(after) for field, (_, after) in differences.items()},
+    )
+    return connector
+
+
+def shown_time(value: time | None) -> str | None:
+    return None if value is None else value.strftime("%H:%M")
+
+
+@transaction.atomic
 def connector_delete(*, connector: Connector, actor: Actor) -> None:
     """Remove a connector with its servers. Raises ``Conflict`` while forwarding policies name it."""
     policies = list(connector.policies.values_list("name", flat=True))
@@ -88,42 +115,3 @@ def connector_delete(*, connector: Connector, actor: Actor) -> None:
     EnrollmentCode.objects.filter(target=connector.pk, used_at=None).delete()
     config.publish(cut=f"connector.delete {connector.name}", target=connector.pk)
     Connector.objects.filter(pk=connector.pk).delete()
-
-
-def _server_switch(server: Server, *, enabled: bool, actor: Actor) -> Server:
-    word = "enabled" if enabled else "disabled"
-    verb = "server.enable" if enabled else "server.disable"
-    if not Server.objects.filter(pk=server.pk, enabled=not enabled).update(enabled=enabled):
-        raise Conflict(f"{server} is already {word}.", code="ServerAlreadySwitched")
-    server.enabled = enabled
-    audit.record(
-        actor=actor, verb=verb, target=server, before={"enabled": not enabled}, after={"enabled": enabled}
-    )
-    config.publish(servers=True, cut=None if enabled else f"{verb} {server}"[:200], target=server.pk)
-    return server
-
-
-@transaction.atomic
-def server_enable(*, server: Server, actor: Actor) -> Server:
-    """Let a server carry flows again. Raises ``Conflict`` when it may already."""
-    return _server_switch(server, enabled=True, actor=actor)
-
-
-@transaction.atomic
-def server_disable(*, server: Server, actor: Actor) -> Server:
-    """Take a server out: gateways close its tunnels. Raises ``Conflict`` when it is out already."""
-    return _server_switch(server, enabled=False, actor=actor)
-
-
-@transaction.atomic
-def server_remove(*, server: Server, actor: Actor) -> None:
-    """Forget a server and its key: its calls and tunnels are refused from now on, its measurements are gone."""
-    before = {
-        "connector": server.connector_id,
-        "hostname": server.hostname,
-        "endpoint_ip": server.endpoint_ip,
-    }
-    audit.record(actor=actor, verb="server.remove", target=server, before=before)
-    MachineKey.objects.filter(pk=server.pk).delete()
-    config.publish(cut=f"server.remove {server}"[:200], target=server.pk)
-    Server.objects.filter(pk=server.pk).delete()

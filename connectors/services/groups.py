@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
 
-from connectors.models import UserGroup
+from connectors.membership import Rule
+from connectors.models import GroupRule, UserGroup
+from connectors.models.groups import MOST_RULES
 from connectors.services.saving import changed, listed, save
 from console import audit, config
 from console.audit import Actor
-from console.errors import Conflict
+from console.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     from roaming.models import ClientAccount
@@ -21,15 +24,42 @@ def _ids(accounts: "Iterable[ClientAccount]") -> set[str]:
     return {account.pk for account in accounts}
 
 
+def _rules(group: UserGroup, rules: Iterable[Rule]) -> list[GroupRule]:
+    """Raises ``Invalid`` for a rule that is not legal, or too many of them."""
+    wanted = list(dict.fromkeys(rules))
+    if len(wanted) > MOST_RULES:
+        raise Invalid(f"A group has at most {MOST_RULES:,} rules; {len(wanted):,} were given.", field="rules")
+    found = [
+        GroupRule(group=group, attribute=rule.attribute, relation=rule.relation, value=rule.value.strip())
+        for rule in wanted
+    ]
+    for rule in found:
+        try:
+            rule.clean_fields(exclude=["group"])
+        except ValidationError as error:
+            raise Invalid(f"“{rule}”: {error.messages[0]}", field="rules") from error
+    return found
+
+
+def _written(group: UserGroup) -> list[str]:
+    return [str(rule) for rule in group.rules.all()]
+
+
 @transaction.atomic
 def group_create(
-    *, name: str, accounts: "Iterable[ClientAccount]" = (), description: str = "", actor: Actor
+    *,
+    name: str,
+    accounts: "Iterable[ClientAccount]" = (),
+    rules: Iterable[Rule] = (),
+    description: str = "",
+    actor: Actor,
 ) -> UserGroup:
-    """Raises ``Invalid`` for a name that is not legal or taken."""
+    """Raises ``Invalid`` for a name that is not legal or taken, or a rule that is not legal."""
     group = save(UserGroup(name=name.strip(), description=description.strip()))
     members = list(accounts)
     group.accounts.set(members)
-    after = {"name": group.name, "accounts": sorted(_ids(members))}
+    GroupRule.objects.bulk_create(_rules(group, rules))
+    after = {"name": group.name, "accounts": sorted(_ids(members)), "rules": _written(group)}
     audit.record(actor=actor, verb="user_group.create", target=group, after=after)
     config.publish()
     return group
@@ -43,6 +73,7 @@ def group_update(
     name: str = UNCHANGED,
     description: str = UNCHANGED,
     accounts: "Iterable[ClientAccount]" = UNCHANGED,
+    rules: Iterable[Rule] = UNCHANGED,
 ) -> UserGroup:
     """Change what is given. Flows of accounts that lose their allowance are cut. Raises ``Invalid``."""
     group = UserGroup.objects.select_for_update().get(pk=group.pk)
@@ -59,6 +90,15 @@ def group_update(
             group.accounts.set(members)
             differences["accounts"] = (sorted(before), sorted(after))
             removed = before - after
+    narrowed = bool(removed)
+    if rules is not UNCHANGED:
+        old = _written(group)
+        new = _rules(group, rules)
+        if set(old) != {str(rule) for rule in new}:
+            group.rules.all().delete()
+            GroupRule.objects.bulk_create(new)
+            differences["rules"] = (old, _written(group))
+            narrowed = narrowed or bool(set(old) - set(differences["rules"][1]))
     if not differences:
         return group
     audit.record(
@@ -68,7 +108,7 @@ def group_update(
         before={field: old for field, (old, _) in differences.items()},
         after={field: new for field, (_, new) in differences.items()},
     )
-    config.publish(cut=f"user_group.update {group.name}" if removed else None, target=group.pk)
+    config.publish(cut=f"user_group.update {group.name}" if narrowed else None, target=group.pk)
     return group
 
 
@@ -82,7 +122,19 @@ def group_delete(*, group: UserGroup, actor: Actor) -> None:
             "Take it out of them first.",
             code="UserGroupInUse",
         )
-    before = {"name": group.name, "accounts": sorted(group.accounts.values_list("pk", flat=True))}
+    before: dict[str, Any] = {
+        "name": group.name,
+        "accounts": sorted(group.accounts.values_list("pk", flat=True)),
+    }
+    before["rules"] = _written(group)
     audit.record(actor=actor, verb="user_group.delete", target=group, before=before)
     config.publish()
     UserGroup.objects.filter(pk=group.pk).delete()
+
+
+def account_written(row: models.Model) -> None:
+    """Called by roaming after it wrote an account, in the same transaction: rules may describe it now, or no longer."""
+    from roaming.models import ClientAccount
+
+    if isinstance(row, ClientAccount) and GroupRule.objects.filter(group__policies__enabled=True).exists():
+        config.publish()

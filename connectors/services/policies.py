@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
-from connectors.models import Application, Connector, Policy, UserGroup
+from connectors.models import Application, Connector, Policy, Tag, UserGroup
 from connectors.services.saving import changed, save
+from connectors.services.tags import forget_unused
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
     from roaming.models import ClientAccount
 
 UNCHANGED: Any = object()
-MEMBERS = ("groups", "accounts", "applications")
+MEMBERS = ("groups", "accounts", "applications", "tags")
 
 
 def _scope(policy: Policy, members: dict[str, list[Any]]) -> None:
     """Refuse «all» together with a selection: which of the two was meant cannot be known."""
-    for flag, names in (("all_users", ("groups", "accounts")), ("all_applications", ("applications",))):
+    for flag, names in (
+        ("all_users", ("groups", "accounts")),
+        ("all_applications", ("applications", "tags")),
+    ):
         for name in names:
             if getattr(policy, flag) and members[name]:
                 what = flag.removeprefix("all_")
                 raise Invalid(f"The policy covers all {what}; leave the selected {name} empty.", field=name)
+    if members["applications"] and members["tags"]:
+        raise Invalid("Choose applications or tags, not both.", field="tags")
 
 
 def _facts(policy: Policy, members: dict[str, list[Any]]) -> dict[str, Any]:
@@ -47,6 +53,7 @@ def policy_create(
     accounts: "Iterable[ClientAccount]" = (),
     all_applications: bool = False,
     applications: Iterable[Application] = (),
+    tags: Iterable[Tag] = (),
     enabled: bool = True,
     actor: Actor,
 ) -> Policy:
@@ -64,6 +71,7 @@ def policy_create(
         "groups": list(groups),
         "accounts": list(accounts),
         "applications": list(applications),
+        "tags": list(tags),
     }
     _scope(policy, members)
     save(policy)
@@ -88,6 +96,7 @@ def policy_update(
     accounts: "Iterable[ClientAccount]" = UNCHANGED,
     all_applications: bool = UNCHANGED,
     applications: Iterable[Application] = UNCHANGED,
+    tags: Iterable[Tag] = UNCHANGED,
 ) -> Policy:
     """Change what is given. Flows that the policy no longer allows are cut. Raises ``Invalid``."""
     policy = Policy.objects.select_for_update().get(pk=policy.pk)
@@ -100,7 +109,7 @@ def policy_update(
         "connector": connector,
     }
     differences = changed(policy, {key: value for key, value in given.items() if value is not UNCHANGED})
-    asked = {"groups": groups, "accounts": accounts, "applications": applications}
+    asked = {"groups": groups, "accounts": accounts, "applications": applications, "tags": tags}
     old = {field: list(getattr(policy, field).all()) for field in MEMBERS}
     new = {field: old[field] if asked[field] is UNCHANGED else list(asked[field]) for field in MEMBERS}
     _scope(policy, new)
@@ -110,6 +119,8 @@ def policy_update(
         if set(old[field]) != set(new[field]):
             getattr(policy, field).set(new[field])
             differences[field] = (sorted(m.pk for m in old[field]), sorted(m.pk for m in new[field]))
+    if "tags" in differences:
+        forget_unused({tag.name for tag in old["tags"]} - {tag.name for tag in new["tags"]})
     if not differences:
         return policy
     audit.record(
@@ -132,7 +143,10 @@ def _narrows(differences: dict[str, tuple[Any, Any]]) -> bool:
     """Whether a flow that was allowed may be allowed no longer."""
     if "connector" in differences:
         return True
-    for flag, fields in (("all_users", ("groups", "accounts")), ("all_applications", ("applications",))):
+    for flag, fields in (
+        ("all_users", ("groups", "accounts")),
+        ("all_applications", ("applications", "tags")),
+    ):
         _, covers_all = differences.get(flag, (None, None))
         if covers_all is False:
             return True
@@ -180,3 +194,4 @@ def policy_delete(*, policy: Policy, actor: Actor) -> None:
     cut = f"policy.delete {policy.name}" if policy.enabled else None
     config.publish(servers=True, cut=cut, target=policy.pk)
     Policy.objects.filter(pk=policy.pk).delete()
+    forget_unused(tag.name for tag in members["tags"])

@@ -71,9 +71,9 @@ class GatewayState:
         return True
 
     def _online(self, snapshot: Snapshot) -> frozenset[str]:
-        """A tunnel counts when its server is that connector's and enabled."""
+        """A tunnel counts when its server is that connector's and takes new flows."""
         return frozenset(
-            c for (c, s), count in self.tunnels.items() if count > 0 and snapshot.server_allowed(s, c)
+            c for (c, s), count in self.tunnels.items() if count > 0 and snapshot.server_open(s, c)
         )
 
     def view(self, online: frozenset[str]) -> Snapshot:
@@ -104,9 +104,9 @@ class GatewayState:
     def appoint(self, connector: str) -> str | None:
         """The server that has to carry a flow, or None when Envoy may take any live one of the connector.
 
-        It must be named while a server that may no longer carry flows still holds a tunnel.
+        It must be named while a server that may carry no new flows (disabled, draining) still holds a tunnel.
         """
         snapshot = self.current
         live = [server for (owner, server), count in self.tunnels.items() if owner == connector and count > 0]
-        allowed = [server for server in live if snapshot.server_allowed(server, connector)]
-        return random.choice(allowed) if allowed and len(allowed) < len(live) else None  # noqa: S311
+        open_ = [server for server in live if snapshot.server_open(server, connector)]
+        return random.choice(open_) if open_ and len(open_) < len(live) else None  # noqa: S311

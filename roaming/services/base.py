@@ -1,11 +1,14 @@
 """What every service of this app does with a row before and while writing it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
 
 from console.errors import Conflict, Invalid
+
+# What other apps do after a row was written, within its transaction; they register at start-up.
+listeners: list[Callable[[models.Model], None]] = []
 
 
 def clean(row: models.Model, fields: Iterable[str] | None = None) -> None:
@@ -25,6 +28,7 @@ def insert(row: models.Model) -> None:
             row.save(force_insert=True)
     except IntegrityError as error:
         raise _in_the_way(row, error) from error
+    _tell(row)
 
 
 def change(row: models.Model, **changes: object) -> tuple[dict[str, object], dict[str, object]]:
@@ -41,7 +45,13 @@ def change(row: models.Model, **changes: object) -> tuple[dict[str, object], dic
                 row.save(update_fields=differing)
         except IntegrityError as error:
             raise _in_the_way(row, error) from error
+        _tell(row)
     return {name: before[name] for name in differing}, {name: after[name] for name in differing}
+
+
+def _tell(row: models.Model) -> None:
+    for listener in listeners:
+        listener(row)
 
 
 def _in_the_way(row: models.Model, error: IntegrityError) -> Conflict:

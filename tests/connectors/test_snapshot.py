@@ -1,5 +1,7 @@
 """This app's part of a gateway's configuration: exactly the agreed shape, compiled by the edge's own reader."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +18,8 @@ pytestmark = pytest.mark.django_db
 def test_the_agreed_shape(connector, gateway):
     server = ServerFactory(connector=connector)
     out = ServerFactory(connector=connector, enabled=False)
+    leaving = ServerFactory(connector=connector)
+    services.server_drain(server=leaving, within=timedelta(minutes=5), actor=ACTOR)
     account = AccountFactory()
     group = factories.group("staff", accounts=[account])
     factories.group("unused", accounts=[account])
@@ -39,7 +43,7 @@ def test_the_agreed_shape(connector, gateway):
                 "name": "office",
                 "enabled": True,
                 "licensed": True,
-                "servers": {server.pk: True, out.pk: False},
+                "servers": {server.pk: "enabled", out.pk: "disabled", leaving.pk: "draining"},
             }
         },
         "applications": {

@@ -1,0 +1,85 @@
+"""The licence: every write, and what acts when its last day is over."""
+
+from datetime import date
+from typing import Any
+
+from django.db import transaction
+
+from connectors import licensing
+from connectors.models import Connector, License
+from connectors.services.saving import changed, save
+from console import audit, config
+from console.audit import Actor
+from console.errors import Conflict, Invalid
+
+
+def _locked() -> License:
+    licensing.current()  # the first look makes the row
+    return License.objects.select_for_update().get(id=1)
+
+
+def require_room() -> None:
+    """Refuse one more connector when the licence does not allow it; holds the licence's row until the commit.
+
+    Raises ``Conflict`` with code LicenseLimitReached or LicenseExpired.
+    """
+    license_ = _locked()
+    if license_.has_expired():
+        raise Conflict(
+            f"The licence expired after {license_.valid_until}; no connector can be added. "
+            "An administrator can renew it.",
+            code="LicenseExpired",
+        )
+    used = Connector.objects.count()
+    if used >= license_.connectors:
+        raise Conflict(
+            f"The licence allows {license_.connectors:,} connectors, and there are {used:,}. "
+            "Delete one, or let an administrator enter a larger licence.",
+            code="LicenseLimitReached",
+        )
+
+
+@transaction.atomic
+def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -> License:
+    """Enter another licence. When it has expired by its last day, gateways cut everything that goes by a connector.
+
+    Raises ``Invalid`` for fewer connectors than there are: which of them should go is not for the console to say.
+    """
+    license_ = _locked()
+    used = Connector.objects.count()
+    if connectors < used:
+        raise Invalid(
+            f"There are {used:,} connectors; the licence must allow at least as many. Delete some first.",
+            field="connectors",
+        )
+    differences = changed(license_, {"connectors": connectors, "valid_until": valid_until})
+    if not differences:
+        return license_
+    license_.expiry_told = license_.has_expired()
+    save(license_, *differences, "expiry_told")
+    audit.record(
+        actor=actor,
+        verb="license.update",
+        target=license_,
+        before={field: _plain(before) for field, (before, _) in differences.items()},
+        after={field: _plain(after) for field, (_, after) in differences.items()},
+    )
+    config.publish(cut="license.expire" if license_.expiry_told else None, target="license")
+    return license_
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+@transaction.atomic
+def license_expire() -> int:
+    """Tell the gateways, once, that the licence's last day is over; 1 when they were told now. For the worker."""
+    license_ = _locked()
+    if license_.expiry_told or not license_.has_expired():
+        return 0
+    license_.expiry_told = True
+    license_.save(update_fields=["expiry_told"])
+    audit.record(actor=audit.System("worker"), verb="license.expire", target=license_)
+    config.publish(cut="license.expire", target="license")
+    return 1

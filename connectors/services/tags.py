@@ -1,0 +1,32 @@
+"""Tags: made by being given to an application, forgotten when nothing names them any more."""
+
+from collections.abc import Iterable
+
+from connectors.models import Tag
+from connectors.services.saving import save
+from console.errors import Invalid
+
+MOST_TAGS = 6
+
+
+def checked_tags(names: Iterable[str]) -> list[str]:
+    """The names without blanks round them and each once. Raises ``Invalid`` for more than six."""
+    found = list(dict.fromkeys(filter(None, (name.strip() for name in names))))
+    if len(found) > MOST_TAGS:
+        raise Invalid(f"An application has at most {MOST_TAGS} tags; {len(found)} were given.", field="tags")
+    return found
+
+
+def tags_named(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, made where there are none. Raises ``Invalid`` for a name that is not legal."""
+    wanted = list(names)
+    known = {tag.name: tag for tag in Tag.objects.filter(name__in=wanted)}
+    try:
+        return [known.get(name) or save(Tag(name=name)) for name in wanted]
+    except Invalid as refusal:
+        raise Invalid(f"Tag: {refusal.message}", field="tags") from refusal
+
+
+def forget_unused(names: Iterable[str]) -> None:
+    """Delete those of the tags that neither an application nor a policy names."""
+    Tag.objects.filter(name__in=list(names), applications=None, policies=None).delete()
