@@ -1,4 +1,4 @@
-"""SASE ▸ Private Access, and what the deployment command fetches."""
+"""SASE ▸ Private Access."""
 
 from django.urls import include, path
 
@@ -86,6 +86,4 @@ urlpatterns = [
     path("sase/groups/", include(group_list_urls)),
     path("sase/groups/<str:group_id>/", include(group_urls)),
     path("sase/servers/<str:server_id>/chart/", details.server_chart, name="server_chart"),
-    path("deploy/connector.sh", deploy.script, name="script"),
-    path("deploy/<str:name>", deploy.wheel, name="wheel"),
 ]

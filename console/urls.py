@@ -6,7 +6,7 @@ from django.urls import include, path
 
 from console.access import public
 from console.edge_api import api
-from console.views import audit, errors, gateways, health, overview, password, shell, tasks
+from console.views import audit, deploy, errors, gateways, health, overview, password, shell, tasks
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden
@@ -28,6 +28,7 @@ gateway_urls = [
     path("", gateways.gateway_list, name="list"),
     path("add/", gateways.gateway_add, name="add"),
     path("<str:gateway_id>/deploy/", gateways.gateway_deploy, name="deploy"),
+    path("<str:gateway_id>/revoke-code/", gateways.gateway_code_revoke, name="code_revoke"),
     path("<str:gateway_id>/confirm-delete/", gateways.gateway_confirm_delete, name="confirm_delete"),
     path("<str:gateway_id>/delete/", gateways.gateway_delete, name="delete"),
 ]
@@ -43,6 +44,12 @@ task_urls = [
     path("<str:task_id>/cancel/", tasks.task_cancel, name="cancel"),
 ]
 
+deploy_urls = [
+    path("connector.sh", deploy.script, {"kind": "connector"}, name="script"),
+    path("gateway.sh", deploy.script, {"kind": "gateway"}, name="script"),
+    path("<str:name>", deploy.wheel, name="wheel"),
+]
+
 urlpatterns = [
     path("", overview.home, name="overview"),
     path("healthz", health.healthz, name="healthz"),
@@ -50,6 +57,7 @@ urlpatterns = [
     *shell_urls,
     path("gateways/", include((gateway_urls, "gateways"))),
     path("tasks/", include((task_urls, "tasks"))),
+    path("deploy/", include((deploy_urls, "deploy"))),
     path("audit/", include(([path("", audit.audit_list, name="list")], "audit"))),
     path("sag/", include("roaming.urls")),
     path("", include("connectors.urls")),

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from edge import version
+from edge.cli_machine import HomeOption, add_machine_commands, check, home_path, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,7 +29,6 @@ app.add_typer(gateway, name="gateway")
 app.add_typer(connector, name="connector")
 
 CODE_VARIABLE = "CAUSEWAY_CODE"
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The machine's folder.")]
 ConsoleOption = Annotated[str, typer.Option("--console", help="The console's address, https://….")]
 CodeOption = Annotated[
     str | None,
@@ -66,8 +66,10 @@ def _sentence(error: Exception) -> str:
     from edge.enrollment import EnrollmentError
     from edge.envoy.process import EnvoyError
     from edge.home import NotEnrolled
+    from edge.support import AlreadyRunning
 
-    if isinstance(error, Problem | ApiError | OptionError | EnrollmentError | EnvoyError | NotEnrolled):
+    ours = (Problem, ApiError, OptionError, EnrollmentError, EnvoyError, NotEnrolled, AlreadyRunning)
+    if isinstance(error, ours):
         return str(error)
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
@@ -97,17 +99,23 @@ def gateway_enroll(
     console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
 ) -> None:
     """Make this machine one of the console's gateways."""
-    _enroll(_home(home, "gateway"), console, _code(code, code_file), "gateway")
+    _enroll(home_path(home, "gateway"), console, _code(code, code_file), "gateway")
 
 
 @gateway.command("run")
 def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None:
     """Run the gateway until it is told to stop."""
     from edge.gateway.agent import run_gateway
-    from edge.home import Home
+    from edge.home import Home, NotEnrolled
+    from edge.support import held
 
     _log(verbose)
-    raise typer.Exit(asyncio.run(run_gateway(Home(_home(home, "gateway")))))
+    folder = Home(home_path(home, "gateway"))
+    if folder.identity.kind != "gateway":
+        raise NotEnrolled(f"{folder.path} is that of a connector server, not of a gateway.")
+    with held(folder):
+        code = asyncio.run(run_gateway(folder))
+    raise typer.Exit(code)
 
 
 @connector.command("enroll")
@@ -115,7 +123,7 @@ def connector_enroll(
     console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
 ) -> None:
     """Make this machine a server of a connector."""
-    _enroll(_home(home, "connector"), console, _code(code, code_file), "server")
+    _enroll(home_path(home, "connector"), console, _code(code, code_file), "server")
 
 
 @connector.command("run")
@@ -129,50 +137,13 @@ def connector_run(
     from edge.home import Home
 
     _log(verbose)
-    raise typer.Exit(asyncio.run(run_connector(Home(_home(home, "connector")), concurrency=concurrency)))
+    raise typer.Exit(asyncio.run(run_connector(Home(home_path(home, "connector")), concurrency=concurrency)))
 
 
-@connector.command("export-logs")
-def connector_export_logs(
-    output: Annotated[Path, typer.Option("--output", help="The archive to write.")] = Path(
-        "causeway-logs.tar.gz"
-    ),
-    home: HomeOption = None,
-) -> None:
-    """Pack logs, configuration and status for support; no keys."""
-    from edge.connector.support import export_logs
-    from edge.home import Home
-
-    export_logs(Home(_home(home, "connector")), output)
-    typer.echo(f"Written: {output}")
-
-
-@connector.command("uninstall")
-def connector_uninstall(
-    home: HomeOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """End Envoy and remove this machine's keys, certificates and configuration."""
-    from edge.connector.support import uninstall
-    from edge.home import Home
-
-    folder = Home(_home(home, "connector"))
-    identity = folder.identity
-    if not yes:
-        typer.confirm(f"Remove {identity.id} with its keys from {folder.path}?", abort=True)
-    asyncio.run(uninstall(folder))
-    typer.echo(f"{identity.id} is removed from this machine. Remove it in the console as well.")
-
-
-@app.command()
-def status(home: Annotated[Path, typer.Option("--home", help="The machine's folder.")]) -> None:
-    """Show who this machine is and whether its Envoy runs. Exit code 0 when it runs, 1 when not."""
-    from edge.connector.support import status_lines
-    from edge.home import Home
-
-    running, lines = asyncio.run(status_lines(Home(home)))
-    typer.echo("\n".join(lines))
-    raise typer.Exit(0 if running else 1)
+add_machine_commands(gateway, "gateway")
+add_machine_commands(connector, "connector")
+app.command()(status)
+app.command()(check)
 
 
 @app.command()
@@ -225,14 +196,6 @@ def connect(
     check(options)
     events = Events(as_json=as_json)
     raise typer.Exit(asyncio.run(run_connect(options, _password(password_file), events)))
-
-
-def _home(given: Path | None, kind: str) -> Path:
-    if given is not None:
-        return given
-    if os.geteuid() == 0:
-        return Path("/var/lib/causeway") / kind
-    return Path.home() / ".local" / "share" / "causeway" / kind
 
 
 def _enroll(home: Path, console: str, code: str, kind: str) -> None:

@@ -1,9 +1,9 @@
 """Gateways: where clients and connector servers arrive."""
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console import config, enrollment, services, tables, web
@@ -12,6 +12,7 @@ from console.admin_services import actor
 from console.errors import Refusal
 from console.forms import GatewayForm
 from console.models import Gateway
+from console.views import deploy
 
 TABLE = tables.Table(
     columns=(
@@ -57,16 +58,27 @@ def gateway_add(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@never_cache
 @role_required("administrator")
 def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
-    """The command for the machine. A POST makes its one-use code, shown in this answer and nowhere else."""
+    """The commands for the machine. A POST makes a one-use code, shown in this answer and nowhere else."""
     gateway = get_object_or_404(Gateway, pk=gateway_id)
-    context: dict[str, object] = {"gateway": gateway, "public_url": settings.PUBLIC_URL}
+    context: dict[str, object] = {"gateway": gateway, "may_write": True}
     if request.method == "POST":
-        context["code"], context["record"] = enrollment.code_create(
-            kind="gateway", target=gateway.pk, actor=actor(request)
-        )
-    return render(request, "console/gateways/deploy.html", context)
+        code, record = enrollment.code_create(kind="gateway", target=gateway.pk, actor=actor(request))
+        context |= {"code": code, "record": record}
+    return render(request, "console/gateways/deploy.html", context | deploy.panel("gateway", gateway.pk))
+
+
+@require_POST
+@role_required("administrator")
+def gateway_code_revoke(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    """The code is named in the body: what stands in a URL stands in logs as well."""
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    digest = request.POST.get("code", "")[:64].replace("\0", "")
+    enrollment.code_revoke(target=gateway.pk, digest=digest, actor=actor(request))
+    url = reverse("gateways:deploy", args=[gateway.pk])
+    return web.done(request, url, "The code was revoked; nobody can use it any more.", into="panel")
 
 
 @require_safe
@@ -82,4 +94,3 @@ def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway, pk=gateway_id)
     services.gateway_delete(gateway=gateway, actor=actor(request))
     return web.done(request, reverse("gateways:list"), f"{gateway.name} was deleted.")
-

@@ -21,8 +21,9 @@ from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
-from edge.home import Home
+from edge.home import Home, NotEnrolled
 from edge.spool import Spool
+from edge.support import STATUS, held
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +32,19 @@ UNREACHABLE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 # The console does not know this machine any more: asking often would not change that.
 REFUSED_SECONDS = 60.0
 RENEWAL_CHECK_SECONDS = 600.0
+STATUS_SECONDS = 15.0
 
 
 async def run_connector(home: Home, *, concurrency: int = 2) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code. Raises `edge.home.NotEnrolled`."""
-    agent = ConnectorAgent(home, concurrency=concurrency)
+    """Run until SIGTERM or SIGINT; return the exit code. Raises `edge.home.NotEnrolled`, `AlreadyRunning`."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await agent.run(stop)
+    identity = home.identity
+    if identity.kind != "server":
+        raise NotEnrolled(f"{home.path} is that of a {identity.kind}, not of a connector server.")
+    with held(home):
+        await ConnectorAgent(home, concurrency=concurrency).run(stop)
     return 0
 
 
@@ -58,6 +63,8 @@ class ConnectorAgent:
             self._spool, self._api, self._identity.console, envoy_state=lambda: self._envoy.state
         )
         self._applied = 0
+        self._wanted = 0
+        self._heard_at: float | None = None
         self._complaint = ""
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -70,6 +77,7 @@ class ConnectorAgent:
             self._renewing(),
             self._envoy.run_forever(),
             self._dialler.watch(),
+            self._telling(),
         ]
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())
@@ -123,6 +131,19 @@ class ConnectorAgent:
             await asyncio.sleep(SAMPLE_SECONDS - time.time() % SAMPLE_SECONDS)
             await self._meter.take()
 
+    async def _telling(self) -> None:
+        """Write for ``causeway status`` what only this process knows; whenever it changes, and now and then."""
+        told: dict[str, Any] = {}
+        while True:
+            problem = self._complaint
+            facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
+            stale = (self._heard_at or 0.0) - (told.get("heard_at") or 0.0) > STATUS_SECONDS
+            if stale or facts != {name: told.get(name) for name in facts}:
+                told = {**facts, "heard_at": self._heard_at}
+                with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
+                    self._home.write_json(STATUS, told)
+            await asyncio.sleep(1.0)
+
     async def _reporting(self) -> None:
         failures = 0
         while True:
@@ -143,6 +164,7 @@ class ConnectorAgent:
     async def _report(self) -> float:
         """Make one call and follow the answer; return the seconds until the next."""
         answer = await self._reporter.step(self._applied)
+        self._heard_at, self._wanted = time.time(), answer.wanted_version
         if answer.wanted_version < self._applied:
             self._complain(
                 f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."

@@ -149,7 +149,7 @@ class Dialler:
         logger.info("%s has %d of %d tunnels; redialling.", gateway.id, gateway.tunnels, self.wanted)
         shortest, longest = PAUSE_SECONDS
         pause, probes = shortest, 0
-        while not await _answers(gateway.host, gateway.port):
+        while not await answers(gateway.host, gateway.port):
             probes += 1
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 1.5, longest if probes < LONG_AWAY_PROBES else LONG_AWAY_SECONDS)
@@ -187,15 +187,20 @@ class Dialler:
         return found
 
     async def _active(self) -> dict[str, int]:
-        """Line's name → living tunnels. Raises `EnvoyError`."""
-        return {name: int(count) for name, count in _ACTIVE.findall(await self.envoy.admin(_QUERY))}
+        return await line_tunnels(self.envoy)
+
+
+async def line_tunnels(envoy: EnvoyProcess) -> dict[str, int]:
+    """Line's name → living tunnels. Raises `EnvoyError`."""
+    found = _ACTIVE.findall(await envoy.admin(_QUERY))
+    return {name: int(count) for name, count in found if "~" in name}
 
 
 def _alive(gateway: _Gateway, active: dict[str, int]) -> int:
     return sum(active.get(line.name, 0) for line in gateway.current())
 
 
-async def _answers(host: str, port: int) -> bool:
+async def answers(host: str, port: int) -> bool:
     """Whether a TCP connection comes about. It is closed at once; the tunnels make their own."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):

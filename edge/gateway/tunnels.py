@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 0.25
 _PREFIX = f"{TUNNELS}.tunnels."
-_QUERY = f"/stats?filter=^{TUNNELS}\\.tunnels\\.&hidden=include"
+QUERY = f"/stats?filter=^{TUNNELS}\\.tunnels\\.&hidden=include"
 
 
 def parse_tunnels(text: str) -> dict[tuple[str, str], int]:
@@ -56,7 +56,7 @@ class TunnelWatch:
 
     async def _read(self) -> bool:
         try:
-            tunnels = parse_tunnels(await self._envoy.admin(_QUERY, timeout=2.0))
+            tunnels = parse_tunnels(await self._envoy.admin(QUERY, timeout=2.0))
         except EnvoyError:
             tunnels = {}  # no Envoy, no tunnels
         if not self._state.set_tunnels(tunnels):

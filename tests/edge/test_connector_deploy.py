@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "connector.sh"
+SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "machine.sh"
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def wheel(tmp_path: Path) -> Iterator[str]:
 
 
 def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subprocess.CompletedProcess[str]:
-    values = {"console_url": "http://127.0.0.1:1", "wheel_url": wheel, "wheel_name": "causeway.whl"}
+    values = {"kind": "connector", "console_url": "http://127.0.0.1:1", "wheel_url": wheel, "wheel_name": "causeway.whl"}
     text = SCRIPT.read_text()
     for name, value in {**values, "wheel_sha256": "0" * 64}.items():
         text = text.replace("{{ " + name + " }}", value)
@@ -64,6 +64,7 @@ def test_a_console_that_is_away_is_named(tmp_path: Path) -> None:
     [
         (["--nonsense"], "--nonsense is not an option. Legal: --code"),
         (["--code"], "--code needs a value"),
+        (["--foreground", "--home", "/nonexistent/home"], "A code is needed"),
         (["--upgrade", "--foreground", "--home", "/nonexistent/home"], "Nothing is installed"),
     ],
 )

@@ -1,16 +1,18 @@
 #!/bin/sh
-# Makes this machine a server of a connector, or upgrades, uninstalls or packs the logs of one.
-# Served by the console with its own address in it. Safe to run again: what is there already is kept.
-# Context: console_url, wheel_url, wheel_name, wheel_sha256.
+# Makes this machine a {{ kind }} of the console that served this file, or upgrades, uninstalls or packs the logs of one.
+# Safe to run again: what is there already is kept.
+# Context: kind (connector or gateway), console_url, wheel_url, wheel_name, wheel_sha256.
 set -eu
 
+KIND='{{ kind }}'
 CONSOLE='{{ console_url }}'
 WHEEL_URL='{{ wheel_url }}'
 WHEEL_NAME='{{ wheel_name }}'
 WHEEL_SHA256='{{ wheel_sha256 }}'
-UNIT='causeway-connector'
+UNIT="causeway-$KIND"
 UNIT_FILE="/etc/systemd/system/$UNIT.service"
 SERVICE_USER=causeway
+NEEDED_MIB=500
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -20,19 +22,19 @@ fail() {
 
 usage() {
     cat <<EOF
-Usage: sh connector.sh [--code CODE] [--home DIR] [--foreground]
-       sh connector.sh --upgrade | --uninstall | --export-logs  [--home DIR]
+Usage: sh $KIND.sh [--code CODE] [--home DIR] [--foreground]
+       sh $KIND.sh --upgrade | --uninstall | --export-logs  [--home DIR] [--foreground]
 
   --code CODE     the one-use code from the console (or CAUSEWAY_CODE in the environment)
   --home DIR      the machine's folder ($(default_home) unless given)
-  --foreground    run here instead of as a systemd service
+  --foreground    without systemd: run here, and start again what ends by itself
 EOF
 }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 default_home() {
-    if is_root; then say /var/lib/causeway/connector; else say "$HOME/.local/share/causeway/connector"; fi
+    if is_root; then say "/var/lib/causeway/$KIND"; else say "$HOME/.local/share/causeway/$KIND"; fi
 }
 
 read_options() {
@@ -67,7 +69,7 @@ read_options() {
 # With a service the program lies apart from the folder that the service may write.
 choose_places() {
     if [ "$foreground" = no ] && is_root && [ -d /run/systemd/system ]; then
-        service=yes program=/opt/causeway/connector
+        service=yes program="/opt/causeway/$KIND"
     else
         service=no program="$home/program"
     fi
@@ -85,6 +87,15 @@ find_python() {
     done
     fail "Python 3.11 or newer with venv is needed. Debian, Ubuntu: apt-get install python3 python3-venv.
 Fedora, RHEL: dnf install python3.11. macOS: brew install python@3.12."
+}
+
+# Before anything is downloaded: the packages take about this much, Envoy most of it.
+check_disk() {
+    folder="$program"
+    while [ ! -d "$folder" ]; do folder="$(dirname "$folder")"; done
+    free="$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')"
+    [ "$free" -ge "$NEEDED_MIB" ] ||
+        fail "$folder has $free MiB free; $NEEDED_MIB are needed. Free some space, or give another folder with --home."
 }
 
 download() {
@@ -117,15 +128,26 @@ install_program() {
     trap - EXIT
 }
 
+# Clock, open files, names and the way to the console; each finding that hinders comes with its fix.
+check_machine() {
+    say "Checking this machine."
+    "$causeway" check --console "$CONSOLE" --home "$home" ||
+        fail "Put right what is marked 'error', then run the same command again. The code is still good."
+}
+
+# After enrolment the gateways are known. One that does not answer now is dialled as soon as it does.
+check_ways() {
+    [ "$KIND" = gateway ] || "$causeway" check --home "$home" | grep -A 1 ' gateway ' || true
+}
+
 # The code goes by the environment: arguments can be read by every user of the machine.
 enroll() {
     if [ -f "$home/identity.json" ]; then
         say "This machine is enrolled already; its identity is kept."
         return
     fi
-    [ -n "$code" ] || fail "A code is needed: copy the whole command from the console's Deploy panel."
     say "Enrolling with $CONSOLE."
-    CAUSEWAY_CODE="$code" "$causeway" connector enroll --console "$CONSOLE" --home "$home" ||
+    CAUSEWAY_CODE="$code" "$causeway" "$KIND" enroll --console "$CONSOLE" --home "$home" ||
         fail "This machine was not enrolled. A code works once and for an hour: make a new one in the Deploy panel."
 }
 
@@ -136,18 +158,20 @@ install_service() {
     fi
     chown -R "$SERVICE_USER" "$home"
     chmod 700 "$home"
+    capabilities=''
+    [ "$KIND" = connector ] || capabilities=CAP_NET_BIND_SERVICE
     protect_home=yes
     case "$home" in /home/* | /root/*) protect_home=no ;; esac
     say "Installing the service $UNIT."
     cat >"$UNIT_FILE" <<EOF
 [Unit]
-Description=Causeway connector server
+Description=Causeway $KIND
 Wants=network-online.target
 After=network-online.target
 
 [Service]
 User=$SERVICE_USER
-ExecStart="$causeway" connector run --home "$home"
+ExecStart="$causeway" $KIND run --home "$home"
 Restart=always
 RestartSec=2
 TimeoutStopSec=15
@@ -171,7 +195,8 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
-CapabilityBoundingSet=
+AmbientCapabilities=$capabilities
+CapabilityBoundingSet=$capabilities
 SystemCallArchitectures=native
 UMask=0077
 
@@ -184,28 +209,56 @@ EOF
     say "Running. Look at it with: systemctl status $UNIT"
 }
 
+# What systemd would do: the agent keeps Envoy running, this keeps the agent running, until it is told to stop.
+supervise() {
+    say "Running in the foreground; Ctrl-C ends it."
+    stopping=no
+    trap 'stopping=yes; kill -TERM "$child" 2>/dev/null || true' INT TERM HUP
+    while :; do
+        "$causeway" "$KIND" run --home "$home" &
+        child=$!
+        ended=0
+        wait "$child" || ended=$?
+        # A signal ends the wait as well; then the agent is still leaving.
+        while kill -0 "$child" 2>/dev/null; do
+            ended=0
+            wait "$child" || ended=$?
+        done
+        if [ "$stopping" = yes ] || [ "$ended" -eq 0 ]; then return; fi
+        # Somebody else took it away.
+        [ -f "$home/identity.json" ] || return
+        say "It ended with code $ended; starting it again in 2 seconds."
+        sleep 2
+    done
+}
+
 install() {
+    [ -f "$home/identity.json" ] || [ -n "$code" ] ||
+        fail "A code is needed: copy the whole command from the console's Deploy panel."
     find_python
+    check_disk
     install_program
+    [ -f "$home/identity.json" ] || check_machine
     enroll
+    check_ways
     if [ "$service" = yes ]; then
         install_service
     else
-        say "Running in the foreground; Ctrl-C ends it."
-        exec "$causeway" connector run --home "$home"
+        supervise
     fi
 }
 
 upgrade() {
     [ -x "$causeway" ] || fail "Nothing is installed in $program. Run the deployment command first."
     find_python
+    check_disk
     install_program
     say "Now $("$causeway" --version)."
     if [ "$service" = yes ] && [ -f "$UNIT_FILE" ]; then
         systemctl restart "$UNIT"
         say "The service was restarted."
     else
-        say "Start the connector again to use it."
+        say "Start the $KIND again to use it."
     fi
 }
 
@@ -217,17 +270,31 @@ uninstall() {
         systemctl daemon-reload
     fi
     if [ -x "$causeway" ] && [ -f "$home/identity.json" ]; then
-        "$causeway" connector uninstall --yes --home "$home"
+        "$causeway" "$KIND" uninstall --yes --home "$home"
     fi
     say "Removing $program."
     rm -rf "$program"
     rmdir "$home" 2>/dev/null || true
+    if [ "$service" = yes ]; then
+        rmdir /opt/causeway /var/lib/causeway 2>/dev/null || true
+        # The other kind may live here as well.
+        if id "$SERVICE_USER" >/dev/null 2>&1 && ! ls /etc/systemd/system/causeway-*.service >/dev/null 2>&1; then
+            say "Removing the user $SERVICE_USER."
+            userdel "$SERVICE_USER"
+        fi
+    fi
     say "Done."
 }
 
 export_logs() {
     [ -x "$causeway" ] || fail "Nothing is installed in $program."
-    "$causeway" connector export-logs --home "$home" --output "causeway-logs-$(date +%Y%m%d-%H%M%S).tar.gz"
+    archive="causeway-logs-$(date +%Y%m%d-%H%M%S).tar.gz"
+    # systemd keeps the agent's log; elsewhere it went to the terminal.
+    if [ "$service" = yes ]; then
+        journalctl --unit "$UNIT" --no-pager --since '-7 days' >"$home/agent.log" 2>/dev/null || true
+    fi
+    "$causeway" "$KIND" export-logs --home "$home" --output "$archive"
+    rm -f "$home/agent.log"
 }
 
 # Everything is read before anything runs: a download that breaks off does nothing.
