@@ -60,7 +60,11 @@ class ConnectorAgent:
         self._dialler = Dialler(home, self._envoy, concurrency)
         self._meter = Meter(self._envoy, self._spool)
         self._reporter = Reporter(
-            self._spool, self._api, self._identity.console, envoy_state=lambda: self._envoy.state
+            self._spool,
+            self._api,
+            self._identity.console,
+            envoy_state=lambda: self._envoy.state,
+            open_flows=self._meter.open_flows,
         )
         self._applied = 0
         self._wanted = 0

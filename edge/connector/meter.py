@@ -67,6 +67,16 @@ class Meter:
             seconds = SAMPLE_SECONDS
         self._spool.put_all(KIND, _samples(last, now, seconds, machine), note=note)
 
+    async def open_flows(self) -> int | None:
+        """How many connections Envoy carries at this moment; None when it does not say."""
+        name = f"http.{STATISTICS}.downstream_rq_active"
+        try:
+            answer = await self._envoy.admin(f"/stats?filter=^{name}$")
+        except EnvoyError:
+            return None
+        value = answer.rpartition(": ")[2].strip()
+        return int(value) if value.isdigit() else None
+
     async def _read(self) -> Counters:
         incarnation = self._envoy.incarnation
         answer = json.loads(

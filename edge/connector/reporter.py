@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,20 @@ class _Attempt:
 class Reporter:
     """Sends what the spool holds. `step` is one call; whatever it raises, the samples are still there."""
 
-    def __init__(self, spool: Spool, api: Caller, console: str, *, envoy_state: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        api: Caller,
+        console: str,
+        *,
+        envoy_state: Callable[[], str],
+        open_flows: Callable[[], Awaitable[int | None]],
+    ) -> None:
         self._spool = spool
         self._api = api
         self._console = console
         self._envoy_state = envoy_state
+        self._open_flows = open_flows
         self._attempt: _Attempt | None = None
         self._limit = BATCH
 
@@ -62,7 +71,7 @@ class Reporter:
             "batch": attempt.batch,
             "applied_version": applied_version,
             "samples": attempt.samples,
-            "machine": self._machine(),
+            "machine": self._machine() | {"open_flows": await self._open_flows()},
         }
         try:
             answer = await self._api.call("telemetry", body)
