@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from console import models, services
 from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.push import admin as push_admin  # noqa: F401 (importing registers its models)
 
 
 @admin.register(models.User)

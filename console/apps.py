@@ -6,8 +6,13 @@ class ConsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
-        from console import checks  # noqa: F401 (importing registers the check)
+        from datetime import timedelta
+
+        from console import checks, jobs  # noqa: F401 (importing registers the check)
         from console.edge_api import api
         from console.edge_api.routes import router
+        from console.push import outbox
 
         api.add_router("", router)
+        jobs.register("send messages", every=timedelta(seconds=1), run=outbox.sender.turn)
+        jobs.register("forget old messages", every=timedelta(hours=1), run=outbox.forget_old)

@@ -13,7 +13,8 @@ OVERVIEW = ""
 SAG = "Smart Access Gateway APP"
 PRIVATE_ACCESS = "SASE ▸ Private Access"
 OPERATIONS = "Operations"
-GROUPS = (OVERVIEW, SAG, PRIVATE_ACCESS, OPERATIONS)
+SETTINGS = "Settings"
+GROUPS = (OVERVIEW, SAG, PRIVATE_ACCESS, OPERATIONS, SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,5 @@ register(OVERVIEW, "Overview", "overview", 0)
 register(OPERATIONS, "Gateways", "gateways:list", 10)
 register(OPERATIONS, "Tasks", "tasks:list", 15)
 register(OPERATIONS, "Audit", "audit:list", 20)
+register(SETTINGS, "Message push", "push:list", 10)
 register(OPERATIONS, "Django admin", "admin:index", 90, role="administrator")

@@ -59,6 +59,7 @@ urlpatterns = [
     path("tasks/", include((task_urls, "tasks"))),
     path("deploy/", include((deploy_urls, "deploy"))),
     path("audit/", include(([path("", audit.audit_list, name="list")], "audit"))),
+    path("settings/push/", include("console.push.urls")),
     path("sag/", include("roaming.urls")),
     path("", include("connectors.urls")),
     path("admin/", admin.site.urls),

@@ -4,6 +4,7 @@ from console.models.config import ConfigVersion, Cutover, CutoverConfirmation, R
 from console.models.geography import Area, Region
 from console.models.machines import EnrollmentCode, Gateway, MachineKey
 from console.models.pki import Authority
+from console.models.push import PushChannel, PushDelivery, PushMessage
 from console.models.tasks import Task, TaskItem
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "EnrollmentCode",
     "Gateway",
     "MachineKey",
+    "PushChannel",
+    "PushDelivery",
+    "PushMessage",
     "ReceivedBatch",
     "Region",
     "Task",

@@ -1,0 +1,60 @@
+"""One form for each kind of channel. A secret is only ever typed in, never shown."""
+
+from typing import Any
+
+from django import forms
+
+from console.models import PushChannel
+
+KEPT = "Leave it empty to keep the present one."
+HELP = {
+    "webhook": "Each message is posted there as JSON and signed; see docs/webhooks.md.",
+    "dingtalk": "The robot's webhook, such as https://oapi.dingtalk.com/robot/send?access_token=…",
+    "slack": "The incoming webhook, such as https://hooks.slack.com/services/…; Mattermost and others have the same.",
+}
+
+
+class ChannelForm(forms.Form):
+    """``kind`` decides the fields; ``existing``: what is not typed in stays."""
+
+    name = forms.CharField(max_length=100, help_text="How lists name it.")
+    recipients = forms.CharField(
+        label="Recipients",
+        max_length=5000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Up to 50 e-mail addresses, one a line or separated by commas.",
+    )
+    url = forms.CharField(
+        label="Address",
+        max_length=2000,
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    secret = forms.CharField(
+        label="Signing secret",
+        max_length=200,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="The robot's SEC… secret, when its security setting is the signature.",
+    )
+
+    def __init__(self, kind: str, *args: Any, existing: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        wanted = {"email": ("recipients",), "dingtalk": ("url", "secret")}.get(kind, ("url",))
+        for name in ("recipients", "url", "secret"):
+            if name not in wanted:
+                del self.fields[name]
+        if "url" in self.fields:
+            self.fields["url"].help_text = HELP[kind]
+        if existing:
+            for name in ("url", "secret"):
+                if name in self.fields:
+                    self.fields[name].required = False
+                    self.fields[name].help_text = f"{KEPT} {self.fields[name].help_text}"
+
+
+KINDS = {
+    PushChannel.Kind.EMAIL: "By the mail server of the console's settings.",
+    PushChannel.Kind.WEBHOOK: "Documented JSON, signed, to a program of yours.",
+    PushChannel.Kind.DINGTALK: "A robot of a DingTalk group.",
+    PushChannel.Kind.SLACK: "Slack, Mattermost, Rocket.Chat and others.",
+}

@@ -1,0 +1,147 @@
+"""One attempt to hand one message to one channel. No database here; what comes out is the receiver's answer."""
+
+import asyncio
+import smtplib
+from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.utils import timezone
+
+from console.models import PushChannel, PushMessage
+from console.push import addresses, formats
+from console.push.addresses import AddressRefused
+
+# For one attempt with everything in it, however slowly a receiver drips.
+ATTEMPT_SECONDS = 10.0
+CONNECT_SECONDS = 4.0
+MOST_ANSWER = 2000
+SHOWN_ANSWER = 200
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``text`` is a sentence for people. ``pause``: how long the receiver asked to be left alone, in seconds."""
+
+    ok: bool
+    text: str
+    pause: float = 0.0
+
+
+def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> Answer:
+    """Try once. ``values``: what the channel keeps sealed. Never raises for what a receiver may do."""
+    try:
+        if channel.kind == PushChannel.Kind.EMAIL:
+            return _mail(message, values.get("recipients", []))
+        return asyncio.run(_post(channel.kind, message, values))
+    except AddressRefused as refused:
+        return Answer(False, str(refused))
+    except TimeoutError:
+        return Answer(False, f"The receiver did not answer within {ATTEMPT_SECONDS:.0f} s.")
+    except httpx.ConnectError as error:
+        return Answer(False, f"No connection: {_words(error)}")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Answer(False, f"{type(error).__name__}: {_words(error)}")
+    except (smtplib.SMTPException, OSError) as error:
+        return Answer(False, f"The mail server refused it or cannot be reached: {_words(error)}")
+
+
+def _mail(message: PushMessage, recipients: list[str]) -> Answer:
+    """The Message-ID is that of the message, so that mail programs know a repeated one."""
+    domain = urlsplit(settings.PUBLIC_URL).hostname or "causeway.invalid"
+    headers = {"Message-ID": f"<{message.pk}@{domain}>", "X-Causeway-Message": message.pk}
+    mail = EmailMessage(
+        subject=" ".join(message.title.split()),
+        body=formats.mail_text(message),
+        to=recipients,
+        headers=headers,
+        connection=get_connection(timeout=ATTEMPT_SECONDS),
+    )
+    mail.send()
+    return Answer(
+        True, f"The mail server took it for {len(recipients)} recipient{'s' if len(recipients) > 1 else ''}."
+    )
+
+
+async def _post(kind: str, message: PushMessage, values: dict[str, Any]) -> Answer:
+    if not values.get("url"):
+        return Answer(
+            False, "The channel's address cannot be read any more: the console's secret key was changed."
+        )
+    target = addresses.parse(values["url"])
+    request = formats.FORMATS[kind](message, values.get("secret", ""), timezone.now())
+    async with asyncio.timeout(ATTEMPT_SECONDS):
+        usable = await asyncio.to_thread(addresses.allowed, target)
+        status, headers, body = await _exchange(target, usable, request)
+    said = f"{status}: {_printable(body)}" if body.strip() else f"{status}"
+    if 200 <= status < 300:
+        if refusal := formats.refused_in(kind, body):
+            return Answer(False, refusal[:SHOWN_ANSWER])
+        return Answer(True, f"Answered {said}")
+    if 300 <= status < 400:
+        return Answer(False, f"Answered {status}: redirects are not followed. Give the final address.")
+    return Answer(False, f"Answered {said}", _pause(headers.get("retry-after", "")))
+
+
+async def _exchange(
+    target: addresses.Target, usable: list[addresses.Address], request: formats.Request
+) -> tuple[int, httpx.Headers, str]:
+    """Post to the first of the checked addresses that accepts a connection; (status, headers, start of the body)."""
+    headers = {
+        "content-type": "application/json; charset=utf-8",
+        "accept-encoding": "identity",
+        "user-agent": "Causeway",
+        **request.headers,
+        "host": target.netloc,
+    }
+    timeout = httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS)
+    joined = request.query and ("&" if "?" in target.path else "?") + request.query
+    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+        for number, address in enumerate(usable, 1):
+            try:
+                # The certificate is checked against the name, though the connection goes to the checked address.
+                async with client.stream(
+                    "POST",
+                    target.at(address) + joined,
+                    content=request.body,
+                    headers=headers,
+                    extensions={"sni_hostname": target.host},
+                ) as response:
+                    body = b""
+                    async for chunk in response.aiter_raw():
+                        body += chunk
+                        if len(body) >= MOST_ANSWER:
+                            break
+                    return response.status_code, response.headers, body[:MOST_ANSWER].decode(errors="replace")
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(usable):
+                    raise
+    raise AddressRefused("The host has no address.")
+
+
+def _pause(header: str) -> float:
+    """Retry-After as seconds or as a date, at most an hour; 0 when it says nothing."""
+    try:
+        seconds = float(header) if header.isdigit() else _until(header)
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return max(0.0, min(seconds, LONGEST_PAUSE.total_seconds()))
+
+
+def _until(header: str) -> float:
+    return (parsedate_to_datetime(header) - timezone.now()).total_seconds() if header else 0.0
+
+
+def _words(error: Exception) -> str:
+    return _printable(str(error) or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(shown.split())[:SHOWN_ANSWER]

@@ -1,0 +1,210 @@
+"""Every write to channels. Secrets go in and are sealed; none comes out again but one that was made here, once."""
+
+import base64
+import secrets
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from console import audit
+from console.errors import Conflict, Invalid
+from console.models import PushChannel, PushDelivery, PushMessage
+from console.push import addresses, formats, outbox, sending
+from console.sealed import seal, unseal
+
+MOST_RECIPIENTS = 50
+EMAIL, WEBHOOK = PushChannel.Kind.EMAIL, PushChannel.Kind.WEBHOOK
+
+
+def new_secret() -> str:
+    """A webhook's secret as Standard Webhooks writes it: ``whsec_`` and 32 random bytes in base64."""
+    return formats.SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _recipients(text: str) -> list[str]:
+    found = list(dict.fromkeys(text.replace(",", " ").replace(";", " ").split()))
+    if not 1 <= len(found) <= MOST_RECIPIENTS:
+        raise Invalid(f"Give 1 to {MOST_RECIPIENTS} e-mail addresses.", field="recipients")
+    for address in found:
+        try:
+            validate_email(address)
+        except ValidationError as error:
+            raise Invalid(f"{address[:100]} is not an e-mail address.", field="recipients") from error
+    return found
+
+
+def _url(url: str) -> addresses.Target:
+    """Refused here already when it leads into private networks; what counts is the check at every attempt."""
+    try:
+        target = addresses.parse(url)
+        if addresses_known := _literal(target):
+            addresses.allowed(addresses_known)
+    except addresses.AddressRefused as refused:
+        raise Invalid(str(refused), field="url") from refused
+    return target
+
+
+def _literal(target: addresses.Target) -> addresses.Target | None:
+    """The target when its host needs no look-up: a form must not wait for a name server."""
+    host = target.host.rstrip(".")
+    numeric = host.replace(".", "").isdigit() or ":" in host or host.startswith("0x")
+    return target if numeric or host == "localhost" or host.endswith(".localhost") else None
+
+
+def _kept(kind: str, url: str, recipients: str, secret: str) -> tuple[str, dict[str, Any]]:
+    """(what may be shown of the destination, what is sealed)"""
+    if kind == EMAIL:
+        found = _recipients(recipients)
+        return ", ".join(found), {"recipients": found}
+    target = _url(url)
+    if len(secret) > 200 or not secret.isprintable():
+        raise Invalid("The secret must be at most 200 printable characters.", field="secret")
+    return target.shown, {"url": url.strip(), "secret": secret.strip()}
+
+
+def _save(channel: PushChannel, *fields: str) -> None:
+    try:
+        channel.full_clean()
+    except ValidationError as error:
+        refusal = Invalid.from_validation(error)
+        raise refusal if refusal.field else Invalid(refusal.message, field="name") from error
+    if fields:
+        channel.save(update_fields=fields)
+    else:
+        channel.save(force_insert=True)
+
+
+def _facts(channel: PushChannel) -> dict[str, Any]:
+    return {"name": channel.name, "kind": channel.kind, "destination": channel.destination}
+
+
+@transaction.atomic
+def channel_create(
+    *, name: str, kind: str, url: str = "", recipients: str = "", secret: str = "", actor: audit.Actor
+) -> tuple[PushChannel, str]:
+    """A channel and, for a webhook, the secret made for it, which is told this once (else empty).
+
+    Raises ``Invalid`` naming name, kind, url, recipients or secret.
+    """
+    if kind not in PushChannel.Kind.values:
+        raise Invalid("The kind must be email, webhook, dingtalk or slack.", field="kind")
+    made = new_secret() if kind == WEBHOOK else ""
+    destination, values = _kept(kind, url, recipients, made or secret)
+    channel = PushChannel(name=name.strip(), kind=kind, destination=destination)
+    channel.sealed = seal(outbox.PURPOSE, values)
+    _save(channel)
+    audit.record(actor=actor, verb="push_channel.create", target=channel, after=_facts(channel))
+    return channel, made
+
+
+@transaction.atomic
+def channel_update(
+    *,
+    channel: PushChannel,
+    name: str,
+    url: str = "",
+    recipients: str = "",
+    secret: str = "",
+    actor: audit.Actor,
+) -> PushChannel:
+    """Change name and destination. An address or secret that is left empty stays as it is."""
+    before = _facts(channel)
+    values = unseal(outbox.PURPOSE, channel.sealed)
+    if channel.kind == EMAIL:
+        channel.destination, values = _kept(EMAIL, "", recipients, "")
+    elif url or secret:
+        kept = secret if secret and channel.kind != WEBHOOK else values.get("secret", "")
+        channel.destination, values = _kept(channel.kind, url or values.get("url", ""), "", kept)
+    channel.name, channel.sealed = name.strip(), seal(outbox.PURPOSE, values)
+    _save(channel, "name", "destination", "sealed")
+    after = _facts(channel) | {"address_given": bool(url), "secret_given": bool(secret)}
+    audit.record(actor=actor, verb="push_channel.update", target=channel, before=before, after=after)
+    return channel
+
+
+@transaction.atomic
+def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
+    """Replace a webhook's secret; told this once. What is signed from now on is signed with it."""
+    if channel.kind != WEBHOOK:
+        raise Conflict(f"{channel.name} is no webhook: its secret is its receiver's to make.")
+    made = new_secret()
+    values = unseal(outbox.PURPOSE, channel.sealed) | {"secret": made}
+    channel.sealed = seal(outbox.PURPOSE, values)
+    channel.save(update_fields=["sealed"])
+    audit.record(actor=actor, verb="push_channel.new_secret", target=channel)
+    return made
+
+
+def _switch(channel: PushChannel, *, enabled: bool, actor: audit.Actor) -> PushChannel:
+    word = "enabled" if enabled else "disabled"
+    if not PushChannel.objects.filter(pk=channel.pk, enabled=not enabled).update(enabled=enabled):
+        raise Conflict(f"{channel.name} is already {word}.", code="PushChannelAlreadySwitched")
+    channel.enabled = enabled
+    verb = f"push_channel.{'enable' if enabled else 'disable'}"
+    audit.record(
+        actor=actor, verb=verb, target=channel, before={"enabled": not enabled}, after={"enabled": enabled}
+    )
+    return channel
+
+
+@transaction.atomic
+def channel_enable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
+    """Send through it again, first of all what waited. Raises ``Conflict`` when it is on."""
+    return _switch(channel, enabled=True, actor=actor)
+
+
+@transaction.atomic
+def channel_disable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
+    """Send nothing through it; what waits goes on waiting. Raises ``Conflict`` when it is off."""
+    return _switch(channel, enabled=False, actor=actor)
+
+
+@transaction.atomic
+def channel_delete(*, channel: PushChannel, actor: audit.Actor) -> None:
+    """Forget a channel with what waits for it."""
+    audit.record(actor=actor, verb="push_channel.delete", target=channel, before=_facts(channel))
+    channel.delete()
+
+
+@transaction.atomic
+def delivery_retry(*, delivery: PushDelivery, actor: audit.Actor) -> None:
+    """Try a delivery now: one that waits for its next attempt, or one that was given up."""
+    now = timezone.now()
+    changed = (
+        PushDelivery.objects.filter(pk=delivery.pk)
+        .exclude(state=PushDelivery.State.DELIVERED)
+        .update(state=PushDelivery.State.WAITING, due_at=now, created_at=now, ended_at=None)
+    )
+    if not changed:
+        raise Conflict("The message was delivered already.")
+    audit.record(
+        actor=actor,
+        verb="push_delivery.retry",
+        target=delivery.channel,
+        after={"message": delivery.message_id},
+    )
+
+
+def channel_test(*, channel: PushChannel, actor: audit.Actor) -> sending.Answer:
+    """Send a test message at once and return the answer. It is not kept and not repeated."""
+    message = PushMessage(
+        kind="test",
+        title="Test message from Causeway",
+        text=f"{actor} tests the channel {channel.name}. If you read this, messages arrive.",
+        body={"alerts": []},
+    )
+    answer = sending.send(channel, message, unseal(outbox.PURPOSE, channel.sealed))
+    with transaction.atomic():
+        now = timezone.now()
+        changes = (
+            {"delivered_at": now, "failure": ""}
+            if answer.ok
+            else {"failed_at": now, "failure": answer.text[:300]}
+        )
+        PushChannel.objects.filter(pk=channel.pk).update(**changes)
+        after = {"ok": answer.ok, "answer": answer.text}
+        audit.record(actor=actor, verb="push_channel.test", target=channel, after=after)
+    return answer
