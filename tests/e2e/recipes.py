@@ -1,0 +1,214 @@
+"""The applications of docs/clients.md for the time of a test: a git repository, an sshd, a PostgreSQL, on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import getpass
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import httpx
+import pytest
+
+from tests import postgres
+from tests.demo import Demo, free_port, post, wait_until
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+SSHD = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile none
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+LogLevel ERROR
+"""
+
+
+def program(name: str) -> str:
+    """The path of a program; a test that needs one that is missing is skipped, and says so."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not installed on this machine.")
+    return path
+
+
+def run(*command: str | Path, **arguments: object) -> str:
+    """What a command prints; a failed test with its own words when it fails."""
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **arguments,
+    )  # type: ignore[call-overload]
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return str(done.stdout)
+
+
+def documented_script() -> str:
+    """The one script of docs/clients.md, as a reader copies it."""
+    found = re.search(r"```sh\n(#!/bin/sh\n.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert found, "docs/clients.md holds the script"
+    return found[1]
+
+
+# -- Applications -----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def published(demo: Demo, name: str, port: int, origin: int) -> Iterator[str]:
+    """An application that everybody may reach, made in the console by its administrator; yields its host name."""
+    host = f"{name}-{time.time_ns()}.recipes.example"
+    with contextlib.closing(demo.admin_client()) as admin:
+        application = _add(
+            admin,
+            "/sase/applications/",
+            {
+                "name": host,
+                "protocol": "TCP",
+                "addresses": host,
+                "ports": str(port),
+                "origin": f"127.0.0.1:{origin}",
+                "enabled": "on",
+            },
+        )
+        policy = _add(
+            admin,
+            "/sase/policies/",
+            {
+                "name": host,
+                "priority": "5",
+                "users": "all",
+                "scope": "selected",
+                "applications": application,
+                "connector": demo.connector()["id"],
+                "enabled": "on",
+            },
+        )
+        try:
+            # Both servers must know of it: each hears at its next telemetry.
+            wait_until(lambda: all(reaches(demo, host, port) for _ in range(12)), 30, what=f"a way to {host}")
+            yield host
+        finally:
+            post(admin, f"/sase/policies/{policy}/delete/").raise_for_status()
+            post(admin, f"/sase/applications/{application}/delete/").raise_for_status()
+
+
+def _add(admin: httpx.Client, url: str, fields: dict[str, str]) -> str:
+    """Fill in a form; return the new object's id, as its list shows it."""
+    answer = post(admin, f"{url}add/", fields)
+    assert answer.status_code == 200 and str(answer.url).endswith(url), answer.text[:2000]
+    page = admin.get(url, params={"q": fields["name"]}).text
+    found = re.search(rf"{re.escape(url)}((?:fs|pa-application)-[0-9a-f]+)/", page)
+    assert found, f"{fields['name']} is on {url}"
+    return found[1]
+
+
+def reaches(demo: Demo, host: str, port: int) -> bool:
+    with demo.connect(host, port) as tunnel:
+        return tunnel.status == 200
+
+
+# -- What runs behind them --------------------------------------------------------------------------------------------
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def git_server(folder: Path) -> Iterator[int]:
+    """A repository with one commit, served over plain HTTP."""
+    git, work = program("git"), folder / "work"
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@corp.example", "-c", "commit.gpgsign=false")
+    run(git, "init", "--quiet", "--initial-branch=main", work)
+    (work / "README").write_text("the head office's code\n")
+    run(git, "-C", work, "add", "README")
+    run(git, *identity, "-C", work, "commit", "--quiet", "--message=first")
+    served = folder / "served"
+    run(git, "clone", "--quiet", "--bare", work, served / "code.git")
+    run(git, "-C", served / "code.git", "update-server-info")
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def ssh_server(folder: Path) -> Iterator[int]:
+    """A private sshd that lets its user in by ``folder/user``; its host key is ``folder/host.pub``."""
+    sshd, keygen = program("sshd"), program("ssh-keygen")
+    for name in ("host", "user"):
+        run(keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name)
+    port = free_port()
+    (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its unprivileged part is locked in there
+    with (folder / "sshd.log").open("w") as log:
+        server = subprocess.Popen([sshd, "-D", "-e", "-f", folder / "sshd_config"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _listens(port, server), 15, what="sshd")
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:
+    assert server.poll() is None, "sshd has ended"
+    import socket
+
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as probe:
+        return probe.recv(4) == b"SSH-"
+    return False
+
+
+def ssh_options(folder: Path, host: str) -> list[str]:
+    """Trust exactly this sshd, by the name that users know; no agent, no configuration of this machine."""
+    (folder / "known").write_text(f"{host} {(folder / 'host.pub').read_text()}")
+    options = {"UserKnownHostsFile": folder / "known", "HostKeyAlias": host, "BatchMode": "yes"}
+    given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    return ["-F", "none", "-i", str(folder / "user"), "-l", getpass.getuser(), *given]
+
+
+@contextlib.contextmanager
+def database_server() -> Iterator[int]:
+    """A private PostgreSQL on a TCP port of loopback."""
+    port = str(free_port())
+    listening = {"listen_addresses": "127.0.0.1", "port": port}
+    try:
+        with (
+            patch.dict(postgres.OPTIONS, listening),
+            patch.dict(os.environ, {"PGPORT": port}),
+            postgres.private_postgres(),
+        ):
+            yield int(port)
+    except postgres.PostgresUnavailable as unavailable:
+        pytest.skip(f"PostgreSQL: {unavailable}")
+
+
+def stamp() -> str:
+    """A word that only this run knows."""
+    return f"seen-{time.time_ns()}"
