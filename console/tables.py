@@ -53,7 +53,8 @@ class Filter:
 class Table:
     """A list's declaration.
 
-    ``row_template`` draws one ``<tr>`` from ``row``; ``search`` names the fields a word is looked for in;
+    ``row_template`` draws one ``<tr>`` from ``row``; ``search`` names the fields a word is looked for in,
+    ``find`` is a search of the table's own, which narrows to the rows that match one word;
     ``default_sort`` is a column's key, with ``-`` for descending; ``empty`` and ``empty_hint`` say what stands in an
     empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never; ``id`` is the
     element htmx replaces, so that a second table on one page needs another.
@@ -62,6 +63,7 @@ class Table:
     columns: tuple[Column, ...]
     row_template: str
     search: tuple[str, ...] = ()
+    find: Callable[[QuerySet, str], QuerySet] | None = None
     search_label: str = "Search by name or ID"
     filters: tuple[Filter, ...] = ()
     default_sort: str = ""
@@ -76,6 +78,10 @@ class Table:
         """The rows the query string asks for: one query to count, one for the rows (none when there are none)."""
         return Page(self, request, queryset)
 
+    def all_rows(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        """Every row that the query string's search and filters let through, in its order: for exports."""
+        return Page(self, request, queryset, read=False).found
+
 
 @dataclass(frozen=True)
 class Header:
@@ -87,19 +93,20 @@ class Header:
 class Page:
     """One request's view of a table; what ``components/table.html`` draws as ``table``."""
 
-    def __init__(self, table: Table, request: HttpRequest, queryset: QuerySet) -> None:
+    def __init__(self, table: Table, request: HttpRequest, queryset: QuerySet, *, read: bool = True) -> None:
         self.table = table
         self.request = request
         self.q = " ".join(request.GET.get("q", "").replace("\0", " ")[:LONGEST_QUERY].split())
         self.size = self._legal_size(request.GET.get("size", ""))
         self.sort = self._legal_sort(request.GET.get("sort", ""))
         self.filters = [(item, *self._chosen(item)) for item in table.filters]
-        found = self._narrowed(queryset)
-        self.total = found.count()
+        narrowed = self._narrowed(queryset)
+        self.found = self._ordered(narrowed)
+        self.total = narrowed.count() if read else 0
         self.pages = max(1, -(-self.total // self.size))
         self.number = min(max(1, _whole(request.GET.get("page", ""), 1)), self.pages)
         start = (self.number - 1) * self.size
-        self.rows: list[Any] = list(self._ordered(found)[start : start + self.size]) if self.total else []
+        self.rows: list[Any] = list(self.found[start : start + self.size]) if self.total else []
         self.first = start + 1 if self.rows else 0
         self.last = start + len(self.rows)
 
@@ -111,6 +118,16 @@ class Page:
     @cached_property
     def headers(self) -> list[Header]:
         return [self._header(column) for column in self.table.columns]
+
+    @property
+    def searchable(self) -> bool:
+        return bool(self.table.search or self.table.find)
+
+    @property
+    def query(self) -> str:
+        """The query string's search, filters and order, for links that keep them; with its question mark."""
+        _, mark, rest = self.url().partition("?")
+        return mark + rest
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -193,10 +210,13 @@ class Page:
         for item, _, value in self.filters:
             if value:
                 queryset = item.apply(queryset, value)
-        for word in self.q.split()[:MOST_WORDS] if self.table.search else ():
-            queryset = queryset.filter(
-                reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.table.search))
-            )
+        for word in self.q.split()[:MOST_WORDS]:
+            if self.table.find is not None:
+                queryset = self.table.find(queryset, word)
+            elif self.table.search:
+                queryset = queryset.filter(
+                    reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.table.search))
+                )
         return queryset
 
     def _ordered(self, queryset: QuerySet) -> QuerySet:

@@ -2,7 +2,16 @@
 
 from django.urls import path, register_converter
 
-from roaming.views import account_actions, accounts, ccns, instances, roam, sessions
+from roaming.views import (
+    account_actions,
+    accounts,
+    ccns,
+    imports,
+    instance_actions,
+    instances,
+    roam,
+    sessions,
+)
 
 
 class ProductId:
@@ -26,6 +35,26 @@ instance_urls = [
     path("instances/add/", instances.instance_add, name="instance_add"),
     path("instances/<sag_id:instance_id>/", instances.instance_detail, name="instance"),
     path("instances/<sag_id:instance_id>/network/", instances.instance_network, name="instance_network"),
+    path("instances/<sag_id:instance_id>/edit/", instance_actions.instance_edit, name="instance_edit"),
+    path(
+        "instances/<sag_id:instance_id>/confirm-stop/",
+        instance_actions.instance_confirm_stop,
+        name="instance_confirm_stop",
+    ),
+    path("instances/<sag_id:instance_id>/stop/", instance_actions.instance_stop, name="instance_stop"),
+    path(
+        "instances/<sag_id:instance_id>/confirm-kick/",
+        instance_actions.instance_confirm_kick,
+        name="instance_confirm_kick",
+    ),
+    path("instances/<sag_id:instance_id>/kick/", instance_actions.instance_kick, name="instance_kick"),
+    path(
+        "instances/<sag_id:instance_id>/confirm-delete/",
+        instance_actions.instance_confirm_delete,
+        name="instance_confirm_delete",
+    ),
+    path("instances/<sag_id:instance_id>/delete/", instance_actions.instance_delete, name="instance_delete"),
+    path("instances/<sag_id:instance_id>/start/", instance_actions.instance_start, name="instance_start"),
 ]
 
 account_urls = [
@@ -64,6 +93,16 @@ account_urls = [
     path("accounts/<sag_id:account_id>/delete/", account_actions.account_delete, name="account_delete"),
 ]
 
+import_urls = [
+    path("instances/<sag_id:instance_id>/accounts/import/", imports.import_new, name="import_new"),
+    path("instances/<sag_id:instance_id>/accounts/export/", imports.account_export, name="account_export"),
+    path("imports/template/", imports.import_template, name="import_template"),
+    path("imports/<sag_id:import_id>/", imports.import_preview, name="import"),
+    path("imports/<sag_id:import_id>/wrong-lines/", imports.import_wrong_lines, name="import_wrong_lines"),
+    path("imports/<sag_id:import_id>/start/", imports.import_start, name="import_start"),
+    path("imports/<sag_id:import_id>/discard/", imports.import_discard, name="import_discard"),
+]
+
 session_urls = [
     path("instances/<sag_id:instance_id>/sessions/", sessions.session_list, name="sessions"),
     path(
@@ -91,4 +130,4 @@ ccn_urls = [
     ),
 ]
 
-urlpatterns = [*instance_urls, *account_urls, *session_urls, *ccn_urls]
+urlpatterns = [*instance_urls, *account_urls, *import_urls, *session_urls, *ccn_urls]

@@ -32,7 +32,7 @@ TABLE = tables.Table(
         tables.Column("actions", "Actions", width="m"),
     ),
     row_template="roaming/accounts/_row.html",
-    search=("username_key", "email_key"),
+    find=selectors.accounts_matching,
     search_label="Search by user name or e-mail",
     filters=(
         tables.Filter(
@@ -65,15 +65,17 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     # Without its counts: the list counts anyway.
     instance = get_object_or_404(Instance.objects.select_related("region__area"), pk=instance_id)
     rows = selectors.accounts_of(instance)
-    words = request.GET.get("q", "").replace("\0", " ").split()
-    if len(words) == 1:
-        rows = selectors.accounts_matching(rows, words[0])
     page = TABLE.page(request, rows)
     live = selectors.live_sessions_by_account(page.rows)
     for account in page.rows:
         account.live = live[account.pk]
     full = not page.narrowed and page.total >= instance.account_quota
-    context = {"instance": instance, "tab": "accounts", "full": full}
+    context = {
+        "instance": instance,
+        "tab": "accounts",
+        "full": full,
+        "export_url": reverse("roaming:account_export", args=[instance.pk]),
+    }
     return tables.render(request, "roaming/accounts/list.html", page, context)
 
 
