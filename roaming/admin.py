@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from console.admin_services import HistoryAdmin, ServiceAdmin, actor
 from console.errors import Conflict, Invalid
+from roaming import mail, selectors
 from roaming.models import (
     CCN,
     ClientAccount,
@@ -165,7 +166,9 @@ class ClientAccountAdmin(ServiceAdmin):
         if not password:
             # A generated one would have to be shown, and admin has no page for that which is not kept.
             raise Invalid("Give the account a password.", field="new_password")
-        return accounts.account_create(**data, password=password, actor=actor(request))[0]
+        account, _ = accounts.account_create(**data, password=password, actor=actor(request))
+        mail.credentials([account], password)
+        return account
 
     def update(self, request: HttpRequest, obj: ClientAccount, form: forms.ModelForm) -> ClientAccount:
         data, who = form.cleaned_data, actor(request)
@@ -173,6 +176,7 @@ class ClientAccountAdmin(ServiceAdmin):
         obj = accounts.account_update(account=obj, **wishes, actor=who)
         if data["new_password"]:
             accounts.account_reset_password(account=obj, password=data["new_password"], actor=who)
+            mail.credentials([obj, *selectors.copies_of(obj)], data["new_password"], reset=True)
         if data["enabled"] != obj.enabled:
             switch = accounts.account_enable if data["enabled"] else accounts.account_disable
             obj = switch(account=obj, actor=who)

@@ -32,12 +32,25 @@ class NetworkFields(forms.Form):
     ccn = forms.ModelChoiceField(
         CCN.objects.none(), label="CCN", required=False, empty_label="None", help_text="One of the same area."
     )
+    new_ccn = forms.CharField(
+        label="Or create a CCN",
+        max_length=100,
+        required=False,
+        validators=[rules.CCN_NAME],
+        help_text="Its name: 2–100 characters, a letter first, then letters, digits, “_” or “-”.",
+    )
     dns1 = forms.GenericIPAddressField(label="DNS server", protocol="ipv4", required=False)
     dns2 = forms.GenericIPAddressField(label="Standby DNS server", protocol="ipv4", required=False)
 
     def __init__(self, *args: Any, area: Area, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["ccn"].queryset = CCN.objects.filter(area=area).order_by("name")  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("new_ccn") and data.get("ccn") and "ccn" in self.changed_data:
+            self.add_error("new_ccn", "Choose a CCN or name a new one, not both.")
+        return data
 
 
 class InstanceForm(NetworkFields):
@@ -53,11 +66,27 @@ class InstanceForm(NetworkFields):
         label="Client accounts", initial=10, validators=rules.QUOTA, help_text="How many may be created."
     )
 
-    field_order = ("region", "name", "description", "account_quota", "cidrs", "ccn", "dns1", "dns2")
+    field_order = (
+        "region",
+        "name",
+        "description",
+        "account_quota",
+        "cidrs",
+        "ccn",
+        "new_ccn",
+        "dns1",
+        "dns2",
+    )
 
     def __init__(self, *args: Any, area: Area, **kwargs: Any) -> None:
         super().__init__(*args, area=area, **kwargs)
         self.fields["region"].queryset = Region.objects.filter(area=area)  # type: ignore[attr-defined]
+
+
+class InstanceEditForm(forms.Form):
+    name = InstanceForm.base_fields["name"]
+    description = InstanceForm.base_fields["description"]
+    account_quota = InstanceForm.base_fields["account_quota"]
 
 
 class AccountForm(forms.Form):

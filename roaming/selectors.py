@@ -109,3 +109,18 @@ def copies_of(account: ClientAccount) -> QuerySet[ClientAccount]:
     """The other accounts that share its password: what it was copied from and to, with instance and area."""
     others = ClientAccount.objects.filter(origin=account.origin).exclude(pk=account.pk)
     return others.select_related("instance__region__area").order_by("instance__name", "pk")
+
+
+@dataclass(frozen=True)
+class Dependants:
+    """What goes with an instance when it is deleted: ``accounts`` are the first of those that ``used`` counts."""
+
+    accounts: Sequence[ClientAccount]
+    copied_elsewhere: int
+
+
+def dependants_of(instance: Instance) -> Dependants:
+    """Two queries; the counts of accounts and sessions are the instance's own."""
+    accounts = ClientAccount.objects.filter(instance=instance)
+    elsewhere = ClientAccount.objects.filter(source__instance=instance).exclude(instance=instance)
+    return Dependants(list(accounts.order_by("username_key")[:10]), elsewhere.count())

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.db.models import Q
 
 from console import audit, config
-from console.errors import Conflict, Invalid, NotFound
+from console.errors import Conflict, Invalid, NotFound, Refusal
 from console.models import Region
 from roaming.models import CCN, ClientAccount, Instance, InstanceCidr, UserSession
 from roaming.networks import holds, parse_instance_blocks, usable_count, usable_range
-from roaming.services import base, sessions
+from roaming.services import base, ccns, sessions
 
 
 @transaction.atomic
@@ -22,12 +22,17 @@ def instance_create(
     account_quota: int = 10,
     cidrs: Sequence[str] = (),
     ccn: CCN | None = None,
+    new_ccn: str = "",
     description: str = "",
     dns1: str | None = None,
     dns2: str | None = None,
     actor: audit.Actor,
 ) -> Instance:
-    """An instance in ``region``, with its private blocks. Raises ``Invalid``; fields as the parameters are named."""
+    """An instance in ``region``, with its private blocks. Raises ``Invalid``; fields as the parameters are named.
+
+    ``new_ccn``: the name of a CCN to be made in its area, in the place of ``ccn``.
+    """
+    ccn = _new_ccn(new_ccn, region, actor) if new_ccn else ccn
     _check_area(region, ccn)
     instance = Instance(
         region=region,
@@ -89,15 +94,18 @@ def instance_network_update(
     instance: Instance,
     cidrs: Sequence[str],
     ccn: CCN | None,
+    new_ccn: str = "",
     dns1: str | None = None,
     dns2: str | None = None,
     actor: audit.Actor,
 ) -> Instance:
     """Set blocks, CCN and DNS. Sessions whose client IP lies in no block any more end; static IPs must stay inside.
 
-    Raises ``Invalid`` (cidrs, ccn, dns1, dns2).
+    ``new_ccn``: the name of a CCN to be made in the area, in the place of ``ccn``. Raises ``Invalid`` (cidrs, ccn,
+    new_ccn, dns1, dns2).
     """
     instance = lock(instance.pk)
+    ccn = _new_ccn(new_ccn, instance.region, actor) if new_ccn else ccn
     _check_area(instance.region, ccn)
     blocks = parse_instance_blocks(cidrs, quota=instance.account_quota)
     _check_accounts_fit(instance, blocks)
@@ -138,7 +146,7 @@ def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: a
     used = instance.accounts.count()
     if used and not with_accounts:
         raise Conflict(
-            f"{instance.name} has client accounts ({used}). Remove them first, or choose to remove them with it."
+            f"{instance.name} has client accounts ({used:,}). Remove them first, or choose to remove them with it."
         )
     audit.record(
         actor=actor,
@@ -170,6 +178,14 @@ def _switch(instance: Instance, old: str, new: str, actor: audit.Actor) -> Insta
         actor=actor, verb="instance.status", target=instance, before={"status": old}, after={"status": new}
     )
     return instance
+
+
+def _new_ccn(name: str, region: Region, actor: audit.Actor) -> CCN:
+    try:
+        return ccns.ccn_create(name=name, area=region.area, actor=actor)
+    except Refusal as refusal:
+        refusal.field = "new_ccn"
+        raise
 
 
 def _check_area(region: Region, ccn: CCN | None) -> None:

@@ -9,10 +9,11 @@ from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
 from console.errors import Refusal
-from console.models import Area
+from console.models import Area, Gateway
 from roaming import selectors
 from roaming.forms import InstanceForm, NetworkFields
 from roaming.models import Instance
+from roaming.networks import usable_count
 from roaming.services import instances as services
 
 TABLE = tables.Table(
@@ -74,7 +75,15 @@ def instance_add(request: HttpRequest) -> HttpResponse:
 @role_required("viewer")
 def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
-    context = {"instance": instance, "tab": "basic", "blocks": instance.blocks()}
+    blocks = instance.blocks()
+    gateways = Gateway.objects.filter(region__area=instance.region.area_id, enrolled_at__isnull=False)
+    context = {
+        "instance": instance,
+        "tab": "basic",
+        "blocks": blocks,
+        "addresses": usable_count(blocks),
+        "gateways": list(gateways.order_by("name")),
+    }
     if instance.ccn is not None:
         context["networks"] = list(instance.ccn.cloud_networks.all())
     return render(request, "roaming/instances/basic.html", context)

@@ -10,10 +10,13 @@ from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, Instan
 pytestmark = pytest.mark.django_db
 
 READ = {"instances": 200, "instance": 200, "accounts": 200, "sessions": 200, "ccns": 200, "ccn": 200}
-FORMS = {"instance_add", "instance_network", "account_add", "account_edit", "ccn_add"}
+FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
 DIALOGS = {"account_roam", "account_reset_password"}
 QUESTIONS = {
+    "instance_confirm_stop",
+    "instance_confirm_kick",
+    "instance_confirm_delete",
     "account_confirm_enable",
     "account_confirm_disable",
     "account_confirm_kick",
@@ -23,6 +26,10 @@ QUESTIONS = {
     "ccn_confirm_delete",
 }
 ACTIONS = {
+    "instance_start",
+    "instance_stop",
+    "instance_kick",
+    "instance_delete",
     "account_enable",
     "account_disable",
     "account_kick",
