@@ -57,7 +57,7 @@ def main() -> None:
         if os.environ.get("CAUSEWAY_TRACEBACK"):
             raise
         typer.echo(_sentence(error), err=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def _sentence(error: Exception) -> str:

@@ -39,6 +39,8 @@ LOGS = (
 class AlreadyRunning(Exception):
     """Another agent works in this folder. The message is a sentence."""
 
+    exit_code = 3  # by which a supervisor knows that trying again is of no use
+
 
 @contextlib.contextmanager
 def held(home: Home) -> Iterator[None]:

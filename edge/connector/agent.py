@@ -68,6 +68,7 @@ class ConnectorAgent:
         )
         self._applied = 0
         self._wanted = 0
+        self._removed = False
         self._heard_at: float | None = None
         self._complaint = ""
 
@@ -159,7 +160,7 @@ class ConnectorAgent:
                 failures += 1
                 self._complain(f"{error} Going on with what is known; samples are kept.")
             except ApiRefused as error:
-                pause = self._after_refusal(error)
+                pause = await self._after_refusal(error)
             except (KeyError, TypeError, ValueError, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
@@ -169,6 +170,9 @@ class ConnectorAgent:
         """Make one call and follow the answer; return the seconds until the next."""
         answer = await self._reporter.step(self._applied)
         self._heard_at, self._wanted = time.time(), answer.wanted_version
+        if self._removed:  # the console was restored from an older copy, and now again from a newer one
+            self._removed = False
+            await self._apply_known()
         if answer.wanted_version < self._applied:
             self._complain(
                 f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."
@@ -180,7 +184,11 @@ class ConnectorAgent:
             return 0.0 if answer.more else 1.0
         return 0.0 if answer.more else answer.interval
 
-    def _after_refusal(self, error: ApiRefused) -> float:
+    async def _after_refusal(self, error: ApiRefused) -> float:
+        if error.code == "MachineUnknown" and not self._removed:
+            # Gateways give it no flow any more; a machine that nobody counts with must not stay connected either.
+            self._removed = True
+            await self._envoy.stop()
         if error.status in (401, 403, 404):
             self._complain(
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "

@@ -110,6 +110,10 @@ download() {
 }
 
 install_program() {
+    if [ -x "$causeway" ] && [ "$(cat "$program/wheel.sha256" 2>/dev/null)" = "$WHEEL_SHA256" ]; then
+        say "$WHEEL_NAME is installed already."
+        return
+    fi
     scratch="$(mktemp -d)"
     trap 'rm -rf "$scratch"' EXIT
     download "$WHEEL_URL" "$scratch/$WHEEL_NAME"
@@ -124,6 +128,7 @@ install_program() {
     # pip keeps what has the same version number, though the console may have built it anew.
     "$program/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
         "$scratch/$WHEEL_NAME"
+    say "$WHEEL_SHA256" >"$program/wheel.sha256"
     rm -rf "$scratch"
     trap - EXIT
 }
@@ -224,6 +229,10 @@ supervise() {
             ended=0
             wait "$child" || ended=$?
         done
+        if [ "$ended" -eq 3 ]; then
+            say "The $KIND is running already; it is left as it is."
+            return
+        fi
         if [ "$stopping" = yes ] || [ "$ended" -eq 0 ]; then return; fi
         # Somebody else took it away.
         [ -f "$home/identity.json" ] || return

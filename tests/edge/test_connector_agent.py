@@ -248,6 +248,11 @@ def test_a_removed_machine_says_so_and_does_not_spin(tmp_path: Path) -> None:
             return "It was removed." in world.log.read_text()
 
         await until(said, "a line in the log")
+
+        async def hung_up() -> bool:
+            return world.envoy() is None
+
+        await until(hung_up, "no tunnel of a machine that was removed")
         assert world.end(signal.SIGTERM) == 0
         assert len(world.console.bodies("telemetry")) == 1
         assert world.log.read_text().count("It was removed.") == 1
