@@ -9,6 +9,7 @@ class ConnectorsConfig(AppConfig):
 
     def ready(self) -> None:
         from connectors import edge_api, overview, server_enrollment, snapshot
+        from connectors.alerts import evaluation
         from connectors.services.groups import account_written
         from connectors.services.license import license_expire
         from connectors.services.servers import drains_finish
@@ -28,6 +29,8 @@ class ConnectorsConfig(AppConfig):
         accounts.listeners.append(account_written)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
+        jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate)
+        jobs.register("forget old alerts", every=timedelta(hours=1), run=evaluation.forget_old)
         jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)
         for order, (label, url_name) in enumerate(
             (

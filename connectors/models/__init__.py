@@ -1,3 +1,4 @@
+from connectors.models.alerts import Alert, AlertRule, AlertSettings, AlertSilence
 from connectors.models.applications import Application, ApplicationAddress, ApplicationPorts, Tag
 from connectors.models.connectors import Connector, Server, Tunnel
 from connectors.models.groups import GroupRule, UserGroup
@@ -6,6 +7,10 @@ from connectors.models.measurements import FiveMinutes, Flow, Hour, Latest, Samp
 from connectors.models.policies import Policy
 
 __all__ = [
+    "Alert",
+    "AlertRule",
+    "AlertSettings",
+    "AlertSilence",
     "Application",
     "ApplicationAddress",
     "ApplicationPorts",

@@ -1,0 +1,149 @@
+"""How everything that is watched is now: a fixed number of queries, however many servers there are."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connectors import selectors
+from connectors.alerts.kinds import KINDS
+from connectors.models import Alert, Latest, Server
+from connectors.models.connectors import heard_within
+from connectors.telemetry import store
+from console import config
+from console.models import Gateway
+from console.models.machines import SILENT_AFTER
+
+Key = tuple[str, str]  # (kind, id of the server or gateway)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """``value`` None: not known. ``watched``: whether anybody wants to know, the rule's switch aside.
+
+    ``mark``: for drift, the version that the machine should work by.
+    """
+
+    kind: str
+    subject_kind: str
+    subject: str
+    subject_name: str
+    connector: str | None
+    connector_name: str
+    value: float | None
+    watched: bool = True
+    mark: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.subject
+
+
+@dataclass(frozen=True)
+class World:
+    """What the measures below look at, fetched at once."""
+
+    now: datetime
+    servers: list[Server]
+    latest: Mapping[str, Latest]
+    tunnelled: set[str]
+    gateways: list[Gateway]
+    gateways_heard: bool
+    servers_version: int
+    version: int
+    marks: Mapping[Key, int]
+
+
+def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
+    """Five queries."""
+    gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
+    wanted = config.current()
+    return World(
+        now=now,
+        servers=list(Server.objects.select_related("connector")),
+        latest={row.server_id: row for row in Latest.objects.filter(time__gte=now - store.FRESH)},
+        tunnelled=set(selectors.live_tunnels(now).values_list("server_id", flat=True)),
+        gateways=gateways,
+        gateways_heard=any(_heard(gateway, now) for gateway in gateways),
+        servers_version=wanted.servers_version,
+        version=wanted.version,
+        marks={(a.kind, a.subject): a.mark for a in open_alerts if a.mark is not None},
+    )
+
+
+def _heard(gateway: Gateway, now: datetime) -> bool:
+    return gateway.heard_at is not None and now - gateway.heard_at < SILENT_AFTER
+
+
+def _server_heard(server: Server, now: datetime) -> bool:
+    return server.heard_at is not None and now - server.heard_at < heard_within()
+
+
+def connection(server: Server, world: World) -> float | None:
+    """1 when users cannot come through; unknown for a server that was never heard of, or while no gateway is."""
+    if server.heard_at is None:
+        return None
+    if not _server_heard(server, world.now):
+        return 1.0
+    if server.pk in world.tunnelled:
+        return 0.0
+    return 1.0 if world.gateways_heard else None
+
+
+def bandwidth(server: Server, world: World) -> float | None:
+    """Mbit/s of the newest sample, receive or send, whichever is more."""
+    newest = world.latest.get(server.pk)
+    return None if newest is None else max(newest.rx_bytes, newest.tx_bytes) * 8 / newest.seconds / 1e6
+
+
+def latency(server: Server, world: World) -> float | None:
+    newest = world.latest.get(server.pk)
+    return None if newest is None else newest.latency_ms
+
+
+def certificate(server: Server, world: World) -> float | None:
+    """Hours until the certificate ends; below 0 when it has. Of a server that is silent nobody knows."""
+    if server.certificate_ends_at is None or not _server_heard(server, world.now):
+        return None
+    return (server.certificate_ends_at - world.now).total_seconds() / 3600
+
+
+SERVER_MEASURES: dict[str, Callable[[Server, World], float | None]] = {
+    "connection": connection,
+    "bandwidth": bandwidth,
+    "latency": latency,
+    "certificate": certificate,
+}
+
+
+def drift(applied: int | None, heard: bool, mark: int) -> float | None:
+    """1 while a machine that is heard of works by an older version than ``mark``."""
+    if not heard or applied is None:
+        return None
+    return 1.0 if applied < mark else 0.0
+
+
+def read(world: World) -> Iterator[Reading]:
+    """A reading of every type for every server, and of drift for every gateway."""
+    for server in world.servers:
+        # Whoever switches something off knows that it is off.
+        watched = server.enabled and server.connector.enabled
+        names = (server.pk, str(server), server.connector_id, server.connector.name)
+        for kind, measure in SERVER_MEASURES.items():
+            yield Reading(kind, "server", *names, measure(server, world), watched)
+        # What counts is the version that was wanted when it fell behind: newer ones may come all the time.
+        mark = world.marks.get(("drift", server.pk), world.servers_version)
+        value = drift(server.applied_version, _server_heard(server, world.now), mark)
+        yield Reading("drift", "server", *names, value, watched, mark)
+    for gateway in world.gateways:
+        mark = world.marks.get(("drift", gateway.pk), world.version)
+        value = drift(gateway.applied_version, _heard(gateway, world.now), mark)
+        yield Reading("drift", "gateway", gateway.pk, gateway.name, None, "", value, mark=mark)
+
+
+def shown(kind: str, value: float | None) -> str:
+    """A value with its unit: "12.3 Mbit/s"; empty for types without one."""
+    unit = KINDS[kind].unit
+    if unit is None or value is None:
+        return ""
+    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}".removesuffix(".0")
+    return f"{digits} {unit}"
