@@ -97,7 +97,18 @@ def authority(kind: str) -> Authority:
 
 
 def ca_pem() -> str:
-    return authority("ca").public
+    """Every certificate of ours to be trusted, the signing one first; several during a roll-over (console.rollover)."""
+    authority("ca")
+    found = Authority.objects.filter(kind="ca").order_by("-active", "-created_at")
+    return "".join(each.public.rstrip("\n") + "\n" for each in found)
+
+
+def ca_add() -> Authority:
+    """One more certificate authority to be trusted, which signs nothing yet."""
+    private, public = _new_ca()
+    return Authority.objects.create(
+        kind="ca", key_id=secrets.token_hex(8), private_key=private, public=public, active=False
+    )
 
 
 def session_signing_key() -> tuple[str, ed25519.Ed25519PrivateKey]:
