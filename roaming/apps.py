@@ -12,7 +12,7 @@ class RoamingConfig(AppConfig):
         from console.edge_api import api
         from roaming.edge_api import router
         from roaming.overview import cards
-        from roaming.services import imports, lockout, sessions
+        from roaming.services import bulk_roaming, imports, lockout, sessions
         from roaming.snapshot import part
 
         api.add_router("", router)
@@ -21,6 +21,7 @@ class RoamingConfig(AppConfig):
         jobs.register("end expired sessions", every=timedelta(seconds=10), run=sessions.sessions_expire)
         jobs.register("forget log-on failures", every=timedelta(hours=1), run=lockout.forget_old)
         imports.register()
+        bulk_roaming.register()
         jobs.register("forget uploads", every=timedelta(hours=1), run=imports.imports_forget)
         navigation.register(navigation.SAG, "Instances", "roaming:instances", order=10)
         navigation.register(navigation.SAG, "CCN", "roaming:ccns", order=20)

@@ -44,7 +44,10 @@ class Limit:
 
 
 def check(username: str, source: Side, target: Side) -> list[Limit]:
-    """Every limit for a copy of ``username`` from ``source`` to ``target``, the gravest first."""
+    """Every limit for a copy of ``username`` from ``source`` to ``target``, the gravest first.
+
+    With an empty user name only those that hold for the instances, whoever roams between them.
+    """
     return list(_limits(username, source, target))
 
 
@@ -77,11 +80,9 @@ def _limits(username: str, source: Side, target: Side) -> Iterator[Limit]:
         f"{pair[0]} of {source.name} overlaps {pair[1]} of {target.name}." if pair else "",
         "SAG.CidrOverlap",
     )
-    yield Limit(
-        "The user name is free there",
-        f"{target.name} has a client account named {username} already." if target.holds_name else "",
-        "ClientUser.UserExist",
-    )
+    if username:
+        taken = f"{target.name} has a client account named {username} already."
+        yield Limit("The user name is free there", taken if target.holds_name else "", "ClientUser.UserExist")
     full = f"The quota of {target.quota:,} client accounts of {target.name} is used up."
     yield Limit(
         "The quota has room for one more",

@@ -79,9 +79,12 @@ class Destination:
         return limits.first_broken(self.limits)
 
 
-def destinations(account: ClientAccount, area: Area) -> list[Destination]:
-    """Every instance of ``area`` with the pre-flight for ``account``: three queries, however many there are."""
-    taken = ClientAccount.objects.filter(instance=OuterRef("pk"), username_key=account.username.lower())
+def destinations(source: Instance, area: Area, username: str = "") -> list[Destination]:
+    """Every instance of ``area`` with the pre-flight: three queries, however many there are.
+
+    For the account ``username`` of ``source``; without it, for whoever may roam from there.
+    """
+    taken = ClientAccount.objects.filter(instance=OuterRef("pk"), username_key=username.lower())
     rows = (
         Instance.objects.filter(region__area=area)
         .select_related("region")
@@ -89,8 +92,8 @@ def destinations(account: ClientAccount, area: Area) -> list[Destination]:
         .prefetch_related(Prefetch("cidrs", InstanceCidr.objects.order_by("position")))
         .order_by("name", "pk")
     )
-    source = _side(account.instance, account.instance.region.area_id)
-    return [Destination(row, limits.check(account.username, source, _side(row, area.pk))) for row in rows]
+    here = _side(source, source.region.area_id)
+    return [Destination(row, limits.check(username, here, _side(row, area.pk))) for row in rows]
 
 
 def _side(instance: Instance, area: str) -> limits.Side:

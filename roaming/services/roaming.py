@@ -46,6 +46,13 @@ def account_roam(*, account: ClientAccount, destination: Instance, actor: audit.
     return copy
 
 
+def check_instances(source: Instance, target: Instance) -> None:
+    """Raise for the first limit that forbids every copy from ``source`` to ``target``, whoever roams."""
+    broken = limits.first_broken(limits.check("", _side(source), _side(target, "")))
+    if broken is not None:
+        raise broken.refusal()
+
+
 def _locked(account: ClientAccount) -> ClientAccount:
     """The row as it is now. Its lock orders the copy against a password reset, which must reach it or precede it."""
     found = ClientAccount.objects.select_for_update().filter(pk=account.pk).first()
@@ -63,6 +70,6 @@ def _side(instance: Instance, wanted: str | None = None) -> limits.Side:
         active=instance.is_active,
         blocks=instance.blocks(),
         quota=instance.account_quota,
-        used=accounts.count() if wanted else 0,
+        used=accounts.count() if wanted is not None else 0,
         holds_name=bool(wanted) and accounts.filter(username_key=str(wanted).lower()).exists(),
     )

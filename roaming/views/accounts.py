@@ -75,6 +75,8 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
         "tab": "accounts",
         "full": full,
         "export_url": reverse("roaming:account_export", args=[instance.pk]),
+        "selection_template": "roaming/accounts/_selection.html",
+        "selection_query": page.url().partition("?")[2],
     }
     return tables.render(request, "roaming/accounts/list.html", page, context)
 

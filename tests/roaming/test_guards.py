@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 READ = {"instances": 200, "instance": 200, "accounts": 200, "sessions": 200, "ccns": 200, "ccn": 200}
 FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
-DIALOGS = {"account_roam", "account_reset_password"}
+DIALOGS = {"account_roam", "account_reset_password", "accounts_roam"}
 QUESTIONS = {
     "instance_confirm_stop",
     "instance_confirm_kick",

@@ -174,7 +174,7 @@ def test_random_worlds_agree_with_the_oracle(db, here, worlds):
     shown = {
         found.instance.pk: found.broken
         for area in Area.objects.filter(pk__in=["mainland-china", "hong-kong", "singapore"])
-        for found in selectors.destinations(account, area)
+        for found in selectors.destinations(account.instance, area, account.username)
     }
     for destination, expected in made:
         broken = shown[destination.pk]
