@@ -1,6 +1,7 @@
 """Template tags and filters of the console's pages; loaded into every template by the settings."""
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,10 @@ BADGES = ("success", "warning", "error", "notice", "muted")
 NOTICES = {"important": "Important", "error": "Error", "success": "Done", "info": "Note"}
 NOTICE_ICONS = {"important": "warning", "error": "error", "success": "success", "info": "info"}
 STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel", "charts")
-SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "chart")
+SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "select", "chart")
+SPACE = re.compile(r"\s+")
+# Blanks beside the tags of rows and cells show nowhere.
+ROUND_CELLS = re.compile(r" ?(</?t[rdh]\b[^>]*>) ?")
 # (seconds in the unit, its name), the largest first.
 AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -69,12 +73,12 @@ def datetime_iso(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def ago(value: datetime | None) -> SafeString | str:
-    """How long ago, such as "3 minutes ago", with the full ISO time on hover; time.js keeps it current."""
+    """How long ago, such as "3 minutes ago"; time.js keeps it current and shows the full ISO time on hover."""
     if value is None:
         return NOTHING
     seconds = int((timezone.now() - value).total_seconds())
     iso = value.astimezone(UTC).isoformat(timespec="seconds")
-    return format_html('<time datetime="{0}" title="{0}" data-time="ago">{1}</time>', iso, _age(seconds))
+    return format_html('<time datetime="{}">{}</time>', iso.replace("+00:00", "Z"), _age(seconds))
 
 
 def _age(seconds: int) -> str:
@@ -97,6 +101,19 @@ def minutes(value: timedelta) -> str:
     """A span in whole minutes, at least one: "15 minutes"."""
     number = max(1, math.ceil(value.total_seconds() / 60))
     return f"{number} minute{'s' if number != 1 else ''}"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """A span in its two largest units: 93784 → "1 day 2 hours"; None → a dash."""
+    if seconds is None:
+        return NOTHING
+    words, rest = [], int(seconds)
+    for length, unit in AGES:
+        number, rest = divmod(rest, length)
+        if number or (unit == "minute" and not words):
+            words.append(f"{number} {unit}{'s' if number != 1 else ''}")
+    return " ".join(words[:2])
 
 
 @register.filter
@@ -128,7 +145,7 @@ def badge(kind: str, word: str) -> SafeString:
     if kind not in BADGES:
         raise ValueError(f"Unknown badge {kind!r}; legal are {BADGES}.")
     return format_html(
-        '<span class="badge badge-{}"><span class="dot" aria-hidden="true"></span>{}</span>', kind, word
+        '<span class="badge badge-{}">{}</span>', kind, word
     )
 
 
@@ -173,6 +190,22 @@ def menu(context: Context, content: str, label: str = "More", key: str = "") -> 
 
 
 @register.simple_tag
+def more(url: str, label: str = "More") -> SafeString:
+    """A menu that is fetched when it is opened, for lists, where a menu a row would outweigh the rows.
+
+    ``url`` answers the menu's links to ``HX-Target: row-menu``, and a page of them without a script.
+    """
+    return format_html('<a class="menu-button" href="{}" data-more>{}</a>', url, label)
+
+
+@register.simple_block_tag
+def compact(content: str) -> SafeString:
+    """A table's rows without the templates' indentation, which would be a third of the page."""
+    content = SPACE.sub(" ", content)
+    return mark_safe(ROUND_CELLS.sub(r"\1", content))  # noqa: S308 (escaped where it was rendered)
+
+
+@register.simple_tag
 def copy(text: str, label: str = "") -> SafeString:
     """A small button that copies ``text``."""
     return format_html(
@@ -185,8 +218,8 @@ def copy(text: str, label: str = "") -> SafeString:
 
 @register.simple_tag
 def object_id(value: str) -> SafeString:
-    """An id as lists show it: small and grey with a copy button."""
-    return format_html('<span class="object-id"><code>{}</code>{}</span>', value, copy(value))
+    """An id as lists show it: small and grey; copy.js gives it a copy button."""
+    return format_html('<code class="object-id">{}</code>', value)
 
 
 @register.simple_tag
