@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from connectors import services
 from connectors.addresses import AddressInvalid, parse_addresses, parse_ports, shown_ports
+from connectors.alerts import admin as alert_admin  # noqa: F401 (importing registers its models)
 from connectors.models import (
     Application,
     ApplicationAddress,

@@ -10,6 +10,7 @@ class ConnectorsConfig(AppConfig):
     def ready(self) -> None:
         from connectors import edge_api, overview, server_enrollment, snapshot
         from connectors.alerts import evaluation
+        from connectors.alerts import selectors as alert_selectors
         from connectors.services.groups import account_written
         from connectors.services.license import license_expire
         from connectors.services.servers import drains_finish
@@ -26,11 +27,13 @@ class ConnectorsConfig(AppConfig):
         enrollment.KINDS["server"] = server_enrollment.KIND
         contribute(snapshot.part)
         console_overview.contribute(overview.cards)
+        console_overview.contribute(alert_selectors.cards)
         accounts.listeners.append(account_written)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
         jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate)
         jobs.register("forget old alerts", every=timedelta(hours=1), run=evaluation.forget_old)
+        jobs.register("roll samples up", every=timedelta(seconds=20), run=store.roll_up)
         jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)
         for order, (label, url_name) in enumerate(
             (
@@ -41,3 +44,4 @@ class ConnectorsConfig(AppConfig):
             )
         ):
             navigation.register(navigation.PRIVATE_ACCESS, label, url_name, order)
+        navigation.register(navigation.OPERATIONS, "Alerts", "connectors:alerts", 5)

@@ -56,11 +56,12 @@ class World:
 def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
     """Five queries."""
     gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
+    servers = list(Server.objects.select_related("connector"))
     wanted = config.current()
     return World(
         now=now,
-        servers=list(Server.objects.select_related("connector")),
-        latest={row.server_id: row for row in Latest.objects.filter(time__gte=now - store.FRESH)},
+        servers=servers,
+        latest=store.latest([server.pk for server in servers], now),
         tunnelled=set(selectors.live_tunnels(now).values_list("server_id", flat=True)),
         gateways=gateways,
         gateways_heard=any(_heard(gateway, now) for gateway in gateways),

@@ -25,7 +25,8 @@ def kind_of(connector: Connector | None, name: str) -> Kind:
     return kind
 
 
-def _checked(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
+def checked(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that a type has. Raises ``Invalid`` for a threshold that makes no sense for it."""
     if kind.unit is None:
         values.pop("threshold", None)
         values.pop("hysteresis_percent", None)
@@ -44,7 +45,7 @@ def rule_update(*, connector: Connector | None, kind: str, actor: audit.Actor, *
     Raises ``NotFound`` for an unknown type, ``Invalid`` naming the field.
     """
     known = kind_of(connector, kind)
-    values = _checked(known, {name: values[name] for name in FIELDS if name in values})
+    values = checked(known, {name: values[name] for name in FIELDS if name in values})
     stored = AlertRule.objects.select_for_update().filter(connector=connector, kind=kind).first()
     rule = stored or known.default(connector.pk if connector else None)
     found = changed(rule, values)

@@ -1,0 +1,175 @@
+"""What a rule would have done in the past, over the stored history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from connectors.alerts import machine
+from connectors.alerts.kinds import KINDS
+from connectors.alerts.machine import Episode, Observation
+from connectors.models import AlertRule, Server
+from connectors.telemetry import store
+from connectors.telemetry.store import ServerSeries
+
+
+@dataclass(frozen=True)
+class Span:
+    """``width``: seconds that one average of the history stands for; see ``store`` for how long which is kept."""
+
+    label: str
+    length: timedelta
+    width: int
+
+    @property
+    def basis(self) -> str:
+        minutes = self.width // 60
+        return f"by averages over {minutes} minutes" if minutes > 1 else "by averages over a minute"
+
+
+SPANS = {
+    "24h": Span("24 hours", timedelta(hours=24), 60),
+    "7d": Span("7 days", timedelta(days=7), 300),
+    "30d": Span("30 days", timedelta(days=30), 900),
+}
+DEFAULT = "7d"
+# Types with a threshold that is compared with a stored series.
+SUPPORTED = ("bandwidth", "latency")
+MOST_SERVERS = 50
+MOST_SHAPES = 200
+COLOR = "#e04040"  # the style sheets' error colours, between the light and the dark one
+
+
+@dataclass(frozen=True)
+class Fired:
+    """One time that the alert would have fired, and of which server."""
+
+    server: Server
+    episode: Episode
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """``measured_from``: from when on anything was measured; ``left_out``: servers beyond ``MOST_SERVERS``."""
+
+    kind: str
+    threshold: float
+    span: Span
+    start: datetime
+    end: datetime
+    fired: list[Fired] = field(default_factory=list)
+    measured_from: datetime | None = None
+    left_out: int = 0
+
+    @property
+    def sentence(self) -> str:
+        last = f"in the last {self.span.label}"
+        if self.measured_from is None:
+            return f"Nothing was measured {last}, so nobody knows whether it would have fired."
+        count = len(self.fired)
+        words = {0: "not have fired", 1: "have fired once", 2: "have fired twice"}
+        times = words.get(count, f"have fired {count} times")
+        return f"With this threshold it would {times} {last}."
+
+
+def dry_run(
+    servers: Sequence[Server], rule: AlertRule, *, span: str = DEFAULT, now: datetime | None = None
+) -> DryRun:
+    """Ask the stored history of ``servers`` what ``rule`` (stored or not) would have done in the ``span`` until now.
+
+    Only for ``SUPPORTED`` types. The history is as fine as it is kept: an average stands for its whole width, so that
+    the condition held for that long when the average did.
+    """
+    end = now or timezone.now()
+    chosen = SPANS.get(span, SPANS[DEFAULT])
+    asked = {server.pk: server for server in list(servers)[:MOST_SERVERS]}
+    start, width = end - chosen.length, timedelta(seconds=chosen.width)
+    judged = KINDS[rule.kind].machine_rule(rule)
+    judged = replace(
+        judged, hold=max(timedelta(), judged.hold - width), gap=max(machine.LONGEST_GAP, 1.5 * width)
+    )
+    fired: list[Fired] = []
+    known: list[datetime] = []
+    for pk, measured in store.per_server(list(asked), start=start, end=end, width=chosen.width).items():
+        series = observations(rule.kind, measured, end)
+        known += [seen.at - width for seen in series if seen.value is not None][:1]
+        episodes = machine.episodes(series, judged)
+        fired += [Fired(asked[pk], replace(episode, since=episode.since - width)) for episode in episodes]
+    return DryRun(
+        kind=rule.kind,
+        threshold=rule.threshold or 0.0,
+        span=chosen,
+        start=start,
+        end=end,
+        fired=sorted(fired, key=lambda one: one.episode.fired_at),
+        measured_from=min(known, default=None),
+        left_out=max(0, len(servers) - len(asked)),
+    )
+
+
+def observations(kind: str, measured: ServerSeries, end: datetime) -> list[Observation]:
+    """A server's values in the unit of the type, each at the end of the time that it stands for."""
+    if kind == "latency":
+        values = measured.latency.average
+    else:
+        pairs = zip(measured.receive, measured.send, strict=True)
+        values = [None if rx is None or tx is None else max(rx, tx) / 1e6 for rx, tx in pairs]
+    width = timedelta(seconds=measured.width)
+    return [
+        Observation(min(time + width, end), value) for time, value in zip(measured.times, values, strict=True)
+    ]
+
+
+def overlay(made: DryRun, *, scale: float = 1.0) -> dict[str, Any]:
+    """What a layout gets to show a dry run: the threshold as a line, and a band for each time that it would have fired.
+
+    ``scale``: units of the figure's axis in one unit of the type (1e6 for Mbit/s on an axis of bit/s).
+    """
+    level = made.threshold * scale
+    line = {"dash": "dash", "width": 1, "color": COLOR}
+    across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
+    shapes: list[dict[str, Any]] = [{**across, "line": line}]
+    for one in made.fired[-MOST_SHAPES:]:
+        times = {"x0": _iso(one.episode.since), "x1": _iso(one.episode.ended_at or made.end)}
+        band = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", **times}
+        shapes.append({**band, "line": {"width": 0}, "fillcolor": COLOR, "opacity": 0.18})
+    return {"shapes": shapes}
+
+
+def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
+    """The highest value of all servers at each time, with the overlay; a Plotly figure as plain data."""
+    keys = [server.pk for server in servers[:MOST_SERVERS]]
+    measured = store.per_server(keys, start=made.start, end=made.end, width=made.span.width)
+    columns = [observations(made.kind, one, made.end) for one in measured.values()]
+    points = [
+        (row[0].at, max((seen.value for seen in row if seen.value is not None), default=None))
+        for row in zip(*columns, strict=True)
+    ]
+    unit = KINDS[made.kind].unit
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "Highest of all servers" if len(keys) > 1 else "Measured",
+        "x": [_iso(moment) for moment, _ in points],
+        "y": [None if value is None else round(value, 3) for _, value in points],
+        "connectgaps": False,
+        "hovertemplate": f"%{{y:.3~f}} {unit}",
+        "meta": {"color": "receive"},
+    }
+    values = [value for _, value in points if value is not None]
+    top = max([*values, made.threshold]) * 1.1
+    return {
+        "data": [line],
+        "layout": {
+            "xaxis": {"type": "date", "range": [_iso(made.start), _iso(made.end)]},
+            "yaxis": {"title": {"text": unit, "font": {"size": 12}}, "range": [0, top]},
+            "hovermode": "x unified",
+            **overlay(made),
+        },
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,95 @@
+"""What the pages of alerts show."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from connectors.alerts import evaluation
+from connectors.alerts.kinds import KINDS, Kind, rules_of
+from connectors.alerts.notices import Silences
+from connectors.alerts.readings import shown
+from connectors.models import Alert, AlertRule, AlertSettings
+from console.overview import Card
+from console.push import outbox
+
+# The worker writes when it last looked at least every HEARTBEAT; then some for a slow round.
+SILENT = evaluation.HEARTBEAT + timedelta(seconds=40)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the Alert Setting tab."""
+
+    kind: Kind
+    rule: AlertRule
+    firing: int
+    pending: int
+
+    @property
+    def threshold(self) -> str:
+        return shown(self.kind.name, self.rule.threshold)
+
+    @property
+    def hold(self) -> str:
+        seconds = self.rule.hold_seconds
+        if seconds < 60 or seconds % 60:
+            return f"{seconds} s" if seconds else "At once"
+        return f"{seconds // 60} minute{'s' if seconds > 60 else ''}"
+
+
+def settings_of(connector_id: str | None) -> list[Setting]:
+    """The types of a connector (None: of the gateways) with their rules and what they found. Two queries."""
+    counts = {row["kind"]: row for row in _counts(connector_id)}
+    return [
+        Setting(
+            KINDS[rule.kind],
+            rule,
+            firing=counts.get(rule.kind, {}).get("firing", 0),
+            pending=counts.get(rule.kind, {}).get("pending", 0),
+        )
+        for rule in rules_of(connector_id)
+    ]
+
+
+def _counts(connector_id: str | None) -> list[dict]:
+    alerts = Alert.objects.filter(connector=connector_id or "", state__in=evaluation.OPEN)
+    firing, pending = Count("pk", filter=Q(state="firing")), Count("pk", filter=Q(state="pending"))
+    return list(alerts.order_by().values("kind").annotate(firing=firing, pending=pending))
+
+
+def dress(alerts: list[Alert], now: datetime | None = None) -> list[Alert]:
+    """Give alerts what their rows show: ``type``, ``measured``, ``limit``, ``silenced_until``. One query."""
+    silences = Silences(now or timezone.now())
+    for alert in alerts:
+        alert.type = KINDS[alert.kind]  # type: ignore[attr-defined]
+        alert.measured = shown(alert.kind, alert.value)  # type: ignore[attr-defined]
+        alert.limit = shown(alert.kind, alert.threshold)  # type: ignore[attr-defined]
+        alert.silenced_until = silences.cover(alert)  # type: ignore[attr-defined]
+    return alerts
+
+
+def last_evaluated() -> datetime | None:
+    return AlertSettings.objects.filter(id=1).values_list("evaluated_at", flat=True).first()
+
+
+def is_watched(now: datetime | None = None) -> bool:
+    """Whether the worker looked lately: without it nothing fires."""
+    last = last_evaluated()
+    return last is not None and (now or timezone.now()) - last < SILENT
+
+
+def cards() -> list[Card]:
+    """The overview's figure."""
+    counts = Alert.objects.exclude(state="resolved").aggregate(
+        firing=Count("pk", filter=Q(state="firing")), pending=Count("pk", filter=Q(state="pending"))
+    )
+    if not is_watched():
+        note, value = "Nobody looks: the console's worker does not run.", "—"
+    else:
+        value = str(counts["firing"])
+        note = f"{counts['pending']} pending." if counts["pending"] else "None is about to fire."
+        if not outbox.is_configured():
+            note = "Nobody is told: configure message push."
+    return [Card("Firing alerts", value, note, "connectors:alerts", 30)]
