@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import resource
 import shutil
 import socket
@@ -22,6 +24,7 @@ from edge.home import Home
 # Sessions and certificates are checked by both sides; the agent corrects its own calls, Envoy corrects nothing.
 CLOCK_SECONDS = 120.0
 OPEN_FILES = 65_536
+WATCHES = 8  # a few a worker
 FREE_BYTES = 500 * 2**20
 
 
@@ -43,7 +46,7 @@ async def checks(
     clock: Callable[[], float] = time.time,
 ) -> list[Check]:
     """Look at this machine and its ways to the console and, once enrolled, to every gateway."""
-    found = [_open_files(), _disk(home)]
+    found = [_open_files(), _watches(), _disk(home)]
     name = await _name("console's name", urlsplit(console).hostname or "")
     found.append(name)
     if name.severity == "ok":
@@ -68,6 +71,23 @@ def _open_files() -> Check:
             "The systemd service sets its own limit."
         )
     return Check("open files", "warning", f"The limit is {soft}; each flow takes two.", fix)
+
+
+def _watches() -> Check:
+    """Envoy watches its files by inotify, and ends at once when the user has no instance left."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "inotify_init1"):
+        return Check("file watches", "ok", "This system has no limit of its own.")
+    descriptors = [libc.inotify_init1(os.O_CLOEXEC) for _ in range(WATCHES)]
+    for descriptor in descriptors:
+        if descriptor >= 0:
+            os.close(descriptor)
+    if min(descriptors) >= 0:
+        return Check("file watches", "ok", "Envoy can watch its files.")
+    fix = (
+        "Run 'sysctl -w fs.inotify.max_user_instances=1024', and write it to /etc/sysctl.d/60-causeway.conf."
+    )
+    return Check("file watches", "error", "This user has no inotify instance left, which Envoy needs.", fix)
 
 
 def _disk(home: Home) -> Check:

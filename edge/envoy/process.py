@@ -260,7 +260,7 @@ class EnvoyProcess:
                 os.truncate(self._log, 0)
 
     def _last_words(self) -> str:
-        """Return the last line of the log that tells of an error, for the operator."""
+        """Return the last line of the log that tells of an error, for the operator; of a crash what led to it."""
         try:
             with self._log.open("rb") as log:
                 log.seek(max(0, self._log.stat().st_size - 16_384))
@@ -268,6 +268,7 @@ class EnvoyProcess:
         except OSError:
             return "there is no log"
         errors = [line for line in lines if "[critical]" in line or "[error]" in line]
+        errors = [line for line in errors if not ("[backtrace]" in line or "[envoy_bug]" in line)] or errors
         return (errors or lines or ["the log is empty"])[-1].strip()[-600:]
 
 
