@@ -46,19 +46,18 @@ def ensure(wanted: Iterable[date]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for day in sorted(missing - days().keys()):
             begin, end = _bounds(day)
-            cursor.execute(
-                f"SELECT EXISTS (SELECT 1 FROM {REST} WHERE time >= %s AND time < %s)", [begin, end]
-            )  # noqa: S608
+            query = f"SELECT EXISTS (SELECT 1 FROM {REST} WHERE time >= %s AND time < %s)"  # noqa: S608
+            cursor.execute(query, [begin, end])
             if not cursor.fetchone()[0]:
                 cursor.execute(
                     f"CREATE TABLE {TABLE}_{day:%Y%m%d} PARTITION OF {TABLE}"
                     f" FOR VALUES FROM ('{begin.isoformat()}') TO ('{end.isoformat()}')"
                 )
-    _made.update(missing)
+        transaction.on_commit(lambda: _made.update(missing))
 
 
 def drop(before: datetime) -> int:
-    """Drop the tables of the days that ended by ``before``; returns how many samples lay in them, as PostgreSQL guesses."""
+    """Drop the tables of days that ended by ``before``; returns how many samples that were, as PostgreSQL guesses."""
     dropped = 0
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

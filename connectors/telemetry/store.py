@@ -1,52 +1,66 @@
 """The only door to samples, so that another engine can take its place.
 
-Times are aware datetimes. A rate is in bit/s; where nothing was measured there is no value, never a 0.
+Times are aware datetimes. A rate is in bit/s; where nothing was measured there is no value, never a 0. A series has
+points of any ``width`` in seconds: multiples of 3600 are read from the hours (kept for 2 years), others of 300 from the
+five minutes (90 days), and all others from raw samples (48 hours).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, FloatField, Sum, Value, When
-from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
-from connectors.models import Sample
+from connectors.models import Latest, Sample
+from connectors.telemetry import reading, rollups, writing
+from connectors.telemetry.sql import FIVE_MINUTES, HOUR
+
+__all__ = ["FIVE_MINUTES", "HOUR", "oldest_accepted", "prune", "raw_horizon", "roll_up", "series", "write"]
 
 LONGEST_SAMPLE = 3600.0
-# What rounding leaves of a sample beyond a bucket's edge is no measurement of that bucket.
-SLIVER = 0.05
 # The newest sample says what is happening now only while it is new.
 FRESH = timedelta(seconds=45)
-MEASURED = ("time", "seconds", "rx_bytes", "tx_bytes")
-
-
-class Epoch(models.Func):
-    """Seconds since 1970 with their fraction, on both databases."""
-
-    output_field = FloatField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        template = "((julianday(%(expressions)s) - 2440587.5) * 86400.0)"
-        return super().as_sql(compiler, connection, template=template, **extra)
-
-    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        template = "EXTRACT(EPOCH FROM %(expressions)s)::double precision"
-        return super().as_sql(compiler, connection, template=template, **extra)
+roll_up = rollups.roll_up
+prune = rollups.prune
+oldest_accepted = writing.oldest_accepted
+raw_horizon = writing.raw_horizon
 
 
 @dataclass(frozen=True)
 class Series:
-    """Rates in bit/s per bucket of ``width`` seconds; ``times`` are the buckets' beginnings, None where unmeasured."""
+    """Rates in bit/s per bucket of ``width`` seconds; ``times`` are the buckets' beginnings, None where unmeasured.
+
+    The peaks are the highest rates of single samples. Of several servers they are the sum of each one's highest, which
+    need not have been at the same moment: what flowed at once was at most that.
+    """
 
     width: int
     times: list[datetime]
     receive: list[float | None]
     send: list[float | None]
+    receive_peak: list[float | None]
+    send_peak: list[float | None]
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Average and highest value per bucket."""
+
+    average: list[float | None]
+    peak: list[float | None]
+
+
+@dataclass(frozen=True)
+class ServerSeries(Series):
+    """What one server measured. Percent; latency in milliseconds."""
+
+    cpu: Gauge
+    memory: Gauge
+    latency: Gauge
+    loss: Gauge
 
 
 @dataclass(frozen=True)
@@ -58,119 +72,96 @@ class Rate:
     time: datetime
 
 
-def write(samples: Iterable[Sample]) -> None:
-    """Store samples within the caller's transaction; one that is there already is left as it is."""
-    Sample.objects.bulk_create(samples, ignore_conflicts=True)
+def write(samples: Iterable[Sample], now: datetime | None = None) -> int:
+    """Store samples in one transaction; one that is there already is left as it is. Returns how many are new."""
+    return writing.write(samples, now or timezone.now())
 
 
-def prune(now: datetime | None = None) -> int:
-    """Delete raw samples past their retention; returns how many."""
-    before = (now or timezone.now()) - settings.RAW_SAMPLE_RETENTION
-    return Sample.objects.filter(time__lt=before).delete()[0]
+def fresh_within() -> timedelta:
+    """How long the newest sample tells of the present: some of the servers' intervals."""
+    return max(FRESH, timedelta(seconds=2.5 * settings.TELEMETRY_INTERVAL))
+
+
+def latest(servers: Iterable[str], now: datetime | None = None) -> dict[str, Latest]:
+    """Server id → its newest sample, ways to gateways and destinations; left out when it is not fresh. One query."""
+    return {row.server_id: row for row in _fresh(now).filter(server__in=list(servers))}
 
 
 def current(servers: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
     """Server id → the rate of its newest sample, left out when that is not fresh. One query."""
-    rows = _fresh(now).filter(server__in=list(servers)).values_list("server_id", *MEASURED)
-    return {server: _rate(*measured) for server, *measured in rows}
+    return {server: _rate(row) for server, row in latest(servers, now).items()}
 
 
 def current_of_connectors(connectors: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
     """Connector id → the sum of its servers' fresh rates, left out when none has one. One query."""
-    rows = _fresh(now).filter(server__connector__in=list(connectors))
-    newest: dict[str, dict[str, Rate]] = defaultdict(dict)
-    for connector, server, *measured in rows.values_list("server__connector_id", "server_id", *MEASURED):
-        newest[connector][server] = _rate(*measured)
-    return {connector: _total(rates.values()) for connector, rates in newest.items()}
+    rows = (
+        _fresh(now)
+        .filter(server__connector__in=list(connectors))
+        .annotate(of=models.F("server__connector_id"))
+    )
+    found: dict[str, list[Rate]] = defaultdict(list)
+    for row in rows.defer("paths", "destinations"):
+        found[row.of].append(_rate(row))
+    return {connector: _total(rates) for connector, rates in found.items()}
 
 
-def _fresh(now: datetime | None) -> models.QuerySet[Sample]:
-    """Ascending, so that of each server the newest is read last."""
-    return Sample.objects.filter(time__gte=(now or timezone.now()) - FRESH).order_by("time")
+def _fresh(now: datetime | None) -> models.QuerySet[Latest]:
+    return Latest.objects.filter(time__gte=(now or timezone.now()) - fresh_within())
 
 
-def _rate(time: datetime, seconds: float, rx: int, tx: int) -> Rate:
-    return Rate(rx * 8 / seconds, tx * 8 / seconds, time)
+def _rate(row: Latest) -> Rate:
+    return Rate(row.rx_bytes * 8 / row.seconds, row.tx_bytes * 8 / row.seconds, row.time)
 
 
-def _total(rates: Iterable[Rate]) -> Rate:
-    found = list(rates)
-    return Rate(sum(r.receive for r in found), sum(r.send for r in found), max(r.time for r in found))
+def _total(rates: Sequence[Rate]) -> Rate:
+    return Rate(sum(r.receive for r in rates), sum(r.send for r in rates), max(r.time for r in rates))
 
 
-def series(servers: Sequence[str], *, start: datetime, end: datetime, width: int) -> Series:
-    """The rates of ``servers`` together from ``start`` to ``end`` in buckets of ``width`` seconds.
+def series(servers: Sequence[str] | None, *, start: datetime, end: datetime, width: int) -> Series:
+    """The rates of ``servers`` (None: of all) together from ``start`` to ``end`` in buckets of ``width`` seconds.
 
     A sample's bytes are shared among the buckets that its interval touches, so that the area under the curve is the
     bytes that flowed. Per server and bucket the rate is over the measured part; servers are then added up.
     """
+    buckets = _buckets(start, end, width)
+    found = reading.totals(servers, buckets.start, buckets.stop, width)
+    nothing: list[float | None] = [None] * 4
+    columns = zip(*(found.get(bucket, nothing) for bucket in buckets), strict=True)
+    return Series(width, _times(buckets, width), *(list(column) for column in columns))
+
+
+def per_server(
+    servers: Sequence[str] | None, *, start: datetime, end: datetime, width: int
+) -> dict[str, ServerSeries]:
+    """Server id → what it measured, for those that measured anything in the time; see ``series``."""
+    buckets = _buckets(start, end, width)
+    rows: dict[str, dict[int, list[float | None]]] = defaultdict(dict)
+    for (server, bucket), row in reading.by_server(servers, buckets.start, buckets.stop, width).items():
+        rows[server][bucket] = _values(row)
+    times, nothing = _times(buckets, width), [None] * 12
+    found = {}
+    for server, measured in rows.items():
+        columns = [list(column) for column in zip(*(measured.get(b, nothing) for b in buckets), strict=True)]
+        receive, send, receive_peak, send_peak = columns[:4]
+        gauges = [Gauge(*columns[place : place + 2]) for place in range(4, 12, 2)]
+        found[server] = ServerSeries(width, times, receive, send, receive_peak, send_peak, *gauges)
+    return found
+
+
+def _values(row: Sequence[float | None]) -> list[float | None]:
+    """Rates, their peaks, and average and peak of each gauge, from ``reading.COLUMNS``."""
+    seconds, rx, tx, rx_peak, tx_peak, *gauges = row
+    values = [(rx or 0) * 8 / (seconds or 1), (tx or 0) * 8 / (seconds or 1), rx_peak, tx_peak]
+    for total, count, peak in zip(gauges[::3], gauges[1::3], gauges[2::3], strict=True):
+        values += [total / count, peak] if count and total is not None else [None, None]
+    return values
+
+
+def _buckets(start: datetime, end: datetime, width: int) -> range:
+    """At least one."""
     first, last = int(start.timestamp() // width), int(-(-end.timestamp() // width))
-    sums = _bucket_sums(servers, first * width, last * width, width)
-    receive: dict[int, float] = defaultdict(float)
-    send: dict[int, float] = defaultdict(float)
-    for (_, bucket), (seconds, rx, tx) in sums.items():
-        if seconds > SLIVER:
-            receive[bucket] += rx * 8 / seconds
-            send[bucket] += tx * 8 / seconds
-    buckets = range(first, last)
-    return Series(
-        width=width,
-        times=[datetime.fromtimestamp(bucket * width, UTC) for bucket in buckets],
-        receive=[receive.get(bucket) for bucket in buckets],
-        send=[send.get(bucket) for bucket in buckets],
-    )
+    return range(first, max(last, first + 1))
 
 
-Sums = dict[tuple[str, int], list[float]]
-
-
-def _bucket_sums(servers: Sequence[str], start: float, end: float, width: int) -> Sums:
-    """(server, bucket) → [measured seconds, bytes received, bytes sent].
-
-    A sample no longer than a bucket touches at most two of them, which the database adds up by itself; longer ones
-    are rare (an agent that was held up) and are shared out here.
-    """
-    low, high = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end + LONGEST_SAMPLE, UTC)
-    found = Sample.objects.filter(server__in=list(servers), time__gt=low, time__lt=high)
-    sums: Sums = defaultdict(lambda: [0.0, 0.0, 0.0])
-    for server, bucket, *parts in _grouped(found.filter(seconds__lte=width), width):
-        _add(sums, (server, int(bucket)), parts[:3])
-        _add(sums, (server, int(bucket) - 1), parts[3:])
-    long = found.filter(seconds__gt=width).values_list("server_id", "time", "seconds", "rx_bytes", "tx_bytes")
-    for server, time, seconds, rx, tx in long.iterator():
-        begin, stop = time.timestamp() - seconds, time.timestamp()
-        for bucket in range(int(begin // width), int(stop // width) + 1):
-            part = min(stop, (bucket + 1) * width) - max(begin, bucket * width)
-            _add(sums, (server, bucket), [part, rx * part / seconds, tx * part / seconds])
-    return sums
-
-
-def _add(sums: Sums, key: tuple[str, int], parts: Sequence[float]) -> None:
-    row = sums[key]
-    for place, part in enumerate(parts):
-        row[place] += part
-
-
-def _grouped(samples: models.QuerySet[Sample], width: int) -> Iterable[tuple[Any, ...]]:
-    """Per server and bucket of the samples' ends: seconds, bytes in, bytes out within it, and the same before it."""
-    seconds = F("seconds")
-    inside = F("epoch") - F("bucket") * Value(float(width))
-    head = Case(When(seconds__lt=inside, then=seconds), default=inside, output_field=FloatField())
-    shared = samples.annotate(epoch=Epoch("time")).annotate(bucket=Floor(F("epoch") / Value(float(width))))
-    shared = shared.annotate(head=head)
-    rx, tx = (Cast(F(name), FloatField()) for name in ("rx_bytes", "tx_bytes"))
-    tail = seconds - F("head")
-    sums = {
-        "seconds_in": Sum("head"),
-        "rx_in": Sum(rx * F("head") / seconds),
-        "tx_in": Sum(tx * F("head") / seconds),
-        "seconds_before": Sum(tail),
-        "rx_before": Sum(rx * tail / seconds),
-        "tx_before": Sum(tx * tail / seconds),
-    }
-    return (
-        shared.order_by()
-        .values("server_id", "bucket")
-        .annotate(**sums)
-        .values_list("server_id", "bucket", *sums)
-    )
+def _times(buckets: range, width: int) -> list[datetime]:
+    return [datetime.fromtimestamp(bucket * width, UTC) for bucket in buckets]

@@ -12,7 +12,8 @@ import factory
 from django.utils import timezone
 
 from connectors import services
-from connectors.models import Application, Connector, Policy, Server, Tunnel, UserGroup
+from connectors.models import Application, Connector, Policy, Sample, Server, Tunnel, UserGroup
+from connectors.telemetry import store
 from console import audit
 from console.models import Gateway, Region
 from tests.console.machine import Machine
@@ -97,6 +98,13 @@ def telemetry(*samples: dict[str, Any], **values: Any) -> dict[str, Any]:
 def sample(**values: Any) -> dict[str, Any]:
     usual = {"time": time.time(), "seconds": 2.0, "rx_bytes": 1000, "tx_bytes": 2000}
     return usual | {"cpu_percent": 12.5, "memory_percent": 40.0} | values
+
+
+def measured(server: Server, *, seconds: float = 10, **values: Any) -> None:
+    """Store a sample that ends now, or at ``time``."""
+    usual = {"time": timezone.now(), "rx_bytes": 1000, "tx_bytes": 2000}
+    sample = Sample(server=server, seconds=seconds, **usual | values)
+    store.write([sample], max(sample.time, timezone.now()))
 
 
 def flow(**values: Any) -> dict[str, Any]:

@@ -8,18 +8,18 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.models import Sample
+from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry import charts, store
+from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
 pytestmark = pytest.mark.django_db
-START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 END = START + timedelta(minutes=10)
 
 
 def measure(server, at: float, *, seconds: float = 10, rx: int = 1000, tx: int = 2000) -> None:
-    time = START + timedelta(seconds=at)
-    Sample.objects.create(server=server, time=time, seconds=seconds, rx_bytes=rx, tx_bytes=tx)
+    factories.measured(server, time=START + timedelta(seconds=at), seconds=seconds, rx_bytes=rx, tx_bytes=tx)
 
 
 def series(*servers, width: int = 60) -> store.Series:
@@ -73,7 +73,8 @@ def test_a_server_that_is_half_silent_does_not_halve_the_rate_it_had(server):
 )
 def test_the_area_under_the_curve_is_the_bytes_that_flowed(server, spans, width):
     """Samples of any length, back to back from the beginning: no byte appears or is lost in the buckets between."""
-    Sample.objects.all().delete()
+    for model in (Sample, StaleRollup, FiveMinutes, Hour):
+        model.objects.all().delete()
     at = 0.0
     for seconds, rx, tx in spans:
         at += round(seconds, 3)
@@ -103,7 +104,7 @@ def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server):
 def test_the_words_beside_the_chart():
     times = [START + timedelta(minutes=minute) for minute in range(21)]
     values: list[float | None] = [float(value) for value in range(1, 21)] + [None]
-    measured = store.Series(60, times, values, values)
+    measured = store.Series(60, times, values, values, values, values)
     words = charts.words(measured, values)
     assert words == charts.Words(20.0, times[19], 10.5, 19.0)
     assert charts.words(measured, [None] * 21) is None
@@ -111,7 +112,7 @@ def test_the_words_beside_the_chart():
 
 @pytest.mark.parametrize("name", ["1h", "6h", "24h"])
 def test_every_range_has_a_chart_of_a_few_hundred_points(viewer_client, connector, server, name):
-    Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=10, tx_bytes=10)
+    factories.measured(server, seconds=2, rx_bytes=10, tx_bytes=10)
     for url in (f"/sase/connectors/{connector.pk}/chart/", f"/sase/servers/{server.pk}/chart/"):
         figure = viewer_client.get(url, {"range": name}).json()
         assert 200 <= len(figure["data"][0]["x"]) <= 400
@@ -126,7 +127,7 @@ def test_a_chart_that_did_not_change_is_not_sent_again(viewer_client, connector,
     if again.status_code == 200:
         again = viewer_client.get(url, headers={"If-None-Match": again["ETag"]})
     assert again.status_code == 304 and not again.content
-    Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=10, tx_bytes=10)
+    factories.measured(server, seconds=2, rx_bytes=10, tx_bytes=10)
     assert viewer_client.get(url, headers={"If-None-Match": first["ETag"]}).status_code == 200
 
 

@@ -8,7 +8,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connectors.models import Sample
 from console import config
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
@@ -26,7 +25,7 @@ def world(number: int, gateway, account) -> None:
         connector = ConnectorFactory(enabled=False)
         server = ServerFactory(connector=connector, heard=True)
         factories.tunnel(gateway, server)
-        Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=250, tx_bytes=500)
+        factories.measured(server, seconds=2, rx_bytes=250, tx_bytes=500)
         group = factories.group(accounts=[account])
         application = factories.application(ports=[(80, 80), (443, 443)])
         factories.policy(
@@ -85,7 +84,7 @@ def test_htmx_gets_the_table_alone(viewer_client, url):
 def test_the_list_tells_status_servers_policies_and_throughput(viewer_client, connector, server, gateway):
     factories.tunnel(gateway, server)
     factories.policy(connector)
-    Sample.objects.create(server=server, time=timezone.now(), seconds=2, rx_bytes=250_000, tx_bytes=500_000)
+    factories.measured(server, seconds=2, rx_bytes=250_000, tx_bytes=500_000)
     ServerFactory(connector=connector)
     text = " ".join(viewer_client.get("/sase/connectors/").content.decode().split())
     assert "Online" in text and "1 of 2" in text
@@ -94,7 +93,7 @@ def test_the_list_tells_status_servers_policies_and_throughput(viewer_client, co
 
 def test_an_old_sample_is_no_throughput_of_now(viewer_client, server):
     old = timezone.now() - timedelta(minutes=5)
-    Sample.objects.create(server=server, time=old, seconds=2, rx_bytes=250_000, tx_bytes=0)
+    factories.measured(server, time=old, seconds=2, rx_bytes=250_000, tx_bytes=0)
     assert "bit/s" not in viewer_client.get("/sase/connectors/").content.decode()
 
 

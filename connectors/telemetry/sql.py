@@ -1,0 +1,96 @@
+"""SQL that the store's parts share, for PostgreSQL and SQLite alike: rows sent along, and how samples add up."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+FIVE_MINUTES, HOUR = 300, 3600
+# No stored sample crosses the end of its five minutes by more than half of this (see connectors.telemetry.writing).
+SHORT_SAMPLE = 60.0
+# Columns of a roll-up's measured values, and the raw samples' columns that they come from.
+VALUES = {"cpu": "cpu_percent", "memory": "memory_percent", "latency": "latency_ms", "loss": "loss_percent"}
+MEASURES = (
+    *("samples", "seconds", "rx_bytes", "tx_bytes", "rx_peak", "tx_peak"),
+    *(f"{value}_{part}" for value in VALUES for part in ("sum", "count", "peak")),
+)
+_PEAK = "MAX(CAST({0} AS double precision) * 8 / CASE WHEN {1} < 1 THEN 1 ELSE {1} END)"
+
+
+_GAUGE = {"sum": "COALESCE(SUM({}), 0)", "count": "COUNT({})", "peak": "MAX({})"}
+
+
+def of_samples(alias: str) -> dict[str, str]:
+    """The ``MEASURES`` of a group of raw samples, in their order: name → expression."""
+    found = {"samples": "COUNT(*)", "seconds": f"SUM({alias}.seconds)"}
+    found |= {name: f"CAST(SUM({alias}.{name}) AS bigint)" for name in ("rx_bytes", "tx_bytes")}
+    found |= {f"{way}_peak": _PEAK.format(f"{alias}.{way}_bytes", f"{alias}.seconds") for way in ("rx", "tx")}
+    for name, column in VALUES.items():
+        found |= {f"{name}_{part}": function.format(f"{alias}.{column}") for part, function in _GAUGE.items()}
+    return found
+
+
+def of_rollups(alias: str) -> str:
+    """The ``MEASURES`` of a group of roll-ups."""
+    parts = []
+    for name in MEASURES:
+        if name.endswith("_peak"):
+            parts.append(f"MAX({alias}.{name})")
+        elif name.endswith("_sum") or name == "seconds":
+            parts.append(f"SUM({alias}.{name})")
+        else:
+            parts.append(f"CAST(SUM({alias}.{name}) AS bigint)")
+    return ", ".join(parts)
+
+
+def rows(name: str, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> tuple[str, list[Any]]:
+    """A relation called ``name`` of given rows, to stand after FROM, and its parameters.
+
+    ``columns``: name → PostgreSQL's type. One parameter a column there and one for all on SQLite, however many rows.
+    """
+    table = list(values)
+    if connection.vendor == "postgresql":
+        arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
+        turned = [list(column) for column in zip(*table, strict=True)] or [[] for _ in columns]
+        for place, kind in enumerate(columns.values()):
+            if kind == "float8":  # an array has one type
+                turned[place] = [None if value is None else float(value) for value in turned[place]]
+        return f"unnest({arrays}) AS {name}({', '.join(columns)})", turned
+    picked = ", ".join(f"json_extract(value, '$[{place}]') AS {key}" for place, key in enumerate(columns))
+    plain = [[_plain(value) for value in row] for row in table]
+    return f"(SELECT {picked} FROM json_each(%s)) AS {name}", [json.dumps(plain)]  # noqa: S608
+
+
+def _plain(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+def moment(expression: str) -> str:
+    """Epoch seconds as the database writes moments, to be compared with a column of them."""
+    if connection.vendor == "postgresql":
+        return f"to_timestamp({expression})"
+    return f"datetime({expression}, 'unixepoch')"
+
+
+def samples_of_five_minutes(sample: str, span: str) -> str:
+    """Which samples are counted in a span: found by their time, for which there is an index, chosen by ``start``."""
+    return (
+        f"{sample}.server_id = {span}.server AND {sample}.start = {span}.start"
+        f" AND {sample}.time >= {moment(f'{span}.start')}"
+        f" AND {sample}.time <= {moment(f'{span}.start + {FIVE_MINUTES + int(SHORT_SAMPLE)}')}"
+    )
+
+
+def run(statement: str, parameters: Sequence[Any] = ()) -> int:
+    """Execute; returns the number of rows written."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def fetch(statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()

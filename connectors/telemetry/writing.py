@@ -1,0 +1,200 @@
+"""Writing samples: raw ones once each, with a mark on every roll-up that has to be counted anew, in one transaction.
+
+A sample belongs to the five minutes that its middle lies in. One longer than a minute is stored in pieces that end at
+the five-minute marks, so that its bytes stand where they flowed; bytes are shared out in whole numbers.
+
+Raw samples are kept for a time only. What comes later than that (a server that was cut off for days) is added to
+the roll-up at once, in rows of its own that are never counted from raw samples. There a sample is recognised as
+repeated by being no newer than the newest that the server sent before: servers send the oldest first.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from connectors.models import Latest, Sample
+from connectors.telemetry import partitions, sql
+from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES, SHORT_SAMPLE, VALUES
+
+# Raw samples are forgotten no earlier than this after the time from which they are only rolled up.
+MARGIN = timedelta(hours=1)
+FIVE_MINUTES_KEPT, HOURS_KEPT = timedelta(days=90), timedelta(days=730)
+_COLUMNS = {
+    "server": "varchar",
+    "time": "timestamptz",
+    "seconds": "float8",
+    "rx_bytes": "bigint",
+    "tx_bytes": "bigint",
+    "cpu_percent": "float8",
+    "memory_percent": "float8",
+    "latency_ms": "float8",
+    "loss_percent": "float8",
+}
+
+
+def oldest_accepted(now: datetime) -> datetime:
+    """Older samples would be forgotten at once."""
+    return now - FIVE_MINUTES_KEPT + MARGIN
+
+
+def raw_horizon(now: datetime) -> datetime:
+    """Samples from here on are stored raw."""
+    return now - settings.RAW_SAMPLE_RETENTION + MARGIN
+
+
+def write(samples: Iterable[Sample], now: datetime) -> int:
+    """Store samples of any servers within one transaction; returns how many are new."""
+    pieces = [piece for sample in samples for piece in split(sample)]
+    if not pieces:
+        return 0
+    pieces.sort(key=lambda sample: (sample.server_id, sample.time))
+    horizon = raw_horizon(now)
+    fresh = [sample for sample in pieces if sample.time >= horizon]
+    late = [sample for sample in pieces if sample.time < horizon]
+    partitions.ensure({sample.time.astimezone(UTC).date() for sample in fresh})
+    with transaction.atomic():
+        new = _write_late(late) if late else 0
+        if fresh:
+            new += _write_raw(fresh)
+            mark(FIVE_MINUTES, {(sample.server_id, start_of(sample)) for sample in fresh})
+        _write_latest(pieces)
+    return new
+
+
+def split(sample: Sample) -> list[Sample]:
+    """The sample, or its pieces; each with ``start``, the beginning of the five minutes that it belongs to."""
+    end = round(sample.time.timestamp() * 1000) / 1000
+    if sample.seconds <= SHORT_SAMPLE:
+        sample.start = _start(end - sample.seconds / 2)
+        return [sample]
+    begin = end - sample.seconds
+    ends = [*range(_start(begin) + FIVE_MINUTES, math.ceil(end), FIVE_MINUTES), end]
+    pieces, done = [], begin
+    for until in ends:
+        if until - done < 0.001:  # less than a sample's time can tell
+            continue
+        # Cumulative shares, rounded down: they add up to the whole.
+        shares = [(moment - begin) / sample.seconds for moment in (done, until)]
+        if until == end:
+            shares[1] = 1.0
+        low_rx, high_rx = (int(sample.rx_bytes * share) for share in shares)
+        low_tx, high_tx = (int(sample.tx_bytes * share) for share in shares)
+        measured = {column: getattr(sample, column) for column in VALUES.values()} if until == end else {}
+        pieces.append(
+            Sample(
+                server_id=sample.server_id,
+                time=datetime.fromtimestamp(until, UTC),
+                seconds=round(until - done, 3),
+                rx_bytes=high_rx - low_rx,
+                tx_bytes=high_tx - low_tx,
+                start=_start((done + until) / 2),
+                **measured,
+            )
+        )
+        done = until
+    return pieces
+
+
+def start_of(piece: Sample) -> int:
+    """``start`` of what ``split`` returned."""
+    assert piece.start is not None  # noqa: S101 (for the type checker)
+    return piece.start
+
+
+def _start(moment: float) -> int:
+    return int(moment // FIVE_MINUTES) * FIVE_MINUTES
+
+
+def _row(sample: Sample) -> tuple[Any, ...]:
+    return (sample.server_id, *(getattr(sample, name) for name in list(_COLUMNS)[1:]))
+
+
+def _write_raw(samples: Sequence[Sample]) -> int:
+    relation, given = sql.rows(
+        "given", {**_COLUMNS, "start": "bigint"}, [(*_row(sample), sample.start) for sample in samples]
+    )
+    names = ", ".join([*list(_COLUMNS)[1:], "start"])
+    return sql.run(
+        f"INSERT INTO connectors_sample (server_id, {names}) SELECT server, {names} FROM {relation} WHERE true"  # noqa: S608
+        " ON CONFLICT (server_id, time) DO NOTHING",
+        given,
+    )
+
+
+def mark(width: int, spans: Iterable[tuple[str, int]]) -> None:
+    """Note that roll-ups (server, start) must be counted anew. Ordered, so that two writers cannot block each other."""
+    relation, given = sql.rows("given", {"server": "varchar", "start": "bigint"}, sorted(spans))
+    sql.run(
+        "INSERT INTO connectors_stalerollup (width, server, start, version)"  # noqa: S608
+        f" SELECT {width}, server, start, 1 FROM {relation} WHERE true"
+        " ON CONFLICT (width, server, start) DO UPDATE SET version = connectors_stalerollup.version + 1",
+        given,
+    )
+
+
+def _write_latest(samples: Sequence[Sample]) -> None:
+    newest = {sample.server_id: sample for sample in samples}  # in the order of time
+    relation, given = sql.rows("given", _COLUMNS, [_row(sample) for sample in newest.values()])
+    names = list(_COLUMNS)[1:]
+    sql.run(
+        f"INSERT INTO connectors_latest (server_id, {', '.join(names)}, paths, destinations)"  # noqa: S608
+        f" SELECT server, {', '.join(names)}, '[]', '[]' FROM {relation} WHERE true"
+        f" ON CONFLICT (server_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names)}"
+        " WHERE excluded.time > connectors_latest.time",
+        given,
+    )
+
+
+def _write_late(samples: Sequence[Sample]) -> int:
+    """Add samples to the five minutes' own rows for them, and have the hours counted anew."""
+    servers = sorted({sample.server_id for sample in samples})
+    # Locked: of two calls with the same samples the second must see that they are no longer new.
+    known = Latest.objects.filter(server__in=servers).select_for_update().order_by("server")
+    newest = dict(known.values_list("server", "time"))
+    new = [s for s in samples if s.server_id not in newest or s.time > newest[s.server_id]]
+    spans: dict[tuple[str, int], list[Sample]] = defaultdict(list)
+    for sample in new:
+        spans[sample.server_id, start_of(sample)].append(sample)
+    if not spans:
+        return 0
+    columns = {"server": "varchar", "start": "bigint"} | {
+        name: "bigint" if name == "samples" or name.endswith(("_bytes", "_count")) else "float8"
+        for name in MEASURES
+    }
+    relation, given = sql.rows(
+        "given", columns, [(*key, *_sums(group)) for key, group in sorted(spans.items())]
+    )
+    sql.run(
+        f"INSERT INTO connectors_fiveminutes (server_id, start, late, {', '.join(MEASURES)})"  # noqa: S608
+        f" SELECT server, start, true, {', '.join(MEASURES)} FROM {relation} WHERE true"
+        f" ON CONFLICT (server_id, start, late) DO UPDATE SET {', '.join(_added(name) for name in MEASURES)}",
+        given,
+    )
+    mark(HOUR, {(server, start - start % HOUR) for server, start in spans})
+    return len(new)
+
+
+def _added(name: str) -> str:
+    old, new = f"connectors_fiveminutes.{name}", f"excluded.{name}"
+    if not name.endswith("_peak"):
+        return f"{name} = {old} + {new}"
+    return f"{name} = CASE WHEN {old} IS NULL OR {new} > {old} THEN {new} ELSE {old} END"
+
+
+def _sums(samples: Sequence[Sample]) -> list[Any]:
+    """The ``MEASURES`` of samples, as ``sql.of_samples`` has them."""
+    sums: list[Any] = [len(samples), sum(sample.seconds for sample in samples)]
+    sums += [sum(getattr(sample, name) for sample in samples) for name in ("rx_bytes", "tx_bytes")]
+    sums += [
+        max(getattr(sample, name) * 8 / max(sample.seconds, 1) for sample in samples)
+        for name in ("rx_bytes", "tx_bytes")
+    ]
+    for column in VALUES.values():
+        found = [value for sample in samples if (value := getattr(sample, column)) is not None]
+        sums += [sum(found, 0.0), len(found), max(found, default=None)]
+    return sums
