@@ -1,6 +1,7 @@
 """``make bench``: measure in one run on this machine, print a table, name what is missing.
 
 make bench ARGS="--rounds 3 --seconds 5 --cuts 100"
+make bench ARGS="--reconnect 2000"     # only this: how a world of servers comes back after the console was away
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bench.bare_chain import start_bare_chain
 from bench.cuts import measure_cuts, percentile
 from bench.processes import Processes
 from bench.product_chain import start_product_chain
+from bench.reconnect import measure_reconnect, reconnect_table
 from bench.ssh_chain import missing_programs, start_ssh_chain
 from bench.traffic import Sink
 from tests.demo import Demo, start_demo, stop_demo
@@ -81,9 +83,19 @@ def main(
     product: Annotated[
         bool, typer.Option(help="Measure Causeway itself, not only what it is compared to.")
     ] = True,
+    reconnect: Annotated[
+        int,
+        typer.Option(min=0, help="Measure only how so many servers come back after the console was away."),
+    ] = 0,
+    away: Annotated[float, typer.Option(min=0, help="For how long the console is away.")] = 20.0,
 ) -> None:
     """Throughput of the whole chain beside a bare Envoy chain and OpenSSH, and the time to cut."""
     console, missing, ports = Console(width=max(100, Console().width)), [], {}
+    if reconnect:
+        console.print(f"{reconnect:,} servers, a console on SQLite; this takes about three minutes ...")
+        with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
+            console.print(reconnect_table(measure_reconnect(Path(folder), reconnect, away)))
+        return
     with ExitStack() as stack:
 
         def processes() -> Processes:

@@ -1,0 +1,226 @@
+"""How a world of servers comes back after the console was away: their real calls, signed, without Envoy.
+
+Each simulated server does what `edge.connector.agent` does: a heartbeat when the console wants one, and after a failure
+the agent's own pauses. A console of its own is started on SQLite, killed, and started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import ssl
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from rich.table import Table
+
+from bench.cuts import percentile
+from bench.processes import free_ports, wait_for
+from edge.api import ApiRefused, Caller, ConsoleUnreachable, Signer
+from edge.connector.agent import UNREACHABLE_SECONDS
+from edge.home import Home, Identity
+
+ROOT = Path(__file__).resolve().parent.parent
+CONNECTOR = "connector-" + "0" * 16
+WANTED_SECONDS = 60.0
+# A world of this size is asked every 30 s, not every 2 (design §5).
+INTERVAL = 30
+START_SECONDS = 60
+
+
+@dataclass
+class Back:
+    """What was seen. ``times``: seconds from the console's first answer to each server's first success."""
+
+    servers: int
+    away: float
+    times: list[float] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+class ConsoleProcess:
+    """A console on SQLite in a folder, that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")
+        } | {
+            "CAUSEWAY_SECRET_KEY": secrets.token_urlsafe(50),
+            "CAUSEWAY_PUBLIC_URL": self.url,
+            "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
+            "CAUSEWAY_STATE_DIR": str(folder),
+            "CAUSEWAY_HTTPS_ONLY": "0",
+            "CAUSEWAY_TELEMETRY_INTERVAL": str(INTERVAL),
+            "DATABASE_URL": f"sqlite:///{folder / 'causeway.sqlite3'}",
+            "DJANGO_SETTINGS_MODULE": "console.settings",
+        }
+
+    def manage(self, *arguments: str, text: str = "") -> None:
+        """Run a command with the console's environment to its end."""
+        subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            input=text.encode(),
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+
+    def start(self) -> None:
+        """Start it; `answers` tells when it is there."""
+        with (self._folder / "console.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve", "--port", str(self.port)],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/healthz", timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """End it and its workers without a word."""
+        if self._process is None:
+            return
+        main = psutil.Process(self._process.pid)
+        for process in [main, *main.children(recursive=True)]:
+            process.kill()
+        self._process.wait()
+        self._process = None
+
+
+class Server:
+    """One simulated server."""
+
+    def __init__(self, folder: Path, console: str, trust: ssl.SSLContext) -> None:
+        self.id = f"server-{uuid.uuid4().hex[:16]}"
+        key = ec.generate_private_key(ec.SECP256R1())
+        self.public_key = _public_pem(key)
+        home = _write_home(folder / self.id, Identity(self.id, "server", console, CONNECTOR), key)
+        self._api = Caller(console, signer=Signer(home), verify=trust)
+        self.heard_at = 0.0
+
+    async def report_forever(self, back: Back) -> None:
+        """Heartbeats, as the agent sends them."""
+        failures = 0
+        pause = random.uniform(0, INTERVAL)
+        while True:
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            try:
+                answer = await self._api.call("telemetry", self._heartbeat())
+                pause, failures, self.heard_at = float(answer["interval"]), 0, time.monotonic()
+            except ConsoleUnreachable as error:
+                back.errors[f"retry later: {_kind(error)}"] += 1
+                pause = UNREACHABLE_SECONDS[min(failures, len(UNREACHABLE_SECONDS) - 1)]
+                failures += 1
+            except ApiRefused as error:
+                word = "retry later" if error.status == 429 else "refused"
+                back.errors[f"{word}: {error.status} {error.code}"] += 1
+                pause = error.retry_after or UNREACHABLE_SECONDS[-2]
+
+    def _heartbeat(self) -> dict[str, object]:
+        machine = {"hostname": self.id, "version": "0", "private_address": "10.0.0.1", "envoy": "running"}
+        return {"batch": str(uuid.uuid4()), "applied_version": 0, "samples": [], "machine": machine}
+
+
+def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+
+
+def _write_home(folder: Path, identity: Identity, key: ec.EllipticCurvePrivateKey) -> Home:
+    """Without the care for power cuts that a real machine takes: there are thousands of them."""
+    (folder / "pki").mkdir(parents=True)
+    private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "pki" / "outer.key").write_bytes(key.private_bytes(*private))
+    (folder / "identity.json").write_text(json.dumps(vars(identity)))
+    return Home(folder)
+
+
+def _kind(error: ConsoleUnreachable) -> str:
+    """What stands behind it, without addresses."""
+    cause = error.__cause__
+    return (
+        type(cause).__name__ if cause else str(error).rstrip(".").removeprefix("The console answered with ")
+    )
+
+
+def measure_reconnect(folder: Path, servers: int, away: float) -> Back:
+    """Run the whole story; the console's log stays in the folder."""
+    console, trust = ConsoleProcess(folder), ssl.create_default_context()
+    simulated = [Server(folder / "homes", console.url, trust) for _ in range(servers)]
+    console.manage("manage.py", "migrate", "--verbosity=0")
+    keys = {server.id: server.public_key for server in simulated}
+    console.manage("-m", "bench.reconnect_world", CONNECTOR, text=json.dumps(keys))
+    try:
+        return asyncio.run(_story(console, simulated, away))
+    finally:
+        console.kill()
+
+
+async def _story(console: ConsoleProcess, servers: list[Server], away: float) -> Back:
+    console.start()
+    await asyncio.to_thread(wait_for, console.answers, START_SECONDS, "the console")
+    back = Back(len(servers), away)
+    tasks = [asyncio.create_task(server.report_forever(back)) for server in servers]
+    try:
+        await _until(lambda: all(server.heard_at for server in servers), 4 * INTERVAL)
+        await asyncio.to_thread(console.kill)
+        back.errors.clear()
+        await asyncio.sleep(away)
+        console.start()
+        await asyncio.to_thread(wait_for, console.answers, START_SECONDS, "the console")
+        there = time.monotonic()
+        await _until(lambda: all(server.heard_at > there for server in servers), 2 * WANTED_SECONDS)
+        back.times = sorted(server.heard_at - there for server in servers if server.heard_at > there)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return back
+
+
+async def _until(condition: object, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:  # type: ignore[operator]
+        await asyncio.sleep(0.1)
+
+
+def reconnect_table(back: Back) -> Table:
+    """The result, and whether it is what is wanted."""
+    title = f"{back.servers:,} servers after the console was away for {back.away:g} s and more"
+    table = Table("what", "seen", "wanted", title=title)
+    missing = back.servers - len(back.times)
+    for part in (50, 95, 100):
+        name = "all back" if part == 100 else f"p{part} back"
+        seen = f"{percentile(back.times, part):.1f} s" if back.times else "—"
+        table.add_row(name, seen, f"≤ {WANTED_SECONDS:.0f} s" if part == 100 else "")
+    table.add_row("not back", f"{missing:,}", "0")
+    for kind, count in back.errors.most_common():
+        table.add_row(kind, f"{count:,}", "" if kind.startswith("retry later") else "0")
+    return table

@@ -1,0 +1,144 @@
+"""The console is away: what is measured meanwhile waits on disk and arrives once, in order; after the limit, closed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.demo import Demo, read_exactly, wait_until
+from tests.edge.gateway_lab import Echo, GatewayLab, echoes
+
+FLOWS = 12
+CHUNK = 10_000
+
+
+@contextmanager
+def console_away(demo: Demo) -> Iterator[None]:
+    """Stopped, not ended: callers hang, time out, and what they sent may yet be taken in when it wakes."""
+    main = psutil.Process(demo.pid("console"))
+    stopped = [main, *main.children(recursive=True)]
+    for process in stopped:
+        process.suspend()
+    try:
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{demo.console}/healthz", timeout=1)
+        yield
+    finally:
+        for process in stopped:
+            process.resume()
+
+
+def query(database: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
+        return connection.execute(sql, values).fetchall()
+
+
+def console_rows(demo: Demo, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    return query(demo.home / "causeway.sqlite3", sql, *values)
+
+
+def waiting(demo: Demo) -> list[int]:
+    """How many samples wait in each server's spool."""
+    spools = sorted(demo.home.glob("machine-server-*/telemetry.db"))
+    return [query(spool, "SELECT count(*) FROM record")[0][0] for spool in spools]
+
+
+@pytest.mark.timeout(150)
+def test_what_is_measured_while_the_console_is_away_arrives_once_and_in_order(demo: Demo) -> None:
+    account = demo.world["accounts"][2]
+    with demo.connect("echo.corp.example", 7, account=account) as first:
+        assert first.status == 200, "the session is known to the gateway before the console goes"
+    begin = datetime.now(UTC)
+    with console_away(demo):
+        for number in range(FLOWS):
+            send(demo, account, CHUNK + number)
+        # Longer than a call's time-out: each spool holds what was sent and never answered, and more behind it.
+        wait_until(lambda: min(waiting(demo)) >= 3, 60, what="three samples of each server waiting")
+    flows = wait_until(lambda: ended_flows(demo, account, begin), 60, what="the flows' records")
+    assert sorted(flows) == [(CHUNK + number, CHUNK + number) for number in range(FLOWS)]
+    wait_until(lambda: max(waiting(demo)) == 0, 60, what="the end of the spools")
+    samples_are_whole(demo, begin)
+
+
+def send(demo: Demo, account: dict[str, Any], count: int) -> None:
+    """One flow of so many bytes, there and back."""
+    with demo.connect("echo.corp.example", 7, account=account) as flow:
+        assert flow.status == 200
+        flow.socket.sendall(b"x" * count)
+        assert len(read_exactly(flow.socket, count)) == count
+
+
+def ended_flows(demo: Demo, account: dict[str, Any], begin: datetime) -> list[tuple[int, int]]:
+    """Bytes of this account's flows since then; empty until there are as many as were opened, all ended."""
+    rows = console_rows(
+        demo,
+        "SELECT bytes_up, bytes_down FROM connectors_flow WHERE ended_at IS NOT NULL AND started_at >= ? AND"
+        " host = 'echo.corp.example' AND account ="
+        " (SELECT id FROM roaming_clientaccount WHERE username = ?)",
+        begin.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        account["username"],
+    )
+    return rows if len(rows) >= FLOWS else []
+
+
+def samples_are_whole(demo: Demo, begin: datetime) -> None:
+    """Of every server: no gap, no interval twice, stored in the order of time; the flows' bytes are in them."""
+    echoed = 0
+    for (server,) in console_rows(demo, "SELECT id FROM connectors_server"):
+        rows = console_rows(
+            demo,
+            "SELECT time, seconds, rx_bytes FROM connectors_sample WHERE server_id = ? AND time >= ? ORDER BY rowid",
+            server,
+            begin.strftime("%Y-%m-%d %H:%M:%S"),
+        )
+        times = [datetime.fromisoformat(time) for time, _, _ in rows]
+        assert times == sorted(set(times)), "in order, each once"
+        for (earlier, later), (_, seconds, _) in zip(pairwise(times), rows[1:], strict=True):
+            gap = (later - earlier) - timedelta(seconds=seconds)
+            assert abs(gap) < timedelta(milliseconds=20), f"{server}: {gap} between {earlier} and {later}"
+        echoed += sum(rx for _, _, rx in rows)
+    assert echoed >= FLOWS * CHUNK
+
+
+class LonelyGateway(GatewayLab):
+    """A gateway whose console is gone; it was last heard when its configuration was written."""
+
+    def answers(self) -> bool:
+        """Envoy alone, without the agent, says 403."""
+        try:
+            return self.ask(None)[0] in (407, 503)
+        except OSError:
+            return False
+
+    def verdict(self, target: str) -> tuple[int, str]:
+        status, headers, _ = self.ask(f"Bearer {self.token()}", target)
+        return status, headers.get("x-causeway-reason", "")
+
+
+def test_a_gateway_past_its_limit_lets_nobody_in_and_says_so(tmp_path: Path) -> None:
+    lab, echo = LonelyGateway(tmp_path), Echo("127.0.0.1")
+    target, closed = f"{echo.host}:{echo.port}", (503, "consolelost")
+    try:
+        lab.document["offline_seconds"] = 5
+        lab.home.write_json("snapshot.json", lab.document)
+        lab.start()
+        assert lab.verdict(target)[0] == 200
+        flow = lab.tunnel(target)
+        wait_until(lambda: lab.verdict(target) == closed, 15, what="the limit")
+        assert echoes(flow), "what is open goes on"
+        lab.kill_agent()
+        lab.start()
+        assert lab.verdict(target) == closed, "a restart gains no time"
+        assert "refused 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
+    finally:
+        lab.close()
+        echo.close()
