@@ -33,8 +33,16 @@ def rule(connector: Connector, kind: str, **values: Any) -> AlertRule:
 
 def measured(server: Server, moment: datetime, *, mbit: float = 1.0, latency: float | None = None) -> None:
     """The server was heard of, and sent ``mbit`` Mbit/s in its newest second."""
-    Server.objects.filter(pk=server.pk).update(heard_at=moment, applied_version=ConfigVersion.objects.get().servers_version)
-    values = {"time": moment, "seconds": 1.0, "rx_bytes": 0, "tx_bytes": int(mbit * 125_000), "latency_ms": latency}
+    Server.objects.filter(pk=server.pk).update(
+        heard_at=moment, applied_version=ConfigVersion.objects.get().servers_version
+    )
+    values = {
+        "time": moment,
+        "seconds": 1.0,
+        "rx_bytes": 0,
+        "tx_bytes": int(mbit * 125_000),
+        "latency_ms": latency,
+    }
     Latest.objects.update_or_create(server=server, defaults=values)
 
 

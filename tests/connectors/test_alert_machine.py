@@ -1,5 +1,6 @@
 """The state machine of alerts beside a reference that sees the whole series at once."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -57,7 +58,9 @@ def reference(points, rule):
 steps = st.lists(
     st.tuples(
         st.sampled_from([1, 5, 10, 30, 89, 90, 91, 200]),
-        st.one_of(st.none(), st.sampled_from([0.0, 50.0, 89.9, 90.0, 95.0, 99.9, 100.0, 110.0, 111.0, 500.0])),
+        st.one_of(
+            st.none(), st.sampled_from([0.0, 50.0, 89.9, 90.0, 95.0, 99.9, 100.0, 110.0, 111.0, 500.0])
+        ),
     ),
     max_size=60,
 )
@@ -79,7 +82,7 @@ def test_fires_and_ends_as_the_reference_says(series, rule):
     state, events = walk(points, rule)
     assert events == reference(points, rule)
     # Never twice the same: one notice for each change.
-    assert all(one[1] != other[1] for one, other in zip(events, events[1:], strict=False))
+    assert all(one[1] != other[1] for one, other in itertools.pairwise(events))
     assert (state.phase is Phase.FIRING) == bool(events and events[-1][1] is Event.FIRED)
     found = list(machine.episodes([Observation(at(s), v) for s, v in points], rule))
     assert [item.fired_at for item in found] == [at(s) for s, event in events if event is Event.FIRED]

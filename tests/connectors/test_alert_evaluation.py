@@ -1,0 +1,297 @@
+"""The worker's round over real rows: what fires, what is told, and what it costs."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from connectors import services as connectors
+from connectors.alerts import evaluation, services
+from connectors.models import Alert, AlertSettings, Latest, Server
+from console import config
+from console.models import ConfigVersion, Gateway, PushDelivery, PushMessage
+from tests.connectors import factories
+from tests.connectors.alert_world import NOW, after, channel, measured, rounds, rule, states, told
+from tests.connectors.factories import ACTOR, ServerFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def watched(connector, server):
+    """A server whose bandwidth alert is set: 100 Mbit/s for a minute."""
+    rule(connector, "bandwidth", threshold=100.0, hold_seconds=60, hysteresis_percent=10)
+    for kind in ("connection", "drift", "certificate"):
+        rule(connector, kind, enabled=False)
+    return server
+
+
+def test_bandwidth_fires_after_its_time_and_ends_below_the_hysteresis(watched):
+    channel()
+    rounds(watched, (0, 150), (30, 120))
+    assert states("bandwidth") == ["pending"] and told() == []
+    rounds(watched, (60, 110), (70, 95))
+    assert states("bandwidth") == ["firing"] and told() == ["firing"]
+    rounds(watched, (80, 89))
+    assert states("bandwidth") == ["resolved"] and told() == ["firing", "resolved"]
+    alert = Alert.objects.get()
+    assert (alert.since, alert.fired_at, alert.resolved_at) == (after(0), after(60), after(80))
+    assert (alert.value, alert.threshold, alert.end) == (110.0, 100.0, "recovered")
+
+
+def test_a_short_peak_leaves_nothing_behind(watched):
+    channel()
+    rounds(watched, (0, 150), (30, 50))
+    assert not Alert.objects.exists() and not PushMessage.objects.exists()
+
+
+def test_what_is_not_measured_is_not_zero(watched):
+    channel()
+    rounds(watched, (0, 150), (60, 150), (70, None), (400, None))
+    assert states("bandwidth") == ["firing"] and told() == ["firing"]
+
+
+def test_the_stored_states_are_those_of_the_machine_restarted_at_every_round(watched):
+    """Every round starts from the rows alone: nothing is kept in memory."""
+    values = [150, 150, 95, 95, 80, 150, None, 150, 150, 20, 150]
+    rounds(watched, *((30 * place, value) for place, value in enumerate(values)))
+    assert states("bandwidth") == ["resolved", "resolved", "pending"]
+
+
+def test_latency_is_compared_in_milliseconds(watched, connector):
+    rule(connector, "latency", threshold=200.0, hold_seconds=0)
+    channel()
+    measured(watched, NOW, latency=199.0)
+    evaluation.evaluate(NOW)
+    assert states("latency") == []
+    measured(watched, after(5), latency=250.0)
+    evaluation.evaluate(after(5))
+    message = PushMessage.objects.get()
+    assert "250 ms, threshold 200 ms" in message.text and message.body["alerts"][0]["unit"] == "ms"
+
+
+def test_a_server_that_falls_silent_has_no_connection(server, gateway):
+    channel()
+    factories.tunnel(gateway, server)
+    Server.objects.filter(pk=server.pk).update(heard_at=after(0))
+    evaluation.evaluate(after(0))
+    assert states("connection") == []
+    Gateway.objects.update(heard_at=after(200))
+    evaluation.evaluate(after(80))
+    Gateway.objects.update(heard_at=after(200))
+    evaluation.evaluate(after(160))
+    evaluation.evaluate(after(200))
+    assert states("connection") == ["firing"]
+
+
+def test_a_server_without_tunnel_has_no_connection_though_it_is_heard_of(server, gateway):
+    factories.enrolled_gateway(gateway)
+    for seconds in (0, 60, 120):
+        Server.objects.update(heard_at=after(seconds))
+        Gateway.objects.update(heard_at=after(seconds))
+        evaluation.evaluate(after(seconds))
+    assert states("connection") == ["firing"]
+
+
+def test_without_any_gateway_heard_of_nobody_knows_of_tunnels(server):
+    for seconds in (0, 60, 120):
+        Server.objects.update(heard_at=after(seconds))
+        evaluation.evaluate(after(seconds))
+    assert states("connection") == []
+
+
+def test_a_server_that_never_came_is_no_alert(connector):
+    ServerFactory(connector=connector)
+    evaluation.evaluate(after(0))
+    evaluation.evaluate(after(1000))
+    assert not Alert.objects.exists()
+
+
+def test_whoever_switches_off_is_not_told_that_it_is_off(watched, connector):
+    channel()
+    rounds(watched, (0, 150), (60, 150))
+    connectors.connector_disable(connector=connector, actor=ACTOR)
+    rounds(watched, (65, 150))
+    assert Alert.objects.get().end == "not_watched" and told() == ["firing", "resolved"]
+
+
+def test_a_rule_switched_off_ends_its_alerts(watched, connector):
+    rounds(watched, (0, 150), (60, 150))
+    services.rule_switch(connector=connector, kind="bandwidth", enabled=False, actor=ACTOR)
+    rounds(watched, (65, 150))
+    assert states("bandwidth") == ["resolved"]
+
+
+def test_a_removed_servers_alert_ends_and_stays_in_the_history(watched):
+    rounds(watched, (0, 150), (60, 150))
+    connectors.server_remove(server=watched, actor=ACTOR)
+    evaluation.evaluate(after(65))
+    alert = Alert.objects.get()
+    assert (alert.end, alert.subject_name) == ("removed", watched.hostname)
+
+
+def test_drift_counts_from_the_version_that_was_missed(server, gateway, transactional_publish):
+    """A machine that keeps applying, only never the newest, is not adrift; one that stands still is."""
+    factories.enrolled_gateway(gateway)
+    version = ConfigVersion.objects.get().version
+    for place in range(8):
+        transactional_publish()
+        Gateway.objects.update(heard_at=after(20 * place), applied_version=version + place)
+        evaluation.evaluate(after(20 * place))
+    assert "firing" not in states("drift")
+    for place in range(8, 14):
+        transactional_publish()
+        Gateway.objects.update(heard_at=after(20 * place))
+        evaluation.evaluate(after(20 * place))
+    alert = Alert.objects.get(kind="drift", state="firing")
+    assert (alert.subject_kind, alert.subject, alert.connector) == ("gateway", gateway.pk, "")
+
+
+@pytest.fixture
+def transactional_publish():
+    from django.db import transaction
+
+    def publish():
+        with transaction.atomic():
+            config.publish()
+
+    return publish
+
+
+def test_a_certificate_that_is_not_renewed_is_told_of_a_day_before(server):
+    Server.objects.update(heard_at=NOW, certificate_ends_at=NOW + timedelta(hours=25))
+    evaluation.evaluate(NOW)
+    assert states("certificate") == []
+    Server.objects.update(certificate_ends_at=NOW + timedelta(hours=23))
+    evaluation.evaluate(NOW)
+    assert states("certificate") == ["firing"]
+    Server.objects.update(certificate_ends_at=NOW + timedelta(hours=168))
+    evaluation.evaluate(NOW)
+    assert states("certificate") == ["resolved"]
+
+
+# --- Telling ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_channel_nothing_is_queued_and_with_one_what_fires_is_told(watched):
+    rounds(watched, (0, 150), (60, 150))
+    assert states("bandwidth") == ["firing"] and not PushMessage.objects.exists()
+    channel()
+    rounds(watched, (65, 150), (70, 150))
+    assert told() == ["firing"] and PushDelivery.objects.count() == 1
+
+
+def test_each_change_is_told_once_though_two_workers_look(watched):
+    channel()
+    rounds(watched, (0, 150), (60, 150))
+    for _ in range(3):
+        evaluation.evaluate(after(60))
+    assert told() == ["firing"]
+
+
+def test_a_reminder_comes_when_it_is_due_until_somebody_looks_after_it(watched):
+    channel()
+    services.settings_update(remind_minutes=10, actor=ACTOR)
+    rounds(watched, (0, 150), (60, 150), (600, 150), (661, 150), (700, 150))
+    assert told() == ["firing", "reminder"]
+    services.alert_acknowledge(alert=Alert.objects.get(), actor=ACTOR)
+    rounds(watched, (1400, 150), (2100, 150), (2105, 10))
+    assert told() == ["firing", "reminder", "resolved"]
+
+
+def test_a_rule_without_recovery_notice_tells_no_end(watched, connector):
+    channel()
+    rule(connector, "bandwidth", recovery=False)
+    rounds(watched, (0, 150), (60, 150), (65, 10))
+    assert told() == ["firing"] and states("bandwidth") == ["resolved"]
+
+
+def test_silence_holds_back_and_what_still_fires_is_told_afterwards(watched, connector):
+    channel()
+    silence = services.silence_create(
+        target=connector.pk, target_name=connector.name, lasts=timedelta(hours=1), actor=ACTOR
+    )
+    rounds(watched, (0, 150), (60, 150))
+    assert states("bandwidth") == ["firing"] and told() == []
+    services.silence_end(silence=silence, actor=ACTOR, now=after(61))
+    rounds(watched, (65, 150))
+    assert told() == ["firing"]
+
+
+def test_what_fires_and_ends_within_a_silence_is_never_told(watched):
+    channel()
+    services.silence_create(
+        target=watched.pk, target_name="x", kind="bandwidth", lasts=timedelta(hours=1), actor=ACTOR
+    )
+    rounds(watched, (0, 150), (60, 150), (65, 10), (8000, 10))
+    assert told() == []
+
+
+def test_many_at_once_are_one_message(connector, watched):
+    channel()
+    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(6))]
+    for seconds in (0, 60):
+        for server in servers:
+            measured(server, after(seconds), mbit=200)
+        evaluation.evaluate(after(seconds))
+    message = PushMessage.objects.get()
+    assert message.title == "7 alerts: 7 firing"
+    assert {item["subject"]["id"] for item in message.body["alerts"]} == {server.pk for server in servers}
+
+
+def test_few_at_once_are_a_message_each(connector, watched):
+    channel()
+    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(2))]
+    for seconds in (0, 60):
+        for server in servers:
+            measured(server, after(seconds), mbit=200)
+        evaluation.evaluate(after(seconds))
+    assert PushMessage.objects.count() == 3
+
+
+def test_a_change_and_its_notice_are_one_transaction(watched, monkeypatch):
+    """A round that dies while it tells leaves neither the state nor the message."""
+    channel()
+    rounds(watched, (0, 150))
+    dies = connection.execute_wrapper(_dies_at("console_pushdelivery"))
+    with pytest.raises(RuntimeError, match="power cut"), dies:
+        rounds(watched, (60, 150))
+    assert states("bandwidth") == ["pending"] and not PushMessage.objects.exists()
+    rounds(watched, (65, 150))
+    assert states("bandwidth") == ["firing"] and told() == ["firing"]
+
+
+def _dies_at(table):
+    def wrapper(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and table in sql:
+            raise RuntimeError("power cut")
+        return execute(sql, params, many, context)
+
+    return wrapper
+
+
+@pytest.mark.slow
+def test_the_cost_does_not_grow_with_the_servers(connector, watched):
+    channel()
+
+    def queries(seconds, mbit):
+        for server in Server.objects.filter(latest=None):
+            Latest.objects.create(server=server, time=NOW, seconds=1, rx_bytes=0, tx_bytes=0)
+        Latest.objects.update(time=after(seconds), tx_bytes=int(mbit * 125_000))
+        Server.objects.update(heard_at=after(seconds))
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
+            evaluation.evaluate(after(seconds))
+        return len(seen)
+
+    AlertSettings.objects.update_or_create(id=1, defaults={"group_from": 5})
+    for _ in range(9):
+        ServerFactory(connector=connector, heard=True)
+    counts = [queries(0, 1), queries(5, 200), queries(70, 200), queries(80, 1)]
+    Server.objects.bulk_create(ServerFactory.build(connector=connector) for _ in range(190))
+    again = [queries(1000, 1), queries(1005, 200), queries(1070, 200), queries(1080, 1)]
+    assert again[0] == counts[0] <= 15
+    # Two hundred that change at once are written in a few batches, not one by one.
+    assert max(again) <= 30
