@@ -51,7 +51,11 @@ class ApiRefused(ApiError):
 
 
 class ConsoleUnreachable(ApiError):
-    """The console cannot be reached now; the call may be repeated later."""
+    """The console cannot be reached now; the call may be repeated later, after `retry_after` seconds if it said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Signer:
@@ -179,7 +183,9 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     if 400 <= response.status_code < 500:
         raise _refusal(response)
     if not response.is_success:
-        raise ConsoleUnreachable(f"The console answered with status {response.status_code}.")
+        raise ConsoleUnreachable(
+            f"The console answered with status {response.status_code}.", _retry_after(response)
+        )
     try:
         value = response.json()
     except ValueError:
@@ -196,8 +202,13 @@ def _refusal(response: httpx.Response) -> ApiRefused:
         code, message = str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
         code, message = "Refused", f"The console refused with status {response.status_code}."
+    return ApiRefused(response.status_code, code, message, _retry_after(response))
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that a ``Retry-After`` names; None without one, or for one that would be for ever."""
     try:
-        retry_after = float(response.headers["retry-after"])
+        seconds = float(response.headers["retry-after"])
     except (KeyError, ValueError):
-        retry_after = None
-    return ApiRefused(response.status_code, code, message, retry_after)
+        return None
+    return min(seconds, 3600.0) if seconds >= 0 else None

@@ -118,8 +118,7 @@ class Keeper:
         self._events.tell("renewed", "The session is renewed.", expires_at=grant.expires_at)
 
     def _back_off(self, error: ConsoleUnreachable | ApiRefused) -> None:
-        told = getattr(error, "retry_after", None) or 0.0
-        self._retry_at = time.monotonic() + max(told, _pause(self._failures))
+        self._retry_at = time.monotonic() + max(error.retry_after or 0.0, _pause(self._failures))
         if not self._failures:
             self._events.tell(
                 "console_lost", f"The session could not be renewed yet: {error} Going on with it."

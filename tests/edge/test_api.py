@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from cryptography import x509
@@ -96,6 +97,17 @@ def test_a_failing_console_is_unreachable(home: Home, console: FakeConsole, stat
     console.answers["telemetry"] = lambda body: (status, {})
     with pytest.raises(ConsoleUnreachable):
         call(home)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7.0), ("999999999", 3600.0), ("-1", None), ("nan", None), ("Sat, 21 Nov 2026", None)],
+)
+def test_when_to_come_back_is_passed_on(home: Home, said: str, seconds: float | None) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(503, headers={"Retry-After": said}))
+    with pytest.raises(ConsoleUnreachable) as caught:
+        call(home, transport=transport)
+    assert caught.value.retry_after == seconds
 
 
 def test_nobody_listening_is_unreachable(tmp_path: Path) -> None:
