@@ -75,7 +75,7 @@ def _dialog(
     request: HttpRequest, template: str, context: dict[str, Any], refusal: Refusal | None
 ) -> HttpResponse:
     if web.htmx_target(request) == CHOICE:
-        template = "roaming/accounts/_roam_choice.html"
+        template = "roaming/accounts/_roam_choice.html#inner"
     return render(request, template, {**context, "refusal": refusal}, status=422 if refusal else 200)
 
 
