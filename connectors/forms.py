@@ -5,16 +5,29 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
 from connectors.addresses import AddressInvalid, parse_addresses, parse_ports
-from connectors.models import Application, Connector, UserGroup
+from connectors.membership import Rule
+from connectors.models import Application, Connector, GroupRule, Tag, UserGroup
 from connectors.models.policies import PRIORITY_SENTENCE
+from connectors.pickers import KINDS, Picker, pick
 from console.models import Region
 from roaming.models import ClientAccount
 
 SWITCH = {"on": "Enabled", "off": "Disabled"}
 LINES = {"rows": 4, "spellcheck": "false", "autocapitalize": "off"}
 MOST_LINES = 2000
+MINUTES_SENTENCE = "Minutes must be a whole number from 1 to 1,440."
+
+
+def clock(example: str) -> dict[str, Any]:
+    """What the fields of a time of day have in common."""
+    return {
+        "input_formats": ["%H:%M"],
+        "widget": forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
+        "error_messages": {"invalid": f"Give a time of day as HH:MM, such as {example}."},
+    }
 
 
 class ConnectorForm(forms.Form):
@@ -41,6 +54,48 @@ class ConnectorForm(forms.Form):
 
 class RenameForm(forms.Form):
     name = ConnectorForm.base_fields["name"]
+
+
+class UpgradeWindowForm(forms.Form):
+    start = forms.TimeField(label="Start", required=False, **clock("20:00"))
+    end = forms.TimeField(
+        label="End",
+        required=False,
+        help_text="UTC; past midnight when it is before the start.",
+        **clock("23:00"),
+    )
+
+
+class DrainForm(forms.Form):
+    minutes = forms.IntegerField(
+        label="Minutes",
+        min_value=1,
+        max_value=1440,
+        initial=10,
+        help_text="How long connections may go on before it is switched off, 1 to 1,440.",
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
+    )
+
+
+class LicenseForm(forms.Form):
+    connectors = forms.IntegerField(
+        label="Connectors",
+        min_value=1,
+        max_value=1_000_000,
+        help_text="How many connectors there may be.",
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"),
+            "Connectors must be a whole number from 1 to 1,000,000.",
+        ),
+    )
+    valid_until = forms.DateField(
+        label="Valid until",
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        help_text="The last day (UTC). Empty: no end.",
+        error_messages={"invalid": "Valid until must be a date, YYYY-MM-DD, or empty."},
+    )
 
 
 class AccountsField(forms.CharField):
@@ -88,6 +143,46 @@ def _accounts(texts: Iterable[str]) -> dict[str, ClientAccount]:
     return found
 
 
+class RulesField(forms.CharField):
+    """One rule a line, ``email Equal *@corp.example``; cleans to a list of rules."""
+
+    widget = forms.Textarea(LINES)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, **kwargs)
+
+    def clean(self, value: Any) -> list[Rule]:
+        found: dict[Rule, int] = {}
+        for number, line in enumerate(super().clean(value).splitlines(), start=1):
+            if not line.strip():
+                continue
+            rule = _rule(number, line)
+            if rule in found:
+                raise ValidationError(f"Line {number}: this rule was given before, in line {found[rule]}.")
+            found[rule] = number
+        return list(found)
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str) or value is None:
+            return value
+        return "\n".join(str(rule) for rule in value)
+
+
+def _rule(number: int, line: str) -> Rule:
+    """Raises ``ValidationError`` that names the line."""
+    attribute, relation, value = [*line.split(maxsplit=2), "", "", ""][:3]
+    attributes, relations = GroupRule.Attribute.values, GroupRule.Relation.values
+    known = {each.lower(): each for each in relations}
+    if attribute.lower() not in attributes:
+        raise ValidationError(f"Line {number}: begin with one of {', '.join(attributes)}.")
+    if relation.lower() not in known:
+        raise ValidationError(f"Line {number}: after {attribute.lower()} write Equal or Unequal.")
+    value = value.strip()
+    if not 1 <= len(value) <= 128:
+        raise ValidationError(f"Line {number}: end with a value of 1 to 128 characters.")
+    return Rule(attribute.lower(), known[relation.lower()], value)
+
+
 class GroupForm(forms.Form):
     name = forms.CharField(label="Group Name", max_length=128)
     description = forms.CharField(label="Description", max_length=128, required=False)
@@ -95,6 +190,12 @@ class GroupForm(forms.Form):
         label="Client accounts",
         required=False,
         help_text="One a line: user name@instance ID, such as anna.berg@sag-1a2b….",
+    )
+    rules = RulesField(
+        label="Rules",
+        required=False,
+        help_text="One a line, such as “email Equal *@corp.example”: username, email, instance or area; Equal or "
+        "Unequal; a value, in which * stands for any text. Whoever any one of them describes is in.",
     )
 
 
@@ -106,12 +207,13 @@ class ApplicationForm(forms.Form):
         choices=[("TCP", "TCP"), ("All", "All"), ("UDP", "UDP")],
         initial="TCP",
         widget=forms.RadioSelect,
+        help_text="Only TCP is carried. UDP can be noted down but is not carried yet.",
     )
     addresses = forms.CharField(
         label="Addresses",
         strip=False,
         widget=forms.Textarea(LINES),
-        help_text="One a line: host name, wildcard (*.corp.example), IP address or CIDR block.",
+        help_text="Up to 1,000, one a line: host name, wildcard (*.corp.example), IP address or CIDR block.",
         error_messages={"required": "Give at least one address."},
     )
     ports = forms.CharField(
@@ -124,6 +226,12 @@ class ApplicationForm(forms.Form):
         required=False,
         help_text="What the connector's servers dial instead of the address asked for: host or host:port.",
     )
+    tags = forms.CharField(
+        label="Tags",
+        required=False,
+        max_length=900,
+        help_text="Up to 6, separated by commas; forwarding policies can go by them.",
+    )
     enabled = forms.BooleanField(
         label="Application Status", required=False, initial=True, widget=forms.CheckboxInput(SWITCH)
     )
@@ -133,6 +241,9 @@ class ApplicationForm(forms.Form):
             return parse_ports(self.cleaned_data["ports"])
         except AddressInvalid as error:
             raise ValidationError(str(error)) from error
+
+    def clean_tags(self) -> list[str]:
+        return list(filter(None, (tag.strip() for tag in self.cleaned_data["tags"].split(","))))
 
     def clean(self) -> dict[str, Any]:
         """Addresses are read last: whether a loopback address is legal depends on the origin."""
@@ -147,25 +258,26 @@ class ApplicationForm(forms.Form):
         return values
 
 
-class PolicyForm(forms.Form):
-    USERS = (("all", "All users"), ("selected", "Selected users"))
-    APPLICATIONS = (("all", "All applications"), ("selected", "Selected applications"))
-
-    name = forms.CharField(label="Policy Name", max_length=128)
-    description = forms.CharField(label="Description", max_length=128, required=False)
+class PriorityForm(forms.Form):
     priority = forms.IntegerField(
         label="Priority",
         min_value=1,
         max_value=100,
         initial=50,
         help_text="1 to 100; the lower number wins, the older policy on a tie.",
-        error_messages={
-            "required": PRIORITY_SENTENCE,
-            "invalid": PRIORITY_SENTENCE,
-            "min_value": PRIORITY_SENTENCE,
-            "max_value": PRIORITY_SENTENCE,
-        },
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), PRIORITY_SENTENCE),
     )
+
+
+class PolicyForm(forms.Form):
+    """Pickers show what is chosen and what a search finds; a «Find» button without scripts asks for the form again."""
+
+    USERS = (("all", "All users"), ("selected", "Selected users"))
+    SCOPES = (("all", "All applications"), ("selected", "Selected applications"), ("tags", "By tags"))
+
+    name = forms.CharField(label="Policy Name", max_length=128)
+    description = forms.CharField(label="Description", max_length=128, required=False)
+    priority = PriorityForm.base_fields["priority"]
     users = forms.ChoiceField(
         label="Applicable users", choices=USERS, initial="selected", widget=forms.RadioSelect
     )
@@ -178,15 +290,21 @@ class PolicyForm(forms.Form):
         help_text="One a line: user name@instance ID. Only for selected users.",
     )
     scope = forms.ChoiceField(
-        label="Associated applications", choices=APPLICATIONS, initial="selected", widget=forms.RadioSelect
+        label="Associated applications", choices=SCOPES, initial="selected", widget=forms.RadioSelect
     )
     applications = forms.ModelMultipleChoiceField(
         Application.objects.all(), label="Applications", required=False, widget=forms.CheckboxSelectMultiple
     )
+    tags = forms.ModelMultipleChoiceField(
+        Tag.objects.all(),
+        label="Tags",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Every application that carries one of them, now or later.",
+    )
     connector = forms.ModelChoiceField(
         Connector.objects.all(),
         label="Associated Connector",
-        empty_label="Select a connector",
         error_messages={
             "required": "Associated Connector is required; choose one of the list.",
             "invalid_choice": "Associated Connector must be one of the list.",
@@ -196,22 +314,64 @@ class PolicyForm(forms.Form):
         label="Policy Status", required=False, initial=True, widget=forms.CheckboxInput(SWITCH)
     )
 
+    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any]) -> None:
+        typed = data
+        if data is not None and "find" in data:
+            initial, data = _as_typed(data), None
+        super().__init__(data, initial=initial)
+        for name in KINDS:
+            chosen = _values(typed.getlist(name)) if typed is not None else _values(initial.get(name))
+            text = typed.get(f"find_{name}", "") if typed is not None else ""
+            self._offer(name, pick(name, chosen, text))
+
+    def _offer(self, name: str, picker: Picker) -> None:
+        field: Any = self.fields[name]
+        field.picker = picker
+        empty = [("", "Select a connector")] if name == "connector" else []
+        field.choices = empty + picker.choices
+
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         chosen = (values.get("groups"), values.get("accounts"))
         known = "groups" in values and "accounts" in values
         if values.get("users") == "selected" and known and not any(chosen):
             self.add_error("groups", "Choose at least one user group or client account, or all users.")
-        if values.get("scope") == "selected" and "applications" in values and not values["applications"]:
-            self.add_error("applications", "Choose at least one application, or all applications.")
+        for scope, field in (("selected", "applications"), ("tags", "tags")):
+            if values.get("scope") == scope and field in values and not values[field]:
+                self.add_error(field, f"Choose at least one {field.removesuffix('s')}, or all applications.")
         return values
 
     def values(self) -> dict[str, Any]:
-        """The cleaned values as the policy services take them; a selection left over beside «all» is dropped."""
+        """The cleaned values as the policy services take them; a selection left over beside another is dropped."""
         given = dict(self.cleaned_data)
-        all_users, all_applications = given.pop("users") == "all", given.pop("scope") == "all"
+        all_users, scope = given.pop("users") == "all", given.pop("scope")
         if all_users:
             given |= {"groups": [], "accounts": []}
-        if all_applications:
-            given["applications"] = []
-        return given | {"all_users": all_users, "all_applications": all_applications}
+        given |= {name: [] for name in ("applications", "tags") if name != SCOPE_FIELDS.get(scope)}
+        return given | {"all_users": all_users, "all_applications": scope == "all"}
+
+
+SCOPE_FIELDS = {"selected": "applications", "tags": "tags"}
+
+
+def _values(value: Any) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list | tuple) else [value] if value else []
+
+
+def _as_typed(data: QueryDict) -> dict[str, Any]:
+    """What was typed, for a form that is shown again without being judged."""
+    several = ("groups", "applications", "tags")
+    typed: dict[str, Any] = {
+        name: data.get(name, "") for name in PolicyForm.base_fields if name not in several
+    }
+    typed |= {name: data.getlist(name) for name in several}
+    return typed | {"enabled": "enabled" in data}
+
+
+class ImportForm(forms.Form):
+    file = forms.FileField(
+        label="CSV file",
+        help_text="At most 1,000 applications.",
+        widget=forms.FileInput({"accept": ".csv,text/csv"}),
+        error_messages={"required": "Choose a CSV file."},
+    )

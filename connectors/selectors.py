@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from connectors.models import Connector, Policy, Server, Tunnel
+from connectors.models import Application, Connector, Flow, Policy, Server, Tunnel
 from connectors.models.connectors import heard_within
 from console.models import Cutover, CutoverConfirmation, Gateway
 from console.models.machines import SILENT_AFTER
@@ -31,9 +31,11 @@ def count_of(rows: QuerySet, by: str) -> Any:
 
 
 def connectors_with_status() -> QuerySet[Connector]:
-    """Connectors with ``online``, ``servers_all``, ``servers_running`` and ``policies_count``, in one query.
+    """Connectors with ``online``, ``servers_all``, ``servers_running``, ``policies_count``, ``applications_count`` and
+    ``all_applications``, in one query.
 
-    Online: at least one enabled server has a live tunnel on at least one gateway.
+    Online: at least one enabled server has a live tunnel on at least one gateway. Applications are those that enabled
+    policies send through it, by name or by tag.
     """
     servers = Server.objects.filter(connector=OuterRef("pk"))
     running = servers.filter(heard_at__gt=timezone.now() - heard_within())
@@ -43,13 +45,74 @@ def connectors_with_status() -> QuerySet[Connector]:
         servers_all=count_of(servers, "connector"),
         servers_running=count_of(running, "connector"),
         policies_count=count_of(Policy.objects.filter(connector=OuterRef("pk")), "connector"),
+        applications_count=Coalesce(Subquery(_applications_through(OuterRef("pk"))), 0),
+        all_applications=Exists(
+            Policy.objects.filter(connector=OuterRef("pk"), enabled=True, all_applications=True)
+        ),
     )
+
+
+class _Paged(QuerySet[Connector]):
+    """Narrowed and sorted without any figure; a slice of it is read with all of ``connectors_with_status``.
+
+    So the figures are worked out for the rows of one page, whatever the page is sorted by.
+    """
+
+    def __getitem__(self, wanted: Any) -> Any:
+        if not isinstance(wanted, slice):
+            return super().__getitem__(wanted)
+        page = QuerySet(self.model, self.query.chain())[wanted].values("pk")
+        return connectors_with_status().filter(pk__in=page).order_by(*self.query.order_by)
+
+
+def connectors_to_page() -> QuerySet[Connector]:
+    """For ``Table.page``: two queries, one of them over no more than a page."""
+    return _Paged(Connector)
+
+
+def _applications_through(connector: OuterRef) -> QuerySet:
+    """The number of applications that enabled policies name for one connector, as a subquery of one row."""
+    policies = Policy.objects.filter(connector=OuterRef(connector), enabled=True)
+    by_name = Policy.applications.through.objects.filter(policy__in=policies).values("application")
+    tags = Policy.tags.through.objects.filter(policy__in=policies).values("tag")
+    by_tag = Application.tags.through.objects.filter(tag__in=tags).values("application")
+    return (
+        Application.objects.filter(Q(pk__in=by_name) | Q(pk__in=by_tag), enabled=True)
+        .order_by()
+        .annotate(one=Value(1))
+        .values("one")
+        .annotate(number=Count("pk"))
+        .values("number")
+    )
+
+
+def with_status(connectors: QuerySet[Connector], *, online: bool) -> QuerySet[Connector]:
+    """Those that are online, or those that are not."""
+    found = live_tunnels().filter(server__enabled=True).values("server__connector")
+    return connectors.filter(pk__in=found) if online else connectors.exclude(pk__in=found)
+
+
+def open_flows(connector: Connector) -> int:
+    """How many flows go through a connector now, as the gateways that are heard of said."""
+    since = timezone.now() - SILENT_AFTER
+    return Flow.objects.filter(connector=connector.pk, ended_at=None, gateway__heard_at__gt=since).count()
 
 
 def online(connectors: Iterable[str]) -> set[str]:
     """Those of the connectors that are online."""
     found = live_tunnels().filter(server__enabled=True, server__connector__in=list(connectors))
     return set(found.values_list("server__connector_id", flat=True))
+
+
+def policies_with_sizes() -> QuerySet[Policy]:
+    """Policies with the sizes of what they name; each count is a subquery, so that none multiplies another."""
+    counts = {
+        f"{name}_count": count_of(
+            getattr(Policy, name).through.objects.filter(policy=OuterRef("pk")), "policy"
+        )
+        for name in ("groups", "accounts", "applications", "tags")
+    }
+    return Policy.objects.select_related("connector").annotate(**counts)
 
 
 # --- Cut-overs --------------------------------------------------------------------------------------------------------

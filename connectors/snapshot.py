@@ -20,12 +20,12 @@ NO_ONE: list[str] = []
 
 def part(gateway: Gateway) -> dict[str, Any]:
     """The same for every gateway. A fixed number of queries, however large the world is."""
-    policies = _policies()
+    found = policies()
     return {
         "connectors": _connectors(),
         "applications": _applications(),
-        "groups": _groups({group for policy in policies for group in policy["groups"]}),
-        "policies": policies,
+        "groups": groups({group for policy in found for group in policy["groups"]}),
+        "policies": found,
     }
 
 
@@ -61,8 +61,8 @@ def _applications() -> dict[str, Any]:
     }
 
 
-def _groups(used: set[str]) -> dict[str, list[str]]:
-    """Only the groups that a policy names: the others cannot change a decision."""
+def groups(used: set[str]) -> dict[str, list[str]]:
+    """Group → the accounts in it. Only the groups that a policy names: the others cannot change a decision."""
     found: dict[str, list[str]] = {group: [] for group in sorted(used)}
     members = UserGroup.accounts.through.objects.filter(usergroup__policies__enabled=True)
     pairs = members.order_by("clientaccount_id").values_list("usergroup_id", "clientaccount_id").distinct()
@@ -74,7 +74,8 @@ def _groups(used: set[str]) -> dict[str, list[str]]:
     return found
 
 
-def _policies() -> list[dict[str, Any]]:
+def policies() -> list[dict[str, Any]]:
+    """The enabled ones in evaluation order."""
     groups = _pairs(Policy.groups.through, "usergroup_id")
     accounts = _pairs(Policy.accounts.through, "clientaccount_id")
     applications = _pairs(Policy.applications.through, "application_id")

@@ -2,13 +2,25 @@
 
 from django.urls import include, path
 
-from connectors.views import applications, connectors, deploy, details, groups, policies
+from connectors.alerts.urls import alert_urls, rule_urls
+from connectors.views import (
+    application_files,
+    applications,
+    connectors,
+    deploy,
+    details,
+    groups,
+    license,
+    policies,
+    servers,
+)
 
 app_name = "connectors"
 
 connector_list_urls = [
     path("", connectors.connector_list, name="list"),
     path("add/", connectors.connector_add, name="add"),
+    path("license/", license.license_edit, name="license"),
 ]
 
 connector_urls = [
@@ -22,27 +34,33 @@ connector_urls = [
     path("rename/", connectors.connector_rename, name="rename"),
     path("confirm-delete/", connectors.connector_confirm_delete, name="confirm_delete"),
     path("delete/", connectors.connector_delete, name="delete"),
-    path("servers/", details.connector_servers, name="servers"),
+    path("state/", details.connector_state, name="state"),
+    path("upgrade-window/", details.connector_upgrade_window, name="upgrade_window"),
+    path("servers/", servers.connector_servers, name="servers"),
+    path("servers-known/", servers.connector_servers_known, name="servers_known"),
     path("deploy/", deploy.connector_deploy, name="deploy"),
     path("revoke-code/", deploy.code_revoke, name="code_revoke"),
 ]
 
 server_urls = [
-    path("", details.server_state, name="server_state"),
-    path("enable/", details.server_enable, name="server_enable"),
-    path("confirm-disable/", details.server_confirm_disable, name="server_confirm_disable"),
-    path("disable/", details.server_disable, name="server_disable"),
-    path("confirm-remove/", details.server_confirm_remove, name="server_confirm_remove"),
-    path("remove/", details.server_remove, name="server_remove"),
+    path("", servers.server_state, name="server_state"),
+    path("enable/", servers.server_enable, name="server_enable"),
+    path("confirm-disable/", servers.server_confirm_disable, name="server_confirm_disable"),
+    path("disable/", servers.server_disable, name="server_disable"),
+    path("drain/", servers.server_drain, name="server_drain"),
+    path("confirm-remove/", servers.server_confirm_remove, name="server_confirm_remove"),
+    path("remove/", servers.server_remove, name="server_remove"),
 ]
 
 policy_list_urls = [
     path("", policies.policy_list, name="policies"),
     path("add/", policies.policy_add, name="policy_add"),
+    path("pick/<str:kind>/", policies.pick, name="pick"),
 ]
 
 policy_urls = [
     path("", policies.policy_edit, name="policy_edit"),
+    path("priority/", policies.policy_priority, name="policy_priority"),
     path("enable/", policies.policy_enable, name="policy_enable"),
     path("confirm-disable/", policies.policy_confirm_disable, name="policy_confirm_disable"),
     path("disable/", policies.policy_disable, name="policy_disable"),
@@ -53,6 +71,8 @@ policy_urls = [
 application_list_urls = [
     path("", applications.application_list, name="applications"),
     path("add/", applications.application_add, name="application_add"),
+    path("export/", application_files.application_export, name="application_export"),
+    path("import/", application_files.application_import, name="application_import"),
 ]
 
 application_urls = [
@@ -79,6 +99,8 @@ urlpatterns = [
     path("sase/connectors/", include(connector_list_urls)),
     path("sase/connectors/<str:connector_id>/", include(connector_urls)),
     path("sase/connectors/<str:connector_id>/servers/<str:server_id>/", include(server_urls)),
+    path("sase/connectors/<str:connector_id>/alerts/", include(rule_urls)),
+    path("alerts/", include(alert_urls)),
     path("sase/policies/", include(policy_list_urls)),
     path("sase/policies/<str:policy_id>/", include(policy_urls)),
     path("sase/applications/", include(application_list_urls)),

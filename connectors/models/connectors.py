@@ -106,6 +106,10 @@ class Server(models.Model):
         return "disabled" if not self.enabled else "draining" if self.drain_until else "enabled"
 
     @property
+    def certificate_expired(self) -> bool:
+        return self.certificate_ends_at is not None and self.certificate_ends_at <= timezone.now()
+
+    @property
     def is_heard(self) -> bool:
         """Whether its agent was heard of recently enough to believe what it last said."""
         return self.heard_at is not None and timezone.now() - self.heard_at < heard_within()

@@ -1,6 +1,9 @@
 """Application management."""
 
-from django.db.models import Count
+from collections import defaultdict
+
+from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -9,11 +12,20 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from connectors import services
 from connectors.addresses import shown_ports
 from connectors.forms import ApplicationForm
-from connectors.models import Application
+from connectors.models import Application, ApplicationAddress, ApplicationPorts
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
 from console.errors import Refusal
+
+
+def _find(rows: QuerySet, word: str) -> QuerySet:
+    """By name, id, description, address or tag; subqueries, so that no application appears twice."""
+    by_address = ApplicationAddress.objects.filter(address__icontains=word).values("application")
+    by_tag = Application.tags.through.objects.filter(tag__name__icontains=word).values("application")
+    own = Q(name__icontains=word) | Q(pk__icontains=word) | Q(description__icontains=word)
+    return rows.filter(own | Q(pk__in=by_address) | Q(pk__in=by_tag))
+
 
 TABLE = tables.Table(
     columns=(
@@ -21,12 +33,28 @@ TABLE = tables.Table(
         tables.Column("addresses", "Addresses"),
         tables.Column("ports", "Ports"),
         tables.Column("protocol", "Protocol", ("protocol",), width="xs"),
+        tables.Column("tags", "Tags"),
         tables.Column("policies", "Policies", ("policies_count",), align="end"),
         tables.Column("status", "Status", ("enabled",)),
         tables.Column("actions", "Actions"),
     ),
     row_template="connectors/_application_row.html",
-    search=("name", "id", "description"),
+    find=_find,
+    search_label="Search by name, ID, address or tag",
+    filters=(
+        tables.Filter(
+            "protocol",
+            "Protocol",
+            Application.Protocol.choices,
+            lambda rows, value: rows.filter(protocol=value),
+        ),
+        tables.Filter(
+            "status",
+            "Status",
+            [("on", "Enabled"), ("off", "Disabled")],
+            lambda rows, value: rows.filter(enabled=value == "on"),
+        ),
+    ),
     default_sort="name",
     label="Applications",
     empty="There is no application yet",
@@ -39,15 +67,35 @@ SHOWN = 3
 @require_safe
 @role_required("viewer")
 def application_list(request: HttpRequest) -> HttpResponse:
-    rows = Application.objects.annotate(policies_count=Count("policies")).prefetch_related(
-        "addresses", "ports"
-    )
+    rows = Application.objects.annotate(policies_count=Count("policies")).prefetch_related("tags")
     page = TABLE.page(request, rows)
+    ids = [row.pk for row in page.rows]
+    addresses = _first(ApplicationAddress.objects.filter(application__in=ids), "id", "address") if ids else {}
+    ports = (
+        _first(ApplicationPorts.objects.filter(application__in=ids), "begin", "begin", "end") if ids else {}
+    )
     for row in page.rows:
-        addresses = [address.address for address in row.addresses.all()]
-        row.first_addresses, row.more_addresses = addresses[:SHOWN], len(addresses[SHOWN:])
-        row.shown_ports = shown_ports([(ports.begin, ports.end) for ports in row.ports.all()])
+        found, number = addresses.get(row.pk, ([], 0))
+        row.first_addresses, row.more_addresses = [address for (address,) in found], number - len(found)
+        found, number = ports.get(row.pk, ([], 0))
+        row.shown_ports = shown_ports(found) + (
+            f" and {number - len(found)} more" if number > len(found) else ""
+        )
     return tables.render(request, "connectors/applications.html", page)
+
+
+def _first(rows: QuerySet, order: str, *columns: str) -> dict[str, tuple[list[tuple], int]]:
+    """Application → its first few rows, and how many it has: an application may have a thousand. One query."""
+    by_application = {"partition_by": F("application_id")}
+    numbered = rows.order_by().annotate(
+        place=Window(RowNumber(), order_by=F(order).asc(), **by_application),
+        number=Window(Count("pk"), **by_application),
+    )
+    found: dict[str, tuple[list[tuple], int]] = defaultdict(lambda: ([], 0))
+    shown = numbered.filter(place__lte=SHOWN).order_by("application_id", "place")
+    for application, number, *values in shown.values_list("application_id", "number", *columns):
+        found[application] = (found[application][0] + [tuple(values)], number)
+    return found
 
 
 @require_http_methods(["GET", "POST"])
@@ -91,6 +139,7 @@ def _initial(application: Application) -> dict[str, object]:
         "addresses": "\n".join(address.address for address in application.addresses.all()),
         "ports": shown_ports([(ports.begin, ports.end) for ports in application.ports.all()]),
         "origin": application.origin or "",
+        "tags": ", ".join(tag.name for tag in application.tags.all()),
     }
 
 

@@ -5,7 +5,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors import selectors, services
+from connectors import reach, selectors, services
 from connectors.forms import ConnectorForm, RenameForm
 from connectors.models import Connector
 from connectors.telemetry import store
@@ -24,9 +24,10 @@ TABLE = tables.Table(
     columns=(
         tables.Column("name", "Instance Name/ID", ("name",)),
         tables.Column("region", "Region", ("region__position",), width="m"),
-        tables.Column("status", "Instance Status", ("online",)),
+        tables.Column("status", "Instance Status"),
         tables.Column("switch", "Instance Switch", ("enabled",)),
         tables.Column("servers", "Servers running"),
+        tables.Column("applications", "Applications", align="end"),
         tables.Column("policies", "Policies", align="end"),
         tables.Column("throughput", "Throughput now"),
         tables.Column("actions", "Actions"),
@@ -35,6 +36,12 @@ TABLE = tables.Table(
     search=("name", "id"),
     filters=(
         tables.Filter("region", "Region", _regions, lambda rows, value: rows.filter(region=value)),
+        tables.Filter(
+            "status",
+            "Instance Status",
+            [("online", "Online"), ("offline", "Offline")],
+            lambda rows, value: selectors.with_status(rows, online=value == "online"),
+        ),
         tables.Filter(
             "switch",
             "Instance Switch",
@@ -54,10 +61,11 @@ TABLE = tables.Table(
 @role_required("viewer")
 @web.with_charts  # its panel shows charts
 def connector_list(request: HttpRequest) -> HttpResponse:
-    page = TABLE.page(request, selectors.connectors_with_status())
+    page = TABLE.page(request, selectors.connectors_to_page())
     ids = [row.pk for row in page.rows]
     rates = store.current_of_connectors(ids) if ids else {}
-    cuts = selectors.recent_cuts(row.pk for row in page.rows if not row.enabled)
+    off = [row.pk for row in page.rows if not row.enabled]
+    cuts = selectors.recent_cuts(off) if off else {}
     for row in page.rows:
         row.rate, row.cut = rates.get(row.pk), cuts.get(row.pk)
     return tables.render(request, "connectors/list.html", page)
@@ -94,10 +102,14 @@ def connector_enable(request: HttpRequest, connector_id: str) -> HttpResponse:
 def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
     """What switching off breaks, before it does."""
     connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
-    policies = connector.policies.filter(enabled=True)
+    effect = reach.without(connector)
+    names = dict(Connector.objects.filter(pk__in=effect.moving).values_list("pk", "name"))
     context = {
         "connector": connector,
-        "policies": policies,
+        "policies": connector.policies.filter(enabled=True),
+        "effect": effect,
+        "moving": [(names.get(pk, pk), users) for pk, users in effect.moving.most_common()],
+        "open_flows": selectors.open_flows(connector),
         "next": web.safe_next(request, reverse("connectors:list")),
     }
     return render(request, "connectors/confirm_disable.html", context)

@@ -1,14 +1,16 @@
 """User groups."""
 
-from django.db.models import Count
+from typing import Any
+
+from django.db.models import OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors import services
+from connectors import membership, selectors, services
 from connectors.forms import GroupForm
-from connectors.models import UserGroup
+from connectors.models import GroupRule, Policy, UserGroup
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
@@ -19,6 +21,7 @@ TABLE = tables.Table(
         tables.Column("name", "Group Name/ID", ("name",)),
         tables.Column("description", "Description"),
         tables.Column("accounts", "Client accounts", ("accounts_count",), align="end"),
+        tables.Column("rules", "Rules", ("rules_count",), align="end"),
         tables.Column("policies", "Policies", ("policies_count",), align="end"),
         tables.Column("actions", "Actions"),
     ),
@@ -32,11 +35,26 @@ TABLE = tables.Table(
 URL = "connectors:groups"
 
 
+def _count(model: Any, by: str) -> Any:
+    return selectors.count_of(model.objects.filter(**{by: OuterRef("pk")}), by)
+
+
+def _panel(request: HttpRequest, form: GroupForm, group: UserGroup | None = None) -> HttpResponse:
+    """The form; after «Preview» with who would be in."""
+    context: dict[str, Any] = {"form": form, "group": group}
+    if "preview" in request.POST and form.is_valid():
+        context["preview"] = membership.preview(form.cleaned_data["accounts"], form.cleaned_data["rules"])
+    template = "connectors/group_edit.html" if group else "connectors/group_add.html"
+    return web.form_page(request, template, context)
+
+
 @require_safe
 @role_required("viewer")
 def group_list(request: HttpRequest) -> HttpResponse:
     rows = UserGroup.objects.annotate(
-        accounts_count=Count("accounts", distinct=True), policies_count=Count("policies", distinct=True)
+        accounts_count=_count(UserGroup.accounts.through, "usergroup"),
+        rules_count=_count(GroupRule, "group"),
+        policies_count=_count(Policy.groups.through, "usergroup"),
     )
     return tables.render(request, "connectors/groups.html", TABLE.page(request, rows))
 
@@ -45,31 +63,31 @@ def group_list(request: HttpRequest) -> HttpResponse:
 @role_required("operator")
 def group_add(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and "preview" not in request.POST and form.is_valid():
         try:
             group = services.group_create(actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse(URL), f"{group.name} was created.")
-    return web.form_page(request, "connectors/group_add.html", {"form": form})
+    return _panel(request, form)
 
 
 @require_http_methods(["GET", "POST"])
 @role_required("operator")
 def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
-    accounts = group.accounts.all()
-    initial = {"name": group.name, "description": group.description, "accounts": accounts}
+    initial = {"name": group.name, "description": group.description}
+    initial |= {"accounts": group.accounts.all(), "rules": group.rules.all()}
     form = GroupForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and "preview" not in request.POST and form.is_valid():
         try:
             services.group_update(group=group, actor=actor(request), **form.cleaned_data)
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
-    return web.form_page(request, "connectors/group_edit.html", {"form": form, "group": group})
+    return _panel(request, form, group)
 
 
 @require_safe

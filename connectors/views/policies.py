@@ -1,27 +1,34 @@
 """Forwarding policies: the list in evaluation order, and the Create Policy panel."""
 
-from django.db.models import OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Case, Q, When
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors import selectors, services
-from connectors.forms import PolicyForm
+from connectors import pickers, policy_marks, selectors, services
+from connectors.forms import PolicyForm, PriorityForm
 from connectors.models import Connector, Policy
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
-from console.errors import Refusal
+from console.errors import Invalid, Refusal
+
+MOST_CHOICES = 100
 
 
 def _connectors(request: HttpRequest) -> list[tuple[str, str]]:
-    return list(Connector.objects.values_list("pk", "name"))
+    """The connectors to filter by: the one chosen, and as many others with policies as a list can show."""
+    chosen = Q(pk=request.GET.get("connector", "")[:40].replace("\0", ""))
+    found = Connector.objects.filter(chosen | Q(policies__isnull=False)).distinct()
+    return list(
+        found.order_by(Case(When(chosen, then=0), default=1), "name").values_list("pk", "name")[:MOST_CHOICES]
+    )
 
 
 TABLE = tables.Table(
     columns=(
-        tables.Column("priority", "Priority", ("priority", "created_at"), align="end", width="xs"),
+        tables.Column("priority", "Priority", ("priority", "created_at"), width="s"),
         tables.Column("name", "Policy Name/ID", ("name",)),
         tables.Column("users", "Applicable users"),
         tables.Column("applications", "Applications"),
@@ -30,7 +37,7 @@ TABLE = tables.Table(
         tables.Column("actions", "Actions"),
     ),
     row_template="connectors/_policy_row.html",
-    search=("name", "id", "description"),
+    search=("name", "id", "description", "connector__name"),
     filters=(
         tables.Filter(
             "connector", "Connector", _connectors, lambda rows, value: rows.filter(connector=value)
@@ -45,29 +52,19 @@ TABLE = tables.Table(
 URL = "connectors:policies"
 
 
-def _rows() -> QuerySet[Policy]:
-    """Policies with the sizes of what they name; each count is a subquery, so that none multiplies another."""
-    return Policy.objects.select_related("connector").annotate(
-        groups_count=selectors.count_of(
-            Policy.groups.through.objects.filter(policy=OuterRef("pk")), "policy"
-        ),
-        accounts_count=selectors.count_of(
-            Policy.accounts.through.objects.filter(policy=OuterRef("pk")), "policy"
-        ),
-        applications_count=selectors.count_of(
-            Policy.applications.through.objects.filter(policy=OuterRef("pk")), "policy"
-        ),
-    )
-
-
 @require_safe
 @role_required("viewer")
 def policy_list(request: HttpRequest) -> HttpResponse:
-    page = TABLE.page(request, _rows())
-    online = selectors.online({row.connector_id for row in page.rows})
+    page = TABLE.page(request, selectors.policies_with_sizes())
+    marks = policy_marks.marks(row.pk for row in page.rows)
     for row in page.rows:
-        row.connector_online = row.connector_id in online
+        row.marks = marks.get(row.pk)
     return tables.render(request, "connectors/policies.html", page)
+
+
+def _panel(request: HttpRequest, form: PolicyForm, policy: Policy | None = None) -> HttpResponse:
+    template = "connectors/policy_edit.html" if policy else "connectors/policy_add.html"
+    return web.form_page(request, template, {"form": form, "policy": policy})
 
 
 @require_http_methods(["GET", "POST"])
@@ -82,7 +79,7 @@ def policy_add(request: HttpRequest) -> HttpResponse:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse(URL), f"{policy.name} was created and is in force at once.")
-    return web.form_page(request, "connectors/policy_add.html", {"form": form})
+    return _panel(request, form)
 
 
 @require_http_methods(["GET", "POST"])
@@ -98,7 +95,7 @@ def policy_edit(request: HttpRequest, policy_id: str) -> HttpResponse:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
-    return web.form_page(request, "connectors/policy_edit.html", {"form": form, "policy": policy})
+    return _panel(request, form, policy)
 
 
 def _initial(policy: Policy) -> dict[str, object]:
@@ -107,19 +104,49 @@ def _initial(policy: Policy) -> dict[str, object]:
         "description": policy.description,
         "priority": policy.priority,
         "users": "all" if policy.all_users else "selected",
-        "groups": [group.pk for group in policy.groups.all()],
+        "groups": list(policy.groups.values_list("pk", flat=True)),
         "accounts": list(policy.accounts.all()),
-        "scope": "all" if policy.all_applications else "selected",
-        "applications": [application.pk for application in policy.applications.all()],
+        "scope": "all" if policy.all_applications else "tags" if policy.tags.exists() else "selected",
+        "applications": list(policy.applications.values_list("pk", flat=True)),
+        "tags": list(policy.tags.values_list("pk", flat=True)),
         "connector": policy.connector_id,
     }
 
 
 @require_POST
 @role_required("operator")
+def pick(request: HttpRequest, kind: str) -> HttpResponse:
+    """What a picker shows after a search, with what is chosen kept. A POST, because what is chosen may be long."""
+    if kind not in pickers.KINDS:
+        raise Http404
+    picker = pickers.pick(kind, request.POST.getlist(kind), request.POST.get(f"find_{kind}", ""))
+    return render(request, "connectors/_choices.html", {"picker": picker})
+
+
+@require_POST
+@role_required("operator")
+def policy_priority(request: HttpRequest, policy_id: str) -> HttpResponse:
+    """Move a policy within the order by another priority."""
+    policy = get_object_or_404(Policy, pk=policy_id)
+    form = PriorityForm(request.POST)
+    if not form.is_valid():
+        raise Invalid(form.errors["priority"][0], field="priority")
+    priority = form.cleaned_data["priority"]
+    services.policy_update(policy=policy, priority=priority, actor=actor(request))
+    return _back(request, f"{policy.name} has priority {priority}.")
+
+
+def _back(request: HttpRequest, message: str) -> HttpResponse:
+    """To where the change was asked for: the list, or the Details panel of a connector."""
+    url = web.safe_next(request, reverse(URL))
+    return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")
+
+
+@require_POST
+@role_required("operator")
 def policy_enable(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = services.policy_enable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    return web.done(request, reverse(URL), f"{policy.name} is enabled.")
+    return _back(request, f"{policy.name} is enabled.")
 
 
 @require_safe
@@ -129,7 +156,8 @@ def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse
     context = {
         "name": policy.name,
         "action": reverse("connectors:policy_disable", args=[policy.pk]),
-        "back": reverse(URL),
+        "back": web.safe_next(request, reverse(URL)),
+        "next": web.safe_next(request, reverse(URL)),
         "consequence": f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
     }
     return render(request, "connectors/confirm_switch_off.html", context)
@@ -139,13 +167,14 @@ def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse
 @role_required("operator")
 def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = services.policy_disable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    return web.done(request, reverse(URL), f"{policy.name} is disabled: what only it allowed is cut.")
+    url = web.safe_next(request, reverse(URL))
+    return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
 
 
 @require_safe
 @role_required("operator")
 def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = get_object_or_404(_rows(), pk=policy_id)
+    policy = get_object_or_404(selectors.policies_with_sizes(), pk=policy_id)
     return render(request, "connectors/confirm_delete_policy.html", {"policy": policy})
 
 

@@ -1,0 +1,41 @@
+"""Choosing among thousands: what is chosen, and the first few that match a search."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from connectors.models import Application, Connector, Tag, UserGroup
+
+MOST = 20
+KINDS: dict[str, Any] = {
+    "groups": UserGroup,
+    "applications": Application,
+    "tags": Tag,
+    "connector": Connector,
+}
+
+
+@dataclass(frozen=True)
+class Picker:
+    """``choices``: (id, name), the chosen ones first; ``more``: whether others match that are not shown."""
+
+    name: str
+    text: str
+    chosen: list[str]
+    choices: list[tuple[str, str]]
+    more: bool
+
+
+def pick(name: str, chosen: Iterable[str], text: str = "") -> Picker:
+    """Two queries. ``text`` is looked for in names and is an id as well."""
+    rows: QuerySet = KINDS[name].objects.order_by("name")
+    text = " ".join(text.replace("\0", " ")[:200].split())
+    wanted = [each.replace("\0", "") for each in chosen if each]
+    first = list(rows.filter(pk__in=wanted).values_list("pk", "name")) if wanted else []
+    others = rows.exclude(pk__in=[pk for pk, _ in first])
+    if text:
+        others = others.filter(Q(name__icontains=text) | Q(pk=text))
+    found = list(others.values_list("pk", "name")[: MOST + 1])
+    return Picker(name, text, [pk for pk, _ in first], first + found[:MOST], len(found) > MOST)

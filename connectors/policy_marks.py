@@ -1,0 +1,129 @@
+"""What keeps a forwarding policy from acting: its connector, an earlier policy, one of the same priority.
+
+Judged by what policies name: groups by themselves, tags by the applications that carry them now. Two queries in all.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import BooleanField, Case, Exists, F, Value, When
+from django.utils import timezone
+
+from connectors import selectors
+from connectors.models import License, Policy
+
+
+@dataclass(frozen=True)
+class Named:
+    """A policy that a mark speaks of."""
+
+    id: str
+    name: str
+
+
+@dataclass
+class Marks:
+    """``connector``: why gateways pass the policy over, or nothing. ``shadowed_by``: the usable policy that always
+    comes first. ``ties``: enabled policies of the same priority, of which the older goes first."""
+
+    connector: str = ""
+    shadowed_by: Named | None = None
+    ties: list[Named] = field(default_factory=list)
+
+
+@dataclass
+class _Facts:
+    id: str
+    name: str
+    priority: int
+    all_users: bool
+    all_applications: bool
+    connector_enabled: bool
+    connector_online: bool
+    licensed: bool
+    users: set[str] = field(default_factory=set)
+    applications: set[str] = field(default_factory=set)
+
+    @property
+    def passed_over(self) -> str:
+        if not self.licensed:
+            return "Licence expired"
+        if not self.connector_enabled:
+            return "Disabled"
+        return "" if self.connector_online else "Offline"
+
+    def covers(self, other: "_Facts") -> bool:
+        """Whether whatever matches ``other`` matches this one as well."""
+        users = self.all_users or (not other.all_users and other.users <= self.users)
+        return users and (
+            self.all_applications or (not other.all_applications and other.applications <= self.applications)
+        )
+
+
+def _facts() -> list[_Facts]:
+    """The enabled policies in evaluation order. Two queries."""
+    live = selectors.live_tunnels().filter(server__enabled=True).values("server__connector")
+    rows = Policy.objects.filter(enabled=True).order_by("priority", "created_at", "pk")
+    rows = rows.annotate(
+        online=Case(When(connector__in=live, then=True), default=False, output_field=BooleanField()),
+        licensed=~Exists(License.objects.filter(valid_until__lt=timezone.now().date())),
+    )
+    names = (
+        "pk",
+        "name",
+        "priority",
+        "all_users",
+        "all_applications",
+        "connector__enabled",
+        "online",
+        "licensed",
+    )
+    found = [_Facts(*row) for row in rows.values_list(*names)]
+    by_id = {facts.id: facts for facts in found}
+    for policy, of_users, member in _members():
+        if policy in by_id and member is not None:
+            (by_id[policy].users if of_users else by_id[policy].applications).add(member)
+    return found
+
+
+def _members() -> Iterable[tuple[str, bool, str | None]]:
+    """(policy, whether ``member`` is a user or group, member), of everything that policies name. One query."""
+    parts = (
+        (Policy.groups.through, "usergroup_id", True),
+        (Policy.accounts.through, "clientaccount_id", True),
+        (Policy.applications.through, "application_id", False),
+        (Policy.tags.through, "tag__applications", False),
+    )
+    queries = [
+        through.objects.order_by()
+        .annotate(of_users=Value(of_users), member=F(column))
+        .values_list("policy_id", "of_users", "member")
+        for through, column, of_users in parts
+    ]
+    return queries[0].union(*queries[1:], all=True)
+
+
+def marks(wanted: Iterable[str]) -> dict[str, Marks]:
+    """The marks of those of the ``wanted`` policies that are enabled."""
+    asked = set(wanted)
+    if not asked:
+        return {}
+    found = _facts()
+    by_priority: dict[int, list[Named]] = defaultdict(list)
+    for facts in found:
+        by_priority[facts.priority].append(Named(facts.id, facts.name))
+    usable = [(place, facts) for place, facts in enumerate(found) if not facts.passed_over]
+    marked: dict[str, Marks] = {}
+    for place, facts in enumerate(found):
+        if facts.id not in asked:
+            continue
+        made = marked[facts.id] = Marks(connector=facts.passed_over)
+        made.ties = [each for each in by_priority[facts.priority] if each.id != facts.id]
+        for earlier_place, earlier in usable:
+            if earlier_place >= place:
+                break
+            if earlier.covers(facts):
+                made.shadowed_by = Named(earlier.id, earlier.name)
+                break
+    return marked

@@ -1,0 +1,32 @@
+"""Applications as a CSV file: all of them to download, and a file taken in."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from connectors import application_csv
+from connectors.forms import ImportForm
+from console import csv_export, web
+from console.access import role_required
+from console.admin_services import actor
+
+
+@require_safe
+@role_required("viewer")
+def application_export(request: HttpRequest) -> HttpResponseBase:
+    return csv_export.download("applications.csv", application_csv.COLUMNS, application_csv.rows())
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def application_import(request: HttpRequest) -> HttpResponse:
+    """All of the file or nothing; every line that cannot be taken is named."""
+    form = ImportForm(request.POST or None, request.FILES or None)
+    context: dict[str, object] = {"form": form, "columns": application_csv.COLUMNS}
+    if request.method == "POST" and form.is_valid():
+        result = application_csv.take(form.cleaned_data["file"], actor=actor(request))
+        if not result.errors:
+            return web.done(request, reverse("connectors:applications"), result.sentence)
+        form.add_error("file", f"Nothing was changed: {result.complaint}.")
+        context["errors"] = result.errors
+    return web.form_page(request, "connectors/application_import.html", context)

@@ -1,0 +1,28 @@
+"""The licence: what it allows, and another one entered."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from connectors import licensing, services
+from connectors.forms import LicenseForm
+from console import web
+from console.access import role_required
+from console.admin_services import actor
+from console.errors import Refusal
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("administrator")
+def license_edit(request: HttpRequest) -> HttpResponse:
+    state = licensing.state()
+    initial = {"connectors": state.connectors, "valid_until": state.valid_until}
+    form = LicenseForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.license_update(actor=actor(request), **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse("connectors:list"), "The licence was changed.")
+    return web.form_page(request, "connectors/license.html", {"form": form, "license": state})

@@ -1,0 +1,136 @@
+"""The tab Deploy Server of the Details panel, and what is done with one server."""
+
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connectors import selectors, services
+from connectors.forms import DrainForm
+from connectors.models import Connector, Server
+from connectors.telemetry import charts, store
+from console import config, web
+from console.access import role_required
+from console.admin_services import actor
+from console.errors import Refusal
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """The tab Deploy Server; for htmx aimed at the list of servers, that list alone."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    statuses = selectors.server_statuses(connector, config.current().servers_version)
+    rates = store.current(status.server.pk for status in statuses)
+    context = {
+        "connector": connector,
+        "tab": "servers",
+        "rows": [(status, rates.get(status.server.pk)) for status in statuses],
+        "range": charts.legal_range(request.GET.get("range", "")),
+        "ranges": charts.RANGES.values(),
+        "known": len(statuses),
+    }
+    return render(request, "connectors/servers.html", context)
+
+
+@require_safe
+@role_required("viewer")
+def connector_servers_known(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """Asked while the tab is looked at: nothing new, or the word that there are other servers than it shows."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    count = connector.servers.count()
+    if str(count) == request.GET.get("known"):
+        return HttpResponse(status=204)
+    return render(request, "connectors/_servers_known.html", {"connector": connector, "known": count})
+
+
+@require_safe
+@role_required("viewer")
+def server_state(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    """One server's lights and figures, fetched anew while they are looked at."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    statuses = selectors.server_statuses(connector, config.current().servers_version)
+    status = next((status for status in statuses if status.server.pk == server_id), None)
+    if status is None:
+        # Removed meanwhile: nothing takes its place, and nobody asks again.
+        return HttpResponse(status=286)
+    rate = store.current([server_id]).get(server_id)
+    return render(
+        request, "connectors/_server_state.html", {"status": status, "rate": rate, "connector": connector}
+    )
+
+
+def _server(connector_id: str, server_id: str) -> Server:
+    servers = Server.objects.select_related("connector").filter(connector=connector_id)
+    return get_object_or_404(servers, pk=server_id)
+
+
+def _servers_url(connector_id: str) -> str:
+    return reverse("connectors:servers", args=[connector_id])
+
+
+@require_POST
+@role_required("operator")
+def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = services.server_enable(server=_server(connector_id, server_id), actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
+
+
+@require_safe
+@role_required("operator")
+def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = _server(connector_id, server_id)
+    context = {
+        "name": server,
+        "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
+        "back": _servers_url(connector_id),
+        "consequence": "Its tunnels close and open connections through it are cut. New ones go by the other servers "
+        f"of {server.connector}, if there are any.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
+@require_POST
+@role_required("operator")
+def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = services.server_disable(server=_server(connector_id, server_id), actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    """No new flows to it; off when those it has are gone, or after the time given."""
+    server = _server(connector_id, server_id)
+    form = DrainForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        within = timedelta(minutes=form.cleaned_data["minutes"])
+        try:
+            services.server_drain(server=server, within=within, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            message = f"{server} drains: it is given no new connections."
+            return web.done(request, _servers_url(connector_id), message)
+    others = server.connector.servers.filter(enabled=True, drain_until=None).exclude(pk=server.pk)
+    context = {"form": form, "server": server, "others": list(others)}
+    return web.form_page(request, "connectors/drain.html", context)
+
+
+@require_safe
+@role_required("operator")
+def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    return render(
+        request, "connectors/confirm_remove_server.html", {"server": _server(connector_id, server_id)}
+    )
+
+
+@require_POST
+@role_required("operator")
+def server_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = _server(connector_id, server_id)
+    services.server_remove(server=server, actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} was removed.")
