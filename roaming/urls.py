@@ -61,6 +61,7 @@ account_urls = [
     path("instances/<sag_id:instance_id>/accounts/", accounts.account_list, name="accounts"),
     path("instances/<sag_id:instance_id>/accounts/add/", accounts.account_add, name="account_add"),
     path("instances/<sag_id:instance_id>/accounts/roam/", roam.accounts_roam, name="accounts_roam"),
+    path("accounts/<sag_id:account_id>/menu/", accounts.account_menu, name="account_menu"),
     path("accounts/<sag_id:account_id>/roam/", roam.account_roam, name="account_roam"),
     path("accounts/<sag_id:account_id>/edit/", accounts.account_edit, name="account_edit"),
     path(

@@ -144,9 +144,7 @@ def badge(kind: str, word: str) -> SafeString:
     """A dot and a word. ``kind``: success, warning, error, notice or muted."""
     if kind not in BADGES:
         raise ValueError(f"Unknown badge {kind!r}; legal are {BADGES}.")
-    return format_html(
-        '<span class="badge badge-{}">{}</span>', kind, word
-    )
+    return format_html('<span class="badge badge-{}">{}</span>', kind, word)
 
 
 @register.simple_tag

@@ -81,6 +81,17 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     return tables.render(request, "roaming/accounts/list.html", page, context)
 
 
+@require_safe
+@role_required("viewer")
+def account_menu(request: HttpRequest, account_id: str) -> HttpResponse:
+    """What can be done with an account: the list's menu, or without a script a page of the same links."""
+    account = account_or_404(account_id)
+    alone = web.htmx_target(request) == "row-menu"
+    template = "roaming/accounts/_menu.html" if alone else "roaming/accounts/menu.html"
+    live = selectors.live_sessions_by_account([account])[account.pk]
+    return render(request, template, {"account": account, "live": live, "list_url": list_url(account)})
+
+
 @sensitive_post_parameters("password")
 @sensitive_variables("password", "context")
 @require_http_methods(["GET", "POST"])

@@ -1,5 +1,6 @@
 "use strict";
 // <button data-copy="text"> copies the text; <button data-copy-from="id"> copies what an element shows.
+// <code class="object-id"> gets such a button here, because fifty of them would outweigh a list.
 (() => {
   async function write(text) {
     if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
@@ -39,5 +40,24 @@
       else button.removeAttribute("aria-label");
       if (use) use.setAttribute("href", picture);
     }, 1500);
+  });
+
+  const icons = () => document.querySelector('use[href*="icons"]').getAttribute("href").replace(/#.*/, "");
+
+  function equip(id) {
+    const text = id.textContent.trim();
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.dataset.copy = text;
+    button.setAttribute("aria-label", `Copy ${text}`);
+    button.innerHTML = `<svg class="icon" aria-hidden="true"><use href="${icons()}#copy"/></svg>`;
+    id.append(button);
+  }
+
+  htmx.onLoad((content) => {
+    const ids = [...content.querySelectorAll("code.object-id:not(:has(.copy))")];
+    if (content.matches("code.object-id:not(:has(.copy))")) ids.push(content);
+    ids.forEach(equip);
   });
 })();

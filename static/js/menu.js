@@ -2,7 +2,7 @@
 // Menus are popovers: they open, close and take Escape without a script. This puts them beside their button and adds the arrow keys.
 (() => {
   const items = (menu) => [...menu.querySelectorAll("a[href], button, .unavailable")];
-  const buttonOf = (menu) => document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
+  const buttonOf = (menu) => menu.openedBy || document.querySelector(`[popovertarget="${CSS.escape(menu.id)}"]`);
 
   function place(menu) {
     const button = buttonOf(menu);
@@ -16,6 +16,33 @@
     root.setProperty("--menu-top", `${Math.max(4, fits ? below : box.top - 4 - menu.offsetHeight)}px`);
     root.setProperty("--menu-left", `${Math.max(4, Math.min(box.left, window.innerWidth - menu.offsetWidth - 8))}px`);
   }
+
+  // <a href="…" data-more>: what the address answers becomes the menu beside the link; one such menu at a time.
+  async function openFetched(link) {
+    document.getElementById("row-menu")?.remove();
+    const answer = await fetch(link.href, { headers: { "HX-Request": "true", "HX-Target": "row-menu" }, credentials: "same-origin" });
+    const type = answer.headers.get("Content-Type") || "";
+    if (answer.status !== 200 || answer.headers.has("HX-Redirect") || !type.startsWith("text/html")) return location.assign(link.href);
+    const html = await answer.text();
+    if (!link.isConnected) return undefined; // the list was refreshed meanwhile
+    const menu = document.createElement("div");
+    menu.id = "row-menu";
+    menu.className = "menu";
+    menu.popover = "auto";
+    menu.dataset.menu = "";
+    menu.openedBy = link;
+    link.after(menu);
+    htmx.swap(menu, html, { swapStyle: "innerHTML" });
+    menu.showPopover();
+    return undefined;
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-more]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    openFetched(link);
+  });
 
   // "toggle" does not bubble; it is caught on its way down.
   document.addEventListener(

@@ -1,5 +1,5 @@
 "use strict";
-// Writes <time data-time="full"> in the viewer's zone and keeps <time data-time="ago"> current.
+// Writes <time data-time="full"> in the viewer's zone and keeps every other <time> current: how long ago it is.
 (() => {
   const full = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
   const ago = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always" });
@@ -13,10 +13,11 @@
   }
 
   function write(root) {
-    for (const element of root.querySelectorAll("time[data-time]")) {
+    for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
       if (Number.isNaN(moment.valueOf())) continue;
-      const text = element.dataset.time === "ago" ? age(moment) : full.format(moment);
+      const text = element.dataset.time === "full" ? full.format(moment) : age(moment);
+      if (!element.title) element.title = element.dateTime;
       if (element.textContent !== text) element.textContent = text;
     }
   }

@@ -1,0 +1,159 @@
+"""How quick the list of an instance's 100,000 client accounts is, beside a bare Django view over the same rows.
+
+``python -m bench.lists`` measures both databases; ``make bench`` prints the same lines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.cuts import percentile
+from tests.postgres import PostgresUnavailable, private_postgres
+
+ACCOUNTS = 100_000
+SESSIONS = 1_000
+ROUNDS = 40
+BARE = "bare Django view"
+WANTED_MS, WANTED_QUERIES, WANTED_BYTES = 50, 8, 40 * 1024
+# What is asked of the list; {rare} is one account's name.
+QUERIES = {
+    "first page": "",
+    "page 1,500": "?page=1500",
+    "by e-mail, downwards": "?sort=-email",
+    "by last log-on": "?sort=-logon",
+    "disabled ones": "?enabled=0",
+    "search: one account": "?q=person012345",
+    "search: a tenth of all": "?q=7@example.org",
+    "search: all": "?q=person",
+    "search: nobody": "?q=nobody-at-all",
+    "search: two words": "?q=person0+example",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """Milliseconds, queries and bytes of HTML of one page."""
+
+    page: str
+    p50: float
+    p95: float
+    queries: int
+    html: int
+
+
+def measure() -> list[Line]:
+    """Needs ``DATABASE_URL`` and the settings in the environment; fills the database."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.test import Client
+    from django.test.utils import setup_test_environment
+    from django.urls import reverse
+
+    setup_test_environment()
+    call_command("migrate", verbosity=0)
+    from bench import lists_world
+
+    instance, user = lists_world.make(ACCOUNTS, SESSIONS)
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    url = reverse("roaming:accounts", args=[instance.pk])
+    lines = [_line(client, name, url + query) for name, query in QUERIES.items()]
+    with lists_world.bare_urls():
+        return [*lines, _line(client, BARE, f"/bare/{instance.pk}/")]
+
+
+def _line(client: Any, name: str, url: str) -> Line:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(url)
+    assert answer.status_code == 200, f"{url}: {answer.status_code}"
+    asked = len(queries)  # now: the next request clears the connection's log
+    times = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        client.get(url)
+        times.append((time.perf_counter() - started) * 1000)
+    return Line(name, statistics.median(times), percentile(times, 95), asked, len(answer.content))
+
+
+@contextmanager
+def databases() -> Iterator[dict[str, str]]:
+    """Name → URL; PostgreSQL where it can be had."""
+    with tempfile.TemporaryDirectory(prefix="causeway-bench-lists-") as folder:
+        urls = {"SQLite": f"sqlite:///{Path(folder) / 'lists.sqlite3'}"}
+        try:
+            with private_postgres() as postgres:
+                yield urls | {"PostgreSQL": postgres}
+        except PostgresUnavailable:
+            yield urls
+
+
+def measured(url: str) -> list[Line]:
+    """In a process of its own, since settings are read once."""
+    with tempfile.TemporaryDirectory(prefix="causeway-bench-state-") as state:
+        Path(state, "static").mkdir()
+        environment = os.environ | {
+            "DATABASE_URL": url,
+            "CAUSEWAY_STATE_DIR": state,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+        }
+        command = [sys.executable, "-m", "bench.lists", "--measure"]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    return [Line(**line) for line in json.loads(done.stdout)]
+
+
+def table(database: str, lines: list[Line]) -> Table:
+    bare = next(line for line in lines if line.page == BARE)
+    made = Table(
+        "page",
+        "p50",
+        "p95",
+        "to the bare view",
+        "queries",
+        "HTML",
+        title=f"{ACCOUNTS:,} accounts, {database}",
+    )
+    for line in lines:
+        slow = "  missed" if line.p95 > WANTED_MS and line is not bare else ""
+        many = "  missed" if line.queries > WANTED_QUERIES else ""
+        large = "  missed" if line.html > WANTED_BYTES else ""
+        made.add_row(
+            line.page,
+            f"{line.p50:.1f} ms",
+            f"{line.p95:.1f} ms{slow}",
+            f"{line.p50 / bare.p50:.2f}",
+            f"{line.queries}{many}",
+            f"{line.html / 1024:.1f} kB{large}",
+        )
+    return made
+
+
+def main(console: Console) -> None:
+    with databases() as urls:
+        for name, url in urls.items():
+            console.print(table(name, measured(url)))
+
+
+if __name__ == "__main__":
+    if "--measure" in sys.argv:
+        print(json.dumps([asdict(line) for line in measure()]))
+    else:
+        main(Console(width=110))
