@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from connectors import services
 from connectors.addresses import AddressInvalid, parse_addresses, parse_ports, shown_ports
 from connectors.alerts import admin as alert_admin  # noqa: F401 (importing registers its models)
+from connectors.forms import RulesField
 from connectors.models import (
     Application,
     ApplicationAddress,
@@ -17,15 +18,19 @@ from connectors.models import (
     Connector,
     FiveMinutes,
     Flow,
+    GroupRule,
     Hour,
     Latest,
+    License,
     Policy,
     Sample,
     Server,
     StaleRollup,
+    Tag,
     Tunnel,
     UserGroup,
 )
+from console.access import has_role
 from console.admin_services import HistoryAdmin, ServiceAdmin, actor
 
 
@@ -43,15 +48,20 @@ class ConnectorAdmin(ServiceAdmin):
     list_filter = ("enabled", "region__area", "region")
     list_select_related = ("region",)
     search_fields = ("id", "name")
-    fields = ("name", "region", "enabled")
+    fields = ("name", "region", "enabled", "upgrade_start", "upgrade_end")
     fixed_fields = ("region",)
 
     def create(self, request: HttpRequest, form: forms.ModelForm) -> Connector:
-        return services.connector_create(**form.cleaned_data, actor=actor(request))
+        data = dict(form.cleaned_data)
+        window = {"start": data.pop("upgrade_start"), "end": data.pop("upgrade_end")}
+        connector = services.connector_create(**data, actor=actor(request))
+        return services.connector_upgrade_window(connector=connector, **window, actor=actor(request))
 
     def update(self, request: HttpRequest, obj: Connector, form: forms.ModelForm) -> Connector:
         data = form.cleaned_data
         obj = services.connector_rename(connector=obj, name=data["name"], actor=actor(request))
+        window = {"start": data["upgrade_start"], "end": data["upgrade_end"]}
+        obj = services.connector_upgrade_window(connector=obj, **window, actor=actor(request))
         return _switched(obj, data["enabled"], "connector", request)
 
     def remove(self, request: HttpRequest, obj: Connector) -> None:
@@ -77,10 +87,11 @@ class ServerAdmin(ServiceAdmin):
 
 
 class ApplicationAdminForm(forms.ModelForm):
-    """An application with its addresses and ports as text."""
+    """An application with its addresses, ports and tags as text."""
 
     addresses = forms.CharField(widget=forms.Textarea({"rows": 5}), help_text="One a line.")
     ports = forms.CharField(help_text="Such as 80, 443, 8000-8010.")
+    tags = forms.CharField(required=False, help_text="Up to 6, separated by commas.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -89,6 +100,10 @@ class ApplicationAdminForm(forms.ModelForm):
             self.fields["addresses"].initial = "\n".join(addresses)
             ports = list(self.instance.ports.values_list("begin", "end"))
             self.fields["ports"].initial = shown_ports(ports)
+            self.initial["tags"] = ", ".join(self.instance.tags.values_list("name", flat=True))
+
+    def clean_tags(self) -> list[str]:
+        return self.cleaned_data["tags"].split(",")
 
     def clean_ports(self) -> list[tuple[int, int]]:
         try:
@@ -113,7 +128,7 @@ class ApplicationAdmin(ServiceAdmin):
     list_display = ("name", "id", "protocol", "origin", "enabled", "created_at")
     list_filter = ("enabled", "protocol")
     search_fields = ("id", "name", "addresses__address")
-    fields = ("name", "description", "protocol", "addresses", "ports", "origin", "enabled")
+    fields = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "enabled")
 
     def create(self, request: HttpRequest, form: forms.ModelForm) -> Application:
         return services.application_create(**form.cleaned_data, actor=actor(request))
@@ -144,13 +159,58 @@ class ApplicationPortsAdmin(HistoryAdmin):
     search_fields = ("application__name", "application__id", "=begin", "=end")
 
 
+@admin.register(Tag)
+class TagAdmin(HistoryAdmin):
+    """Tags come and go with the applications that carry them."""
+
+    list_display = ("name", "id", "created_at")
+    list_filter = ("created_at",)
+    search_fields = ("id", "name")
+
+
+@admin.register(License)
+class LicenseAdmin(ServiceAdmin):
+    """The one row; only administrators enter here at all."""
+
+    list_display = ("__str__", "connectors", "valid_until")
+    list_filter = ("valid_until",)
+    search_fields = ("=connectors",)
+    fields = ("connectors", "valid_until")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser or has_role(request.user, "administrator")
+
+    def update(self, request: HttpRequest, obj: License, form: forms.ModelForm) -> License:
+        return services.license_update(**form.cleaned_data, actor=actor(request))
+
+
+@admin.register(GroupRule)
+class GroupRuleAdmin(HistoryAdmin):
+    list_display = ("group", "attribute", "relation", "value")
+    list_filter = ("attribute", "relation")
+    list_select_related = ("group",)
+    search_fields = ("group__name", "group__id", "value")
+
+
+class UserGroupAdminForm(forms.ModelForm):
+    """A group with its rules as text."""
+
+    rules = RulesField(required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.initial["rules"] = list(self.instance.rules.all())
+
+
 @admin.register(UserGroup)
 class UserGroupAdmin(ServiceAdmin):
+    form = UserGroupAdminForm
     list_display = ("name", "id", "description", "created_at")
     list_filter = ("created_at",)
     search_fields = ("id", "name")
     autocomplete_fields = ("accounts",)
-    fields = ("name", "description", "accounts")
+    fields = ("name", "description", "accounts", "rules")
 
     def create(self, request: HttpRequest, form: forms.ModelForm) -> UserGroup:
         return services.group_create(**form.cleaned_data, actor=actor(request))
@@ -178,7 +238,7 @@ class PolicyAdmin(ServiceAdmin):
     list_filter = ("enabled", "all_users", "all_applications", "connector")
     list_select_related = ("connector",)
     search_fields = ("id", "name", "description")
-    autocomplete_fields = ("groups", "accounts", "applications", "connector")
+    autocomplete_fields = ("groups", "accounts", "applications", "tags", "connector")
     fields = (
         "name",
         "description",
@@ -188,6 +248,7 @@ class PolicyAdmin(ServiceAdmin):
         "accounts",
         "all_applications",
         "applications",
+        "tags",
         "connector",
         "enabled",
     )

@@ -11,10 +11,11 @@ from tests.roaming.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 MODELS = (
-    "application", "applicationaddress", "applicationports", "connector", "flow", "policy", "sample", "server",
+    "application", "applicationaddress", "applicationports", "connector", "flow", "grouprule", "license", "policy",
+    "sample", "server", "tag",
     "tunnel", "usergroup",
 )  # fmt: skip
-READ_ONLY = ("applicationaddress", "applicationports", "flow", "sample", "tunnel")
+READ_ONLY = ("applicationaddress", "grouprule", "tag", "applicationports", "flow", "sample", "tunnel")
 
 
 @pytest.fixture
