@@ -1,6 +1,7 @@
 """What connector servers ask and tell, and the flows that gateways report. Shapes: docs/architecture.md."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.conf import settings
@@ -10,16 +11,15 @@ from ninja import Router
 from pydantic import Field, StringConstraints
 
 from connectors import server_configuration
-from connectors.models import Sample, Server
 from connectors.server_enrollment import address_or_none
-from connectors.telemetry import intake, store
-from console import config
+from connectors.telemetry import intake, reports
 from console.address import client_address
 from console.edge_api import Schema, machine_of, signed
 from console.edge_api.routes import gateway_of
 
 router = Router()
 MOST_RECORDS = 1000
+MOST_WAYS = 500
 
 Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 # Checked one by one, so that one bad record does not refuse its batch for ever.
@@ -39,11 +39,35 @@ class MachineState(Schema):
     open_flows: int | None = Field(default=None, ge=0, le=2**31 - 1)
 
 
+Milliseconds = Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
+
+
+class Path(Schema):
+    """A way to a gateway over the last seconds; null what was not measured. ``by``: udp or tcp."""
+
+    gateway: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+    latency_ms: Milliseconds | None = None
+    loss_percent: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
+    by: Literal["udp", "tcp", ""] = ""
+
+
+class Destination(Schema):
+    """Whether an application's host answered a connection."""
+
+    application: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+    host: Text
+    port: int = Field(ge=1, le=65535)
+    reached: bool
+    milliseconds: Milliseconds | None = None
+
+
 class Telemetry(Schema):
     batch: UUID
     applied_version: int | None = Field(default=None, ge=0, le=2**53)
     samples: Records
     machine: MachineState
+    paths: Annotated[list[Path], Field(max_length=MOST_WAYS)] | None = None
+    destinations: Annotated[list[Destination], Field(max_length=MOST_WAYS)] | None = None
 
 
 class Flows(Schema):
@@ -59,22 +83,11 @@ def server_config(request: HttpRequest, payload: Nothing) -> dict[str, Any]:
 @router.post("telemetry", auth=signed("server"))
 def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     """An empty batch is a heartbeat. The answer names the configuration that the server should work by."""
-    server = server_configuration.server_of(machine_of(request).id)
-    taken = intake.take_samples(server, payload.batch, payload.samples)
-    _heard(request, server, payload, taken.newest)
-    return {
-        "acknowledged": taken.acknowledged,
-        "refused": taken.refused,
-        "wanted_version": config.current().servers_version,
-        "interval": settings.TELEMETRY_INTERVAL,
-    }
-
-
-def _heard(request: HttpRequest, server: Server, payload: Telemetry, newest: Sample | None) -> None:
-    now = timezone.now()
+    server = machine_of(request).id
+    samples = intake.samples_of(server, payload.samples)
     machine = payload.machine
-    values: dict[str, Any] = {
-        "heard_at": now,
+    heard = {
+        "heard_at": timezone.now(),
         "endpoint_ip": address_or_none(client_address(request)),
         "private_ip": address_or_none(machine.private_address),
         "hostname": machine.hostname,
@@ -82,11 +95,21 @@ def _heard(request: HttpRequest, server: Server, payload: Telemetry, newest: Sam
         "applied_version": payload.applied_version,
         "uptime_seconds": None if machine.uptime_seconds is None else int(machine.uptime_seconds),
         "envoy_state": machine.envoy,
-        "open_flows": machine.open_flows,
     }
-    if newest is not None and now - newest.time < store.FRESH:  # a spooled sample says nothing of now
-        values |= {"cpu_percent": newest.cpu_percent, "memory_percent": newest.memory_percent}
-    Server.objects.filter(pk=server.pk).update(**values)
+    report = reports.Report(
+        server, samples, heard, paths=_plain(payload.paths), destinations=_plain(payload.destinations)
+    )
+    answer = reports.submit(report)
+    return {
+        "acknowledged": len(payload.samples),
+        "refused": len(payload.samples) - len(samples),
+        "wanted_version": answer.wanted_version,
+        "interval": settings.TELEMETRY_INTERVAL,
+    }
+
+
+def _plain(ways: Sequence[Schema] | None) -> list[dict[str, Any]] | None:
+    return None if ways is None else [way.model_dump() for way in ways]
 
 
 @router.post("flows", auth=signed("gateway"))

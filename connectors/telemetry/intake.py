@@ -1,7 +1,7 @@
-"""What machines send, taken in once: batches of samples from servers, of flow records from gateways.
+"""What machines send, taken in once: samples from servers, batches of flow records from gateways.
 
-A batch is acknowledged only after its commit; sent again, it is acknowledged and changes nothing. A record that makes
-no sense is refused alone and counted, so that it cannot hold back the others for ever.
+All is acknowledged only after its commit; sent again, it is acknowledged and changes nothing. A record that makes no
+sense is refused alone and counted, so that it cannot hold back the others for ever.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors.models import Flow, Sample, Server
+from connectors.models import Flow, Sample
 from connectors.telemetry import store
 from console.models import Gateway, ReceivedBatch
 
@@ -38,6 +38,8 @@ class SampleRecord(Record):
     # More than 100 % is possible where a program uses several processors.
     cpu_percent: float | None = Field(default=None, ge=0, le=100_000)
     memory_percent: float | None = Field(default=None, ge=0, le=100)
+    latency_ms: float | None = Field(default=None, ge=0, le=600_000)
+    loss_percent: float | None = Field(default=None, ge=0, le=100)
 
 
 class FlowRecord(Record):
@@ -66,35 +68,31 @@ class Taken:
 
     acknowledged: int
     refused: int
-    newest: Sample | None = None
 
 
 def _first_time(machine: str, batch: UUID) -> bool:
     return bool(ReceivedBatch.objects.get_or_create(machine=machine, batch=batch)[1])
 
 
-@transaction.atomic
-def take_samples(server: Server, batch: UUID, raw: Sequence[Any], now: datetime | None = None) -> Taken:
-    """Store a server's samples. The same batch again changes nothing, and neither does a sample it sent before."""
-    latest = (now or timezone.now()).timestamp() + AHEAD_SECONDS
-    samples = [sample for item in raw if (sample := _sample(server, item, latest)) is not None]
-    if samples and _first_time(server.pk, batch):
-        store.write(samples)
-    newest = max(samples, key=lambda sample: sample.time, default=None)
-    return Taken(acknowledged=len(raw), refused=len(raw) - len(samples), newest=newest)
+def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> list[Sample]:
+    """Those of a server's records that make sense, as samples to be stored. Future-dated and absurd ones do not."""
+    now = now or timezone.now()
+    earliest = store.oldest_accepted(now).timestamp()
+    latest = now.timestamp() + AHEAD_SECONDS
+    return [sample for item in raw if (sample := _sample(server, item, earliest, latest)) is not None]
 
 
-def _sample(server: Server, item: Any, latest: float) -> Sample | None:
+def _sample(server: str, item: Any, earliest: float, latest: float) -> Sample | None:
     try:
         record = SampleRecord.model_validate(item)
     except ValidationError:
         return None
     most = MOST_BYTES_PER_SECOND * record.seconds
-    if record.time > latest or record.rx_bytes > most or record.tx_bytes > most:
+    if not earliest <= record.time <= latest or record.rx_bytes > most or record.tx_bytes > most:
         return None
     # To the millisecond: the unique key must not depend on how a database rounds.
     time = datetime.fromtimestamp(round(record.time * 1000) / 1000, UTC)
-    return Sample(server=server, **record.model_dump() | {"time": time})
+    return Sample(server_id=server, **record.model_dump() | {"time": time})
 
 
 @transaction.atomic

@@ -284,8 +284,8 @@ def test_a_removed_server_leaves_nothing(connector, server):
 # --- Really at the same time ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
-def test_samples_written_while_the_worker_counts_are_all_counted(request):
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_samples_written_while_the_worker_counts_are_all_counted():
     server = ServerFactory()
     writers, each = 4, 60
     stop, failures = threading.Event(), []

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.models import Sample
-from connectors.telemetry import intake
+from connectors.telemetry import intake, store
 from tests.connectors.factories import sample
 
 pytestmark = pytest.mark.django_db
@@ -23,15 +23,12 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(server, counts,
     Sample.objects.all().delete()
     now = time.time()
     records = [sample(time=now - 2 * place, rx_bytes=count, tx_bytes=0) for place, count in enumerate(counts)]
-    batches = [(uuid.uuid4(), records[place : place + 3]) for place in range(0, len(records), 3)]
-    # A batch that was never acknowledged may come again under another name.
-    renamed = [
-        (uuid.uuid4(), content) for _, content in data.draw(st.lists(st.sampled_from(batches), max_size=3))
-    ]
-    repeated = batches + renamed + data.draw(st.lists(st.sampled_from(batches), max_size=3))
-    for batch, content in data.draw(st.permutations(repeated)):
-        taken = intake.take_samples(server, batch, content)
-        assert (taken.acknowledged, taken.refused) == (len(content), 0)
+    batches = [records[place : place + 3] for place in range(0, len(records), 3)]
+    repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=3))
+    for content in data.draw(st.permutations(repeated)):
+        samples = intake.samples_of(server.pk, content)
+        assert len(samples) == len(content)
+        store.write(samples)
     assert Sample.objects.aggregate(Sum("rx_bytes"))["rx_bytes__sum"] == sum(counts)
 
 
@@ -49,7 +46,7 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(server, counts,
     )
 )
 def test_no_junk_makes_the_console_fail(server, gateway, junk):
-    assert intake.take_samples(server, uuid.uuid4(), [junk]).acknowledged == 1
+    store.write(intake.samples_of(server.pk, [junk]))
     assert intake.take_flows(gateway, uuid.uuid4(), [junk]).acknowledged == 1
 
 

@@ -1,0 +1,119 @@
+"""Reports of servers, written in groups: their samples, how they are, and how they reach gateways and destinations."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from connectors.models import Sample, Server
+from connectors.telemetry import sql, store
+from connectors.telemetry.grouping import Groups
+from console import config
+from console.errors import NotFound
+
+# How a server is, as it says: columns of its record and PostgreSQL's types of them.
+HEARD = {
+    "heard_at": "timestamptz",
+    "endpoint_ip": "inet",
+    "private_ip": "inet",
+    "hostname": "varchar",
+    "version": "varchar",
+    "applied_version": "bigint",
+    "uptime_seconds": "bigint",
+    "envoy_state": "varchar",
+}
+GAUGES = ("cpu_percent", "memory_percent")
+_COLUMNS = {"server": "varchar", **HEARD, "fresh": "bool", **dict.fromkeys(GAUGES, "float8")}
+
+
+@dataclass(frozen=True)
+class Report:
+    """One call. ``heard``: a value for each of ``HEARD``; ``paths`` and ``destinations``: None when not told."""
+
+    server: str
+    samples: list[Sample]
+    heard: dict[str, Any]
+    paths: list[dict[str, Any]] | None = None
+    destinations: list[dict[str, Any]] | None = None
+    received_at: datetime = field(default_factory=timezone.now)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``new``: how many samples of the group were not known before, told with its first report only."""
+
+    wanted_version: int
+    new: int = 0
+
+
+def submit(report: Report) -> Answer:
+    """Return when the report is committed. Raises ``NotFound`` with code MachineUnknown, and ``grouping.Busy``."""
+    return _groups.submit(report)
+
+
+def _write(reports: Sequence[Report]) -> list[Answer]:
+    known = set(
+        Server.objects.filter(pk__in={report.server for report in reports}).values_list("pk", flat=True)
+    )
+    if any(report.server not in known for report in reports):
+        raise NotFound("This server was removed from the console.", code="MachineUnknown")
+    now = max(report.received_at for report in reports)
+    new = store.write((sample for report in reports for sample in report.samples), now)
+    _write_heard(reports)
+    _write_ways([report for report in reports if report.paths is not None or report.destinations is not None])
+    version = config.current().servers_version
+    return [Answer(version, new if place == 0 else 0) for place in range(len(reports))]
+
+
+_groups: Groups[Report, Answer] = Groups(_write)
+
+
+def _write_heard(reports: Sequence[Report]) -> None:
+    # Ordered, so that two processes cannot block each other; of several reports of a server the last one counts.
+    newest = {
+        report.server: report for report in sorted(reports, key=lambda each: (each.server, each.received_at))
+    }
+    relation, given = sql.rows("given", _COLUMNS, [_heard_row(report) for report in newest.values()])
+    settings = [f"{name} = given.{name}" for name in HEARD]
+    settings += [
+        f"{name} = CASE WHEN given.fresh THEN given.{name} ELSE server.{name} END" for name in GAUGES
+    ]
+    sql.run(
+        f"UPDATE connectors_server AS server SET {', '.join(settings)} FROM {relation} WHERE server.id = given.server",  # noqa: S608
+        given,
+    )
+
+
+def _heard_row(report: Report) -> tuple[Any, ...]:
+    newest = max(report.samples, key=lambda sample: sample.time, default=None)
+    # A sample that had to wait says nothing of now.
+    fresh = newest is not None and report.received_at - newest.time < store.fresh_within()
+    gauges = tuple(getattr(newest, name) if newest and fresh else None for name in GAUGES)
+    return (report.server, *(report.heard[name] for name in HEARD), fresh, *gauges)
+
+
+def _write_ways(reports: Sequence[Report]) -> None:
+    if not reports:
+        return
+    columns = {"server": "varchar", "told_at": "timestamptz", "paths": "jsonb", "destinations": "jsonb"}
+    newest = {
+        report.server: report for report in sorted(reports, key=lambda each: (each.server, each.received_at))
+    }
+    told = [
+        (
+            report.server,
+            report.received_at,
+            json.dumps(report.paths or []),
+            json.dumps(report.destinations or []),
+        )
+        for report in newest.values()
+    ]
+    relation, given = sql.rows("given", columns, told)
+    changes = ", ".join(f"{name} = given.{name}" for name in list(columns)[1:])
+    sql.run(
+        f"UPDATE connectors_latest AS latest SET {changes} FROM {relation} WHERE latest.server_id = given.server",  # noqa: S608
+        given,
+    )
