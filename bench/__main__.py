@@ -17,8 +17,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.bandwidth import CAP_KBPS, measure_cap
 from bench.bare_chain import start_bare_chain
 from bench.cuts import measure_cuts, percentile
+from bench.decide import WORLD, measure_decide
 from bench.processes import Processes
 from bench.product_chain import start_product_chain
 from bench.reconnect import measure_reconnect, reconnect_table
@@ -31,6 +33,9 @@ STREAMS = (1, 8)
 CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
 # What is to be reached (design §9), as a ratio of Causeway to the other, by number of streams.
 WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
+
+CAP_TOLERANCE = 0.15
+DECIDE_WANTED, DECIDE_RATIO = 50_000, 2.0
 
 Rates = dict[tuple[str, int], list[float]]
 
@@ -76,10 +81,43 @@ def cuts_table(demo: Demo, count: int) -> Table:
     return table
 
 
+def cap_table(demo: Demo, sink: Sink, seconds: float) -> Table:
+    table = Table(
+        "direction",
+        "flows",
+        "kbit/s",
+        "of the cap",
+        "wanted",
+        title=f"An account with a cap of {CAP_KBPS:,} kbit/s",
+    )
+    for (direction, flows), rate in measure_cap(demo, sink, seconds).items():
+        share = rate / CAP_KBPS
+        missed = "" if abs(share - 1) <= CAP_TOLERANCE else "  missed"
+        wanted = f"{1 - CAP_TOLERANCE:.2f}–{1 + CAP_TOLERANCE:.2f}{missed}"
+        table.add_row(direction, str(flows), f"{rate:,.0f}", f"{share:.2f}", wanted)
+    return table
+
+
+def decide_table() -> Table:
+    whole, tenth = measure_decide()
+    applications, policies, accounts = WORLD
+    table = Table("world", "decisions/s", "wanted", title="decide, on one core")
+    table.add_row(
+        f"{applications:,} applications, {policies:,} policies, {accounts:,} accounts",
+        f"{whole:,.0f}",
+        f"≥ {DECIDE_WANTED:,}" + ("" if whole >= DECIDE_WANTED else "  missed"),
+    )
+    ratio = tenth / whole
+    missed = "" if ratio <= DECIDE_RATIO else "  missed"
+    table.add_row("a tenth of each", f"{tenth:,.0f}", f"≤ {DECIDE_RATIO} × the above: {ratio:.2f}{missed}")
+    return table
+
+
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of throughput; the median counts.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of one measurement.")] = 5.0,
     cuts: Annotated[int, typer.Option(min=0, help="How many cuts to time; 0 leaves them out.")] = 100,
+    cap: Annotated[bool, typer.Option(help="Measure how exactly a bandwidth cap is kept.")] = True,
     product: Annotated[
         bool, typer.Option(help="Measure Causeway itself, not only what it is compared to.")
     ] = True,
@@ -89,7 +127,7 @@ def main(
     ] = 0,
     away: Annotated[float, typer.Option(min=0, help="For how long the console is away.")] = 20.0,
 ) -> None:
-    """Throughput of the whole chain beside a bare Envoy chain and OpenSSH, and the time to cut."""
+    """Throughput beside a bare Envoy chain and OpenSSH, bandwidth caps, decisions, the time to cut."""
     console, missing, ports = Console(width=max(100, Console().width)), [], {}
     if reconnect:
         console.print(f"{reconnect:,} servers, a console on SQLite; this takes about three minutes ...")
@@ -120,6 +158,9 @@ def main(
             ports[SSH] = start_ssh_chain(processes(), sink.port)
         console.print(f"Measuring {', '.join(ports)}: {rounds} rounds of {seconds:g} s each ...")
         console.print(throughput_table(measure_rates(sink, sources, ports, rounds, seconds)))
+        if demo and cap:
+            console.print(cap_table(demo, sink, max(seconds, 5.0)))
+        console.print(decide_table())
         if demo and cuts:
             console.print(cuts_table(demo, cuts))
     for sentence in missing:

@@ -36,6 +36,7 @@ try:
     CERTIFICATE_LIFETIME = timedelta(hours=env.int("CERTIFICATE_HOURS", default=7 * 24))
     ENROLLMENT_CODE_LIFETIME = timedelta(seconds=env.int("ENROLLMENT_CODE_SECONDS", default=3600))
     INSTANCE_CIDR_LIMIT = env.int("INSTANCE_CIDR_LIMIT", default=5)
+    BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
     LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)

@@ -48,6 +48,8 @@ def prepare(arguments: list[str]) -> Options:
         CAUSEWAY_STATE_DIR=str(options.home),
         CAUSEWAY_HTTPS_ONLY="0",
         CAUSEWAY_DEBUG="0",
+        # One account of each instance shows what a cap does; the others should not be in the way of what is measured.
+        CAUSEWAY_BANDWIDTH_MAX_KBPS="10000000",
         PYTHONUNBUFFERED="1",
     )
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{options.home / 'causeway.sqlite3'}")

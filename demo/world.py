@@ -15,6 +15,8 @@ import httpx
 from demo.environment import Options
 from demo.services import free_port
 
+# kbit/s: the last account of each instance is held to a cap that can be felt.
+FREE_KBPS, CAPPED_KBPS = 10_000_000, 2_000
 # Two areas: on each side a gateway, a cloud network with one service in it, an instance and its accounts.
 SIDES = (
     (
@@ -232,6 +234,7 @@ def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
             username=username,
             email=f"{username}@corp.example",
             password=password,
+            bandwidth_kbps=CAPPED_KBPS if username == usernames[-1] else FREE_KBPS,
             actor=admin,
         )
         kept["accounts"].append({"instance": instance.pk, "username": username, "password": password})

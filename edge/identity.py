@@ -51,7 +51,10 @@ class TokenExpired(TokenRefused):
 
 @dataclass(frozen=True, slots=True)
 class SessionIdentity:
-    """One log-on of a client account; ``expires_at`` in epoch seconds."""
+    """One log-on of a client account; ``expires_at`` in epoch seconds.
+
+    ``bandwidth_kbps``: the account's cap when it logged on, if the token names one. Decisions do not depend on it.
+    """
 
     session: str
     account: str
@@ -59,6 +62,7 @@ class SessionIdentity:
     username: str
     client_ip: str
     expires_at: float
+    bandwidth_kbps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,5 +133,8 @@ def verify_token(token: str, keys: Mapping[str, Ed25519PublicKey]) -> SessionIde
     texts = [claims.get(name, "") for name in ("sid", "sub", "ins", "usr", "ip")]
     if not all(isinstance(text, str) for text in texts) or not all(texts[:3]):
         raise TokenRefused("The session token is not valid. Log on again.")
+    bandwidth = claims.get("bw")
+    if bandwidth is not None and (type(bandwidth) is not int or bandwidth < 1):
+        raise TokenRefused("The session token is not valid. Log on again.")
     session, account, instance, username, client_ip = texts
-    return SessionIdentity(session, account, instance, username, client_ip, float(claims["exp"]))
+    return SessionIdentity(session, account, instance, username, client_ip, float(claims["exp"]), bandwidth)

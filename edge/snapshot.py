@@ -93,6 +93,8 @@ class Snapshot:
     account_masks: Mapping[str, int] = field(repr=False)
     any_application_mask: int = field(repr=False)
     application_masks: Mapping[str, int] = field(repr=False)
+    # kbit/s of the accounts whose tokens say something else; all others have what their token says
+    bandwidth: Mapping[str, int] = field(default_factory=dict, repr=False)
     online: frozenset[str] = frozenset()
     usable_mask: int = field(default=0, repr=False)
 
@@ -174,6 +176,7 @@ def _compile(document: Any) -> Snapshot:
         account_masks=masks.accounts,
         any_application_mask=masks.any_application,
         application_masks=masks.applications,
+        bandwidth=_bandwidth(document),
     )
     return snapshot.with_online(frozenset())
 
@@ -223,6 +226,15 @@ def _ended(document: Any) -> dict[str, str]:
         if not isinstance(reason, str):
             raise SnapshotInvalid(f"ended_sessions.{session} must be a text.")
     return dict(ended)
+
+
+def _bandwidth(document: Any) -> dict[str, int]:
+    if "bandwidth" not in document:  # a configuration kept on disk since before there were caps
+        return {}
+    for account in _need(document, "bandwidth", dict, ""):
+        if _need(document["bandwidth"], account, int, "bandwidth.") < 1:
+            raise SnapshotInvalid(f"bandwidth.{account} must be 1 or more.")
+    return dict(document["bandwidth"])
 
 
 def _connector(key: str, section: dict[str, Any]) -> Connector:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from console.models import Area, Region
 from roaming.models import CCN, rules
@@ -113,7 +114,10 @@ class AccountForm(forms.Form):
         help_text="8–32 letters, digits, “_”, “@”, “.” or “-”. Blank: one is made and shown once.",
     )
     bandwidth_kbps = forms.IntegerField(
-        label="Bandwidth (kbit/s)", initial=2000, validators=rules.BANDWIDTH, help_text="1–20,000."
+        label="Bandwidth (kbit/s)",
+        initial=2000,
+        validators=rules.BANDWIDTH,
+        help_text=f"1–{settings.BANDWIDTH_MAX_KBPS:,}.",
     )
     static_ip = forms.GenericIPAddressField(
         label="Static client IP",

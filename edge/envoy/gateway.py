@@ -7,6 +7,7 @@ dials.
 
 from __future__ import annotations
 
+from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
 from edge.envoy.parts import (
     PKI,
     Config,
@@ -30,7 +31,7 @@ NAME_HEADER = (
     "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
 )
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
-INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER)
+INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER)
 # What concerns this hop alone, or what Envoy adds by itself, and no application should see.
 HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
@@ -41,15 +42,17 @@ MAX_CONNECTIONS = 50_000
 __all__ = ["PKI", "bootstrap", "secret_files"]
 
 
-def bootstrap(gateway: Gateway) -> Config:
+def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
     """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it."""
     return {
         "node": {"id": gateway.id, "cluster": "gateway"},
         "admin": admin(),
         "bootstrap_extensions": [_tunnel_sockets()],
+        # What the admin socket sets holds as long as this process lives (edge.gateway.bandwidth)
+        "layered_runtime": {"layers": [{"name": "caps", "admin_layer": {}}]},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
         "static_resources": {
-            "listeners": [_tunnel_listener(gateway), _access_listener(gateway)],
+            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots)],
             "clusters": [_agent_cluster(), _reverse_cluster(), _cloud_cluster()],
         },
     }
@@ -175,17 +178,17 @@ def _cloud_cluster() -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
-def _access_listener(gateway: Gateway) -> Config:
+def _access_listener(gateway: Gateway, slots: int) -> Config:
     tls = server_tls("access", alpn=["h2", "http/1.1"])
     return {
         "name": "access",
         "address": address(gateway.listen, gateway.client_port),
         "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": [_http(gateway)]}],
+        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots)]}],
     }
 
 
-def _http(gateway: Gateway) -> Config:
+def _http(slots: int) -> Config:
     return typed(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -210,6 +213,7 @@ def _http(gateway: Gateway) -> Config:
         http_filters=[
             _authorization(),
             _flow_control(),
+            bandwidth_filter(slots),
             typed(
                 "envoy.filters.http.dynamic_forward_proxy",
                 "filters.http.dynamic_forward_proxy.v3.FilterConfig",

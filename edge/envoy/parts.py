@@ -21,8 +21,8 @@ PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder besid
 GATEWAY_WORKERS = 2
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
-_TYPES = "type.googleapis.com/"
-_EXTENSIONS = f"{_TYPES}envoy.extensions."
+TYPES = "type.googleapis.com/"
+_EXTENSIONS = f"{TYPES}envoy.extensions."
 
 
 def typed(name: str, message: str, **fields: Any) -> Config:
@@ -50,7 +50,7 @@ def http2_options() -> Config:
 def http_protocol_options(explicit: Config, **fields: Any) -> Config:
     """``typed_extension_protocol_options`` of a cluster."""
     name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    return {name: {"@type": _TYPES + name, "explicit_http_config": explicit, **fields}}
+    return {name: {"@type": TYPES + name, "explicit_http_config": explicit, **fields}}
 
 
 def address(host: str, port: int) -> Config:

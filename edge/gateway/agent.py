@@ -20,11 +20,13 @@ from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as proc_grpc
 
 from edge.api import ApiError, ConsoleApi
 from edge.enrollment import EnrollmentError, renew, renewal_due
+from edge.envoy.bandwidth import SLOTS
 from edge.envoy.gateway import bootstrap, secret_files
 from edge.envoy.parts import GATEWAY_WORKERS
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.authorizer import Authorizer
+from edge.gateway.bandwidth import Bandwidth
 from edge.gateway.configuration import Configuration
 from edge.gateway.flows import Flow, Flows
 from edge.gateway.reports import FlowSender, StatusReporter
@@ -45,16 +47,21 @@ RENEWAL_CHECK_SECONDS = 300.0
 
 
 class GatewayAgent:
-    """All parts of a running gateway, put together."""
+    """All parts of a running gateway, put together.
 
-    def __init__(self, home: Home, api: ConsoleApi) -> None:
+    ``slots``: how many accounts with a bandwidth cap may have flows at the same time.
+    """
+
+    def __init__(self, home: Home, api: ConsoleApi, *, slots: int = SLOTS) -> None:
         self._home = home
+        self._slots = slots
         self._api = api
         self._directory = home.file("envoy")
         self.state = GatewayState()
         self.sessions = Sessions(api, self.state)
         self.flows = Flows(self.state, latest=self.sessions.latest)
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
+        self.bandwidth = Bandwidth(self.envoy, self.state, self.flows, slots=slots)
         self._status = StatusReporter(api, self.state, self.flows, self.envoy)
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))
@@ -108,7 +115,7 @@ class GatewayAgent:
     def _serve(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         auth_grpc.add_AuthorizationServicer_to_server(
-            Authorizer(self.state, self.sessions, self.flows, self.tunnels), server
+            Authorizer(self.state, self.sessions, self.flows, self.tunnels, self.bandwidth), server
         )
         proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, server)
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, server)
@@ -177,7 +184,7 @@ class GatewayAgent:
         before = self._recorded_envoy()
         self._gateway = None  # until it has started: it is tried again then
         try:
-            await self.envoy.start(bootstrap(gateway))
+            await self.envoy.start(bootstrap(gateway, slots=self._slots))
         except EnvoyError as error:
             logger.error("Envoy does not start: %s", error)
             raise
@@ -214,7 +221,7 @@ class GatewayAgent:
         for flow in self.flows:
             self._log.end(flow)
         self._settled_at = 0.0
-        await self.envoy.start(bootstrap(self.state.current.gateway))
+        await self.envoy.start(bootstrap(self.state.current.gateway, slots=self._slots))
         self._incarnation = self.envoy.incarnation
 
     def _stranger(self, flow: Flow) -> None:

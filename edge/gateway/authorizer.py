@@ -14,7 +14,9 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from google.rpc.status_pb2 import Status
 
 from edge.decision import CLOUD, Decision, Destination
+from edge.envoy.bandwidth import BANDWIDTH_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
+from edge.gateway.bandwidth import Bandwidth, NoBandwidth
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
@@ -38,8 +40,16 @@ class _Refused(Exception):
 class Authorizer(auth_grpc.AuthorizationServicer):
     """Answers for flows of clients, and for tunnels of servers (a check without HTTP in it)."""
 
-    def __init__(self, state: GatewayState, sessions: Sessions, flows: Flows, tunnels: TunnelWatch) -> None:
+    def __init__(
+        self,
+        state: GatewayState,
+        sessions: Sessions,
+        flows: Flows,
+        tunnels: TunnelWatch,
+        bandwidth: Bandwidth,
+    ) -> None:
         self._state, self._sessions, self._flows, self._tunnels = state, sessions, flows, tunnels
+        self._bandwidth = bandwidth
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         attributes = request.attributes
@@ -76,12 +86,20 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             if decision.code in _SESSION_CODES:
                 self._sessions.forget([identity.session])
             raise _Refused(decision.status, decision.code, decision.message)
+        try:
+            held = await self._bandwidth.slot(identity)
+        except NoBandwidth as error:
+            raise _Refused(503, "BandwidthUnavailable", str(error)) from None
+        # From here to the end nothing waits; what changed meanwhile is seen when the flow's stream opens.
         self._state.metrics.decisions[decision.code] += 1
-        flow = Flow.allowed(f"flow-{secrets.token_hex(8)}", identity, destination, decision, self._state)
+        slot, cap = held or (None, None)
+        flow = Flow.allowed(
+            f"flow-{secrets.token_hex(8)}", identity, destination, decision, self._state, cap=cap
+        )
         if flow.connector is not None:
             flow.server = self._state.appoint(flow.connector)
         self._flows.admit(flow)
-        return self._allowed(flow)
+        return self._allowed(flow, slot)
 
     async def _decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
         decision = self._state.decide(identity, destination)
@@ -90,9 +108,11 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             decision = self._state.decide(identity, destination)
         return decision
 
-    def _allowed(self, flow: Flow) -> Any:
+    def _allowed(self, flow: Flow, slot: int | None) -> Any:
         reply = auth.CheckResponse(status=Status(code=_OK))
         headers = {PATH_HEADER: flow.path}
+        if slot is not None:
+            headers[BANDWIDTH_HEADER] = str(slot)
         if flow.connector is not None and flow.path != CLOUD:
             headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)

@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 FLOW_KEY = "flow"  # the one metadata field: the flow as JSON
 CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
 LOGGED_SECONDS = 1.0  # the end of a flow is logged within about 0.1 s
+ADMITTED_SECONDS = 30.0  # by then Envoy has opened a flow that was let in, or never will
 LOST_SECONDS = 8.0  # without a word in the access log for four intervals a flow is gone
 
 _CONTINUE = pb.ProcessingResponse(request_headers=pb.HeadersResponse())
@@ -60,6 +61,7 @@ class Flow:
     application: str | None
     policy: str | None
     started_at: float
+    cap: int | None = None  # kbit/s of the bucket it takes part in
     online: frozenset[str] | None = None  # the connectors online when it was let in; unknown for an orphan
     server: str | None = None
     bytes_up: int = 0
@@ -78,11 +80,13 @@ class Flow:
         destination: Destination,
         decision: Decision,
         state: GatewayState,
+        *,
+        cap: int | None = None,
     ) -> Flow:
         now = state.clock()
         return cls(
             flow, identity, destination, decision.path or "", decision.connector, decision.application,
-            decision.policy, now, online=state.current.online, seen_at=now,
+            decision.policy, now, cap, online=state.current.online, seen_at=now,
         )  # fmt: skip
 
     def dump(self) -> str:
@@ -91,16 +95,17 @@ class Flow:
         return json.dumps(
             [
                 self.id, who.session, who.account, who.instance, who.username, who.client_ip, who.expires_at,
-                self.destination.host.text, self.destination.port, self.path, self.connector, self.application,
-                self.policy, self.started_at,
+                who.bandwidth_kbps, self.destination.host.text, self.destination.port, self.path, self.connector,
+                self.application, self.policy, self.started_at, self.cap,
             ]
         )  # fmt: skip
 
     @classmethod
     def load(cls, text: str) -> Flow:
-        flow, *who, host, port, path, connector, application, policy, started = json.loads(text)
+        flow, *who, host, port, path, connector, application, policy, started, cap = json.loads(text)
         destination = Destination(parse_host(host), port)
-        return cls(flow, SessionIdentity(*who), destination, path, connector, application, policy, started)
+        identity = SessionIdentity(*who)
+        return cls(flow, identity, destination, path, connector, application, policy, started, cap)
 
     def record(self, *, ended_at: float | None = None) -> dict[str, Any]:
         """The FlowRecord of docs/architecture.md; cumulative."""
@@ -138,11 +143,19 @@ class Flows(rpc.ExternalProcessorServicer):
     def __iter__(self) -> Iterator[Flow]:
         return iter(list(self._open.values()))
 
+    def accounts(self) -> set[str]:
+        """The accounts that have flows, those included that are about to open."""
+        since = self._state.clock() - ADMITTED_SECONDS
+        admitted = (flow for flow in self._admitted.values() if flow.started_at > since)
+        return {flow.identity.account for flow in (*self._open.values(), *admitted)}
+
     def admit(self, flow: Flow) -> None:
         """A flow was let in; Envoy's stream for it follows at once, unless its client is already gone."""
         if len(self._admitted) > 10_000:
             now = self._state.clock()
-            self._admitted = {key: each for key, each in self._admitted.items() if now - each.started_at < 30}
+            self._admitted = {
+                key: each for key, each in self._admitted.items() if now - each.started_at < ADMITTED_SECONDS
+            }
         self._admitted[flow.id] = flow
 
     def adopt(self, text: str) -> Flow:
@@ -208,7 +221,12 @@ class Flows(rpc.ExternalProcessorServicer):
         decision = self._decide(flow, view)
         if not decision.allowed or (decision.path, decision.connector) != (flow.path, flow.connector):
             return False
-        return flow.path != CONNECTOR or self._server_stands(flow, snapshot)
+        return self._cap_stands(flow) and (flow.path != CONNECTOR or self._server_stands(flow, snapshot))
+
+    def _cap_stands(self, flow: Flow) -> bool:
+        """A flow stays in the bucket that it began with: one that is too wide now cannot go on."""
+        cap = self._state.cap(self._latest(flow.identity))
+        return cap is None or (flow.cap is not None and flow.cap <= cap)
 
     def _decide(self, flow: Flow, view: Snapshot) -> Decision:
         return decide(self._latest(flow.identity), flow.destination, view, now=self._state.clock())

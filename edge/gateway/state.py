@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from edge.decision import Decision, Destination, decide
 from edge.identity import SessionIdentity
 from edge.snapshot import Snapshot
 
+# What is faster than this no bucket holds back: it would cost the throughput that it allows.
+UNCAPPED_KBPS = 1_000_001
 Tunnels = Mapping[tuple[str, str], int]  # (connector id, server id) → number of live tunnels
 
 
@@ -59,6 +62,9 @@ class GatewayState:
     def adopt(self, snapshot: Snapshot) -> None:
         """Put a configuration in force."""
         self._views.clear()
+        # The collector need not look through a large configuration again and again; when it is replaced, counting
+        # references frees it.
+        gc.freeze()
         self.snapshot = snapshot.with_online(self._online(snapshot))
 
     def set_tunnels(self, tunnels: Tunnels) -> bool:
@@ -97,6 +103,11 @@ class GatewayState:
                 "ConsoleLost", "This gateway has not heard from its console for too long to let anyone in."
             )
         return None
+
+    def cap(self, identity: SessionIdentity) -> int | None:
+        """kbit/s, each way, for all flows of the session's account together; None without a cap."""
+        kbps = self.current.bandwidth.get(identity.account, identity.bandwidth_kbps)
+        return None if kbps is None or kbps >= UNCAPPED_KBPS else kbps
 
     def decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
         return decide(identity, destination, self.current, now=self.clock())

@@ -65,7 +65,7 @@ class ClientAccount(models.Model):
             models.CheckConstraint(
                 condition=models.Q(bandwidth_kbps__gte=1, bandwidth_kbps__lte=rules.MAX_BANDWIDTH),
                 name="account_bandwidth_range",
-                violation_error_message="Bandwidth must be 1–20,000 kbit/s.",
+                violation_error_message="Bandwidth must be 1–10,000,000 kbit/s.",
             ),
         ]
         indexes = [models.Index(fields=["instance", "email_key"], name="account_email_search")]

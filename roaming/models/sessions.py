@@ -40,6 +40,8 @@ class UserSession(models.Model):
     username = models.CharField("user name", max_length=33)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="sessions")
     client_ip = IPv4Field("client IP")
+    # What all tokens of this session say; gateways are told where the account has another bandwidth by now.
+    bandwidth_kbps = models.PositiveIntegerField("bandwidth, kbit/s", null=True, editable=False)
     public_address = models.CharField(max_length=45, blank=True)
     gateway = models.ForeignKey(Gateway, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices)

@@ -146,6 +146,7 @@ def _open(checked: ClientAccount, caller: Caller) -> UserSession:
             username=account.username,
             instance=instance,
             client_ip=lease(instance, account),
+            bandwidth_kbps=account.bandwidth_kbps,
             created_at=now,
         )
     else:

@@ -53,6 +53,8 @@ def sign(session: UserSession) -> str:
         "iat": int(issued.timestamp()),
         "exp": int(session.expires_at.timestamp()),
     }
+    if session.bandwidth_kbps is not None:  # opened before gateways held accounts to their bandwidth
+        claims["bw"] = session.bandwidth_kbps
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
 

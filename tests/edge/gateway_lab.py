@@ -106,10 +106,10 @@ class GatewayLab:
 
     # -- The agent --
 
-    def start(self) -> None:
+    def start(self, *arguments: str) -> None:
         with self.log.open("ab") as log:
             self.agent = subprocess.Popen(
-                [sys.executable, "-m", "tests.edge.gateway_process", str(self.home.path)],
+                [sys.executable, "-m", "tests.edge.gateway_process", str(self.home.path), *arguments],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         wait_until(self.answers, lambda: f"the gateway answers\n{self.log.read_text()[-3000:]}")

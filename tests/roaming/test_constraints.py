@@ -47,7 +47,7 @@ def second_static_ip():
 
 
 def too_much_bandwidth():
-    return account_like(AccountFactory(), bandwidth_kbps=20_001)
+    return account_like(AccountFactory(), bandwidth_kbps=10_000_001)
 
 
 def no_quota():
@@ -96,7 +96,7 @@ def unknown_kind():
 CASES = {
     second_username: "The instance has a client account of this user name already.",
     second_static_ip: "Another client account of the instance has this static IP.",
-    too_much_bandwidth: "Bandwidth must be 1–20,000 kbit/s.",
+    too_much_bandwidth: "Bandwidth must be 1–10,000,000 kbit/s.",
     no_quota: "Account quota must be 1–1,000,000.",
     unknown_status: "Status must be active or stopped.",
     standby_dns_only: "A standby DNS server needs a first one.",

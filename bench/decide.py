@@ -1,0 +1,109 @@
+"""How many decisions a second: 10,000 applications, 100 policies, 100,000 accounts, and a tenth of each."""
+
+from __future__ import annotations
+
+import gc
+import random
+import time
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from edge.decision import Destination, decide
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot
+
+WORLD = (10_000, 100, 100_000)
+ASKED = 20_000
+ROUNDS = 5
+NOW = 1_000_000.0
+
+
+def _document(applications: int, policies: int, accounts: int) -> dict[str, Any]:
+    """Names, wildcards and networks; half of the policies by group, half for single accounts."""
+    key = (
+        Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    chance = random.Random(7)
+    group = max(1, accounts // policies)
+    return {
+        "version": 1,
+        "gateway": {
+            "id": "gateway-1", "name": "g", "area": "a", "area_name": "A", "region": "r", "listen": "127.0.0.1",
+            "client_port": 1, "tunnel_port": 2, "public_host": "127.0.0.1",
+        },
+        "session_keys": {"k": key.decode()},
+        "offline_seconds": 3600,
+        "instances": {"sag-1": {"area": "a", "active": True, "ccn": None, "cloud_networks": ["172.16.0.0/12"]}},
+        "ended_sessions": {},
+        "connectors": {
+            f"connector-{n}": {"name": str(n), "enabled": True, "licensed": True, "servers": {f"server-{n}": "enabled"}}
+            for n in range(policies)
+        },
+        "applications": {
+            f"app-{n}": {
+                "name": str(n), "addresses": [_address(n)], "ports": [[443, 443], [8000, 8100]], "protocol": "TCP"
+            }
+            for n in range(applications)
+        },
+        "groups": {f"group-{n}": [f"user-{n * group + m}" for m in range(group)] for n in range(policies)},
+        "policies": [
+            {
+                "id": f"fs-{n}", "name": str(n), "priority": 1 + n % 100, "connector": f"connector-{n}",
+                "users": "selected", "groups": [f"group-{n}"] if n % 2 else [],
+                "accounts": [] if n % 2 else [f"user-{chance.randrange(accounts)}" for _ in range(group)],
+                "applications": "selected",
+                "application_ids": [f"app-{chance.randrange(applications)}" for _ in range(applications // 10)],
+            }
+            for n in range(policies)
+        ],
+    }  # fmt: skip
+
+
+def _address(number: int) -> str:
+    if number % 10 == 0:
+        return f"*.zone{number}.corp.example"
+    if number % 10 == 1:
+        return f"10.{number // 250 % 250}.{number % 250}.0/24"
+    return f"host{number}.corp.example"
+
+
+def _questions(applications: int, accounts: int) -> list[tuple[SessionIdentity, Destination]]:
+    chance = random.Random(8)
+    asked = []
+    for _ in range(ASKED):
+        account, number = chance.randrange(accounts), chance.randrange(applications)
+        identity = SessionIdentity(
+            f"session-{account}", f"user-{account}", "sag-1", "u", "10.0.0.1", NOW + 60
+        )
+        host = _address(number).replace("*", "www").replace(".0/24", ".7")
+        asked.append((identity, Destination.parse(f"{host}:443")))
+    return asked
+
+
+def _rate(snapshot: Snapshot, asked: list[tuple[SessionIdentity, Destination]]) -> float:
+    began = time.perf_counter()
+    for identity, destination in asked:
+        decide(identity, destination, snapshot, now=NOW)
+    return len(asked) / (time.perf_counter() - began)
+
+
+def measure_decide() -> tuple[float, float]:
+    """Decisions a second in the whole world and in a tenth of it; they take turns, the best round counts."""
+    worlds = []
+    for share in (1, 10):
+        size = [count // share for count in WORLD]
+        snapshot = Snapshot.compile(_document(*size))
+        snapshot = snapshot.with_online(frozenset(snapshot.connectors))
+        worlds.append((snapshot, _questions(size[0], size[2])))
+    gc.collect()
+    gc.freeze()  # as the gateway's agent does
+    try:
+        rounds = [[_rate(snapshot, asked) for snapshot, asked in worlds] for _ in range(ROUNDS)]
+    finally:
+        gc.unfreeze()
+    whole, tenth = (max(column) for column in zip(*rounds, strict=True))
+    return whole, tenth

@@ -1,0 +1,228 @@
+"""Bandwidth caps with a real Envoy. Bounds are wide here; how exact they are is measured by ``make bench``."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.gateway.bandwidth import kibibytes
+from tests.edge.gateway_lab import ACCOUNT, GatewayLab, wait_until
+
+CAP = 800  # kbit/s
+SECONDS = 4.0
+# A bucket holds what one second brings, so that this much may pass above the rate.
+MOST = CAP / 8 * 1000 * (SECONDS + 1.5)
+LEAST = CAP / 8 * 1000 * (SECONDS - 1.5)
+
+
+class Peer:
+    """Takes every byte a client sends and counts it; or, asked with ``d``, sends for ever."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            if connection.recv(1) == b"d":
+                while True:
+                    connection.sendall(bytes(65536))
+            while data := connection.recv(65536):
+                with self._lock:
+                    self.received += len(data)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+class Load:
+    """Flows that send, or receive, as fast as they may, each in a thread, until ``stop``."""
+
+    def __init__(self, flows: list[ssl.SSLSocket], direction: bytes) -> None:
+        self.received = 0
+        self._direction, self._stopped, self._lock = direction, threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(flow,), daemon=True) for flow in flows]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, flow: ssl.SSLSocket) -> None:
+        with suppress(OSError):
+            flow.settimeout(30)
+            flow.sendall(self._direction)
+            while not self._stopped.is_set():
+                if self._direction == b"d":
+                    data = flow.recv(65536)
+                    with self._lock:
+                        self.received += len(data)
+                else:
+                    flow.sendall(bytes(16384))
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """A new one for each test: what an earlier flow left in Envoy's buffers still arrives at its own."""
+    service = Peer()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
+    gateway = GatewayLab(tmp_path_factory.mktemp("gateway"))
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.close()
+
+
+def flows(lab: GatewayLab, peer: Peer, count: int, *, account: str, **token: Any) -> list[ssl.SSLSocket]:
+    """Open flows of one session of the account."""
+    session = account.replace("user", "session")
+    return [
+        lab.tunnel(f"127.0.0.1:{peer.port}", session=session, account=account, **token) for _ in range(count)
+    ]
+
+
+def passed(peer: Peer, load: Load, direction: bytes) -> int:
+    """Bytes that arrive within the window."""
+    count = (lambda: load.received) if direction == b"d" else (lambda: peer.received)
+    before, until = count(), time.monotonic() + SECONDS
+    wait_until(lambda: time.monotonic() > until, "the window")
+    return count() - before
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("direction", [b"u", b"d"])
+def test_all_flows_of_an_account_together_keep_to_its_cap(
+    lab: GatewayLab, peer: Peer, direction: bytes, count: int
+) -> None:
+    account = f"user-0000000000{direction.hex()}{count:04}"
+    opened = flows(lab, peer, count, account=account, bw=CAP)
+    load = Load(opened, direction)
+    wait_until(lambda: peer.received or load.received, "the first byte")
+    got = passed(peer, load, direction)
+    load.stop()
+    for flow in opened:
+        flow.close()
+    assert LEAST < got < MOST
+
+
+def test_other_accounts_are_not_held_by_it(lab: GatewayLab, peer: Peer) -> None:
+    (slow,) = flows(lab, peer, 1, account="user-00000000000000f1", bw=CAP)
+    load = Load([slow], b"d")
+    other = Load(flows(lab, peer, 1, account="user-00000000000000f2", bw=CAP * 1000), b"d")
+    free = Load(flows(lab, peer, 1, account="user-00000000000000f3"), b"d")
+    wait_until(lambda: other.received > 4 * MOST and free.received > 4 * MOST, "unhindered flows")
+    assert load.received < MOST
+    for each in (load, other, free):
+        each.stop()
+
+
+def test_the_configuration_overrules_the_token_at_once(lab: GatewayLab, peer: Peer) -> None:
+    account = "user-00000000000000f4"
+    (first,) = flows(lab, peer, 1, account=account, bw=CAP * 1000)
+    load = Load([first], b"d")
+    wait_until(lambda: load.received > 4 * MOST, "the first flow is quick")
+    # Lowered: what is too quick now ends, what begins keeps to it.
+    assert lab.apply(bandwidth={account: CAP})["cut"] == 1
+    held = Load(flows(lab, peer, 1, account=account, bw=CAP * 1000), b"d")
+    assert LEAST < passed(peer, held, b"d") < MOST
+    # Raised: nothing ends, and what begins has the new cap.
+    assert lab.apply(bandwidth={account: CAP * 1000})["cut"] == 0
+    quick = Load(flows(lab, peer, 1, account=account, bw=1), b"d")
+    wait_until(lambda: quick.received > 4 * MOST, "the new flow is quick")
+    for each in (load, held, quick):
+        each.stop()
+    lab.apply(bandwidth={})
+
+
+def test_a_client_cannot_choose_its_slot(lab: GatewayLab, peer: Peer) -> None:
+    target = f"127.0.0.1:{peer.port}"
+    credentials = f"Proxy-Authorization: Bearer {lab.token()}\r\nX-Causeway-Bandwidth: 0\r\n"
+    status, _, _, flow = lab.send(
+        f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credentials}\r\n".encode()
+    )
+    assert status == 200
+    load = Load([flow], b"d")
+    wait_until(lambda: load.received > 4 * MOST, "an account without a cap is held by none")
+    load.stop()
+
+
+def test_without_a_slot_an_account_is_turned_away_and_not_let_in_without_a_cap(
+    tmp_path: Path, peer: Peer
+) -> None:
+    lab = GatewayLab(tmp_path)
+    try:
+        lab.start("1")
+        (first,) = flows(lab, peer, 1, account="user-00000000000000f7", bw=CAP)
+        second = f"Bearer {lab.token('session-f8', 'user-00000000000000f8', bw=CAP)}"
+        status, headers, body = lab.ask(second, f"127.0.0.1:{peer.port}")
+        assert (status, headers["x-causeway-reason"]) == (503, "bandwidthunavailable")
+        assert b"Try again" in body
+        first.close()
+        wait_until(lambda: lab.ask(second, f"127.0.0.1:{peer.port}")[0] == 200, "the slot is free again")
+    finally:
+        lab.close()
+
+
+def test_an_adopted_envoy_still_holds(tmp_path: Path, peer: Peer) -> None:
+    """The agent is killed; the next one gives no account a slot that another's open flow is in."""
+    lab = GatewayLab(tmp_path)
+    try:
+        lab.start()
+        (first,) = flows(lab, peer, 1, account=ACCOUNT, bw=CAP)
+        load = Load([first], b"d")
+        lab.kill_agent()
+        lab.start()
+        (second,) = flows(lab, peer, 1, account="user-00000000000000f6", bw=CAP)
+        (third,) = flows(lab, peer, 1, account=ACCOUNT, bw=CAP)
+        others = [Load([second], b"d"), Load([third], b"d")]
+        wait_until(lambda: all(each.received for each in others), "the first bytes")
+        before = [each.received for each in (load, *others)]
+        until = time.monotonic() + SECONDS
+        wait_until(lambda: time.monotonic() > until, "the window")
+        one, two, three = (each.received - was for each, was in zip((load, *others), before, strict=True))
+        assert LEAST < two < MOST
+        assert LEAST < one + three < MOST
+        for each in (load, *others):
+            each.stop()
+    finally:
+        lab.close()
+
+
+def test_without_envoys_admin_socket_a_capped_flow_does_not_begin(tmp_path: Path, peer: Peer) -> None:
+    lab = GatewayLab(tmp_path)
+    try:
+        lab.start()
+        lab.home.file("envoy/admin.sock").unlink()
+        answer = lab.ask(f"Bearer {lab.token(bw=CAP)}", f"127.0.0.1:{peer.port}")
+        assert (answer[0], answer[1]["x-causeway-reason"]) == (503, "bandwidthunavailable")
+        assert lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{peer.port}")[0] == 200
+    finally:
+        lab.close()
+
+
+@pytest.mark.parametrize(("kbps", "expected"), [(1, 1), (8, 1), (2000, 244), (20_000, 2441)])
+def test_caps_are_told_to_envoy_in_kibibytes(kbps: int, expected: int) -> None:
+    assert kibibytes(kbps) == expected
