@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -65,3 +65,26 @@ def told() -> list[str]:
     """The changes that messages told of, oldest first."""
     found = PushMessage.objects.order_by("created_at", "pk")
     return [change["change"] for message in found for change in message.body["alerts"]]
+
+
+def history(server: Server, *episodes: tuple[float, int, float], latency: float | None = None) -> None:
+    """(hours ago, minutes, Mbit/s): samples of 10 s that send so much, from a five-minute mark on, and then little."""
+    from connectors.models import Sample
+    from connectors.telemetry import store
+
+    samples = []
+    for hours, minutes, mbit in episodes:
+        begin = int((timezone.now() - timedelta(hours=hours)).timestamp()) // 300 * 300
+        for number in range(1, 6 * (minutes + 10) + 1):
+            busy = number <= 6 * minutes
+            samples.append(
+                Sample(
+                    server=server,
+                    time=datetime.fromtimestamp(begin + 10 * number, UTC),
+                    seconds=10,
+                    rx_bytes=0,
+                    tx_bytes=int((mbit if busy else 0.1) * 1_250_000),
+                    latency_ms=latency if busy else latency and 1.0,
+                )
+            )
+    store.write(samples)

@@ -1,0 +1,287 @@
+"""The pages of alerts: each action by plain posts and by htmx, and who may."""
+
+from datetime import timedelta
+
+import plotly.graph_objects as go
+import pytest
+from django.utils import timezone
+
+from connectors.alerts import evaluation, services
+from connectors.alerts.kinds import KINDS, rules_of
+from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
+from console.models import AuditRow
+from tests.connectors.alert_world import channel, history, measured, rule
+from tests.connectors.factories import ACTOR
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true", "HX-Target": "panel"}
+NEEDS_PUSH = "Alert settings only take effect after you configure message push"
+
+
+def tab(connector: Connector | None, rest: str = "") -> str:
+    return f"/sase/connectors/{connector.pk if connector else 'gateways'}/alerts/{rest}"
+
+
+def words(answer) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def setting(connector, kind):
+    return next(rule for rule in rules_of(connector.pk) if rule.kind == kind)
+
+
+@pytest.fixture
+def firing(connector, server):
+    """A bandwidth alert that fires since now."""
+    rule(connector, "bandwidth", threshold=100.0, hold_seconds=0)
+    measured(server, timezone.now(), mbit=150)
+    evaluation.evaluate()
+    return Alert.objects.get(kind="bandwidth")
+
+
+# --- The tab ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_tab_shows_every_type_with_switch_and_threshold(viewer_client, connector):
+    text = words(viewer_client.get(tab(connector)))
+    for kind in KINDS.values():
+        assert kind.label in text
+    assert "100 Mbit/s" in text and "200 ms" in text and "2 minutes" in text
+    assert 'aria-current="page">Alert Setting' in text
+
+
+def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(viewer_client, connector):
+    assert NEEDS_PUSH in words(viewer_client.get(tab(connector)))
+    assert NEEDS_PUSH in words(viewer_client.get("/alerts/"))
+    channel()
+    assert NEEDS_PUSH not in words(viewer_client.get(tab(connector)))
+    assert NEEDS_PUSH not in words(viewer_client.get("/alerts/"))
+
+
+def test_it_says_when_nobody_looks(viewer_client, connector):
+    assert "worker does not run" in words(viewer_client.get(tab(connector)))
+    evaluation.evaluate()
+    assert "worker does not run" not in words(viewer_client.get(tab(connector)))
+
+
+def test_a_type_is_switched_on_and_off(operator_client, connector):
+    answer = operator_client.post(tab(connector, "latency/enable/"))
+    assert (answer.status_code, answer["Location"]) == (302, tab(connector))
+    assert setting(connector, "latency").enabled
+    assert operator_client.post(tab(connector, "latency/enable/")).status_code == 409
+    answer = operator_client.post(tab(connector, "latency/disable/"), headers=HTMX)
+    assert answer.status_code == 200 and "#panel" in answer["HX-Location"]
+    assert not setting(connector, "latency").enabled
+    rows = AuditRow.objects.filter(verb="alert_rule.update").values_list("before", "after")
+    assert {"type": "latency", "enabled": True} in [after for _, after in rows]
+
+
+def test_a_threshold_is_edited(operator_client, connector):
+    form = {"enabled": "on", "threshold": "12.5", "hold_seconds": "30", "hysteresis_percent": "20"}
+    answer = operator_client.post(tab(connector, "bandwidth/"), form)
+    assert answer.status_code == 302
+    stored = AlertRule.objects.get()
+    assert (stored.threshold, stored.hold_seconds, stored.hysteresis_percent) == (12.5, 30, 20)
+    assert stored.enabled and not stored.recovery
+    assert "12.5 Mbit/s" in words(operator_client.get(tab(connector)))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"threshold": "0"}, "more than 0 and at most 1,000,000 Mbit/s"),
+        ({"threshold": "-1"}, "more than 0 and at most 1,000,000 Mbit/s"),
+        ({"threshold": "nan"}, "more than 0 and at most 1,000,000 Mbit/s"),
+        ({"threshold": "1e30"}, "more than 0 and at most 1,000,000 Mbit/s"),
+        ({"threshold": ""}, "required"),
+        ({"hold_seconds": "86401"}, "from 0 to 86,400"),
+        ({"hold_seconds": "x"}, "from 0 to 86,400"),
+        ({"hysteresis_percent": "91"}, "from 0 to 90"),
+    ],
+)
+def test_a_bad_field_is_named_and_nothing_written(operator_client, connector, change, sentence):
+    form = {"threshold": "5", "hold_seconds": "30", "hysteresis_percent": "20"} | change
+    answer = operator_client.post(tab(connector, "bandwidth/"), form)
+    assert answer.status_code == 422 and sentence in words(answer)
+    assert not AlertRule.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["bandwidth/enable/", "bandwidth/disable/"])
+def test_a_get_changes_nothing(operator_client, connector, action):
+    assert operator_client.get(tab(connector, action)).status_code == 405
+    assert not AlertRule.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["bandwidth/", "bandwidth/enable/", "bandwidth/disable/"])
+def test_a_viewer_is_refused(viewer_client, connector, action):
+    assert viewer_client.post(tab(connector, action), {"threshold": 1}).status_code == 403
+    assert not AlertRule.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["connector-0/alerts/", "connector-0/alerts/bandwidth/"])
+def test_an_unknown_connector_is_not_found(operator_client, path):
+    assert operator_client.get(f"/sase/connectors/{path}").status_code == 404
+
+
+def test_an_unknown_type_is_not_found(operator_client, connector):
+    assert operator_client.get(tab(connector, "weather/")).status_code == 404
+    assert operator_client.post(tab(connector, "weather/enable/")).status_code == 404
+    assert operator_client.get(tab(None, "bandwidth/")).status_code == 404, "gateways have no bandwidth here"
+
+
+def test_the_gateways_have_their_own_settings(operator_client):
+    text = words(operator_client.get(tab(None)))
+    assert "Configuration Drift" in text and "Bandwidth" not in text
+    operator_client.post(tab(None, "drift/"), {"hold_seconds": "90", "recovery": "on"})
+    stored = AlertRule.objects.get()
+    assert (stored.connector_id, stored.kind, stored.enabled, stored.hold_seconds) == (
+        None,
+        "drift",
+        False,
+        90,
+    )
+
+
+# --- The lists --------------------------------------------------------------------------------------------------------
+
+
+def test_what_fires_is_listed_with_its_connector(viewer_client, firing, connector):
+    text = words(viewer_client.get("/alerts/"))
+    assert "Firing" in text and "150 Mbit/s" in text and "threshold 100 Mbit/s" in text
+    assert f"/sase/connectors/{connector.pk}/servers/" in text
+    assert "Nobody: no channel" in text
+    home = words(viewer_client.get("/"))
+    assert "Firing alerts" in home and '<strong class="card-value">1</strong>' in home
+    assert "Nobody is told: configure message push." in home
+
+
+def test_the_history_is_filtered(viewer_client, firing, connector, server):
+    measured(server, timezone.now(), mbit=1)
+    evaluation.evaluate()
+    assert firing.subject_name in words(
+        viewer_client.get("/alerts/history/?type=bandwidth&period=24h&end=recovered")
+    )
+    for none in ("type=latency", "end=removed", "q=elsewhere"):
+        assert firing.subject_name not in words(viewer_client.get(f"/alerts/history/?{none}"))
+    assert firing.subject_name not in words(viewer_client.get("/alerts/"))
+
+
+def test_the_lists_cost_the_same_for_any_number(viewer_client, django_assert_max_num_queries):
+    now = timezone.now()
+    values = {
+        "kind": "latency",
+        "subject_kind": "server",
+        "since": now,
+        "seen_at": now,
+        "connector": "connector-1",
+    }
+    for state in ("firing", "resolved"):
+        Alert.objects.bulk_create(
+            Alert(**values, subject=f"server-{n}", subject_name=f"s{n}", state=state, fired_at=now)
+            for n in range(40)
+        )
+    for path in ("", "history/", "silences/"):
+        with django_assert_max_num_queries(8):
+            assert viewer_client.get(f"/alerts/{path}").status_code == 200
+
+
+def test_somebody_looks_after_it(operator_client, firing):
+    answer = operator_client.post(f"/alerts/{firing.pk}/acknowledge/")
+    assert (answer.status_code, answer["Location"]) == (302, "/alerts/")
+    assert "operator looks after it" in words(operator_client.get("/alerts/"))
+    assert operator_client.post(f"/alerts/{firing.pk}/acknowledge/", headers=HTMX).status_code == 409
+    assert AuditRow.objects.filter(verb="alert.acknowledge", actor="operator").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "kind"),
+    [("this", "server", "bandwidth"), ("subject", "server", ""), ("connector", "connector", "")],
+)
+def test_silenced_for_a_time(operator_client, firing, connector, server, scope, target, kind):
+    channel()
+    form = {"scope": scope, "minutes": "240", "reason": "maintenance"}
+    answer = operator_client.post(f"/alerts/{firing.pk}/silence/", form, headers=HTMX)
+    assert answer.status_code == 200 and "/alerts/" in answer["HX-Location"]
+    silence = AlertSilence.objects.get()
+    assert silence.target == (server.pk if target == "server" else connector.pk) and silence.kind == kind
+    assert timedelta(minutes=239) < silence.until - timezone.now() < timedelta(minutes=241)
+    assert "Silenced until" in words(operator_client.get("/alerts/"))
+    assert "maintenance" in words(operator_client.get("/alerts/silences/"))
+    operator_client.post(f"/alerts/silences/{silence.pk}/end/")
+    assert "maintenance" not in words(operator_client.get("/alerts/silences/"))
+    assert operator_client.post(f"/alerts/silences/{silence.pk}/end/").status_code == 409
+
+
+@pytest.mark.parametrize(
+    "change", [{"scope": "world"}, {"minutes": "7"}, {"minutes": ""}, {"reason": "x" * 129}, {"reason": "\0"}]
+)
+def test_a_bad_silence_is_refused(operator_client, firing, change):
+    form = {"scope": "this", "minutes": "60"} | change
+    assert operator_client.post(f"/alerts/{firing.pk}/silence/", form).status_code == 422
+    assert not AlertSilence.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "silence"])
+def test_viewers_may_not_and_unknown_alerts_are_not_found(viewer_client, operator_client, firing, action):
+    assert viewer_client.post(f"/alerts/{firing.pk}/{action}/").status_code == 403
+    assert operator_client.post(f"/alerts/alert-0/{action}/").status_code == 404
+    assert operator_client.post("/alerts/silences/99/end/").status_code == 404
+    assert operator_client.get(f"/alerts/{firing.pk}/acknowledge/").status_code == 405
+
+
+def test_reminders_and_grouping_are_set(operator_client, viewer_client):
+    assert viewer_client.get("/alerts/settings/").status_code == 403
+    answer = operator_client.post("/alerts/settings/", {"remind_minutes": "30", "group_from": "3"})
+    assert answer.status_code == 302
+    stored = AlertSettings.objects.get()
+    assert (stored.remind_minutes, stored.group_from) == (30, 3)
+    for bad in ({"remind_minutes": "99999"}, {"group_from": "1"}, {"group_from": ""}):
+        form = {"remind_minutes": "30", "group_from": "3"} | bad
+        assert operator_client.post("/alerts/settings/", form).status_code == 422
+
+
+def test_django_admin_knows_them(client, firing, connector, django_user_model):
+    admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
+    client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
+    services.silence_create(target=connector.pk, target_name="o", lasts=timedelta(hours=1), actor=ACTOR)
+    for model in ("alert", "alertrule", "alertsilence", "alertsettings"):
+        assert client.get(f"/admin/connectors/{model}/").status_code == 200
+    stored = AlertRule.objects.get(kind="bandwidth")
+    form = {"threshold": "7", "hold_seconds": "1", "hysteresis_percent": "5", "enabled": "on"}
+    assert client.post(f"/admin/connectors/alertrule/{stored.pk}/change/", form).status_code == 302
+    stored.refresh_from_db()
+    assert stored.threshold == 7 and AuditRow.objects.filter(actor="root").exists()
+
+
+# --- The dry run ------------------------------------------------------------------------------------------------------
+
+
+def form(**values):
+    return {"threshold": "100", "hold_seconds": "120", "hysteresis_percent": "10", "try": "1"} | values
+
+
+def test_the_dry_run_is_on_the_page_and_stores_nothing(operator_client, connector, server):
+    history(server, (3, 20, 150.0), (2, 20, 150.0))
+    answer = operator_client.post(tab(connector, "bandwidth/"), form(span="24h"))
+    assert "would have fired twice in the last 24 hours" in words(answer)
+    assert "150.0 Mbit/s" in words(answer) and not AlertRule.objects.exists()
+    answer = operator_client.post(tab(connector, "bandwidth/"), form(threshold="500"))
+    assert "it would not have fired in the last 7 days" in words(answer)
+
+
+def test_the_dry_runs_figure_is_one_that_plotly_accepts(viewer_client, connector, server):
+    history(server, (3, 20, 150.0))
+    query = {"threshold": "100", "hold_seconds": "120", "hysteresis_percent": "10", "span": "24h"}
+    figure = viewer_client.get(tab(connector, "bandwidth/dry-run/"), query).json()
+    checked = go.Figure(figure)
+    line, *bands = checked.layout.shapes
+    assert line.y0 == line.y1 == 100 and len(bands) == 1
+    assert bands[0].x0 < bands[0].x1 and max(y for y in checked.data[0].y if y is not None) == pytest.approx(
+        150
+    )
+
+
+@pytest.mark.parametrize("query", [{}, {"threshold": "x"}, {"threshold": "1", "hold_seconds": "-1"}])
+def test_a_figure_without_a_sensible_rule_is_not_found(viewer_client, connector, query):
+    assert viewer_client.get(tab(connector, "bandwidth/dry-run/"), query).status_code == 404
+    assert viewer_client.get(tab(connector, "connection/dry-run/"), query).status_code == 404
