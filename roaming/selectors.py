@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, Q,
 from django.db.models.functions import Coalesce
 
 from console.models import Area
-from roaming import limits
+from roaming.limits import Limit, Side, check, first_broken
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, InstanceCidr, UserSession
 
 
@@ -72,11 +72,11 @@ class Destination:
     """An instance that an account might roam to, and what each limit says of it."""
 
     instance: Instance
-    limits: Sequence[limits.Limit]
+    limits: Sequence[Limit]
 
     @property
-    def broken(self) -> limits.Limit | None:
-        return limits.first_broken(self.limits)
+    def broken(self) -> Limit | None:
+        return first_broken(self.limits)
 
 
 def destinations(source: Instance, area: Area, username: str = "") -> list[Destination]:
@@ -93,11 +93,11 @@ def destinations(source: Instance, area: Area, username: str = "") -> list[Desti
         .order_by("name", "pk")
     )
     here = _side(source, source.region.area_id)
-    return [Destination(row, limits.check(username, here, _side(row, area.pk))) for row in rows]
+    return [Destination(row, check(username, here, _side(row, area.pk))) for row in rows]
 
 
-def _side(instance: Instance, area: str) -> limits.Side:
-    return limits.Side(
+def _side(instance: Instance, area: str) -> Side:
+    return Side(
         name=instance.name,
         area=area,
         active=instance.is_active,
