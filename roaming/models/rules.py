@@ -36,7 +36,7 @@ def validate_bandwidth(kbps: int) -> None:
     """From 1 kbit/s to what this console is set to."""
     most = settings.BANDWIDTH_MAX_KBPS
     if not 1 <= kbps <= most:
-        raise ValidationError(f"Bandwidth must be 1–{most:,} kbit/s.", code="invalid")
+        raise ValidationError(f"Bandwidth must be 1–{most:,} kbit/s.", code="bandwidth")
 
 
 BANDWIDTH = [validate_bandwidth]

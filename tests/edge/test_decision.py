@@ -282,12 +282,10 @@ def oracle(shape: dict[str, Any], account: str, host: str, port: int) -> tuple[s
     return ("ConnectorOffline", "", offline[0]) if offline else ("ConnectorDisabled", "", passed[0])
 
 
-@settings(max_examples=400, deadline=None)
-@given(worlds, st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), st.sampled_from([80, 90, 443]))
-def test_decide_agrees_with_the_oracle(shape: dict[str, Any], account: str, host: str, port: int) -> None:
+def document_of(shape: dict[str, Any]) -> dict[str, Any]:
     document = copy.deepcopy(snapshot_document(SIGNER, 1, 2))
     document["instances"][INSTANCE]["cloud_networks"] = shape["cloud"]
-    document |= {
+    return document | {
         "connectors": {name: connector(enabled=name in shape["enabled"]) for name in CONNECTORS},
         "applications": {
             key: {"name": key, "addresses": addresses, "ports": ports, "protocol": "TCP"}
@@ -296,10 +294,33 @@ def test_decide_agrees_with_the_oracle(shape: dict[str, Any], account: str, host
         "groups": shape["groups"],
         "policies": [policy(f"p{place}", "") | p for place, p in enumerate(shape["policies"])],
     }
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds, st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), st.sampled_from([80, 90, 443]))
+def test_decide_agrees_with_the_oracle(shape: dict[str, Any], account: str, host: str, port: int) -> None:
     who = SessionIdentity(SESSION, account, INSTANCE, "x", "", NOW + 1)
-    decision = ask(document, f"{host}:{port}", online=" ".join(shape["online"]), who=who)
+    decision = ask(document_of(shape), f"{host}:{port}", online=" ".join(shape["online"]), who=who)
     code, chosen, expected_connector = oracle(shape, account, host, port)
     assert (decision.code, decision.connector) == (code, expected_connector)
     if chosen is not None and decision.allowed:
         assert decision.policy == chosen
     assert decision.trace
+
+
+CAPS = st.none() | st.integers(1, 20_000_000)
+
+
+@settings(max_examples=200, deadline=None)
+@given(worlds, st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), CAPS, CAPS)
+def test_bandwidth_has_no_part_in_a_decision(
+    shape: dict[str, Any], account: str, host: str, token: int | None, told: int | None
+) -> None:
+    document, online = document_of(shape), " ".join(shape["online"])
+    plain = SessionIdentity(SESSION, account, INSTANCE, "x", "", NOW + 1)
+    capped = SessionIdentity(SESSION, account, INSTANCE, "x", "", NOW + 1, token)
+    without = ask(document, f"{host}:80", online=online, who=plain)
+    bandwidth = {} if told is None else {account: told}
+    with_cap = ask(document | {"bandwidth": bandwidth}, f"{host}:80", online=online, who=capped)
+    assert with_cap == without
+    assert with_cap.trace == without.trace

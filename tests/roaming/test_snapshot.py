@@ -52,10 +52,10 @@ def test_the_edge_accepts_it(gateway, account):
 
 
 @pytest.mark.parametrize("worlds", [1, 5])
-def test_three_queries_however_many_there_are(gateway, django_assert_num_queries, worlds):
+def test_four_queries_however_many_there_are(gateway, django_assert_num_queries, worlds):
     for _ in range(worlds):
         account = AccountFactory(instance=InstanceFactory(ccn=CCNFactory(networks=["172.16.0.0/16"])))
         log_on(account)
         accounts.account_kick(account=account, actor=ACTOR)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         part(gateway)

@@ -1,0 +1,102 @@
+"""An account's bandwidth on the running demo: the last account of each instance has 2,000 kbit/s."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from tests.demo import Demo, Tunnel, post, wait_until
+
+CAP_BYTES = 2_000 * 1000 / 8  # each second
+SECONDS = 3.0
+# In the beginning a bucket holds what a second brings.
+LEAST, MOST = CAP_BYTES * (SECONDS - 1.5), CAP_BYTES * (SECONDS + 1.5)
+
+
+def capped(demo: Demo) -> dict[str, Any]:
+    instance = demo.account()["instance"]
+    return next(each for each in reversed(demo.world["accounts"]) if each["instance"] == instance)
+
+
+class Echoing:
+    """A flow that sends as fast as it may and counts what comes back."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.received = 0
+        self._stream = tunnel.socket
+        for run in (self._send, self._receive):
+            threading.Thread(target=run, daemon=True).start()
+
+    def _send(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._stream.sendall(bytes(16384))
+
+    def _receive(self) -> None:
+        with suppress(OSError):
+            while data := self._stream.recv(65536):
+                self.received += len(data)
+
+
+@contextmanager
+def echoing(demo: Demo, account: dict[str, Any], count: int = 1) -> Iterator[list[Echoing]]:
+    echo = demo.application("echo")
+    tunnels = [demo.connect(echo["host"], echo["port"], account=account, timeout=60) for _ in range(count)]
+    try:
+        assert [tunnel.status for tunnel in tunnels] == [200] * count
+        yield [Echoing(tunnel) for tunnel in tunnels]
+    finally:
+        for tunnel in tunnels:
+            tunnel.close()
+
+
+def back_within(flows: list[Echoing]) -> int:
+    """Bytes that come back within the window, which opens with the first of them."""
+    wait_until(lambda: any(flow.received for flow in flows), 30, what="the first byte back")
+    before, until = sum(flow.received for flow in flows), time.monotonic() + SECONDS
+    wait_until(lambda: time.monotonic() > until, 30, what="the window")
+    return sum(flow.received for flow in flows) - before
+
+
+def test_an_account_keeps_to_its_bandwidth_with_all_of_its_flows(demo: Demo) -> None:
+    with echoing(demo, capped(demo), count=3) as flows:
+        assert LEAST < back_within(flows) < MOST
+    with echoing(demo, demo.account()) as (free,):
+        wait_until(lambda: free.received > 4 * MOST, 30, what="an account without such a cap is quicker")
+
+
+def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: Demo) -> None:
+    account = capped(demo)
+    with echoing(demo, account) as flows:
+        assert LEAST < back_within(flows) < MOST
+    give(demo, account, 100_000)
+    try:
+        with echoing(demo, account) as (quick,):
+            wait_until(lambda: quick.received > 4 * MOST, 30, what="the new bandwidth")
+    finally:
+        give(demo, account, 2_000)
+    with echoing(demo, account) as flows:
+        assert LEAST < back_within(flows) < MOST
+
+
+def give(demo: Demo, account: dict[str, Any], kbps: int) -> None:
+    """Change the bandwidth by the console's form, and wait until all gateways have heard of it."""
+    database = demo.home / "causeway.sqlite3"
+    with closing(sqlite3.connect(database)) as connection, closing(demo.admin_client()) as client:
+        key, email = connection.execute(
+            "SELECT id, email FROM roaming_clientaccount WHERE username = ? AND instance_id = ?",
+            (account["username"], account["instance"]),
+        ).fetchone()
+        data = {"email": email, "bandwidth_kbps": str(kbps)}
+        post(client, f"/sag/accounts/{key}/edit/", data).raise_for_status()
+        version = connection.execute("SELECT max(version) FROM console_configversion").fetchone()[0]
+        applied = "SELECT min(applied_version) FROM console_gateway"
+        wait_until(
+            lambda: connection.execute(applied).fetchone()[0] >= version,
+            10,
+            what="the gateways' confirmation",
+        )
