@@ -33,10 +33,14 @@ def require_room() -> None:
     used = Connector.objects.count()
     if used >= license_.connectors:
         raise Conflict(
-            f"The licence allows {license_.connectors:,} connectors, and there are {used:,}. "
+            f"The licence allows {_counted(license_.connectors)}, and there {'is' if used == 1 else 'are'} {used:,}. "
             "Delete one, or let an administrator enter a larger licence.",
             code="LicenseLimitReached",
         )
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} connector{'s' if number != 1 else ''}"
 
 
 @transaction.atomic
@@ -49,7 +53,7 @@ def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -
     used = Connector.objects.count()
     if connectors < used:
         raise Invalid(
-            f"There are {used:,} connectors; the licence must allow at least as many. Delete some first.",
+            f"There {'is' if used == 1 else 'are'} {_counted(used)}; the licence must allow at least as many. Delete some first.",
             field="connectors",
         )
     differences = changed(license_, {"connectors": connectors, "valid_until": valid_until})

@@ -24,6 +24,7 @@ HEARD = {
     "applied_version": "bigint",
     "uptime_seconds": "bigint",
     "envoy_state": "varchar",
+    "open_flows": "integer",
 }
 GAUGES = ("cpu_percent", "memory_percent")
 _COLUMNS = {"server": "varchar", **HEARD, "fresh": "bool", **dict.fromkeys(GAUGES, "float8")}
