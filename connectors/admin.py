@@ -17,7 +17,6 @@ from connectors.models import (
     ApplicationPorts,
     Connector,
     FiveMinutes,
-    Flow,
     GroupRule,
     Hour,
     Latest,
@@ -305,24 +304,4 @@ class StaleRollupAdmin(HistoryAdmin):
     list_display = ("server", "width", "start", "version")
     list_filter = ("width",)
     search_fields = ("server",)
-    show_full_result_count = False
-
-
-@admin.register(Flow)
-class FlowAdmin(HistoryAdmin):
-    list_display = (
-        "started_at",
-        "account",
-        "host",
-        "port",
-        "path",
-        "connector",
-        "gateway",
-        "bytes_up",
-        "bytes_down",
-        "end",
-    )
-    list_filter = ("path", "end", "gateway")
-    list_select_related = ("gateway",)
-    search_fields = ("=session", "=account", "=application", "=connector", "host")
     show_full_result_count = False

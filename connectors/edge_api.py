@@ -1,4 +1,4 @@
-"""What connector servers ask and tell, and the flows that gateways report. Shapes: docs/architecture.md."""
+"""What connector servers ask and tell. Shapes: docs/architecture.md."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -15,7 +15,6 @@ from connectors.server_enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.address import client_address
 from console.edge_api import Schema, machine_of, signed
-from console.edge_api.routes import gateway_of
 
 router = Router()
 MOST_RECORDS = 1000
@@ -70,11 +69,6 @@ class Telemetry(Schema):
     destinations: Annotated[list[Destination], Field(max_length=MOST_WAYS)] | None = None
 
 
-class Flows(Schema):
-    batch: UUID
-    records: Records
-
-
 @router.post("server/config", auth=signed("server"))
 def server_config(request: HttpRequest, payload: Nothing) -> dict[str, Any]:
     return server_configuration.build(machine_of(request).id)
@@ -95,6 +89,7 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
         "applied_version": payload.applied_version,
         "uptime_seconds": None if machine.uptime_seconds is None else int(machine.uptime_seconds),
         "envoy_state": machine.envoy,
+        "open_flows": machine.open_flows,
     }
     report = reports.Report(
         server, samples, heard, paths=_plain(payload.paths), destinations=_plain(payload.destinations)
@@ -110,10 +105,3 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
 
 def _plain(ways: Sequence[Schema] | None) -> list[dict[str, Any]] | None:
     return None if ways is None else [way.model_dump() for way in ways]
-
-
-@router.post("flows", auth=signed("gateway"))
-def flows(request: HttpRequest, payload: Flows) -> dict[str, Any]:
-    """Cumulative records of the calling gateway's own flows."""
-    taken = intake.take_flows(gateway_of(request), payload.batch, payload.records)
-    return {"acknowledged": taken.acknowledged, "refused": taken.refused}

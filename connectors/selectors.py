@@ -9,10 +9,11 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from connectors.models import Application, Connector, Flow, Policy, Server, Tunnel
+from connectors.models import Application, Connector, Policy, Server, Tunnel
 from connectors.models.connectors import heard_within
 from console.models import Cutover, CutoverConfirmation, Gateway
 from console.models.machines import SILENT_AFTER
+from roaming.models import Flow
 
 # How long a list goes on telling of a cut; the details tell of the last one for good.
 RECENT = timedelta(minutes=5)
@@ -72,12 +73,14 @@ def connectors_to_page() -> QuerySet[Connector]:
 
 def _applications_through(connector: OuterRef) -> QuerySet:
     """The number of applications that enabled policies name for one connector, as a subquery of one row."""
-    policies = Policy.objects.filter(connector=OuterRef(connector), enabled=True)
-    by_name = Policy.applications.through.objects.filter(policy__in=policies).values("application")
-    tags = Policy.tags.through.objects.filter(policy__in=policies).values("tag")
-    by_tag = Application.tags.through.objects.filter(tag__in=tags).values("application")
+    outer = OuterRef(connector)
+    by_name = Policy.applications.through.objects.filter(policy__connector=outer, policy__enabled=True)
+    by_tag = Application.tags.through.objects.filter(
+        tag__policies__connector=outer, tag__policies__enabled=True
+    )
+    named = Q(pk__in=by_name.values("application")) | Q(pk__in=by_tag.values("application"))
     return (
-        Application.objects.filter(Q(pk__in=by_name) | Q(pk__in=by_tag), enabled=True)
+        Application.objects.filter(named, enabled=True)
         .order_by()
         .annotate(one=Value(1))
         .values("one")

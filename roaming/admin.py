@@ -13,11 +13,14 @@ from console.errors import Conflict, Invalid
 from roaming import mail, selectors
 from roaming.models import (
     CCN,
+    AccountImport,
     ClientAccount,
     CloudNetwork,
+    Flow,
     Instance,
     InstanceCidr,
     LogonFailures,
+    Usage,
     UserSession,
 )
 from roaming.services import accounts, ccns, instances, sessions
@@ -225,3 +228,37 @@ class LogonFailuresAdmin(HistoryAdmin):
     list_display = ("key", "count", "first_at", "locked_until")
     list_filter = (("locked_until", admin.EmptyFieldListFilter),)
     search_fields = ("key",)
+
+
+@admin.register(Flow)
+class FlowAdmin(HistoryAdmin):
+    list_display = (
+        "started_at",
+        "account",
+        "host",
+        "port",
+        "path",
+        "connector",
+        "gateway",
+        "bytes_up",
+        "bytes_down",
+        "end",
+    )
+    list_filter = ("path", "end", "gateway")
+    list_select_related = ("gateway",)
+    search_fields = ("=session", "=account", "=application", "=connector", "host")
+    show_full_result_count = False
+
+
+@admin.register(Usage)
+class UsageAdmin(HistoryAdmin):
+    list_display = ("time", "span", "subject", "bytes_up", "bytes_down")
+    list_filter = ("span",)
+    search_fields = ("=subject",)
+    show_full_result_count = False
+
+
+@admin.register(AccountImport)
+class AccountImportAdmin(HistoryAdmin):
+    list_display = ("id", "instance", "owner", "created_at")
+    list_select_related = ("instance", "owner")

@@ -12,7 +12,7 @@ class RoamingConfig(AppConfig):
         from console.edge_api import api
         from roaming.edge_api import router
         from roaming.overview import cards
-        from roaming.services import bulk_roaming, imports, lockout, sessions
+        from roaming.services import bulk_roaming, flows, imports, lockout, sessions, usage
         from roaming.snapshot import part
 
         api.add_router("", router)
@@ -20,6 +20,8 @@ class RoamingConfig(AppConfig):
         overview.contribute(cards)
         jobs.register("end expired sessions", every=timedelta(seconds=10), run=sessions.sessions_expire)
         jobs.register("forget log-on failures", every=timedelta(hours=1), run=lockout.forget_old)
+        jobs.register("forget old usage", every=timedelta(minutes=10), run=usage.usage_forget)
+        jobs.register("forget old flows", every=timedelta(hours=1), run=flows.flows_forget)
         imports.register()
         bulk_roaming.register()
         jobs.register("forget uploads", every=timedelta(hours=1), run=imports.imports_forget)

@@ -1,19 +1,22 @@
-"""Log-on, renewal and log-off over the edge API (docs/architecture.md)."""
+"""Log-on, renewal and log-off over the edge API, and the flows that gateways report (docs/architecture.md)."""
 
 import ipaddress
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Router
-from pydantic import AfterValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from console import pki
 from console.address import client_address
-from console.edge_api import Schema
+from console.edge_api import Schema, signed
+from console.edge_api.routes import gateway_of
 from console.edge_api.signature import verify
 from console.errors import Forbidden
 from console.models import Gateway
 from roaming.models import UserSession
+from roaming.services import flows as flow_service
 from roaming.services import logon as service
 
 router = Router()
@@ -104,3 +107,17 @@ def renew(request: HttpRequest, payload: Token) -> dict[str, Any]:
 def logout(request: HttpRequest, payload: Token) -> dict[str, Any]:
     service.logout(payload.token)
     return {}
+
+
+class Flows(Schema):
+    """Records are checked one by one, so that one bad record does not refuse its batch for ever."""
+
+    batch: UUID
+    records: Annotated[list[Any], Field(max_length=1000)]
+
+
+@router.post("flows", auth=signed("gateway"))
+def flows(request: HttpRequest, payload: Flows) -> dict[str, Any]:
+    """Cumulative records of the calling gateway's own flows."""
+    taken = flow_service.take_flows(gateway_of(request), payload.batch, payload.records)
+    return {"acknowledged": taken.acknowledged, "refused": taken.refused}

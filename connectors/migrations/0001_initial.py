@@ -138,43 +138,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Flow",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("flow", models.CharField(max_length=64)),
-                ("session", models.CharField(blank=True, db_index=True, max_length=40)),
-                ("account", models.CharField(blank=True, db_index=True, max_length=40)),
-                ("instance", models.CharField(blank=True, max_length=40)),
-                ("host", models.CharField(max_length=255)),
-                ("port", models.PositiveIntegerField()),
-                ("application", models.CharField(blank=True, db_index=True, max_length=40)),
-                ("policy", models.CharField(blank=True, max_length=40)),
-                ("connector", models.CharField(blank=True, db_index=True, max_length=40)),
-                ("path", models.CharField(max_length=10)),
-                ("started_at", models.DateTimeField(db_index=True)),
-                ("ended_at", models.DateTimeField(blank=True, null=True)),
-                ("bytes_up", models.PositiveBigIntegerField(default=0)),
-                ("bytes_down", models.PositiveBigIntegerField(default=0)),
-                ("end", models.CharField(blank=True, max_length=10, null=True)),
-                (
-                    "gateway",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="flows",
-                        to="console.gateway",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-started_at", "-id"],
-            },
-        ),
-        migrations.CreateModel(
             name="Server",
             fields=[
                 (
@@ -522,14 +485,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("name", ""), _negated=True),
                 name="connector_name_given",
                 violation_error_message="Instance Name must not be empty.",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="flow",
-            constraint=models.UniqueConstraint(
-                fields=("gateway", "flow"),
-                name="flow_once",
-                violation_error_message="This gateway already reported this flow.",
             ),
         ),
         migrations.AddIndex(

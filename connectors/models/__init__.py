@@ -3,7 +3,7 @@ from connectors.models.applications import Application, ApplicationAddress, Appl
 from connectors.models.connectors import Connector, Server, Tunnel
 from connectors.models.groups import GroupRule, UserGroup
 from connectors.models.license import License
-from connectors.models.measurements import FiveMinutes, Flow, Hour, Latest, Sample, StaleRollup
+from connectors.models.measurements import FiveMinutes, Hour, Latest, Sample, StaleRollup
 from connectors.models.policies import Policy
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "ApplicationPorts",
     "Connector",
     "FiveMinutes",
-    "Flow",
     "GroupRule",
     "Hour",
     "Latest",

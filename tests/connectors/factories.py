@@ -105,14 +105,3 @@ def measured(server: Server, *, seconds: float = 10, **values: Any) -> None:
     usual = {"time": timezone.now(), "rx_bytes": 1000, "tx_bytes": 2000}
     sample = Sample(server=server, seconds=seconds, **usual | values)
     store.write([sample], max(sample.time, timezone.now()))
-
-
-def flow(**values: Any) -> dict[str, Any]:
-    usual = {"flow": "f1", "session": "session-1", "account": "user-1", "instance": "sag-1"}
-    usual |= {"host": "wiki.corp.example", "port": 80, "application": "pa-application-1", "policy": "fs-1"}
-    usual |= {"connector": "connector-1", "path": "connector", "started_at": time.time() - 5}
-    return usual | {"ended_at": None, "bytes_up": 10, "bytes_down": 20, "end": None} | values
-
-
-def flows(*records: dict[str, Any]) -> dict[str, Any]:
-    return {"batch": str(uuid.uuid4()), "records": list(records)}

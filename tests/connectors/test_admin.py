@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from connectors.models import Application, Connector, Flow, Policy, Sample, Server
+from connectors.models import Application, Connector, Policy, Sample, Server
 from console.models import AuditRow, Cutover
 from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
@@ -11,11 +11,11 @@ from tests.roaming.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
 MODELS = (
-    "application", "applicationaddress", "applicationports", "connector", "flow", "grouprule", "license", "policy",
+    "application", "applicationaddress", "applicationports", "connector", "grouprule", "license", "policy",
     "sample", "server", "tag",
     "tunnel", "usergroup",
 )  # fmt: skip
-READ_ONLY = ("applicationaddress", "grouprule", "tag", "applicationports", "flow", "sample", "tunnel")
+READ_ONLY = ("applicationaddress", "grouprule", "tag", "applicationports", "sample", "tunnel")
 
 
 @pytest.fixture
@@ -96,9 +96,5 @@ def test_a_server_is_removed_by_its_service(admin_client, server):
     assert not Server.objects.exists() and AuditRow.objects.filter(verb="server.remove").exists()
 
 
-def test_measurements_are_named_in_words(server, gateway):
-    assert (
-        str(Flow(gateway=gateway, flow="f", account="user-1", host="a.example", port=80))
-        == "user-1 → a.example:80"
-    )
+def test_measurements_are_named_in_words(server):
     assert server.pk in str(Sample(server=server, time=server.enrolled_at))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import uuid
 from typing import Any
 
 import factory
@@ -60,3 +62,14 @@ class AccountFactory(factory.django.DjangoModelFactory):
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> ClientAccount:
         return accounts.account_create(actor=ACTOR, **kwargs)[0]
+
+
+def flow(**values: Any) -> dict[str, Any]:
+    usual = {"flow": "f1", "session": "session-1", "account": "user-1", "instance": "sag-1"}
+    usual |= {"host": "wiki.corp.example", "port": 80, "application": "pa-application-1", "policy": "fs-1"}
+    usual |= {"connector": "connector-1", "path": "connector", "started_at": time.time() - 5}
+    return usual | {"ended_at": None, "bytes_up": 10, "bytes_down": 20, "end": None} | values
+
+
+def flows(*records: dict[str, Any]) -> dict[str, Any]:
+    return {"batch": str(uuid.uuid4()), "records": list(records)}

@@ -2,20 +2,20 @@
 
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.models import Flow
-from connectors.telemetry import intake
-from roaming.models import UserSession
-from tests.connectors.factories import flow, flows
+from roaming.models import Flow, Usage, UserSession
+from roaming.services import flows as service
+from roaming.services import usage
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.roaming.factories import AccountFactory
+from tests.roaming.factories import AccountFactory, flow, flows
+from tests.roaming.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -116,18 +116,100 @@ history = st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), min_
 @given(histories=st.lists(history, min_size=1, max_size=3), data=st.data())
 def test_any_order_and_repetition_of_batches_gives_the_same_sums(gateway, histories, data):
     Flow.objects.all().delete()
+    Usage.objects.all().delete()
+    now = timezone.now()
     records = []
     for number, states in enumerate(histories):
         last = len(states) - 1
         for place, (up, down) in enumerate(states):
             end = {"ended_at": time.time() - 1, "end": "closed"} if place == last else {}
-            records.append(flow(flow=f"flow {number}", bytes_up=up, bytes_down=down, **end))
+            ids = {"account": f"user-{number % 2}", "session": f"session-{number}"}
+            records.append(flow(flow=f"flow {number}", bytes_up=up, bytes_down=down, **ids, **end))
     shuffled = data.draw(st.permutations(records))
     batches = [(uuid.uuid4(), shuffled[place : place + 2]) for place in range(0, len(shuffled), 2)]
     repeated = batches + data.draw(st.lists(st.sampled_from(batches), max_size=4))
     for batch, content in data.draw(st.permutations(repeated)):
-        intake.take_flows(gateway, batch, content)
+        service.take_flows(gateway, batch, content, now)
     expected = [(f"flow {number}", *states[-1], "closed") for number, states in enumerate(histories)]
     assert (
         list(Flow.objects.order_by("flow").values_list("flow", "bytes_up", "bytes_down", "end")) == expected
     )
+    # Every span of every subject holds the same bytes: those of its flows.
+    wanted: dict[str, list[int]] = {}
+    for number, states in enumerate(histories):
+        for subject in ("sag-1", f"user-{number % 2}", f"session-{number}"):
+            total = wanted.setdefault(subject, [0, 0])
+            total[0] += states[-1][0]
+            total[1] += states[-1][1]
+    for subject, total in wanted.items():
+        spans = ["total"] if subject.startswith("session") else ["minute", "hour", "month"]
+        for span in spans if any(total) else []:
+            rows = Usage.objects.filter(subject=subject, span=span)
+            assert [sum(row.bytes_up for row in rows), sum(row.bytes_down for row in rows)] == total
+
+
+def counted(subject, span):
+    rows = Usage.objects.filter(subject=subject, span=span).order_by("time")
+    return [(row.time.timestamp(), row.bytes_up, row.bytes_down) for row in rows]
+
+
+def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
+    # The middle of a minute and of a month, so that the test does not straddle either.
+    moment = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC).timestamp()
+    told = {"started_at": moment - 100}
+    machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=moment, **told)))
+    machine.call("flows", flows(flow(bytes_up=15, bytes_down=50, time=moment + 5, **told)))
+    machine.call("flows", flows(flow(bytes_up=16, bytes_down=60, time=moment + 60, **told)))
+    minute = moment - 30
+    assert counted("user-1", "minute") == [(minute, 15, 50), (minute + 60, 1, 10)]
+    assert counted("user-1", "hour") == [(minute - 30 * 60, 16, 60)]
+    assert counted("sag-1", "month") == [(datetime(2026, 7, 1, tzinfo=UTC).timestamp(), 16, 60)]
+    assert [row[1:] for row in counted("session-1", "total")] == [(16, 60)]
+
+
+def test_a_late_end_counts_for_the_month_of_the_flow(machine):
+    ended = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC).timestamp()
+    machine.call("flows", flows(flow(started_at=ended - 60, ended_at=ended, end="closed")))
+    assert counted("user-1", "month") == [(datetime(2026, 6, 1, tzinfo=UTC).timestamp(), 10, 20)]
+
+
+def test_a_flow_without_an_account_counts_for_nobody(machine):
+    machine.call("flows", flows(flow(account=None, instance=None, session=None)))
+    assert not Usage.objects.exists()
+
+
+def test_old_buckets_are_forgotten_each_in_its_time(account):
+    now = timezone.now()
+    for span, keep in usage.KEEP.items():
+        for age in (keep - timedelta(hours=1), keep + timedelta(hours=1)):
+            Usage.objects.create(subject="user-1", span=span, time=now - age)
+    live, ended = log_on(account), log_on(account)
+    UserSession.objects.filter(pk=ended.pk).update(ended_at=now - timedelta(days=3), end_reason="kicked")
+    for session in (live, ended):
+        Usage.objects.create(subject=session.pk, span="total", time=usage.ALWAYS)
+    assert usage.usage_forget(now) == 4
+    assert Usage.objects.filter(subject="user-1").count() == 3
+    assert usage.totals([live.pk, ended.pk]) == {live.pk: (0, 0)}
+
+
+def test_old_flows_are_forgotten(machine):
+    machine.call("flows", flows(flow(), flow(flow="f2", ended_at=time.time(), end="closed")))
+    assert service.flows_forget() == 0
+    assert service.flows_forget(timezone.now() + service.KEEP + timedelta(minutes=1)) == 1
+    assert Flow.objects.get().flow == "f1", "an open one stays"
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["flow", "bytes_up", "time", "started_at", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(record=junk)
+def test_no_junk_makes_the_console_fail(gateway, record):
+    assert service.take_flows(gateway, uuid.uuid4(), [record]).acknowledged == 1
