@@ -59,6 +59,17 @@ def add_machine_commands(group: typer.Typer, kind: str) -> None:
             stream.write(data)
         typer.echo(f"Written: {output}")
 
+    @group.command("pid")
+    def pid(home: HomeOption = None) -> None:
+        """Print the process id of the agent that runs here. Exit codes: 0 it runs, 1 it does not."""
+        from edge.home import Home
+        from edge.support import agent_pid
+
+        found = agent_pid(Home(home_path(home, kind)))
+        if found is None:
+            raise typer.Exit(1)
+        typer.echo(str(found))
+
     @group.command("uninstall")
     def uninstall(
         home: HomeOption = None, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False

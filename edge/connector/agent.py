@@ -147,7 +147,7 @@ class ConnectorAgent:
                 told = {**facts, "heard_at": self._heard_at}
                 with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
                     self._home.write_json(STATUS, told)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(2.0)
 
     async def _reporting(self) -> None:
         failures = 0

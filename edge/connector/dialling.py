@@ -24,7 +24,7 @@ from edge.home import Home
 logger = logging.getLogger(__name__)
 
 FILE = "envoy/dialling.json"
-LOOK_SECONDS = 0.4
+LOOK_SECONDS = 0.6
 # One lost tunnel among several may be Envoy changing its mind; two looks that agree are a loss.
 GRACE_SECONDS = 0.4
 # How long a line may take to get its tunnels: doubled each time, for far gateways and those that refuse us.

