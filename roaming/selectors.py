@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Greatest
 
 from console.models import Area
 from roaming.limits import Limit, Side, check, first_broken
-from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, InstanceCidr, UserSession
+from roaming.models import CCN, ClientAccount, CloudNetwork, Flow, Instance, InstanceCidr, UserSession
+from roaming.services import usage
 
 
 def _count(rows: QuerySet, of: str) -> Coalesce:
@@ -32,9 +33,12 @@ def instances_in(area: Area | None) -> QuerySet[Instance]:
 
 
 def accounts_of(instance: Instance) -> QuerySet[ClientAccount]:
-    """The client accounts of an instance, with where they roamed from and to."""
+    """The client accounts of an instance, with where they roamed from and to, and ``month_bytes`` or None."""
     copies = Prefetch("copies", ClientAccount.objects.select_related("instance").order_by("created_at"))
-    rows = ClientAccount.objects.filter(instance=instance)
+    used = usage.this_month().filter(subject=OuterRef("pk"))
+    # Data of the month counts the larger direction (facts A.3).
+    larger = used.annotate(larger=Greatest("bytes_up", "bytes_down")).values("larger")
+    rows = ClientAccount.objects.filter(instance=instance).annotate(month_bytes=Subquery(larger))
     return rows.select_related("source__instance").prefetch_related(copies)
 
 
@@ -58,6 +62,15 @@ def live_sessions_by_account(accounts: Sequence[ClientAccount]) -> dict[str, lis
 
 def live_sessions_of(instance: Instance) -> QuerySet[UserSession]:
     return UserSession.objects.filter(instance=instance, ended_at=None).select_related("gateway")
+
+
+def session_traffic(sessions: Sequence[UserSession]) -> dict[str, tuple[int, int, int]]:
+    """Session → (open flows, bytes up, bytes down) of each; two queries for all."""
+    keys = [session.pk for session in sessions]
+    still = Flow.objects.filter(session__in=keys, ended_at=None).order_by()
+    flows = dict(still.values_list("session").annotate(Count("pk")))
+    moved = usage.totals(keys)
+    return {key: (flows.get(key, 0), *moved.get(key, (0, 0))) for key in keys}
 
 
 def ccns_in(area: Area | None) -> QuerySet[CCN]:

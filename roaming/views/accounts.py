@@ -27,6 +27,8 @@ TABLE = tables.Table(
         tables.Column("status", "Status", ("-enabled",)),
         tables.Column("ip", "Client IP", ("static_ip",)),
         tables.Column("bandwidth", "Bandwidth", ("bandwidth_kbps",), align="end"),
+        tables.Column("online", "Online", align="end"),
+        tables.Column("traffic", "This month", align="end"),
         tables.Column("roaming", "Roaming"),
         tables.Column("logon", "Last log-on", ("last_logon_at",)),
         tables.Column("actions", "Actions", width="m"),
@@ -47,6 +49,7 @@ TABLE = tables.Table(
     empty="This instance has no client account yet",
     empty_hint="Add one for every person who is to connect.",
     live_seconds=10,
+    large=True,
 )
 
 

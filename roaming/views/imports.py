@@ -15,7 +15,7 @@ from console.access import role_required
 from console.admin_services import actor
 from console.errors import Invalid, Refusal
 from roaming import selectors
-from roaming.models import AccountImport, ClientAccount
+from roaming.models import AccountImport
 from roaming.services import import_lines
 from roaming.services import imports as services
 from roaming.views.accounts import TABLE
@@ -29,6 +29,7 @@ EXPORTED = (
     "bandwidth_kbps",
     "static_ip",
     "status",
+    "traffic_this_month",
     "roamed_from",
     "roamed_to",
     "last_logon",
@@ -80,8 +81,7 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
     context = {"form": form, "instance": instance, "columns": import_lines.COLUMNS}
     if form.is_bound:
         # What was pasted may hold passwords: it is not written back into the page.
-        form.data = form.data.copy()
-        form.data["text"] = ""
+        form.data = {name: value for name, value in form.data.items() if name != "text"}
     return web.form_page(request, "roaming/imports/new.html", context)
 
 
@@ -171,7 +171,6 @@ def account_export(request: HttpRequest, instance_id: str) -> StreamingHttpRespo
 
 
 def _exported(rows: Any) -> Iterator[tuple[Any, ...]]:
-    account: ClientAccount
     for account in rows.iterator(chunk_size=BATCH):
         source = account.source.instance_id if account.source else ""
         copies = " ".join(copy.instance_id for copy in account.copies.all())
@@ -182,6 +181,7 @@ def _exported(rows: Any) -> Iterator[tuple[Any, ...]]:
             account.bandwidth_kbps,
             account.static_ip,
             "enabled" if account.enabled else "disabled",
+            account.month_bytes or 0,
             source,
             copies,
             logon,

@@ -22,6 +22,9 @@ TABLE = tables.Table(
         tables.Column("kind", "Client", ("kind",)),
         tables.Column("since", "Since", ("created_at",)),
         tables.Column("until", "Until", ("expires_at",)),
+        tables.Column("flows", "Flows", align="end"),
+        tables.Column("up", "Sent", align="end"),
+        tables.Column("down", "Received", align="end"),
         tables.Column("actions", "Actions"),
     ),
     row_template="roaming/sessions/_row.html",
@@ -40,6 +43,9 @@ TABLE = tables.Table(
 def session_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     page = TABLE.page(request, selectors.live_sessions_of(instance))
+    traffic = selectors.session_traffic(page.rows)
+    for session in page.rows:
+        session.flows, session.bytes_up, session.bytes_down = traffic[session.pk]
     return tables.render(
         request, "roaming/sessions/list.html", page, {"instance": instance, "tab": "sessions"}
     )
