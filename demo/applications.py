@@ -1,6 +1,7 @@
 """The sample applications: a wiki, an echo server, and a service in each area's cloud network.
 
-Run as ``python -m demo.applications ADDRESS:PORT=KIND …`` with kind ``wiki``, ``echo`` or ``cloud:NAME``.
+Run as ``python -m demo.applications FD=KIND …``: listening sockets that the demo opened (so that no two demos can
+choose the same port), and what to serve on each: ``wiki``, ``echo`` or ``cloud:NAME``.
 """
 
 import http.server
@@ -70,9 +71,15 @@ class Echo(socketserver.BaseRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = True
+    """Serves on a socket that listens already."""
+
     daemon_threads = True
-    request_queue_size = 256
+
+    def __init__(self, descriptor: int, kind: type[socketserver.BaseRequestHandler]) -> None:
+        listening = socket.socket(fileno=descriptor)
+        super().__init__(listening.getsockname(), kind, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
 
 
 def handler(kind: str) -> type[socketserver.BaseRequestHandler]:
@@ -87,9 +94,8 @@ def handler(kind: str) -> type[socketserver.BaseRequestHandler]:
 
 def main() -> None:
     for argument in sys.argv[1:]:
-        address, _, kind = argument.partition("=")
-        host, _, port = address.rpartition(":")
-        server = Server((host, int(port)), handler(kind))
+        descriptor, _, kind = argument.partition("=")
+        server = Server(int(descriptor), handler(kind))
         threading.Thread(target=server.serve_forever, name=kind, daemon=True).start()
     threading.Event().wait()
 

@@ -73,7 +73,10 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
         built.result()
     manager.start("console", "-m", "granian", *console_arguments(options.port))
     manager.start("worker", "manage.py", "worker")
-    manager.start("applications", "-m", "demo.applications", *made.application_arguments())
+    descriptors = tuple(each.fileno() for each in made.sockets.values())
+    manager.start(
+        "applications", "-m", "demo.applications", *made.application_arguments(), sockets=descriptors
+    )
     wait_for(stop, "the console", lambda: httpx.get(f"{options.url}/healthz", timeout=2).status_code == 200)
     # A server whose first dial finds nobody tries again only after 10 s, so the gateways come first.
     for kind in ("gateway", "connector"):

@@ -25,6 +25,7 @@ class Service:
     name: str
     command: list[str]
     log_file: Path
+    sockets: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     restart_at: float | None = None
     stopped: bool = False
@@ -34,7 +35,12 @@ class Service:
         with self.log_file.open("ab") as output:
             # Its own session: a Ctrl-C in the terminal reaches the demo alone, which then stops everything in order.
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=self.sockets,
             )
         self.restart_at = None
 
@@ -49,9 +55,9 @@ class Manager:
     on_change: Callable[[], None] = lambda: None
     services: dict[str, Service] = field(default_factory=dict)
 
-    def start(self, name: str, *command: str) -> Service:
-        """Start ``python -m …`` (or any command) as a service."""
-        service = Service(name, [sys.executable, *command], self.home / "log" / f"{name}.log")
+    def start(self, name: str, *command: str, sockets: tuple[int, ...] = ()) -> Service:
+        """Start ``python …`` as a service; it inherits the file descriptors of ``sockets``."""
+        service = Service(name, [sys.executable, *command], self.home / "log" / f"{name}.log", sockets)
         self.services[name] = service
         service.start()
         return service
@@ -95,15 +101,22 @@ class Manager:
                 process.wait()
 
 
-def free_port(address: str = "127.0.0.1", preferred: int = 0) -> int:
-    """A port nobody listens on: the preferred one if it is free, else one that no outgoing connection will take."""
+def bound(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
+    """A socket bound to the preferred port if it is free, else to one that no outgoing connection will take."""
     for port in filter(None, [preferred, *random.sample(PORTS, 100)]):
-        with socket.socket() as probe:
-            # As servers do: what is left of closed connections does not count as somebody listening.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                continue
-            return port
+        found = socket.socket()
+        # As servers do: what is left of closed connections does not count as somebody listening.
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((address, port))
+        except OSError:
+            found.close()
+            continue
+        return found
     raise OSError(f"no free port on {address}")
+
+
+def free_port(preferred: int = 0) -> int:
+    """A port of 127.0.0.1 on which nobody listens now."""
+    with bound(preferred=preferred) as probe:
+        return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from demo.environment import Options
-from demo.services import free_port
+from demo.services import bound, free_port
 
 # kbit/s: the last account of each instance is held to a cap that can be felt.
 FREE_KBPS, CAPPED_KBPS = 10_000_000, 2_000
@@ -51,15 +51,13 @@ class World:
     url: str
     kept: dict[str, Any]
     machines: list[Machine]
+    sockets: dict[str, socket.socket]
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def application_arguments(self) -> list[str]:
-        """What ``demo.applications`` shall serve."""
-        ports = self.kept["ports"]
-        arguments = [f"127.0.0.1:{ports[name]}={name}" for name in ("wiki", "echo")]
-        if HAS_CLOUD:
-            arguments += [f"{side[3]}:{ports['cloud ' + side[0]]}=cloud:{side[1]}" for side in SIDES]
-        return arguments
+        """What ``demo.applications`` shall serve: on which inherited socket which kind."""
+        cities = {f"cloud {side[0]}": f"cloud:{side[1]}" for side in SIDES}
+        return [f"{each.fileno()}={cities.get(name, name)}" for name, each in self.sockets.items()]
 
     def description(self, pids: dict[str, int]) -> dict[str, Any]:
         """The content of ``demo.json`` (design §11)."""
@@ -137,6 +135,7 @@ def create(options: Options) -> World:
     """Make the records, or find them from an earlier start; ports taken meanwhile are chosen anew."""
     path = options.home / "kept.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"ports": {}}
+    sockets = open_sockets(kept["ports"])
     choose_ports(kept["ports"])
     if "accounts" not in kept:
         from django.db import transaction
@@ -149,16 +148,25 @@ def create(options: Options) -> World:
     from console import pki
 
     write_atomic(options.home / "ca.pem", pki.ca_pem())
-    return World(options.home, options.url, kept, list(machines(options.home)))
+    return World(options.home, options.url, kept, list(machines(options.home)), sockets)
+
+
+def open_sockets(ports: dict[str, int]) -> dict[str, socket.socket]:
+    """The sample applications' listening sockets; their ports are noted."""
+    wanted = {"wiki": "127.0.0.1", "echo": "127.0.0.1"}
+    wanted |= {f"cloud {side[0]}": side[3] for side in SIDES if HAS_CLOUD}
+    sockets = {}
+    for name, address in wanted.items():
+        sockets[name] = bound(address, ports.get(name) or (8080 if name.startswith("cloud") else 0))
+        sockets[name].listen(256)
+        ports[name] = sockets[name].getsockname()[1]
+    return sockets
 
 
 def choose_ports(ports: dict[str, int]) -> None:
-    wanted = {"wiki": "127.0.0.1", "echo": "127.0.0.1"}
-    wanted |= {f"cloud {side[0]}": side[3] for side in SIDES if HAS_CLOUD}
-    wanted |= {f"{kind} {side[0]}": "127.0.0.1" for side in SIDES for kind in ("client", "tunnel")}
-    for name, address in wanted.items():
-        preferred = ports.get(name) or (8080 if name.startswith("cloud") else 0)
-        ports[name] = free_port(address, preferred)
+    """The gateways' ports, which their Envoys open."""
+    for name in (f"{kind} {side[0]}" for side in SIDES for kind in ("client", "tunnel")):
+        ports[name] = free_port(ports.get(name, 0))
 
 
 def make(kept: dict[str, Any]) -> None:
