@@ -31,7 +31,7 @@ class ConnectorsConfig(AppConfig):
         accounts.listeners.append(account_written)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
-        jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate)
+        jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate, urgent=True)
         jobs.register("forget old alerts", every=timedelta(hours=1), run=evaluation.forget_old)
         jobs.register("roll samples up", every=timedelta(seconds=20), run=store.roll_up)
         jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)

@@ -14,5 +14,5 @@ class ConsoleConfig(AppConfig):
         from console.push import outbox
 
         api.add_router("", router)
-        jobs.register("send messages", every=timedelta(seconds=1), run=outbox.sender.turn)
+        jobs.register("send messages", every=timedelta(seconds=1), run=outbox.sender.turn, urgent=True)
         jobs.register("forget old messages", every=timedelta(hours=1), run=outbox.forget_old)

@@ -17,13 +17,15 @@ class Job:
     every: timedelta
     run: Callable[[], int]
     """Does one round; returns how many things it changed."""
+    urgent: bool = False
+    """Somebody waits for it: it is not kept waiting by jobs that take long, and takes none itself."""
 
 
 jobs: list[Job] = []
 
 
-def register(name: str, *, every: timedelta, run: Callable[[], int]) -> None:
-    jobs.append(Job(name, every, run))
+def register(name: str, *, every: timedelta, run: Callable[[], int], urgent: bool = False) -> None:
+    jobs.append(Job(name, every, run, urgent))
 
 
 def forget_old_codes() -> int:

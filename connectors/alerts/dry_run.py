@@ -10,6 +10,7 @@ from django.utils import timezone
 from connectors.alerts import machine
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.machine import Episode, Observation
+from connectors.alerts.readings import shown
 from connectors.models import AlertRule, Server
 from connectors.telemetry import store
 from connectors.telemetry.store import ServerSeries
@@ -48,6 +49,11 @@ class Fired:
 
     server: Server
     episode: Episode
+    kind: str
+
+    @property
+    def worst(self) -> str:
+        return shown(self.kind, self.episode.worst)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,9 @@ def dry_run(
         series = observations(rule.kind, measured, end)
         known += [seen.at - width for seen in series if seen.value is not None][:1]
         episodes = machine.episodes(series, judged)
-        fired += [Fired(asked[pk], replace(episode, since=episode.since - width)) for episode in episodes]
+        fired += [
+            Fired(asked[pk], replace(episode, since=episode.since - width), rule.kind) for episode in episodes
+        ]
     return DryRun(
         kind=rule.kind,
         threshold=rule.threshold or 0.0,

@@ -139,12 +139,14 @@ def where(alert: Alert) -> str:
 
 
 def sentence(change: Change) -> str:
+    """Names the id as well: several machines may have one name."""
     alert, kind = change.alert, KINDS[change.alert.kind]
+    who = f"{where(alert)} ({alert.subject})"
     since = f"{alert.since:%Y-%m-%d %H:%M:%S} UTC"
     if change.what == "resolved":
         ended = f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{where(alert)}: {kind.label} is over ({alert.get_end_display().lower()}) since {ended}."
-    text = f"{where(alert)}: {kind.condition.rstrip('.')}, since {since}."
+        return f"{who}: {kind.label} is over ({alert.get_end_display().lower()}) since {ended}."
+    text = f"{who}: {kind.condition.rstrip('.')}, since {since}."
     if kind.unit:
         text += f" Measured {shown(alert.kind, alert.value)}, threshold {shown(alert.kind, alert.threshold)}."
     return text

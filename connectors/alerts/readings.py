@@ -146,5 +146,5 @@ def shown(kind: str, value: float | None) -> str:
     unit = KINDS[kind].unit
     if unit is None or value is None:
         return ""
-    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}".removesuffix(".0")
+    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{digits} {unit}"

@@ -13,6 +13,7 @@ from connectors.alerts.readings import shown
 from connectors.models import Alert, AlertRule, AlertSettings
 from console.overview import Card
 from console.push import outbox
+from console.templatetags.causeway import duration
 
 # The worker writes when it last looked at least every HEARTBEAT; then some for a slow round.
 SILENT = evaluation.HEARTBEAT + timedelta(seconds=40)
@@ -34,9 +35,7 @@ class Setting:
     @property
     def hold(self) -> str:
         seconds = self.rule.hold_seconds
-        if seconds < 60 or seconds % 60:
-            return f"{seconds} s" if seconds else "At once"
-        return f"{seconds // 60} minute{'s' if seconds > 60 else ''}"
+        return in_words(timedelta(seconds=seconds)) if seconds else "At once"
 
 
 def settings_of(connector_id: str | None) -> list[Setting]:
@@ -60,14 +59,22 @@ def _counts(connector_id: str | None) -> list[dict]:
 
 
 def dress(alerts: list[Alert], now: datetime | None = None) -> list[Alert]:
-    """Give alerts what their rows show: ``type``, ``measured``, ``limit``, ``silenced_until``. One query."""
-    silences = Silences(now or timezone.now())
+    """Give alerts what their rows show: ``type``, ``held``, ``measured``, ``limit``, ``silenced_until``. One query."""
+    now = now or timezone.now()
+    silences = Silences(now)
     for alert in alerts:
+        alert.held = in_words(alert.lasted or now - alert.since)  # type: ignore[attr-defined]
         alert.type = KINDS[alert.kind]  # type: ignore[attr-defined]
         alert.measured = shown(alert.kind, alert.value)  # type: ignore[attr-defined]
         alert.limit = shown(alert.kind, alert.threshold)  # type: ignore[attr-defined]
         alert.silenced_until = silences.cover(alert)  # type: ignore[attr-defined]
     return alerts
+
+
+def in_words(span: timedelta) -> str:
+    """A span in seconds, or in its two largest units."""
+    seconds = max(0, int(span.total_seconds()))
+    return f"{seconds} s" if seconds < 120 else duration(seconds)
 
 
 def last_evaluated() -> datetime | None:

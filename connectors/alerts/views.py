@@ -105,7 +105,6 @@ def _context(tab: str) -> dict[str, Any]:
         "tab": tab,
         "configured": outbox.is_configured(),
         "watched": selectors.is_watched(),
-        "now": timezone.now(),
     }
 
 

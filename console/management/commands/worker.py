@@ -1,6 +1,7 @@
 """``manage.py worker``: what has no request, such as expiry and retention, and the tasks that pages started.
 
-One job after the other, each on its own clock; between them the tasks, a second at a time.
+One job after the other, each on its own clock; between them the tasks, a second at a time. Urgent jobs have a thread
+of their own, so that an alert is told while a day of samples is counted.
 """
 
 import logging
@@ -10,7 +11,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connection
 
 from console import tasks
 from console.jobs import Job, jobs
@@ -18,29 +19,31 @@ from console.jobs import Job, jobs
 log = logging.getLogger("causeway.worker")
 # A job that failed is tried again after this long, so that it cannot spin.
 RETRY_SECONDS = 60.0
+URGENT_RETRY_SECONDS = 5.0
 # How soon a new task is noticed.
 LOOK_SECONDS = 1.0
 
 
-def step(due: dict[str, float], now: float) -> float:
-    """Run every job that is due and note when it is next; returns the seconds until the next one."""
+def step(due: dict[str, float], now: float, *, urgent: bool = False) -> float:
+    """Run every job of one sort that is due and note when it is next; returns the seconds until the next one."""
     for job in jobs:
-        if due.get(job.name, 0.0) <= now:
+        if job.urgent == urgent and due.get(job.name, 0.0) <= now:
             due[job.name] = now + run(job)
-    return max(0.0, min(due.values()) - now)
+    return max(0.0, min(due.values(), default=now + LOOK_SECONDS) - now)
 
 
 def run(job: Job) -> float:
     """One round of one job; returns the seconds after which it is due again."""
     close_old_connections()
+    retry = URGENT_RETRY_SECONDS if job.urgent else RETRY_SECONDS
     try:
         changed = job.run()
     except DatabaseError as error:
         log.error("%s: the database failed: %s", job.name, error)
-        return RETRY_SECONDS
+        return retry
     except Exception:
         log.exception("%s failed", job.name)
-        return RETRY_SECONDS
+        return retry
     if changed:
         log.info("%s: %d", job.name, changed)
     return job.every.total_seconds()
@@ -58,6 +61,14 @@ def turn(worker: str) -> bool:
     return False
 
 
+def urgent_lane(stop: threading.Event) -> None:
+    """Run the urgent jobs until stopped."""
+    due: dict[str, float] = {}
+    while not stop.is_set():
+        stop.wait(step(due, time.monotonic(), urgent=True))
+    connection.close()
+
+
 class Command(BaseCommand):
     help = "Run the console's background work until stopped."
 
@@ -66,9 +77,12 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         log.info("worker started with %d jobs", len(jobs))
+        lane = threading.Thread(target=urgent_lane, args=(stop,), name="urgent")
+        lane.start()
         due: dict[str, float] = {}
         worker = tasks.new_worker()
         while not stop.is_set():
             wait = step(due, time.monotonic())
             if not turn(worker):
                 stop.wait(min(wait, LOOK_SECONDS))
+        lane.join()
