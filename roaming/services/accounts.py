@@ -40,7 +40,8 @@ def account_create(
     """Add an account; returns it and the password if one had to be generated, which is shown this once.
 
     A blank user name becomes the e-mail address. ``password_hash``: from ``hashed``, in the place of ``password``, for
-    callers that make it before a transaction of their own. Raises ``Invalid`` with the documented codes; fields as parameters.
+    callers that make it before a transaction of their own. Raises ``Invalid`` with the documented codes; fields as
+    parameters.
     """
     username = username or email
     _check_fields(username=username, email=email, bandwidth_kbps=bandwidth_kbps)
