@@ -21,7 +21,7 @@ def application_export(request: HttpRequest) -> HttpResponseBase:
 @role_required("operator")
 def application_import(request: HttpRequest) -> HttpResponse:
     """All of the file or nothing; every line that cannot be taken is named."""
-    form = ImportForm(request.POST or None, request.FILES or None)
+    form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
     context: dict[str, object] = {"form": form, "columns": application_csv.COLUMNS}
     if request.method == "POST" and form.is_valid():
         result = application_csv.take(form.cleaned_data["file"], actor=actor(request))
