@@ -88,8 +88,10 @@ def _wait_until_ready(server: subprocess.Popen[bytes], folder: Path, log: Path) 
 
 
 @contextmanager
-def private_postgres() -> Iterator[str]:
+def private_postgres(*, durable: bool = False) -> Iterator[str]:
     """Start a cluster, yield its URL for ``DATABASE_URL``, stop and remove it.
+
+    ``durable``: a commit is on the disk when it is answered, as in operation, so that it can be timed.
 
     Raises ``PostgresUnavailable`` where it cannot be had.
     """
@@ -107,7 +109,8 @@ def private_postgres() -> Iterator[str]:
         )  # fmt: skip
         if made.returncode:
             raise PostgresUnavailable(f"initdb failed: {made.stderr.strip() or made.stdout.strip()}")
-        options = [part for name, value in OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        chosen = {name: value for name, value in OPTIONS.items() if not durable or value != "off"}
+        options = [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
         with log.open("wb") as output:
             server = subprocess.Popen(
                 [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],

@@ -1,0 +1,179 @@
+"""What ``bench.telemetry`` asks of the console's own code, in a process with its environment.
+
+    python -m bench.telemetry_world servers 1000 FILE     enrolled servers; their ids and keys go to FILE
+    python -m bench.telemetry_world rollup 1000 1         raw samples of days, and how long rolling them up takes
+    python -m bench.telemetry_world chart 1000 30         roll-ups of days, and how long a chart of one server takes
+    python -m bench.telemetry_world count                 stored samples
+
+Every answer is one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+STEP = 10
+
+
+def make_servers(number: int, file: Path) -> dict[str, Any]:
+    """Servers of ten connectors with keys of their own, as an enrolment leaves them."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        PublicFormat,
+    )
+
+    from connectors.models import Connector, Server
+    from console.models import MachineKey, Region
+
+    region = Region.objects.get(pk="cn-shanghai")
+    connectors = [Connector(name=f"bench-{place}", region=region) for place in range(10)]
+    Connector.objects.bulk_create(connectors)
+    servers = [Server(connector=connectors[place % 10], hostname=f"host-{place}") for place in range(number)]
+    Server.objects.bulk_create(servers, batch_size=1000)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in servers]
+    MachineKey.objects.bulk_create(
+        (
+            MachineKey(
+                machine=server.pk,
+                kind="server",
+                public_key=key.public_key()
+                .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+                .decode(),
+            )
+            for server, key in zip(servers, keys, strict=True)
+        ),
+        batch_size=1000,
+    )
+    private = [key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode() for key in keys]
+    file.write_text(json.dumps([[server.pk, key] for server, key in zip(servers, private, strict=True)]))
+    return {"servers": number}
+
+
+def roll_up(number: int, days: int) -> dict[str, Any]:
+    """Write raw samples of some days that ended a while ago, through the store, then time the worker's job."""
+    from connectors.models import FiveMinutes, Hour, Sample
+    from connectors.telemetry import store
+
+    servers = _servers(number)
+    end = datetime.fromtimestamp(time.time() // 3600 * 3600, UTC) - timedelta(hours=1)
+    begin = end - timedelta(days=days)
+    started = time.monotonic()
+    for place in range(0, days * 86400 // STEP, 30):
+        times = [begin + timedelta(seconds=STEP * (place + offset + 1)) for offset in range(30)]
+        store.write(_samples(servers, times), end)
+    written = time.monotonic() - started
+    _analyze()
+    started, rounds = time.monotonic(), 0
+    while store.roll_up(end + timedelta(hours=1)):
+        rounds += 1
+    counts = {model.__name__: model.objects.count() for model in (Sample, FiveMinutes, Hour)}
+    return {
+        "writing_seconds": written,
+        "rollup_seconds": time.monotonic() - started,
+        "rounds": rounds,
+        **counts,
+    }
+
+
+def _samples(servers: list[str], times: list[datetime]) -> Any:
+    from connectors.models import Sample
+
+    for place, server in enumerate(servers):
+        for moment in times:
+            load = (place + moment.minute) % 97
+            yield Sample(
+                server_id=server, time=moment, seconds=10.0, rx_bytes=load * 9999, tx_bytes=load * 77777,
+                cpu_percent=float(load), memory_percent=40.0, latency_ms=3.0 + load / 10, loss_percent=0.0,
+            )  # fmt: skip
+
+
+def chart(number: int, days: int) -> dict[str, Any]:
+    """Fill the roll-ups of all servers, then time the figure and its words for one of them, as the page asks for it."""
+    from connectors.models import FiveMinutes, Hour
+    from connectors.telemetry import charts
+    from connectors.telemetry.sql import MEASURES
+
+    servers = _servers(number)
+    end = int(time.time()) // 3600 * 3600
+    for model, width in ((FiveMinutes, 300), (Hour, 3600)):
+        table = model._meta.db_table
+        late = ", late" if model is FiveMinutes else ""
+        _fill(table, late, MEASURES, servers, range(end - days * 86400, end, width), width)
+    _analyze()
+    found = {}
+    for name in ("1h", "24h", "7d", "30d"):
+        seconds = []
+        for place in range(12):
+            began = time.monotonic()
+            window = charts.window({"range": name})
+            charts.traffic([servers[place * 7 % number]], window)
+            seconds.append(time.monotonic() - began)
+        found[name] = {"median_ms": statistics.median(seconds) * 1000, "worst_ms": max(seconds[1:]) * 1000}
+    return {"five_minutes": FiveMinutes.objects.count(), "hours": Hour.objects.count(), "charts": found}
+
+
+def _fill(
+    table: str, late: str, names: tuple[str, ...], servers: list[str], starts: range, width: int
+) -> None:
+    from connectors.telemetry import sql
+
+    values = dict.fromkeys(names, "1") | {
+        "seconds": str(width),
+        "rx_bytes": f"{width} * (at.start / 300 % 977)",
+    }
+    for place in range(0, len(starts), 288):
+        part = [[start] for start in starts[place : place + 288]]
+        who, whose = sql.rows("who", {"server": "varchar"}, [[server] for server in servers])
+        at, when = sql.rows("at", {"start": "bigint"}, part)
+        sql.run(
+            f"INSERT INTO {table} (server_id, start{late}, {', '.join(names)}) SELECT who.server, at.start"
+            f"{', false' if late else ''}, {', '.join(values[name].replace('%', '%%') for name in names)} FROM {who}, {at}",
+            [*whose, *when],
+        )
+
+
+def count() -> dict[str, Any]:
+    from connectors.models import Sample
+
+    return {"samples": Sample.objects.count()}
+
+
+def _servers(number: int) -> list[str]:
+    from connectors.models import Server
+
+    return list(Server.objects.order_by("pk").values_list("pk", flat=True)[:number])
+
+
+def _analyze() -> None:
+    from connectors.telemetry import sql
+
+    sql.run("ANALYZE")
+
+
+def main(arguments: list[str]) -> None:
+    import django
+
+    django.setup()
+    what, *rest = arguments
+    if what == "servers":
+        answer = make_servers(int(rest[0]), Path(rest[1]))
+    elif what == "rollup":
+        answer = roll_up(int(rest[0]), int(rest[1]))
+    elif what == "chart":
+        answer = chart(int(rest[0]), int(rest[1]))
+    else:
+        answer = count()
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
