@@ -9,6 +9,7 @@ from roaming.views import (
     imports,
     instance_actions,
     instances,
+    monitoring,
     roam,
     sessions,
 )
@@ -105,6 +106,37 @@ import_urls = [
     path("imports/<sag_id:import_id>/discard/", imports.import_discard, name="import_discard"),
 ]
 
+monitoring_urls = [
+    path(
+        "instances/<sag_id:instance_id>/monitoring/",
+        monitoring.instance_monitoring,
+        name="instance_monitoring",
+    ),
+    path(
+        "instances/<sag_id:instance_id>/monitoring/words/",
+        monitoring.instance_monitoring_words,
+        name="instance_monitoring_words",
+    ),
+    path(
+        "instances/<sag_id:instance_id>/monitoring/<slug:what>.json",
+        monitoring.instance_monitoring_chart,
+        name="instance_monitoring_chart",
+    ),
+    path(
+        "accounts/<sag_id:account_id>/monitoring/", monitoring.account_monitoring, name="account_monitoring"
+    ),
+    path(
+        "accounts/<sag_id:account_id>/monitoring/words/",
+        monitoring.account_monitoring_words,
+        name="account_monitoring_words",
+    ),
+    path(
+        "accounts/<sag_id:account_id>/monitoring/<slug:what>.json",
+        monitoring.account_monitoring_chart,
+        name="account_monitoring_chart",
+    ),
+]
+
 session_urls = [
     path("instances/<sag_id:instance_id>/sessions/", sessions.session_list, name="sessions"),
     path(
@@ -132,4 +164,4 @@ ccn_urls = [
     ),
 ]
 
-urlpatterns = [*instance_urls, *account_urls, *import_urls, *session_urls, *ccn_urls]
+urlpatterns = [*instance_urls, *account_urls, *import_urls, *monitoring_urls, *session_urls, *ccn_urls]

@@ -1,0 +1,147 @@
+"""What an instance or an account moved over time, and how many connections it had open (facts A.9)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import TruncHour, TruncMinute
+from django.utils import timezone
+
+from console.errors import Invalid
+from console.models.machines import SILENT_AFTER
+from roaming.models import Flow, Usage
+from roaming.services import usage
+
+Kind = Literal["instance", "account"]
+RANGES = {"1h": 1, "3h": 3, "6h": 6, "12h": 12}
+DEFAULT = "1h"
+CUSTOM = "custom"
+LONGEST = timedelta(days=730)
+# More points than this a chart cannot show apart.
+MOST_POINTS = 360
+MINUTE, HOUR = 60, 3600
+
+
+@dataclass(frozen=True)
+class Range:
+    """From ``start`` to ``end`` in points of ``width`` seconds, read from buckets of ``span``."""
+
+    name: str
+    start: datetime
+    end: datetime
+    width: int
+    span: str
+
+    @property
+    def label(self) -> str:
+        hours = RANGES.get(self.name)
+        return f"Last {hours} hour{'s' if hours != 1 else ''}" if hours else "Chosen time"
+
+    @property
+    def query(self) -> str:
+        if self.name != CUSTOM:
+            return f"?range={self.name}"
+        return f"?range={CUSTOM}&from={self.start:%Y-%m-%dT%H:%M}&to={self.end:%Y-%m-%dT%H:%M}"
+
+
+def range_of(asked: Mapping[str, str], now: datetime | None = None) -> Range:
+    """The range that a query string asks for: ``range`` is 1h, 3h, 6h, 12h or custom with ``from`` and ``to`` (UTC).
+
+    An unknown name means the last hour. Raises ``Invalid`` for a custom range that makes no sense.
+    """
+    now = now or timezone.now()
+    name = asked.get("range", "")
+    if name == CUSTOM:
+        return _range(CUSTOM, _moment(asked, "from"), _moment(asked, "to"), now)
+    name = name if name in RANGES else DEFAULT
+    return _range(name, now - timedelta(hours=RANGES[name]), now, now)
+
+
+def _moment(asked: Mapping[str, str], name: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(asked.get(name, ""))
+    except ValueError as error:
+        raise Invalid(
+            f"“{name.capitalize()}” must be a date and time, such as 2026-07-15T12:30.", field=name
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _range(name: str, start: datetime, end: datetime, now: datetime) -> Range:
+    end = min(end, now)
+    if start < now - LONGEST:
+        raise Invalid("“From” must not be older than two years.", field="from")
+    if end - start < timedelta(minutes=1):
+        raise Invalid("“From” must be at least a minute before “To”, and not in the future.", field="from")
+    fine = start >= now - usage.KEEP[Usage.Span.MINUTE]
+    unit = MINUTE if fine else HOUR
+    width = unit * max(1, round(-(-(end - start).total_seconds() // (unit * MOST_POINTS))))
+    first = int(start.timestamp() // width) * width
+    return Range(
+        name, datetime.fromtimestamp(first, UTC), end, width, Usage.Span.MINUTE if fine else Usage.Span.HOUR
+    )
+
+
+@dataclass(frozen=True)
+class Series:
+    """Per point: bit/s that clients received and sent, and connections open at its end. Bytes of the whole range."""
+
+    times: list[datetime]
+    receive: list[float | None]
+    send: list[float | None]
+    connections: list[float | None]
+    received_bytes: int
+    sent_bytes: int
+
+
+def series(kind: Kind, key: str, chosen: Range) -> Series:
+    """Five queries, whatever the range."""
+    first, last = int(chosen.start.timestamp()), chosen.end.timestamp()
+    count = int(-(-(last - first) // chosen.width))
+    up, down = [0] * count, [0] * count
+    for time, (sent, received) in usage.of(key, chosen.span, chosen.start, chosen.end).items():
+        place = int(time.timestamp() - first) // chosen.width
+        up[place] += sent
+        down[place] += received
+    # The last point is not over yet: its rate is over the part that is.
+    seconds = [min(chosen.width, max(1.0, last - first - place * chosen.width)) for place in range(count)]
+    return Series(
+        times=[datetime.fromtimestamp(first + place * chosen.width, UTC) for place in range(count)],
+        receive=[bytes_ * 8 / part for bytes_, part in zip(down, seconds, strict=True)],
+        send=[bytes_ * 8 / part for bytes_, part in zip(up, seconds, strict=True)],
+        connections=_connections(Flow.objects.filter(**{kind: key}).order_by(), chosen, count),
+        received_bytes=sum(down),
+        sent_bytes=sum(up),
+    )
+
+
+def open_now(kind: Kind, key: str) -> int:
+    """Connections open at this moment; those of gateways that are silent are not known to be."""
+    return _known(Flow.objects.filter(**{kind: key})).filter(ended_at=None).count()
+
+
+def _known(flows: QuerySet[Flow]) -> QuerySet[Flow]:
+    heard = Q(gateway__heard_at__gt=timezone.now() - SILENT_AFTER)
+    return flows.filter(heard | Q(ended_at__isnull=False))
+
+
+def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float | None]:
+    """Connections open at the end of each point: those at the beginning, plus what began, minus what ended."""
+    flows = _known(flows)
+    before = flows.filter(started_at__lt=chosen.start)
+    ended = before.filter(ended_at__gte=chosen.start).count()
+    now_open = before.filter(ended_at=None).count() + ended
+    change = [0] * count
+    for name, sign in (("started_at", 1), ("ended_at", -1)):
+        within = flows.filter(**{f"{name}__gte": chosen.start, f"{name}__lt": chosen.end})
+        trunc = TruncMinute if chosen.span == Usage.Span.MINUTE else TruncHour
+        for time, number in within.annotate(at=trunc(name)).values_list("at").annotate(Count("pk")):
+            place = int(time.timestamp() - chosen.start.timestamp()) // chosen.width
+            change[place] += sign * number
+    found: list[float | None] = []
+    for step in change:
+        now_open += step
+        found.append(now_open)
+    return found

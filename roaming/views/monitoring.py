@@ -1,0 +1,108 @@
+"""The Monitoring tab of an instance and of an account: rates, bytes and connections over time."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_safe
+
+from console import charts, web
+from console.access import role_required
+from console.errors import Invalid
+from roaming import monitoring
+from roaming.models import ClientAccount, Instance
+from roaming.views.accounts import account_or_404
+
+
+def instance_alone(instance_id: str) -> Instance:
+    return get_object_or_404(Instance.objects.select_related("region__area"), pk=instance_id)
+
+
+def _chosen(request: HttpRequest) -> tuple[monitoring.Range, str]:
+    """The range asked for and "", or the last hour and what was wrong."""
+    try:
+        return monitoring.range_of(request.GET.dict()), ""
+    except Invalid as refusal:
+        return monitoring.range_of({}), refusal.message
+
+
+def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str, Any]:
+    """What ``_charts.html`` and ``_words.html`` show."""
+    chosen, problem = _chosen(request)
+    found = monitoring.series(kind, key, chosen)
+    return {
+        "chosen": chosen,
+        "problem": problem,
+        "ranges": monitoring.RANGES,
+        "series": found,
+        "receive": charts.words(found.times, found.receive),
+        "send": charts.words(found.times, found.send),
+        "connections": charts.words(found.times, found.connections),
+        "open": monitoring.open_now(kind, key),
+        "key": key,
+        "page_url": reverse(f"roaming:{kind}_monitoring", args=[key]),
+        "words_url": reverse(f"roaming:{kind}_monitoring_words", args=[key]),
+        "rates_url": reverse(f"roaming:{kind}_monitoring_chart", args=[key, "rates"]),
+        "connections_url": reverse(f"roaming:{kind}_monitoring_chart", args=[key, "connections"]),
+    }
+
+
+def _chart(request: HttpRequest, kind: monitoring.Kind, key: str, what: str) -> JsonResponse:
+    found = monitoring.series(kind, key, _chosen(request)[0])
+    if what == "connections":
+        lines = [charts.Line("Connections", "3", found.connections)]
+        return JsonResponse(charts.figure(found.times, lines, unit="connections", whole=True))
+    lines = [charts.Line("Receive", "receive", found.receive), charts.Line("Send", "send", found.send)]
+    return JsonResponse(charts.figure(found.times, lines, unit="bit/s"))
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def instance_monitoring(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_alone(instance_id)
+    context = {"instance": instance, "tab": "monitoring", **_context(request, "instance", instance.pk)}
+    return render(request, "roaming/monitoring/instance.html", context)
+
+
+@require_safe
+@role_required("viewer")
+def instance_monitoring_words(request: HttpRequest, instance_id: str) -> HttpResponse:
+    context = _context(request, "instance", instance_alone(instance_id).pk)
+    return render(request, "roaming/monitoring/_words.html", context)
+
+
+@require_safe
+@role_required("viewer")
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def instance_monitoring_chart(request: HttpRequest, instance_id: str, what: str) -> HttpResponse:
+    """A Plotly figure. ``what``: rates or connections; the query string says the range."""
+    return _chart(request, "instance", instance_alone(instance_id).pk, what)
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def account_monitoring(request: HttpRequest, account_id: str) -> HttpResponse:
+    account: ClientAccount = account_or_404(account_id)
+    context = {"account": account, "instance": account.instance, **_context(request, "account", account.pk)}
+    return render(request, "roaming/monitoring/account.html", context)
+
+
+@require_safe
+@role_required("viewer")
+def account_monitoring_words(request: HttpRequest, account_id: str) -> HttpResponse:
+    context = _context(request, "account", account_or_404(account_id).pk)
+    return render(request, "roaming/monitoring/_words.html", context)
+
+
+@require_safe
+@role_required("viewer")
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def account_monitoring_chart(request: HttpRequest, account_id: str, what: str) -> HttpResponse:
+    """A Plotly figure. ``what``: rates or connections; the query string says the range."""
+    return _chart(request, "account", account_or_404(account_id).pk, what)

@@ -1,0 +1,133 @@
+"""The Monitoring tab: what flowed is what the charts and words show."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from console.errors import Invalid
+from console.models import Gateway
+from roaming import monitoring
+from roaming.models import Usage
+from tests.roaming.answers import text
+from tests.roaming.factories import flow, flows
+from tests.roaming.test_leases import log_on
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def told(machine, account):
+    """Report one record of the account's session; the gateway counts as heard of."""
+    session = log_on(account)
+
+    def send(**values):
+        ids = {"session": session.pk, "account": account.pk, "instance": account.instance_id}
+        assert machine.call("flows", flows(flow(**ids | values))).json()["refused"] == 0
+        Gateway.objects.update(heard_at=timezone.now())
+
+    return send
+
+
+def chart(client, kind, key, what="rates", **query):
+    return json.loads(
+        client.get(reverse(f"roaming:{kind}_monitoring_chart", args=[key, what]), query).content
+    )
+
+
+@pytest.mark.parametrize("kind", ["instance", "account"])
+def test_the_area_under_the_curve_is_the_bytes_that_flowed(viewer_client, told, account, kind):
+    key = account.pk if kind == "account" else account.instance_id
+    told(bytes_up=75_000, bytes_down=750_000, time=time.time() - 600, started_at=time.time() - 700)
+    data = chart(viewer_client, kind, key)["data"]
+    assert [trace["name"] for trace in data] == ["Receive", "Send"]
+    assert max(data[0]["y"]) == 100_000, "750 kB in a minute"
+    assert max(data[1]["y"]) == 10_000
+    page = " ".join(text(viewer_client.get(reverse(f"roaming:{kind}_monitoring", args=[key]))).split())
+    assert "<td>732 KB</td>" in page
+    assert "<td>73.2 KB</td>" in page
+    assert "1 now" in page
+
+
+def test_connections_are_counted_while_they_are_open(viewer_client, told, account):
+    now = time.time()
+    told(flow="a", started_at=now - 3 * 3600)
+    told(flow="b", started_at=now - 1800)
+    told(flow="c", started_at=now - 1800, ended_at=now - 900, end="closed")
+    told(flow="d", started_at=now - 9 * 3600, ended_at=now - 8 * 3600, end="closed")
+    counts = chart(viewer_client, "account", account.pk, "connections")["data"][0]["y"]
+    assert (counts[0], max(counts), counts[-1]) == (1, 3, 2)
+
+
+def test_a_silent_gateways_connections_are_not_called_open(viewer_client, told, account):
+    told(started_at=time.time() - 1800)
+    Gateway.objects.update(heard_at=timezone.now() - timedelta(hours=1))
+    assert set(chart(viewer_client, "account", account.pk, "connections")["data"][0]["y"]) == {0}
+
+
+@pytest.mark.parametrize("name", ["1h", "3h", "6h", "12h"])
+def test_every_range_is_offered_and_kept_in_the_url(viewer_client, account, name):
+    url = reverse("roaming:instance_monitoring", args=[account.instance_id])
+    page = text(viewer_client.get(url, {"range": name}))
+    assert f'href="{url}?range={name}" aria-current="true"' in page
+    assert f"rates.json?range={name}" in page
+
+
+def test_a_custom_range_reads_hours_where_minutes_are_gone(viewer_client, account):
+    start = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=30)
+    Usage.objects.create(subject=account.pk, span="hour", time=start, bytes_up=3600 * 1000)
+    query = {
+        "range": "custom",
+        "from": f"{start:%Y-%m-%dT%H:%M}",
+        "to": f"{start + timedelta(days=1):%Y-%m-%dT%H:%M}",
+    }
+    data = chart(viewer_client, "account", account.pk, **query)["data"]
+    assert (len(data[1]["y"]), data[1]["y"][0], max(data[1]["y"][1:])) == (24, 8000, 0)
+    page = text(viewer_client.get(reverse("roaming:account_monitoring", args=[account.pk]), query))
+    assert f"rates.json?range=custom&amp;from={query['from']}" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"from": "", "to": ""}, "“From” must be a date and time"),
+        ({"from": "2026-07-15T12:00", "to": "soon"}, "“To” must be a date and time"),
+        ({"from": "2026-07-15T12:00", "to": "2026-07-15T12:00"}, "at least a minute before"),
+        ({"from": "2026-07-16T12:00", "to": "2026-07-17T12:00"}, "not in the future"),
+        ({"from": "2020-01-01T00:00", "to": "2026-07-15T12:00"}, "older than two years"),
+        ({"from": "\0", "to": "x" * 5000}, "“From” must be a date and time"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(asked, sentence):
+    with pytest.raises(Invalid, match=sentence):
+        monitoring.range_of({"range": "custom", **asked}, NOW)
+
+
+def test_a_refused_range_says_so_and_shows_the_last_hour(viewer_client, account):
+    url = reverse("roaming:account_monitoring", args=[account.pk])
+    page = viewer_client.get(url, {"range": "custom", "from": "nonsense"})
+    assert page.status_code == 200
+    assert "must be a date and time" in text(page)
+    assert "rates.json?range=1h" in text(page)
+
+
+@pytest.mark.parametrize("hours", [1, 3, 6, 12, 47, 24 * 30, 24 * 700])
+def test_no_chart_has_more_points_than_it_can_show(hours):
+    asked = {"range": "custom", "from": (NOW - timedelta(hours=hours)).isoformat(), "to": NOW.isoformat()}
+    chosen = monitoring.range_of(asked, NOW)
+    points = (chosen.end - chosen.start).total_seconds() / chosen.width
+    assert 12 <= points <= monitoring.MOST_POINTS + 1
+
+
+@pytest.mark.parametrize("number", [1, 40])
+def test_the_page_costs_the_same_whatever_flowed(
+    viewer_client, told, account, number, django_assert_max_num_queries
+):
+    for n in range(number):
+        told(flow=f"f{n}", started_at=time.time() - 60 * n)
+    with django_assert_max_num_queries(11):
+        viewer_client.get(reverse("roaming:instance_monitoring", args=[account.instance_id]))
