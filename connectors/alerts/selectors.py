@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Q
 from django.utils import timezone
@@ -52,7 +53,7 @@ def settings_of(connector_id: str | None) -> list[Setting]:
     ]
 
 
-def _counts(connector_id: str | None) -> list[dict]:
+def _counts(connector_id: str | None) -> list[Any]:
     alerts = Alert.objects.filter(connector=connector_id or "", state__in=evaluation.OPEN)
     firing, pending = Count("pk", filter=Q(state="firing")), Count("pk", filter=Q(state="pending"))
     return list(alerts.order_by().values("kind").annotate(firing=firing, pending=pending))
