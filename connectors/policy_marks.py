@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import BooleanField, Case, Exists, F, Value, When
+from django.db.models import Case, Exists, F, IntegerField, Value, When
 from django.utils import timezone
 
 from connectors import selectors
@@ -40,7 +40,7 @@ class _Facts:
     all_users: bool
     all_applications: bool
     connector_enabled: bool
-    connector_online: bool
+    connector_online: int
     licensed: bool
     users: set[str] = field(default_factory=set)
     applications: set[str] = field(default_factory=set)
@@ -66,7 +66,7 @@ def _facts() -> list[_Facts]:
     live = selectors.live_tunnels().filter(server__enabled=True).values("server__connector")
     rows = Policy.objects.filter(enabled=True).order_by("priority", "created_at", "pk")
     rows = rows.annotate(
-        online=Case(When(connector__in=live, then=True), default=False, output_field=BooleanField()),
+        online=Case(When(connector__in=live, then=1), default=0, output_field=IntegerField()),
         licensed=~Exists(License.objects.filter(valid_until__lt=timezone.now().date())),
     )
     names = (
@@ -87,7 +87,7 @@ def _facts() -> list[_Facts]:
     return found
 
 
-def _members() -> Iterable[tuple[str, bool, str | None]]:
+def _members() -> Iterable[tuple[str, int, str | None]]:
     """(policy, whether ``member`` is a user or group, member), of everything that policies name. One query."""
     parts = (
         (Policy.groups.through, "usergroup_id", True),
@@ -97,7 +97,7 @@ def _members() -> Iterable[tuple[str, bool, str | None]]:
     )
     queries = [
         through.objects.order_by()
-        .annotate(of_users=Value(of_users), member=F(column))
+        .annotate(of_users=Value(int(of_users)), member=F(column))
         .values_list("policy_id", "of_users", "member")
         for through, column, of_users in parts
     ]

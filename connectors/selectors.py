@@ -91,7 +91,7 @@ def _applications_through(connector: OuterRef) -> QuerySet:
 
 def with_status(connectors: QuerySet[Connector], *, online: bool) -> QuerySet[Connector]:
     """Those that are online, or those that are not."""
-    found = live_tunnels().filter(server__enabled=True).values("server__connector")
+    found = live_tunnels().filter(server__enabled=True).values("server__connector").distinct()
     return connectors.filter(pk__in=found) if online else connectors.exclude(pk__in=found)
 
 
@@ -238,7 +238,7 @@ def server_statuses(connector: Connector, wanted_version: int) -> list[ServerSta
             # Probes of the applications' addresses are not made yet: what is not measured is not claimed.
             destinations=Light("muted", "—"),
         )
-        for server in connector.servers.all()
+        for server in connector.servers.select_related("latest")
     ]
 
 

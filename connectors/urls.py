@@ -6,6 +6,7 @@ from connectors.alerts.urls import alert_urls, rule_urls
 from connectors.views import (
     application_files,
     applications,
+    charts,
     connectors,
     deploy,
     details,
@@ -25,8 +26,10 @@ connector_list_urls = [
 
 connector_urls = [
     path("", details.connector_details, name="details"),
-    path("traffic/", details.connector_traffic, name="traffic"),
-    path("chart/", details.connector_chart, name="chart"),
+    path("traffic/", charts.connector_traffic, name="traffic"),
+    path("chart/", charts.connector_chart, name="chart"),
+    path("chart.csv", charts.connector_chart_csv, name="chart_csv"),
+    path("menu/", connectors.connector_menu, name="menu"),
     path("enable/", connectors.connector_enable, name="enable"),
     path("confirm-disable/", connectors.connector_confirm_disable, name="confirm_disable"),
     path("disable/", connectors.connector_disable, name="disable"),
@@ -107,5 +110,8 @@ urlpatterns = [
     path("sase/applications/<str:application_id>/", include(application_urls)),
     path("sase/groups/", include(group_list_urls)),
     path("sase/groups/<str:group_id>/", include(group_urls)),
-    path("sase/servers/<str:server_id>/chart/", details.server_chart, name="server_chart"),
+    path("sase/servers/<str:server_id>/chart/", charts.server_chart, name="server_chart"),
+    path("sase/servers/<str:server_id>/chart.csv", charts.server_chart_csv, name="server_chart_csv"),
+    path("sase/servers/<str:server_id>/traffic/", charts.server_traffic, name="server_traffic"),
+    path("sase/chart/", charts.all_chart, name="all_chart"),
 ]

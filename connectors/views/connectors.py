@@ -71,6 +71,16 @@ def connector_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "connectors/list.html", page)
 
 
+@require_safe
+@role_required("operator")
+def connector_menu(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """What else can be done: the list's menu, or without a script a page of the same links."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    alone = web.htmx_target(request) == "row-menu"
+    template = "connectors/_menu.html" if alone else "connectors/menu.html"
+    return render(request, template, {"connector": connector})
+
+
 @require_http_methods(["GET", "POST"])
 @role_required("operator")
 def connector_add(request: HttpRequest) -> HttpResponse:

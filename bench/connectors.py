@@ -1,0 +1,216 @@
+"""How quickly the lists of private access are answered in a large world, beside a view that does nothing but Django.
+
+    python -m bench.connectors --connectors 10000 --servers 20000 --policies 1000 --rounds 40
+
+A database of its own is made in a temporary folder (or DATABASE_URL's is used, which must be empty).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Answer = Callable[[], Any]
+
+
+def prepare(folder: Path) -> None:
+    """Django, set up on a database in ``folder``."""
+    os.environ.setdefault("CAUSEWAY_SECRET_KEY", secrets.token_urlsafe(50))
+    os.environ.setdefault("CAUSEWAY_ALLOWED_HOSTS", "testserver")
+    os.environ.setdefault("CAUSEWAY_PUBLIC_URL", "http://testserver")
+    os.environ.update(
+        CAUSEWAY_STATE_DIR=str(folder),
+        CAUSEWAY_HTTPS_ONLY="0",
+        CAUSEWAY_DEBUG="0",
+        DJANGO_SETTINGS_MODULE="console.settings",
+    )
+    os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'bench.sqlite3'}")
+    (folder / "static").mkdir(exist_ok=True)
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
+def build(connectors: int, servers: int, policies: int) -> None:
+    """The world by bulk: half of the connectors online, each policy with users and applications of its own."""
+    from django.utils import timezone
+
+    from connectors.models import (
+        Application,
+        ApplicationAddress,
+        Connector,
+        Policy,
+        Server,
+        Tag,
+        Tunnel,
+        UserGroup,
+    )
+    from console.models import Gateway, Region
+
+    regions, now = list(Region.objects.all()), timezone.now()
+    gateway = Gateway.objects.create(
+        name="gateway",
+        region=regions[0],
+        public_host="127.0.0.1",
+        heard_at=now + timedelta(days=1),
+        enrolled_at=now,
+    )
+    made = Connector.objects.bulk_create(
+        Connector(name=f"connector-{n:06}", region=regions[n % len(regions)], enabled=n % 10 > 0)
+        for n in range(connectors)
+    )
+    hosts = Server.objects.bulk_create(
+        Server(connector=made[n % connectors], hostname=f"host-{n}", heard_at=now + timedelta(days=1))
+        for n in range(servers)
+    )
+    Tunnel.objects.bulk_create(
+        Tunnel(gateway=gateway, server=host, count=2, seen_at=now + timedelta(days=1)) for host in hosts[::2]
+    )
+    applications = Application.objects.bulk_create(Application(name=f"application {n}") for n in range(1000))
+    ApplicationAddress.objects.bulk_create(
+        ApplicationAddress(application=each, address=f"{each.pk}.example") for each in applications
+    )
+    tags = Tag.objects.bulk_create(Tag(name=f"tag {n}") for n in range(50))
+    Application.tags.through.objects.bulk_create(
+        Application.tags.through(application=each, tag=tags[n % 50]) for n, each in enumerate(applications)
+    )
+    groups = UserGroup.objects.bulk_create(UserGroup(name=f"group {n}") for n in range(200))
+    written = Policy.objects.bulk_create(
+        Policy(name=f"policy {n}", priority=n % 100 + 1, connector=made[n % connectors])
+        for n in range(policies)
+    )
+    Policy.groups.through.objects.bulk_create(
+        Policy.groups.through(policy=each, usergroup=groups[(n + k) % 200])
+        for n, each in enumerate(written)
+        for k in range(3)
+    )
+    Policy.applications.through.objects.bulk_create(
+        Policy.applications.through(policy=each, application=applications[(7 * n + k) % 1000])
+        for n, each in enumerate(written)
+        if n % 4
+        for k in range(5)
+    )
+    Policy.tags.through.objects.bulk_create(
+        Policy.tags.through(policy=each, tag=tags[n % 50]) for n, each in enumerate(written) if n % 4 == 0
+    )
+
+
+def client() -> Any:
+    from django.test import Client
+
+    from console.models import User
+
+    user = User.objects.create_user("bench", password=None, role="operator")
+    made = Client()
+    made.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return made
+
+
+def bare() -> Answer:
+    """A view over the same rows with nothing of ours: 50 connectors with their regions, as a plain table."""
+    from django.template import Context, Engine
+
+    from connectors.models import Connector
+
+    template = Engine().from_string(
+        "<table>{% for row in rows %}<tr><td>{{ row.name }}</td><td>{{ row.region.name }}</td></tr>{% endfor %}</table>"
+    )
+
+    def answer() -> str:
+        Connector.objects.count()
+        rows = Connector.objects.select_related("region").order_by("name")[:50]
+        return template.render(Context({"rows": rows}))
+
+    return answer
+
+
+def timed(answer: Answer, rounds: int) -> list[float]:
+    answer()
+    found = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        answer()
+        found.append((time.perf_counter() - began) * 1000)
+    return sorted(found)
+
+
+def queries(answer: Answer) -> int:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    with CaptureQueriesContext(connection) as captured:
+        answer()
+    return len(captured)
+
+
+def main(
+    connectors: int = 10_000,
+    servers: int = 20_000,
+    policies: int = 1000,
+    rounds: Annotated[int, typer.Option(min=5)] = 40,
+) -> None:
+    """Print p50 and p95 of each list, its queries and its size."""
+    console = Console(width=110)
+    with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
+        prepare(Path(folder))
+        build(connectors, servers, policies)
+        browser = client()
+        last = f"/sase/connectors/?page={-(-connectors // 50)}"
+        pages = {
+            "connectors, first page": "/sase/connectors/",
+            "connectors, last page": last,
+            "connectors, by region": "/sase/connectors/?sort=region",
+            "connectors, online": "/sase/connectors/?status=online",
+            "connectors, offline": "/sase/connectors/?status=offline",
+            "connectors, search": "/sase/connectors/?q=999",
+            "policies, first page": "/sase/policies/",
+            "policies, last page": f"/sase/policies/?page={-(-policies // 50)}",
+            "applications": "/sase/applications/",
+        }
+        table = Table(
+            "list", "p50", "p95", "queries", "kB of HTML",
+            title=f"{connectors:,} connectors, {servers:,} servers, {policies:,} policies; ms at the server",
+        )  # fmt: skip
+        plain = timed(bare(), rounds)
+        table.add_row(
+            "bare view of 50 rows, no page round it", *(f"{value:.1f}" for value in ends(plain)), "2", ""
+        )
+        for name, url in pages.items():
+
+            def answer(url: str = url) -> Any:
+                found = browser.get(url)
+                assert found.status_code == 200, url
+                return found
+
+            size = len(answer().content) / 1000
+            table.add_row(
+                name,
+                *(f"{value:.1f}" for value in ends(timed(answer, rounds))),
+                str(queries(answer)),
+                f"{size:.0f}",
+            )
+        console.print(table)
+
+
+def ends(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), times[max(0, -(-len(times) * 95 // 100) - 1)]
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()
