@@ -21,6 +21,8 @@ SIZES = (20, 50, 100)
 DEFAULT_SIZE = 50
 LONGEST_QUERY = 200
 MOST_WORDS = 8
+# As many hits of a search in a large table are counted and shown; who finds more wants another word.
+MOST_HITS = 1000
 
 Choices = Sequence[tuple[str, str]]
 
@@ -58,7 +60,8 @@ class Table:
     ``default_sort`` is a column's key, with ``-`` for descending; ``empty`` and ``empty_hint`` say what stands in an
     empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never; ``id`` is the
     element htmx replaces, so that a second table on one page needs another. ``large``, for many thousand rows: a page's
-    keys are found first and its rows read by them, so that what is passed over costs no join and no annotation.
+    keys are found first and its rows read by them, so that what is passed over costs no join and no annotation, and a
+    search looks through the table once.
     """
 
     columns: tuple[Column, ...]
@@ -105,7 +108,9 @@ class Page:
         self.filters = [(item, *self._chosen(item)) for item in table.filters]
         narrowed = self._narrowed(queryset)
         self.found = self._ordered(narrowed)
-        self.total = narrowed.count() if read else 0
+        self.more = False
+        self._hits: list[Any] | None = None
+        self.total = self._count(narrowed) if read else 0
         self.pages = max(1, -(-self.total // self.size))
         self.number = min(max(1, _whole(request.GET.get("page", ""), 1)), self.pages)
         start = (self.number - 1) * self.size
@@ -113,10 +118,19 @@ class Page:
         self.first = start + 1 if self.rows else 0
         self.last = start + len(self.rows)
 
+    def _count(self, narrowed: QuerySet) -> int:
+        """How many rows there are; a search of a large table notes the hits' keys instead, up to ``MOST_HITS``."""
+        if not (self.table.large and self.q):
+            return narrowed.count()
+        hits = list(self.found.values_list("pk", flat=True)[: MOST_HITS + 1])
+        self.more, self._hits = len(hits) > MOST_HITS, hits[:MOST_HITS]
+        return len(self._hits)
+
     def _read(self, start: int) -> list[Any]:
-        page = self.found[start : start + self.size]
+        page: Any = self.found[start : start + self.size]
         if self.table.large:
-            page = self._ordered(self.queryset.filter(pk__in=page.values("pk")))
+            keys = page.values("pk") if self._hits is None else self._hits[start : start + self.size]
+            page = self._ordered(self.queryset.filter(pk__in=keys))
         return list(page)
 
     @property

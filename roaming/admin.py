@@ -262,3 +262,4 @@ class UsageAdmin(HistoryAdmin):
 class AccountImportAdmin(HistoryAdmin):
     list_display = ("id", "instance", "owner", "created_at")
     list_select_related = ("instance", "owner")
+    search_fields = ("id", "=instance__id", "owner__username")

@@ -24,7 +24,7 @@ STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel
 SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "select", "chart")
 SPACE = re.compile(r"\s+")
 # Blanks beside the tags of rows and cells show nowhere.
-ROUND_CELLS = re.compile(r" ?(</?t[rdh]\b[^>]*>) ?")
+ROUND_CELLS = re.compile(r" ?(</?(?:t[rdh]|thead|tbody|table|ul|li|option)\b[^>]*>) ?")
 # (seconds in the unit, its name), the largest first.
 AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
@@ -108,7 +108,8 @@ def duration(seconds: float | None) -> str:
     """A span in its two largest units: 93784 → "1 day 2 hours"; None → a dash."""
     if seconds is None:
         return NOTHING
-    words, rest = [], int(seconds)
+    words: list[str] = []
+    rest = int(seconds)
     for length, unit in AGES:
         number, rest = divmod(rest, length)
         if number or (unit == "minute" and not words):
@@ -198,7 +199,7 @@ def more(url: str, label: str = "More") -> SafeString:
 
 @register.simple_block_tag
 def compact(content: str) -> SafeString:
-    """A table's rows without the templates' indentation, which would be a third of the page."""
+    """A part of the page without the templates' indentation, which would be a third of a list. Not for ``<pre>``."""
     content = SPACE.sub(" ", content)
     return mark_safe(ROUND_CELLS.sub(r"\1", content))  # noqa: S308 (escaped where it was rendered)
 

@@ -1,11 +1,13 @@
 """Lists: whatever the query string says, a page comes out, in two queries."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.test import Client, RequestFactory
 
+from console import tables
 from console.models import Region
 from console.tables import Page
 from tests.console.shell_site.fixtures import shell_site
@@ -157,3 +159,22 @@ def test_a_search_without_a_match_offers_the_way_back(viewer_client: Client) -> 
     html = viewer_client.get("/regions/?q=%3Cb%3Enothing").content.decode()
     assert "Nothing matches “&lt;b&gt;nothing”" in html
     assert "Show everything" in html
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_large_table_shows_the_same_rows(large: bool) -> None:
+    many_regions(120)
+    table = replace(REGIONS, large=large)
+    request = RequestFactory().get("/regions/", {"q": "many", "size": "50", "page": "3", "sort": "-name"})
+    page = table.page(request, Region.objects.select_related("area"))
+    assert [row.name for row in page.rows] == [f"Many {n:05}" for n in range(19, -1, -1)]
+    assert (page.total, page.more) == (120, False)
+
+
+def test_a_search_of_a_large_table_stops_after_so_many_hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MOST_HITS", 60)
+    many_regions(120)
+    table = replace(REGIONS, large=True)
+    request = RequestFactory().get("/regions/", {"q": "many", "size": "50", "page": "9"})
+    page = table.page(request, Region.objects.select_related("area"))
+    assert (page.total, page.more, page.pages, page.first, page.last) == (60, True, 2, 51, 60)
