@@ -46,7 +46,8 @@ def rule_update(*, connector: Connector | None, kind: str, actor: audit.Actor, *
     """
     known = kind_of(connector, kind)
     values = checked(known, {name: values[name] for name in FIELDS if name in values})
-    stored = AlertRule.objects.select_for_update().filter(connector=connector, kind=kind).first()
+    rules = AlertRule.objects.select_for_update().filter(connector=connector, kind=kind)
+    stored = rules.order_by("pk").first()
     rule = stored or known.default(connector.pk if connector else None)
     found = changed(rule, values)
     if stored is not None and not found:
