@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bandwidth import CAP_KBPS, measure_cap
+from bench import lists
 from bench.bare_chain import start_bare_chain
 from bench.cuts import measure_cuts, percentile
 from bench.decide import WORLD, measure_decide
@@ -163,6 +164,8 @@ def main(
         console.print(decide_table())
         if demo and cuts:
             console.print(cuts_table(demo, cuts))
+    if with_lists:
+        lists.main(console)
     for sentence in missing:
         console.print(sentence)
 
