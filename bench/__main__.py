@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.bandwidth import CAP_KBPS, measure_cap
 from bench import lists
+from bench.bandwidth import CAP_KBPS, measure_cap
 from bench.bare_chain import start_bare_chain
 from bench.cuts import measure_cuts, percentile
 from bench.decide import WORLD, measure_decide
@@ -127,6 +127,9 @@ def main(
         typer.Option(min=0, help="Measure only how so many servers come back after the console was away."),
     ] = 0,
     away: Annotated[float, typer.Option(min=0, help="For how long the console is away.")] = 20.0,
+    with_lists: Annotated[
+        bool, typer.Option("--lists/--no-lists", help="Time the list of 100,000 client accounts.")
+    ] = True,
 ) -> None:
     """Throughput beside a bare Envoy chain and OpenSSH, bandwidth caps, decisions, the time to cut."""
     console, missing, ports = Console(width=max(100, Console().width)), [], {}
