@@ -44,6 +44,16 @@ def totals(servers: Servers, first: int, last: int, width: int) -> dict[int, lis
     return {int(bucket): [float(value or 0) for value in row] for bucket, *row in rows}
 
 
+def highest(servers: Sequence[str]) -> float:
+    """Of each hour the servers' peaks are added up; the highest of these sums, of either way."""
+    chosen, given = _chosen("server_id", servers)
+    hours = (
+        f"SELECT SUM(rx_peak) AS rx, SUM(tx_peak) AS tx FROM connectors_hour WHERE {chosen} GROUP BY start"  # noqa: S608
+    )
+    rx, tx = sql.fetch(f"SELECT MAX(rx), MAX(tx) FROM ({hours}) hours", given)[0]  # noqa: S608
+    return float(max(rx or 0, tx or 0))
+
+
 def _summed(pieces: str, given: list[Any]) -> Query:
     peaks = {name for name in COLUMNS if name.endswith("_peak")}
     sums = [

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from connectors.models import Latest, Sample
+from connectors.models import Latest, Sample, Server
 from connectors.telemetry import reading, rollups, writing
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR
 
@@ -87,6 +87,18 @@ def latest(servers: Iterable[str], now: datetime | None = None) -> dict[str, Lat
     return {row.server_id: row for row in _fresh(now).filter(server__in=list(servers))}
 
 
+def latest_of(server: Server, now: datetime | None = None) -> Latest | None:
+    """Its newest sample while that is fresh; no query for a server that was read with ``select_related("latest")``."""
+    row: Latest | None = getattr(server, "latest", None)
+    return row if row is not None and row.time >= (now or timezone.now()) - fresh_within() else None
+
+
+def rate_of(server: Server, now: datetime | None = None) -> Rate | None:
+    """The rate of its newest sample while that is fresh; see ``latest_of``."""
+    row = latest_of(server, now)
+    return None if row is None else _rate(row)
+
+
 def current(servers: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
     """Server id → the rate of its newest sample, left out when that is not fresh. One query."""
     return {server: _rate(row) for server, row in latest(servers, now).items()}
@@ -128,6 +140,21 @@ def series(servers: Sequence[str] | None, *, start: datetime, end: datetime, wid
     nothing: list[float | None] = [None] * 4
     columns = zip(*(found.get(bucket, nothing) for bucket in buckets), strict=True)
     return Series(width, _times(buckets, width), *(list(column) for column in columns))
+
+
+def empty(*, start: datetime, end: datetime, width: int) -> Series:
+    """The same with nothing measured."""
+    buckets = _buckets(start, end, width)
+    nothing: list[float | None] = [None] * len(buckets)
+    return Series(width, _times(buckets, width), nothing, nothing, nothing, nothing)
+
+
+def highest(servers: Sequence[str]) -> float:
+    """The highest rate, either way, that was ever measured of the servers together, in bit/s; at most that of several.
+
+    Hours not yet rolled up are left out. 0 when there is none.
+    """
+    return reading.highest(servers)
 
 
 def per_server(

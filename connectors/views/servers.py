@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from connectors import selectors, services
 from connectors.forms import DrainForm
 from connectors.models import Connector, Server
-from connectors.telemetry import charts, store
+from connectors.telemetry import store
+from connectors.views import charts
 from console import config, web
 from console.access import role_required
 from console.admin_services import actor
@@ -24,13 +25,13 @@ def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     """The tab Deploy Server; for htmx aimed at the list of servers, that list alone."""
     connector = get_object_or_404(Connector, pk=connector_id)
     statuses = selectors.server_statuses(connector, config.current().servers_version)
-    rates = store.current(status.server.pk for status in statuses)
+    shown = charts.chosen(request)
+    words = charts.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
     context = {
         "connector": connector,
         "tab": "servers",
-        "rows": [(status, rates.get(status.server.pk)) for status in statuses],
-        "range": charts.legal_range(request.GET.get("range", "")),
-        "ranges": charts.RANGES.values(),
+        "rows": [(status, store.rate_of(status.server), words[status.server.pk]) for status in statuses],
+        **shown,
         "known": len(statuses),
     }
     return render(request, "connectors/servers.html", context)
@@ -57,7 +58,7 @@ def server_state(request: HttpRequest, connector_id: str, server_id: str) -> Htt
     if status is None:
         # Removed meanwhile: nothing takes its place, and nobody asks again.
         return HttpResponse(status=286)
-    rate = store.current([server_id]).get(server_id)
+    rate = store.rate_of(status.server)
     return render(
         request, "connectors/_server_state.html", {"status": status, "rate": rate, "connector": connector}
     )

@@ -46,12 +46,46 @@
     return { type: "scatter", mode: "lines", fill: "toself", fillcolor, line, x, y, hoverinfo: "skip", showlegend: false, legendgroup: trace.name };
   }
 
+  /** A value between two gaps would be a line of no length: it gets a dot. */
+  function showLone(line) {
+    const empty = (value) => value === null || value === undefined;
+    const size = line.y.map((value, at) => (!empty(value) && empty(line.y[at - 1]) && empty(line.y[at + 1]) ? 4 : 0));
+    if (!size.some(Boolean)) return;
+    line.mode = "lines+markers";
+    line.marker = { ...line.marker, size, line: { width: 0 } };
+  }
+
+  // Plotly knows no time zones: times are written in the viewer's before it sees them, as time.js does in the words beside.
+  const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+  const zone = local.resolvedOptions().timeZone;
+
+  function inZone(value) {
+    if (Array.isArray(value)) return value.map(inZone);
+    if (typeof value !== "string" || !value.endsWith("Z")) return value;
+    const moment = new Date(value);
+    return Number.isNaN(moment.valueOf()) ? value : local.format(moment);
+  }
+
+  /** The figure with its times in the viewer's zone, named on the axis. */
+  function localised(figure) {
+    const layout = structuredClone(figure.layout || {});
+    if (layout.xaxis?.type !== "date") return figure;
+    if (layout.xaxis.range) layout.xaxis.range = inZone(layout.xaxis.range);
+    if (layout.xaxis.title?.text === "Time (UTC)") layout.xaxis.title.text = `Time (${zone})`;
+    for (const shape of layout.shapes || []) {
+      shape.x0 = inZone(shape.x0);
+      shape.x1 = inZone(shape.x1);
+    }
+    return { ...figure, layout, data: figure.data.map((trace) => ({ ...trace, x: inZone(trace.x) })) };
+  }
+
   function dressed(figure) {
     const data = figure.data.flatMap((trace, index) => {
       const name = trace.meta?.color || ["receive", "send", "3", "4"][index % 4];
       const color = token(`--chart-${name}`);
       const { fill, ...rest } = trace;
       const line = { connectgaps: false, legendgroup: trace.name, ...rest, line: { width: 1.5, ...trace.line, color }, marker: { ...trace.marker, color } };
+      if (trace.mode === "lines") showLone(line);
       return fill === "tozeroy" ? [area(trace, token(`--chart-${name}-fill`) || "transparent"), line] : [line];
     });
     const own = figure.layout || {};
@@ -94,7 +128,7 @@
     const state = states.get(element);
     if (isEmpty(state.figure)) return sentence(element, element.dataset.empty || "Nothing was measured in this time yet.");
     const library = await plotly();
-    const [data, layout, config] = dressed(state.figure);
+    const [data, layout, config] = dressed(localised(state.figure));
     let canvas = element.querySelector(".chart-canvas");
     if (canvas) return library.react(canvas, data, layout, config);
     canvas = document.createElement("div");

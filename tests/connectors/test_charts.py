@@ -93,10 +93,10 @@ def test_the_area_under_the_curve_is_the_bytes_that_flowed(server, spans, width)
 def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server):
     measure(server, 60, seconds=60)
     measure(server, 300, seconds=60)
-    figure = charts.figure(series(server))
+    figure = charts.bandwidth(series(server))
     checked = go.Figure(figure)
-    assert [trace.name for trace in checked.data] == ["Receive", "Send"]
-    assert all(trace.connectgaps is False and trace.fill == "tozeroy" for trace in checked.data)
+    assert [trace.name for trace in checked.data] == ["Receive", "Send", "Receive, peak", "Send, peak"]
+    assert all(trace.connectgaps is False for trace in checked.data)
     assert checked.layout.yaxis.title.text == "bit/s"
     assert None in figure["data"][0]["y"] and 0 not in figure["data"][0]["y"]
 
@@ -110,7 +110,7 @@ def test_the_words_beside_the_chart():
     assert charts.words(measured, [None] * 21) is None
 
 
-@pytest.mark.parametrize("name", ["1h", "6h", "24h"])
+@pytest.mark.parametrize("name", ["1h", "6h", "24h", "7d", "30d"])
 def test_every_range_has_a_chart_of_a_few_hundred_points(viewer_client, connector, server, name):
     factories.measured(server, seconds=2, rx_bytes=10, tx_bytes=10)
     for url in (f"/sase/connectors/{connector.pk}/chart/", f"/sase/servers/{server.pk}/chart/"):

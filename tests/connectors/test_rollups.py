@@ -63,7 +63,9 @@ def assert_same(found, wanted) -> None:
     for key, row in wanted.items():
         assert {name for name, value in found[key].items() if value is None} == nothing(row), key
         measured = {name: value for name, value in row.items() if value is not None}
-        assert {name: found[key][name] for name in measured} == pytest.approx(measured, rel=1e-9, abs=1e-9), key
+        assert {name: found[key][name] for name in measured} == pytest.approx(measured, rel=1e-9, abs=1e-9), (
+            key
+        )
         # Bytes are whole numbers and must not be off by one.
         assert (found[key]["rx_bytes"], found[key]["tx_bytes"]) == (row["rx_bytes"], row["tx_bytes"])
 
