@@ -9,7 +9,7 @@ from console.models import AuditRow, Gateway, Region
 from tests.console.factories import GatewayFactory
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("console", "roaming", "connectors")]
-SINGLE = {"ConfigVersion"}
+SINGLE = {"AlertSettings", "ConfigVersion"}
 
 
 @pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])

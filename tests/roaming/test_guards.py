@@ -9,7 +9,8 @@ from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, Instan
 
 pytestmark = pytest.mark.django_db
 
-READ = {"instances", "instance", "accounts", "account_menu", "sessions", "ccns", "ccn"}
+MONITORING = {f"{kind}_monitoring{part}" for kind in ("instance", "account") for part in ("", "_words", "_chart")}
+READ = {"instances", "instance", "accounts", "account_menu", "sessions", "ccns", "ccn", *MONITORING}
 FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
 DIALOGS = {"account_roam", "account_reset_password", "accounts_roam"}
@@ -45,6 +46,7 @@ UNKNOWN = {
     "session_id": "session-0000000000000000",
     "ccn_id": "ccn-000000000000000000",
     "network_id": 2**70,
+    "what": "rates",
 }
 # Uploads are their owner's alone and have no page without one; who may is tested beside them.
 ELSEWHERE = {
@@ -73,6 +75,7 @@ def ids(gateway):
         "session_id": session.pk,
         "ccn_id": ccn.pk,
         "network_id": ccn.cloud_networks.get().pk,
+        "what": "rates",
     }
 
 
