@@ -171,7 +171,11 @@ def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
     return {
         "data": [line],
         "layout": {
-            "xaxis": {"type": "date", "range": [_iso(made.measured_from or made.start), _iso(made.end)]},
+            "xaxis": {
+                "type": "date",
+                "title": {"text": "Time (UTC)", "font": {"size": 12}},
+                "range": [_iso(made.measured_from or made.start), _iso(made.end)],
+            },
             "yaxis": {"title": {"text": unit, "font": {"size": 12}}, "range": [0, top]},
             "hovermode": "x unified",
             **overlay(made),

@@ -75,6 +75,6 @@ def test_the_overlay_lies_on_a_bandwidth_chart(connector, server):
     made = dry_run([server], wanted(connector), span="24h")
     end = timezone.now()
     measured = store.series([server.pk], start=end - timedelta(hours=24), end=end, width=300)
-    figure = charts.figure(measured)
+    figure = charts.bandwidth(measured)
     figure["layout"] |= overlay(made, scale=1e6)
     assert go.Figure(figure).layout.shapes[0].y0 == 100e6
