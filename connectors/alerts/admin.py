@@ -61,6 +61,7 @@ class AlertSilenceAdmin(HistoryAdmin):
 @admin.register(AlertSettings)
 class AlertSettingsAdmin(ServiceAdmin):
     list_display = ("remind_minutes", "group_from", "evaluated_at")
+    search_fields = ("=id",)
     fields = ("remind_minutes", "group_from", "evaluated_at")
     readonly_fields = ("evaluated_at",)
 
