@@ -2,49 +2,67 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from bench.register import HOST, PORT
-from bench.traffic import GREETING, Sink
+from bench.traffic import DOWNLOAD, GREETING, Sink
 from tests.demo import Demo, Tunnel, read_exactly
 
 CAP_KBPS = 2_000  # what demo/world.py gives the last account of each instance
 WARM_UP_SECONDS = 3.0  # a bucket lets through in the beginning what it held
 FLOWS = (1, 4)
+UPLOAD = b"u"
+QUIET_SECONDS = 60
 
 
-class _Reader:
-    """Counts what flows bring back."""
+class _Flows:
+    """Flows of the capped account to the sink, each driven by a thread until the end of the block."""
 
-    def __init__(self) -> None:
-        self.cells: list[list[int]] = []
-
-    def follow(self, stream: socket.socket) -> None:
-        cell = [0]
-        self.cells.append(cell)
-        threading.Thread(target=self._read, args=(stream, cell), daemon=True).start()
+    def __init__(self, demo: Demo, direction: bytes, count: int) -> None:
+        self._direction, self._cells = direction, [[0] for _ in range(count)]
+        self._tunnels = [self._open(demo) for _ in range(count)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(tunnel.socket, cell), daemon=True)
+            for tunnel, cell in zip(self._tunnels, self._cells, strict=True)
+        ]
 
     @staticmethod
-    def _read(stream: socket.socket, cell: list[int]) -> None:
+    def _open(demo: Demo) -> Tunnel:
+        account = _capped(demo)
+        tunnel = demo.connect(HOST, PORT, account=account)
+        if tunnel.status != 200 or read_exactly(tunnel.socket, 1) != GREETING:
+            raise RuntimeError(f"a flow of {account['username']} does not reach the sink ({tunnel.status})")
+        tunnel.socket.settimeout(None)
+        return tunnel
+
+    def _run(self, stream: socket.socket, cell: list[int]) -> None:
         with suppress(OSError):
+            stream.sendall(self._direction)
+            while self._direction != DOWNLOAD:
+                stream.sendall(bytes(16384))
             while data := stream.recv(65536):
                 cell[0] += len(data)
 
-    def total(self) -> int:
-        return sum(cell[0] for cell in self.cells)
+    def received(self) -> int:
+        return sum(cell[0] for cell in self._cells)
 
+    def __enter__(self) -> _Flows:
+        for thread in self._threads:
+            thread.start()
+        return self
 
-def _send(stream: socket.socket) -> None:
-    def run() -> None:
-        with suppress(OSError):
-            while True:
-                stream.sendall(bytes(16384))
-
-    threading.Thread(target=run, daemon=True).start()
+    def __exit__(self, *details: object) -> None:
+        """Closing a socket under a thread that uses it would hand its number, and the bytes, to the next one."""
+        for tunnel, thread in zip(self._tunnels, self._threads, strict=True):
+            with suppress(OSError):
+                tunnel.socket.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            tunnel.close()
 
 
 def _capped(demo: Demo) -> dict[str, Any]:
@@ -52,24 +70,8 @@ def _capped(demo: Demo) -> dict[str, Any]:
     return next(a for a in reversed(demo.world["accounts"]) if a["instance"] == instance)
 
 
-def _open(demo: Demo, stack: ExitStack, host: str, port: int, count: int) -> list[Tunnel]:
-    account, tunnels = _capped(demo), []
-    for _ in range(count):
-        tunnel = demo.connect(host, port, account=account)
-        stack.callback(tunnel.close)
-        if tunnel.status != 200:
-            raise RuntimeError(f"a flow of {account['username']} was answered with {tunnel.status}")
-        tunnel.socket.settimeout(None)
-        tunnels.append(tunnel)
-    return tunnels
-
-
 def _upload(demo: Demo, sink: Sink, count: int, seconds: float) -> float:
-    with ExitStack() as stack:
-        for tunnel in _open(demo, stack, HOST, PORT, count):
-            if read_exactly(tunnel.socket, 1) != GREETING:
-                raise RuntimeError("the sink did not answer")
-            _send(tunnel.socket)
+    with _Flows(demo, UPLOAD, count):
         time.sleep(WARM_UP_SECONDS)
         first, began = sink.count()
         time.sleep(seconds)
@@ -78,34 +80,33 @@ def _upload(demo: Demo, sink: Sink, count: int, seconds: float) -> float:
 
 
 def _download(demo: Demo, count: int, seconds: float) -> float:
-    """From ``echo``: each direction has a bucket of its own, so that what goes up is no less than what comes back."""
-    echo, reader = demo.application("echo"), _Reader()
-    with ExitStack() as stack:
-        for tunnel in _open(demo, stack, echo["host"], echo["port"], count):
-            _send(tunnel.socket)
-            reader.follow(tunnel.socket)
+    with _Flows(demo, DOWNLOAD, count) as flows:
         time.sleep(WARM_UP_SECONDS)
-        first, began = reader.total(), time.monotonic()
+        first, began = flows.received(), time.monotonic()
         time.sleep(seconds)
-        last, ended = reader.total(), time.monotonic()
+        last, ended = flows.received(), time.monotonic()
     return (last - first) * 8 / 1000 / (ended - began)
 
 
 def measure_cap(demo: Demo, sink: Sink, seconds: float) -> dict[tuple[str, int], float]:
     """kbit/s by direction and number of flows."""
     measured: dict[tuple[str, int], float] = {}
-    for count in FLOWS:
-        measured["download", count] = _download(demo, count, seconds)
-    for count in FLOWS:
-        # What an upload leaves in the gateway's buffers still arrives: the last one is not followed by another.
-        measured["upload", count] = _upload(demo, sink, count, seconds)
-        _until_quiet(sink)
+    # The demo's own traffic is by all accounts, and takes its share of the cap.
+    demo.kill(demo.pid("traffic"), signal.SIGSTOP)
+    try:
+        for count in FLOWS:
+            measured["download", count] = _download(demo, count, seconds)
+        for count in FLOWS:
+            measured["upload", count] = _upload(demo, sink, count, seconds)
+            _until_quiet(sink)  # what it left in the gateway's buffers still arrives
+    finally:
+        demo.kill(demo.pid("traffic"), signal.SIGCONT)
     return measured
 
 
 def _until_quiet(sink: Sink) -> None:
     before, _ = sink.count()
-    while True:
+    for _ in range(QUIET_SECONDS):
         time.sleep(1)
         now, _ = sink.count()
         if now == before:

@@ -20,7 +20,9 @@ from contextlib import suppress
 from bench.processes import Processes
 
 GREETING = b"."
+DOWNLOAD = b"d"  # sent first, it makes the sink a source
 CHUNK = 1 << 20
+ZEROS = bytes(65536)
 FILE_BYTES = 64 << 20
 START_SECONDS = 20
 
@@ -39,8 +41,12 @@ def _receive(connection: socket.socket, cell: list[int]) -> None:
     buffer = memoryview(bytearray(CHUNK))
     with suppress(OSError), connection:
         connection.sendall(GREETING)
-        while count := connection.recv_into(buffer):
+        count = connection.recv_into(buffer)
+        while buffer[:1] == DOWNLOAD:
+            connection.sendall(ZEROS)
+        while count:
             cell[0] += count
+            count = connection.recv_into(buffer)
 
 
 def _answer(connection: socket.socket, counter: _Counter) -> None:

@@ -38,12 +38,14 @@ def http2_options() -> Config:
     """HTTP/2 towards our own: CONNECT, windows for fast long lines, and no limit that a tunnel cannot step over.
 
     A reverse tunnel cannot be multiplied by dialling again, so one connection must be allowed any number of streams.
+    Nor may slow streams hold up the others: what a flow that is held to its bandwidth has not taken yet counts against
+    the connection's window, so that this window must be out of reach. Each stream's own window bounds its memory.
     """
     return {
         "allow_connect": True,
         "max_concurrent_streams": 2_147_483_647,
         "initial_stream_window_size": 1_048_576,
-        "initial_connection_window_size": 8_388_608,
+        "initial_connection_window_size": 2_147_483_647,
     }
 
 
