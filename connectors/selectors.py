@@ -9,8 +9,9 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from connectors.models import Application, Connector, Policy, Server, Tunnel
+from connectors.models import Application, Connector, Latest, Policy, Server, Tunnel
 from connectors.models.connectors import heard_within
+from connectors.telemetry import store
 from console.models import Cutover, CutoverConfirmation, Gateway
 from console.models.machines import SILENT_AFTER
 from roaming.models import Flow
@@ -216,12 +217,25 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a server reaches a gateway; None what was not measured. ``by``: UDP, TCP or nothing."""
+
+    gateway: str
+    latency_ms: float | None
+    loss_percent: float | None
+    by: str
+
+
+@dataclass(frozen=True)
 class ServerStatus:
     server: Server
     process: Light
     tunnels: list[Light]
     configuration: Light
     destinations: Light
+    latest: Latest | None
+    """Its newest sample while that is fresh."""
+    ways: list[Way]
 
 
 def server_statuses(connector: Connector, wanted_version: int) -> list[ServerStatus]:
@@ -235,8 +249,9 @@ def server_statuses(connector: Connector, wanted_version: int) -> list[ServerSta
             process=_process(server),
             tunnels=[_tunnel(gateway, tunnels.get((server.pk, gateway.pk))) for gateway in gateways],
             configuration=_configuration(server, wanted_version),
-            # Probes of the applications' addresses are not made yet: what is not measured is not claimed.
-            destinations=Light("muted", "—"),
+            destinations=_destinations(server),
+            latest=store.latest_of(server),
+            ways=_ways(server, gateways),
         )
         for server in connector.servers.select_related("latest")
     ]
@@ -260,6 +275,30 @@ def _process(server: Server) -> Light:
     if server.envoy_state and server.envoy_state != "running":
         return Light("warning", f"Envoy {server.envoy_state}", server.heard_at)
     return Light("success", "Running", server.heard_at)
+
+
+def _destinations(server: Server) -> Light:
+    """Whether the applications' hosts took a connection when the server last tried; fresh like its samples."""
+    latest = store.latest_of(server)
+    if latest is None or latest.told_at is None or not latest.destinations:
+        return Light("muted", "—")
+    missing = [f"{each['host']}:{each['port']}" for each in latest.destinations if not each["reached"]]
+    count = len(latest.destinations)
+    if not missing:
+        return Light("success", f"{count} of {count} reached", latest.told_at)
+    kind: Literal["warning", "error"] = "warning" if len(missing) < count else "error"
+    shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    return Light(kind, f"{count - len(missing)} of {count} reached", latest.told_at, f"not {shown}")
+
+
+def _ways(server: Server, gateways: list[Gateway]) -> list[Way]:
+    latest = store.latest_of(server)
+    told = {path["gateway"]: path for path in latest.paths} if latest is not None else {}
+    return [
+        Way(gateway.name, path["latency_ms"], path["loss_percent"], path["by"].upper())
+        for gateway in gateways
+        if (path := told.get(gateway.pk)) is not None
+    ]
 
 
 def _configuration(server: Server, wanted_version: int) -> Light:

@@ -9,6 +9,7 @@ from connectors.models import Application, Policy, Server
 from console import config
 from console.errors import NotFound
 from console.models import Gateway
+from console.snapshot import echo_key
 
 
 def server_of(server_id: str) -> Server:
@@ -30,7 +31,12 @@ def build(server_id: str) -> dict[str, Any]:
             "server": {"id": server.pk, "enabled": server.enabled},
             "connector": {"id": connector.pk, "name": connector.name, "enabled": connector.enabled},
             "gateways": [
-                {"id": gateway.pk, "host": gateway.public_host, "port": gateway.tunnel_port}
+                {
+                    "id": gateway.pk,
+                    "host": gateway.public_host,
+                    "port": gateway.tunnel_port,
+                    "echo_key": echo_key(gateway.pk),
+                }
                 for gateway in Gateway.objects.filter(enrolled_at__isnull=False).order_by("pk")
             ],
             "applications": [_application(application) for application in _served(connector.pk)],

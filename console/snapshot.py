@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.crypto import salted_hmac
 
 from console import config, pki
 from console.models import Gateway
@@ -17,6 +18,11 @@ def contribute(part: Part) -> Part:
     """Register a function whose dict is merged into every snapshot; used as a decorator at start-up."""
     _parts.append(part)
     return part
+
+
+def echo_key(gateway_id: str) -> str:
+    """By which connector servers and the gateway know one another's probes (edge.echo); the same to all servers."""
+    return salted_hmac("causeway.echo", gateway_id, algorithm="sha256").hexdigest()
 
 
 def build(gateway: Gateway) -> dict[str, Any]:
@@ -39,6 +45,7 @@ def build(gateway: Gateway) -> dict[str, Any]:
                 "client_port": gateway.client_port,
                 "tunnel_port": gateway.tunnel_port,
                 "public_host": gateway.public_host,
+                "echo_key": echo_key(gateway.id),
             },
             "session_keys": keys,
             "offline_seconds": settings.GATEWAY_OFFLINE_SECONDS,

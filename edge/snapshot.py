@@ -7,6 +7,7 @@ lowest bit of ``users & applications & usable``. What cannot match costs nothing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,8 @@ class Gateway:
     client_port: int
     tunnel_port: int
     public_host: str
+    # Another key is no reason to start Envoy anew.
+    echo_key: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,10 @@ def _gateway(section: dict[str, Any]) -> Gateway:
     for name, port in ports.items():
         if not 1 <= port <= 65535:
             raise SnapshotInvalid(f"{where}{name} must be from 1 to 65535.")
-    return Gateway(**texts, **ports)
+    key = section.get("echo_key", "")
+    if not isinstance(key, str) or not re.fullmatch(r"(?:[0-9a-f]{2})*", key):
+        raise SnapshotInvalid(f"{where}echo_key must be hexadecimal.")
+    return Gateway(**texts, **ports, echo_key=key)
 
 
 def _key(kid: str, pem: Any) -> Ed25519PublicKey:

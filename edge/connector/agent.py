@@ -17,6 +17,7 @@ from typing import Any
 from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.connector.dialling import Dialler
 from edge.connector.meter import SAMPLE_SECONDS, Meter
+from edge.connector.probes import Probes
 from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.connector import ARGUMENTS, bootstrap
@@ -58,13 +59,15 @@ class ConnectorAgent:
         self._spool = Spool(home.file("telemetry.db"))
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
         self._dialler = Dialler(home, self._envoy, concurrency)
-        self._meter = Meter(self._envoy, self._spool)
+        self._probes = Probes()
+        self._meter = Meter(self._envoy, self._spool, probes=self._probes.take)
         self._reporter = Reporter(
             self._spool,
             self._api,
             self._identity.console,
             envoy_state=lambda: self._envoy.state,
             open_flows=self._meter.open_flows,
+            told=self._probes.told,
         )
         self._applied = 0
         self._wanted = 0
@@ -82,6 +85,7 @@ class ConnectorAgent:
             self._renewing(),
             self._envoy.run_forever(),
             self._dialler.watch(),
+            self._probes.run(),
             self._telling(),
         ]
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
@@ -115,6 +119,7 @@ class ConnectorAgent:
         """Bring Envoy to a configuration. Raises KeyError and the like when it is not one."""
         version, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
         self._dialler.follow(configuration)
+        self._probes.follow(configuration)
         self._home.write_json(CONFIGURATION, configuration)
         if not enabled:
             if self._envoy.state != "stopped":

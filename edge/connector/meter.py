@@ -40,10 +40,18 @@ class Meter:
     the last one stopped: nothing is lost and nothing counted twice while Envoy lives.
     """
 
-    def __init__(self, envoy: EnvoyProcess, spool: Spool, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        envoy: EnvoyProcess,
+        spool: Spool,
+        *,
+        clock: Callable[[], float] = time.time,
+        probes: Callable[[], dict[str, float]] = dict,
+    ) -> None:
         self._envoy = envoy
         self._spool = spool
         self._clock = clock
+        self._probes = probes
         self._primed = False
         psutil.cpu_percent()  # the first call has no interval to speak of
 
@@ -98,7 +106,7 @@ class Meter:
         if self._primed:
             values["cpu_percent"] = percent
         self._primed = True
-        return values
+        return values | self._probes()
 
 
 def _samples(last: Counters, now: Counters, seconds: float, machine: dict[str, Any]) -> list[dict[str, Any]]:

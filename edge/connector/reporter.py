@@ -53,12 +53,14 @@ class Reporter:
         *,
         envoy_state: Callable[[], str],
         open_flows: Callable[[], Awaitable[int | None]],
+        told: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._spool = spool
         self._api = api
         self._console = console
         self._envoy_state = envoy_state
         self._open_flows = open_flows
+        self._told = told
         self._attempt: _Attempt | None = None
         self._limit = BATCH
 
@@ -72,6 +74,7 @@ class Reporter:
             "applied_version": applied_version,
             "samples": attempt.samples,
             "machine": self._machine() | {"open_flows": await self._open_flows()},
+            **self._told(),
         }
         try:
             answer = await self._api.call("telemetry", body)

@@ -28,6 +28,7 @@ from edge.gateway.accesslog import FlowLog
 from edge.gateway.authorizer import Authorizer
 from edge.gateway.bandwidth import Bandwidth
 from edge.gateway.configuration import Configuration
+from edge.gateway.echo import EchoResponder
 from edge.gateway.flows import Flow, Flows
 from edge.gateway.reports import FlowSender, StatusReporter
 from edge.gateway.sessions import Sessions
@@ -100,6 +101,7 @@ class GatewayAgent:
             self._sender.run(),
             self._maintain(),
             self._renew_certificates(),
+            EchoResponder(self.state).run(),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())

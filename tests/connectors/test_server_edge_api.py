@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from connectors import services
 from connectors.models import Sample, Server
-from console import config
+from console import config, snapshot
 from console.models import MachineKey, ReceivedBatch
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, sample, telemetry
@@ -76,7 +76,14 @@ def test_the_configuration_names_gateways_and_exactly_the_applications_served(co
         "version": config.current().servers_version,
         "server": {"id": server.id, "enabled": True},
         "connector": {"id": connector.pk, "name": "office", "enabled": True},
-        "gateways": [{"id": gateway.pk, "host": "127.0.0.1", "port": gateway.tunnel_port}],
+        "gateways": [
+            {
+                "id": gateway.pk,
+                "host": "127.0.0.1",
+                "port": gateway.tunnel_port,
+                "echo_key": snapshot.echo_key(gateway.pk),
+            }
+        ],
         "applications": [
             {
                 "id": wiki.pk,
