@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from connectors import server_configuration
+from connectors import metrics, server_configuration
 from connectors.server_enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.address import client_address
@@ -94,7 +94,14 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     report = reports.Report(
         server, samples, heard, paths=_plain(payload.paths), destinations=_plain(payload.destinations)
     )
-    answer = reports.submit(report)
+    with metrics.calls.time():
+        answer = reports.submit(report)
+    for outcome, count in (
+        ("stored", answer.new),
+        ("repeated", answer.repeated),
+        ("refused", len(payload.samples) - len(samples)),
+    ):
+        metrics.samples.labels(outcome).inc(count)
     return {
         "acknowledged": len(payload.samples),
         "refused": len(payload.samples) - len(samples),

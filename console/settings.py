@@ -46,6 +46,7 @@ try:
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
     PUSH_ALLOW_PRIVATE = env.bool("PUSH_ALLOW_PRIVATE", default=False)
     PUSH_GIVE_UP = timedelta(days=env.int("PUSH_GIVE_UP_DAYS", default=3))
+    METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error

@@ -6,7 +6,7 @@ from django.urls import include, path
 
 from console.access import public
 from console.edge_api import api
-from console.views import audit, deploy, errors, gateways, health, overview, password, shell, tasks
+from console.views import audit, deploy, errors, gateways, health, metrics, overview, password, shell, tasks
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden
@@ -53,6 +53,7 @@ deploy_urls = [
 urlpatterns = [
     path("", overview.home, name="overview"),
     path("healthz", health.healthz, name="healthz"),
+    path("metrics", metrics.prometheus, name="metrics"),
     *session_urls,
     *shell_urls,
     path("gateways/", include((gateway_urls, "gateways"))),

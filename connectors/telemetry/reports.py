@@ -44,10 +44,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Answer:
-    """``new``: how many samples of the group were not known before, told with its first report only."""
+    """``new`` and ``repeated``: samples of the whole group, told with its first report only."""
 
     wanted_version: int
     new: int = 0
+    repeated: int = 0
 
 
 def submit(report: Report) -> Answer:
@@ -66,7 +67,8 @@ def _write(reports: Sequence[Report]) -> list[Answer]:
     _write_heard(reports)
     _write_ways([report for report in reports if report.paths is not None or report.destinations is not None])
     version = config.current().servers_version
-    return [Answer(version, new if place == 0 else 0) for place in range(len(reports))]
+    repeated = max(0, sum(len(report.samples) for report in reports) - new)
+    return [Answer(version, new, repeated), *[Answer(version)] * (len(reports) - 1)]
 
 
 _groups: Groups[Report, Answer] = Groups(_write)

@@ -12,17 +12,22 @@ import logging
 import random
 import signal
 import time
+from collections.abc import Iterable
 from typing import Any
+
+from prometheus_client.core import Metric
 
 from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.connector.dialling import Dialler
 from edge.connector.meter import SAMPLE_SECONDS, Meter
+from edge.connector.metrics import server_metrics
 from edge.connector.probes import Probes
 from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home, NotEnrolled
+from edge.metrics import write_metrics
 from edge.spool import Spool
 from edge.support import STATUS, held
 
@@ -86,6 +91,7 @@ class ConnectorAgent:
             self._envoy.run_forever(),
             self._dialler.watch(),
             self._probes.run(),
+            write_metrics(self._home, self._metrics),
             self._telling(),
         ]
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
@@ -134,6 +140,11 @@ class ConnectorAgent:
             await self._meter.take()
         self._applied = version
         logger.info("Working by configuration %d.", version)
+
+    def _metrics(self) -> Iterable[Metric]:
+        return server_metrics(
+            self._envoy, self._dialler.tunnels, self._probes, self._meter.last, self._applied
+        )
 
     async def _sampling(self) -> None:
         while True:

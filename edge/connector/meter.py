@@ -55,6 +55,11 @@ class Meter:
         self._primed = False
         psutil.cpu_percent()  # the first call has no interval to speak of
 
+    @property
+    def last(self) -> Counters | None:
+        """The last reading; None until there is one."""
+        return self._last()
+
     async def take(self) -> None:
         """Put one sample into the spool; none while Envoy does not run, for then nothing can be measured."""
         machine = self._machine()

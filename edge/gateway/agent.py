@@ -30,11 +30,13 @@ from edge.gateway.bandwidth import Bandwidth
 from edge.gateway.configuration import Configuration
 from edge.gateway.echo import EchoResponder
 from edge.gateway.flows import Flow, Flows
+from edge.gateway.metrics import gateway_metrics
 from edge.gateway.reports import FlowSender, StatusReporter
 from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
+from edge.metrics import write_metrics
 from edge.snapshot import Gateway
 from edge.spool import Spool
 
@@ -102,6 +104,7 @@ class GatewayAgent:
             self._maintain(),
             self._renew_certificates(),
             EchoResponder(self.state).run(),
+            write_metrics(self._home, lambda: gateway_metrics(self.state, self.flows, self.envoy)),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())

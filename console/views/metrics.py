@@ -1,0 +1,29 @@
+"""Figures for Prometheus, for those who have the token."""
+
+import hmac
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from console import metrics
+from console.access import public
+
+
+@require_safe
+@public
+def prometheus(request: HttpRequest) -> HttpResponse:
+    """Not there unless CAUSEWAY_METRICS_TOKEN is set; then for ``Authorization: Bearer <token>`` alone."""
+    if not settings.METRICS_TOKEN:
+        raise Http404("CAUSEWAY_METRICS_TOKEN is not set.")
+    given = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {settings.METRICS_TOKEN}".encode()):
+        answer = HttpResponse(
+            "This needs the token of CAUSEWAY_METRICS_TOKEN.\n", status=401, content_type="text/plain"
+        )
+        answer["WWW-Authenticate"] = 'Bearer realm="Causeway metrics"'
+        return answer
+    response = HttpResponse(metrics.text(), content_type=CONTENT_TYPE_LATEST)
+    response["Cache-Control"] = "no-store"
+    return response
