@@ -1,0 +1,176 @@
+"""Private access as an administrator works on it by its pages, and a gateway's own view of it."""
+
+from __future__ import annotations
+
+import html
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from edge.decision import Decision, Destination, decide
+from edge.gateway.tunnels import parse_tunnels
+from edge.home import Home
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot
+from tests.demo import Demo, clean_environment, is_alive, post, wait_until
+
+CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
+
+
+class Administrator:
+    """Makes and changes things by the POSTs of the console's forms; each must be accepted."""
+
+    def __init__(self, demo: Demo, client: httpx.Client) -> None:
+        self.demo, self.client = demo, client
+
+    def post(self, url: str, **data: Any) -> httpx.Response:
+        """Lists stand for several values of one name."""
+        answer = post(
+            self.client, f"/sase/{url}", {name: value for name, value in data.items() if value is not None}
+        )
+        assert answer.status_code == 200, (url, data, errors(answer.text))
+        return answer
+
+    def add(self, kind: str, prefix: str, name: str, **data: Any) -> str:
+        """The id of what was added; it is found by its name, as people find it."""
+        self.post(f"{kind}/add/", name=name, **data)
+        page = self.client.get(f"/sase/{kind}/", params={"q": name}).text
+        found = re.search(rf"/sase/{kind}/({prefix}-[0-9a-f]{{16}})/", page)
+        assert found, f"{name} is not in the list"
+        return found[1]
+
+    def code(self, connector: str) -> str:
+        """A code of the Deploy panel."""
+        page = html.unescape(self.post(f"connectors/{connector}/deploy/").text)
+        found = CODE.search(page)
+        assert found, page
+        return found[1]
+
+    def everyone_current(self) -> bool:
+        """Whether the gateways' page calls every gateway's configuration current."""
+        page = self.client.get("/gateways/").text
+        return page.count(">Current</span>") == len(self.demo.world["gateways"])
+
+    def settle(self) -> None:
+        wait_until(self.everyone_current, 15, what="the configuration on all gateways")
+
+
+def errors(page: str) -> str:
+    found = re.findall(r'class="(?:field-error|notice notice-error)[^"]*"[^>]*>(.*?)</div>', page, re.DOTALL)
+    return " ".join(re.sub(r"<[^>]+>", " ", " ".join(found)).split())
+
+
+class Gateway:
+    """One gateway of the demo, seen from its own folder."""
+
+    def __init__(self, demo: Demo, described: dict[str, Any]) -> None:
+        self.described = described
+        folders = (path.parent for path in demo.home.glob("machine-gateway-*/identity.json"))
+        self.home = next(Home(path) for path in folders if Home(path).identity.id == described["id"])
+
+    def tunnels(self) -> dict[tuple[str, str], int]:
+        """(connector, server) → live tunnels, as its Envoy counts them."""
+        return parse_tunnels(statistics(self.home, "^tunnels\\.tunnels\\.", "&hidden=include"))
+
+    def document(self) -> dict[str, Any]:
+        found = self.home.read_json("snapshot.json")
+        assert found is not None
+        return found
+
+    def world(self) -> Snapshot:
+        """The configuration in force with the connectors online now."""
+        snapshot = Snapshot.compile(self.document())
+        online = {c for (c, s), count in self.tunnels().items() if count and snapshot.server_open(s, c)}
+        return snapshot.with_online(frozenset(online))
+
+
+def decided(world: Snapshot, account: dict[str, Any], account_id: str, host: str, port: int) -> Decision:
+    """What a decision on the same world says."""
+    now = time.time()
+    identity = SessionIdentity(
+        "session-of-the-test", account_id, account["instance"], account["username"], "10.0.0.1", now + 3600
+    )
+    return decide(identity, Destination.parse(f"{host}:{port}"), world, now=now)
+
+
+def statistics(home: Home, pattern: str, more: str = "") -> str:
+    """Envoy's statistics of a machine; nothing when it does not run."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        stream.settimeout(5)
+        try:
+            stream.connect(str(home.file("envoy") / "admin.sock"))
+            connection = HTTPConnection("envoy")
+            connection.sock = stream
+            connection.request("GET", f"/stats?filter={pattern}{more}")
+            return connection.getresponse().read().decode()
+        except (OSError, HTTPException):
+            return ""
+
+
+class Server:
+    """A connector server beside the demo's own, run by ``causeway connector run``."""
+
+    def __init__(self, demo: Demo, folder: Path, code: str) -> None:
+        self.home, self.log = Home(folder / "server"), folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        # By standard input: what stands among the arguments can be seen.
+        self._causeway("enroll", "--console", demo.console, "--code-file", "-", given=code)
+        self.id = self.home.identity.id
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "edge.cli", "connector", *arguments, "--home", str(self.home.path)]
+
+    def _causeway(self, *arguments: str, given: str) -> None:
+        command = self._command(*arguments)
+        done = subprocess.run(
+            command, input=given, env=clean_environment(), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command("run"), env=clean_environment(), stdout=output, stderr=output
+            )
+
+    def stop(self, number: int = signal.SIGKILL) -> None:
+        """Kill the agent and the Envoy that would outlive it, or ask the agent to end by another signal."""
+        if self.process is None:
+            return
+        family = [
+            self.process.pid,
+            *(child.pid for child in psutil.Process(self.process.pid).children(recursive=True)),
+        ]
+        self.process.send_signal(number)
+        self.process.wait(20)
+        for pid in family[1:]:
+            if psutil.pid_exists(pid) and is_alive(psutil.Process(pid)):
+                psutil.Process(pid).kill()
+        self.process = None
+
+    def flows(self) -> int:
+        """How many connections it was given since its Envoy started."""
+        text = statistics(self.home, "^http.reverse.downstream_rq_total$")
+        return int(text.rpartition(": ")[2] or 0)
+
+
+@contextmanager
+def quiet(demo: Demo) -> Iterator[None]:
+    """Hold the demo's own trickle of traffic still."""
+    pid = demo.pid("traffic")
+    demo.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        demo.kill(pid, signal.SIGCONT)
