@@ -6,6 +6,7 @@ Judged by what policies name: groups by themselves, tags by the applications tha
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Case, Exists, F, IntegerField, Value, When
 from django.utils import timezone
@@ -89,7 +90,7 @@ def _facts() -> list[_Facts]:
 
 def _members() -> Iterable[tuple[str, int, str | None]]:
     """(policy, whether ``member`` is a user or group, member), of everything that policies name. One query."""
-    parts = (
+    parts: tuple[tuple[Any, str, bool], ...] = (
         (Policy.groups.through, "usergroup_id", True),
         (Policy.accounts.through, "clientaccount_id", True),
         (Policy.applications.through, "application_id", False),

@@ -63,7 +63,8 @@ class _Paged(QuerySet[Connector]):
     def __getitem__(self, wanted: Any) -> Any:
         if not isinstance(wanted, slice):
             return super().__getitem__(wanted)
-        page = QuerySet(self.model, self.query.chain())[wanted].values("pk")
+        plain: QuerySet[Connector] = QuerySet(self.model, self.query.chain())
+        page = plain[wanted].values("pk")
         return connectors_with_status().filter(pk__in=page).order_by(*self.query.order_by)
 
 

@@ -110,7 +110,7 @@ def policy_update(
     }
     differences = changed(policy, {key: value for key, value in given.items() if value is not UNCHANGED})
     asked = {"groups": groups, "accounts": accounts, "applications": applications, "tags": tags}
-    old = {field: list(getattr(policy, field).all()) for field in MEMBERS}
+    old: dict[str, list[Any]] = {field: list(getattr(policy, field).all()) for field in MEMBERS}
     new = {field: old[field] if asked[field] is UNCHANGED else list(asked[field]) for field in MEMBERS}
     _scope(policy, new)
     if differences:

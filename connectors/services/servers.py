@@ -1,6 +1,6 @@
 """Servers of connectors: every write by people, and the end of a drain."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -78,13 +78,17 @@ def drains_finish() -> int:
     now = timezone.now()
     done = 0
     for server in Server.objects.filter(drain_until__isnull=False, enabled=True):
-        if server.drain_until <= now or _is_empty(server):
+        if _is_over(server, now) or _is_empty(server):
             try:
                 server_disable(server=server, actor=audit.System("worker"))
                 done += 1
             except Conflict:  # somebody was quicker
                 continue
     return done
+
+
+def _is_over(server: Server, now: datetime) -> bool:
+    return server.drain_until is not None and server.drain_until <= now
 
 
 def _is_empty(server: Server) -> bool:

@@ -86,10 +86,10 @@ def application_list(request: HttpRequest) -> HttpResponse:
 
 def _first(rows: QuerySet, order: str, *columns: str) -> dict[str, tuple[list[tuple], int]]:
     """Application → its first few rows, and how many it has: an application may have a thousand. One query."""
-    by_application = {"partition_by": F("application_id")}
+    by_application = F("application_id")
     numbered = rows.order_by().annotate(
-        place=Window(RowNumber(), order_by=F(order).asc(), **by_application),
-        number=Window(Count("pk"), **by_application),
+        place=Window(RowNumber(), partition_by=by_application, order_by=F(order).asc()),
+        number=Window(Count("pk"), partition_by=by_application),
     )
     found: dict[str, tuple[list[tuple], int]] = defaultdict(lambda: ([], 0))
     shown = numbered.filter(place__lte=SHOWN).order_by("application_id", "place")

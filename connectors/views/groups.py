@@ -77,7 +77,7 @@ def group_add(request: HttpRequest) -> HttpResponse:
 @role_required("operator")
 def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
-    initial = {"name": group.name, "description": group.description}
+    initial: dict[str, Any] = {"name": group.name, "description": group.description}
     initial |= {"accounts": group.accounts.all(), "rules": group.rules.all()}
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():

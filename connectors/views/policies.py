@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from connectors import pickers, policy_marks, selectors, services
 from connectors.forms import PolicyForm, PriorityForm
 from connectors.models import Connector, Policy
+from connectors.models.policies import PRIORITY_SENTENCE
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
@@ -130,7 +131,7 @@ def policy_priority(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
     form = PriorityForm(request.POST)
     if not form.is_valid():
-        raise Invalid(form.errors["priority"][0], field="priority")
+        raise Invalid(PRIORITY_SENTENCE, field="priority")
     priority = form.cleaned_data["priority"]
     services.policy_update(policy=policy, priority=priority, actor=actor(request))
     return _back(request, f"{policy.name} has priority {priority}.")

@@ -78,8 +78,6 @@ class Machine:
         writer.writerows(rows)
         answer = post(client, "/sase/applications/import/", files={"file": ("a.csv", file.getvalue())})
         assert answer.status_code == 200, answer.text
-            0
-        ]
 
     def line(self, person: dict[str, Any]) -> str:
         return f"{person['username']}@{person['instance']}"
