@@ -53,7 +53,8 @@ def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -
     used = Connector.objects.count()
     if connectors < used:
         raise Invalid(
-            f"There {'is' if used == 1 else 'are'} {_counted(used)}; the licence must allow at least as many. Delete some first.",
+            f"There {'is' if used == 1 else 'are'} {_counted(used)}; the licence must allow at least as many. "
+            "Delete some first.",
             field="connectors",
         )
     differences = changed(license_, {"connectors": connectors, "valid_until": valid_until})

@@ -109,9 +109,16 @@ def policy_update(
         "connector": connector,
     }
     differences = changed(policy, {key: value for key, value in given.items() if value is not UNCHANGED})
-    asked = {"groups": groups, "accounts": accounts, "applications": applications, "tags": tags}
+    asked: dict[str, Any] = {
+        "groups": groups,
+        "accounts": accounts,
+        "applications": applications,
+        "tags": tags,
+    }
     old: dict[str, list[Any]] = {field: list(getattr(policy, field).all()) for field in MEMBERS}
-    new = {field: old[field] if asked[field] is UNCHANGED else list(asked[field]) for field in MEMBERS}
+    new: dict[str, list[Any]] = {
+        field: old[field] if asked[field] is UNCHANGED else list(asked[field]) for field in MEMBERS
+    }
     _scope(policy, new)
     if differences:
         save(policy, *differences)
