@@ -1,18 +1,19 @@
 """Application management."""
 
 from collections import defaultdict
+from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors import services
+from connectors import selectors, services
 from connectors.addresses import shown_ports
 from connectors.forms import ApplicationForm
-from connectors.models import Application, ApplicationAddress, ApplicationPorts
+from connectors.models import Application, ApplicationAddress, ApplicationPorts, Policy
 from console import tables, web
 from console.access import role_required
 from console.admin_services import actor
@@ -67,7 +68,7 @@ SHOWN = 3
 @require_safe
 @role_required("viewer")
 def application_list(request: HttpRequest) -> HttpResponse:
-    rows = Application.objects.annotate(policies_count=Count("policies")).prefetch_related("tags")
+    rows = Application.objects.annotate(policies_count=_policies_count()).prefetch_related("tags")
     page = TABLE.page(request, rows)
     ids = [row.pk for row in page.rows]
     addresses = _first(ApplicationAddress.objects.filter(application__in=ids), "id", "address") if ids else {}
@@ -82,6 +83,15 @@ def application_list(request: HttpRequest) -> HttpResponse:
             f" and {number - len(found)} more" if number > len(found) else ""
         )
     return tables.render(request, "connectors/applications.html", page)
+
+
+def _policies_count() -> Any:
+    """How many policies name an application, by itself or by a tag of its; no policy does both."""
+    own = OuterRef("pk")
+    by_name = selectors.count_of(Policy.applications.through.objects.filter(application=own), "application")
+    tagged = Policy.tags.through.objects.filter(tag__applications=own).order_by().annotate(one=Value(1))
+    by_tag = tagged.values("one").annotate(number=Count("policy", distinct=True)).values("number")
+    return by_name + Coalesce(Subquery(by_tag, output_field=IntegerField()), 0)
 
 
 def _first(rows: QuerySet, order: str, *columns: str) -> dict[str, tuple[list[tuple], int]]:
