@@ -56,6 +56,16 @@ def touches_database(item: pytest.Item) -> bool:
     return test_class is not None and hasattr(test_class, "databases")
 
 
+def empties_tables(item: pytest.Item) -> bool:
+    """True for tests that commit: afterwards all tables are emptied, and what the migrations wrote is put back.
+
+    All of them or none: Django puts back less after one that does not ask for it, and the next one that asks fails.
+    """
+    mark = item.get_closest_marker("django_db")
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool((mark and mark.kwargs.get("transaction")) or fixtures & {"transactional_db", "live_server"})
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by what they use, so that nobody has to remember to; leave out what cannot run here."""
@@ -65,6 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if touches_database(item):
             item.add_marker("database")
+        if empties_tables(item):
+            item.fixturenames.append("django_db_serialized_rollback")
         if "demo" in fixtures:
             item.add_marker("processes")
         if "browser" in fixtures:

@@ -65,3 +65,17 @@ def gateway(db: None):
     from tests.console.factories import GatewayFactory
 
     return GatewayFactory()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """As pytest-django does it; and every connection knows what the migrations wrote.
+
+    Django notes that at the connection that made the database. Playwright's event loop gives its tests another
+    connection object, which could not put the areas back after a test that emptied the tables.
+    """
+    from django.db import connections
+
+    for connection in connections.all():
+        if contents := getattr(connection, "_test_serialized_contents", None):
+            type(connection)._test_serialized_contents = contents
