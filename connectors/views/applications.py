@@ -89,7 +89,8 @@ def _policies_count() -> Any:
     """How many policies name an application, by itself or by a tag of its; no policy does both."""
     own = OuterRef("pk")
     by_name = selectors.count_of(Policy.applications.through.objects.filter(application=own), "application")
-    tagged = Policy.tags.through.objects.filter(tag__applications=own).order_by().annotate(one=Value(1))
+    through: Any = Policy.tags.through
+    tagged = through.objects.filter(tag__applications=own).order_by().annotate(one=Value(1))
     by_tag = tagged.values("one").annotate(number=Count("policy", distinct=True)).values("number")
     return by_name + Coalesce(Subquery(by_tag, output_field=IntegerField()), 0)
 
