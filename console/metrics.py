@@ -13,7 +13,7 @@ from console import config
 from console.models import CutoverConfirmation, Gateway
 from console.models.machines import SILENT_AFTER
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 Collect = Callable[[], Iterable[Metric]]
 registry = CollectorRegistry()
 _collectors: list[Collect] = []

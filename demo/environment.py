@@ -50,6 +50,7 @@ def prepare(arguments: list[str]) -> Options:
         CAUSEWAY_DEBUG="0",
         # One account of each instance shows what a cap does; the others should not be in the way of what is measured.
         CAUSEWAY_BANDWIDTH_MAX_KBPS="10000000",
+        CAUSEWAY_PUSH_ALLOW_PRIVATE="1",  # a visitor's webhook listens on this machine
         PYTHONUNBUFFERED="1",
     )
     os.environ.setdefault("DATABASE_URL", f"sqlite:///{options.home / 'causeway.sqlite3'}")

@@ -1,4 +1,4 @@
-"""An administrator's first walk, in Chromium on the running demo: a connector added, traffic seen, the switch flipped."""
+"""An administrator's first walk, in Chromium on the running demo: add a connector, see traffic, flip the switch."""
 
 from __future__ import annotations
 

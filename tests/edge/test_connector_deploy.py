@@ -33,7 +33,8 @@ def wheel(tmp_path: Path) -> Iterator[str]:
 
 
 def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subprocess.CompletedProcess[str]:
-    values = {"kind": "connector", "console_url": "http://127.0.0.1:1", "wheel_url": wheel, "wheel_name": "causeway.whl"}
+    values = {"kind": "connector", "console_url": "http://127.0.0.1:1", "wheel_url": wheel}
+    values["wheel_name"] = "causeway.whl"
     text = SCRIPT.read_text()
     for name, value in {**values, "wheel_sha256": "0" * 64}.items():
         text = text.replace("{{ " + name + " }}", value)
