@@ -91,7 +91,7 @@ def _policies_count() -> Any:
     by_name = selectors.count_of(Policy.applications.through.objects.filter(application=own), "application")
     through: Any = Policy.tags.through
     tagged = through.objects.filter(tag__applications=own).order_by().annotate(one=Value(1))
-    by_tag = tagged.values("one").annotate(number=Count("policy", distinct=True)).values("number")  # type: ignore[misc]
+    by_tag = tagged.values("one").annotate(number=Count("policy", distinct=True)).values("number")
     return by_name + Coalesce(Subquery(by_tag, output_field=IntegerField()), 0)
 
 

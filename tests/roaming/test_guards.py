@@ -9,7 +9,9 @@ from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, Instan
 
 pytestmark = pytest.mark.django_db
 
-MONITORING = {f"{kind}_monitoring{part}" for kind in ("instance", "account") for part in ("", "_words", "_chart")}
+MONITORING = {
+    f"{kind}_monitoring{part}" for kind in ("instance", "account") for part in ("", "_words", "_chart")
+}
 READ = {"instances", "instance", "accounts", "account_menu", "sessions", "ccns", "ccn", *MONITORING}
 FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
