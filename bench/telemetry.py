@@ -307,14 +307,14 @@ def main(
             )
         if rollup:
             found = world(environment, "rollup", str(servers), "1")
-            console.print(
-                f"Rolling up a day of {servers:,} servers ({found['Sample']:,} samples): {found['rollup_seconds']:.1f} s, wanted ≤ 60 s"
-            )
+            day = f"Rolling up a day of {servers:,} servers, {found['Sample']:,} samples"
+            console.print(f"{database}: {day}: {found['rollup_seconds']:.1f} s, wanted ≤ 60 s")
         if chart:
             found = world(environment, "chart", str(servers), "30")
             for name, times in found["charts"].items():
+                took = f"median {times['median_ms']:.1f} ms, longest {times['worst_ms']:.1f} ms"
                 console.print(
-                    f"Chart of {name}, one of {servers:,} servers: median {times['median_ms']:.1f} ms, worst {times['worst_ms']:.1f} ms"
+                    f"{database}: chart of {name} of one of {servers:,} servers: {took}, wanted ≤ 50 ms"
                 )
 
 

@@ -125,14 +125,18 @@ def _hours(servers: Servers, low: int, high: int, width: int) -> Query:
 def _not_yet_counted(servers: Servers, low: int, high: int, width: int) -> Query:
     chosen, given = _chosen("span.server", servers)
     counted = sql.of_samples("sample")
-    return (
-        f"SELECT span.server, span.start / {width}, {', '.join(counted[name] for name in COLUMNS)}"  # noqa: S608
-        " FROM connectors_stalerollup span"
-        f" JOIN connectors_sample sample ON {sql.samples_of_five_minutes('sample', 'span')}"
-        f" WHERE span.width = {FIVE_MINUTES} AND {chosen} AND span.start >= %s AND span.start < %s"
-        " GROUP BY span.server, span.start",
-        [*given, low, high],
+    spans = (
+        f"(SELECT server, start FROM connectors_stalerollup span WHERE span.width = {FIVE_MINUTES} AND {chosen}"  # noqa: S608
+        " AND span.start >= %s AND span.start < %s) AS span"
     )
+    query = sql.per_span(
+        spans,
+        ["span.server", f"span.start / {width}"],
+        {name: counted[name] for name in COLUMNS},
+        "connectors_sample sample",
+        sql.samples_of_five_minutes("sample", "span"),
+    )
+    return query, [*given, low, high]
 
 
 # --- Raw samples ------------------------------------------------------------------------------------------------------

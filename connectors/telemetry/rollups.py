@@ -85,11 +85,15 @@ def _marks(width: int, after: tuple[str, int], settled: float) -> list[Mark]:
 
 def _count_five_minutes(spans: list[tuple[str, int]]) -> None:
     relation, given = sql.rows("span", _SPANS, spans)
+    counted = sql.per_span(
+        relation,
+        ["span.server", "span.start", "false"],
+        sql.of_samples("sample"),
+        "connectors_sample sample",
+        sql.samples_of_five_minutes("sample", "span"),
+    )
     sql.run(
-        f"INSERT INTO connectors_fiveminutes (server_id, start, late, {_NAMES})"  # noqa: S608
-        f" SELECT span.server, span.start, false, {', '.join(sql.of_samples('sample').values())} FROM {relation}"
-        f" JOIN connectors_sample sample ON {sql.samples_of_five_minutes('sample', 'span')}"
-        " GROUP BY span.server, span.start"
+        f"INSERT INTO connectors_fiveminutes (server_id, start, late, {_NAMES}) {counted}"
         f" ON CONFLICT (server_id, start, late) DO UPDATE SET {_REPLACED}",
         given,
     )
@@ -97,12 +101,15 @@ def _count_five_minutes(spans: list[tuple[str, int]]) -> None:
 
 def _count_hours(spans: list[tuple[str, int]]) -> None:
     relation, given = sql.rows("span", _SPANS, spans)
+    counted = sql.per_span(
+        relation,
+        ["span.server", "span.start"],
+        sql.of_rollups("five"),
+        "connectors_fiveminutes five",
+        f"five.server_id = span.server AND five.start >= span.start AND five.start < span.start + {HOUR}",
+    )
     sql.run(
-        f"INSERT INTO connectors_hour (server_id, start, {_NAMES})"  # noqa: S608
-        f" SELECT span.server, span.start, {sql.of_rollups('five')} FROM {relation}"
-        " JOIN connectors_fiveminutes five ON five.server_id = span.server"
-        f" AND five.start >= span.start AND five.start < span.start + {HOUR}"
-        " GROUP BY span.server, span.start"
+        f"INSERT INTO connectors_hour (server_id, start, {_NAMES}) {counted}"
         f" ON CONFLICT (server_id, start) DO UPDATE SET {_REPLACED}",
         given,
     )

@@ -32,17 +32,33 @@ def of_samples(alias: str) -> dict[str, str]:
     return found
 
 
-def of_rollups(alias: str) -> str:
-    """The ``MEASURES`` of a group of roll-ups."""
-    parts = []
+def of_rollups(alias: str) -> dict[str, str]:
+    """The ``MEASURES`` of a group of roll-ups, in their order: name → expression."""
+    found = {}
     for name in MEASURES:
         if name.endswith("_peak"):
-            parts.append(f"MAX({alias}.{name})")
+            found[name] = f"MAX({alias}.{name})"
         elif name.endswith("_sum") or name == "seconds":
-            parts.append(f"SUM({alias}.{name})")
+            found[name] = f"SUM({alias}.{name})"
         else:
-            parts.append(f"CAST(SUM({alias}.{name}) AS bigint)")
-    return ", ".join(parts)
+            found[name] = f"CAST(SUM({alias}.{name}) AS bigint)"
+    return found
+
+
+def per_span(spans: str, first: Iterable[str], measures: Mapping[str, str], source: str, where: str) -> str:
+    """A SELECT of ``first`` and ``measures`` for each row of ``spans`` (called ``span``) that has any source.
+
+    PostgreSQL is told to look up each span by itself: left to choose, it reads and sorts the whole table.
+    """
+    if connection.vendor == "postgresql":
+        own = ", ".join(f"{expression} AS {name}" for name, expression in measures.items())
+        columns = ", ".join([*first, *(f"counted.{name}" for name in measures)])
+        return (
+            f"SELECT {columns} FROM {spans} CROSS JOIN LATERAL"  # noqa: S608
+            f" (SELECT {own} FROM {source} WHERE {where} HAVING COUNT(*) > 0) counted"
+        )
+    columns = ", ".join([*first, *measures.values()])
+    return f"SELECT {columns} FROM {spans} JOIN {source} ON {where} GROUP BY span.server, span.start"  # noqa: S608
 
 
 def rows(name: str, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> tuple[str, list[Any]]:
