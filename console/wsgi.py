@@ -1,5 +1,6 @@
 """The WSGI entry point, served by granian."""
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -22,3 +23,6 @@ def leave_with_parent() -> None:
 
 leave_with_parent()
 application = get_wsgi_application()
+# What was loaded until here stays for good: the garbage collector need not look at it during requests.
+gc.collect()
+gc.freeze()
