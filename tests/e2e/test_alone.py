@@ -83,7 +83,7 @@ def ended_flows(demo: Demo, account: dict[str, Any], begin: datetime) -> list[tu
     """Bytes of this account's flows since then; empty until there are as many as were opened, all ended."""
     rows = console_rows(
         demo,
-        "SELECT bytes_up, bytes_down FROM connectors_flow WHERE ended_at IS NOT NULL AND started_at >= ? AND"
+        "SELECT bytes_up, bytes_down FROM roaming_flow WHERE ended_at IS NOT NULL AND started_at >= ? AND"
         " host = 'echo.corp.example' AND account ="
         " (SELECT id FROM roaming_clientaccount WHERE username = ?)",
         begin.strftime("%Y-%m-%d %H:%M:%S.%f"),

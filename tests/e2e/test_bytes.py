@@ -40,7 +40,7 @@ def charted_bytes(demo: Demo) -> int:
 def flow_record(demo: Demo, since: str) -> tuple[int, int] | None:
     with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:
         return database.execute(
-            "SELECT bytes_up, bytes_down FROM connectors_flow WHERE started_at >= ? AND ended_at IS NOT NULL "
+            "SELECT bytes_up, bytes_down FROM roaming_flow WHERE started_at >= ? AND ended_at IS NOT NULL "
             "AND bytes_down > 1000000 ORDER BY started_at DESC",
             [since],
         ).fetchone()
