@@ -27,6 +27,7 @@ class ConnectorsConfig(AppConfig):
         enrollment.KINDS["server"] = server_enrollment.KIND
         contribute(snapshot.part)
         console_overview.contribute(overview.cards)
+        console_overview.charts.append(overview.CHART)
         console_overview.contribute(alert_selectors.cards)
         accounts.listeners.append(account_written)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)

@@ -3,8 +3,14 @@
 from connectors import selectors
 from connectors.models import Connector
 from connectors.telemetry import store
-from console.overview import Card
+from console.overview import Card, Chart
 from console.templatetags.causeway import bitrate
+
+CHART = Chart(
+    "Bandwidth of the last 24 hours",
+    "connectors:all_chart",
+    "All connectors together. Receive is what users send towards the applications, send is what comes back to them.",
+)
 
 
 def cards() -> list[Card]:

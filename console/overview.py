@@ -21,6 +21,16 @@ class Card:
     order: int
 
 
+@dataclass(frozen=True)
+class Chart:
+    """``url``: the name of the view that answers its figure; ``note``: a sentence below it."""
+
+    label: str
+    url: str
+    note: str
+
+
+charts: list[Chart] = []
 Contributor = Callable[[], list[Card]]
 _contributors: list[Contributor] = []
 

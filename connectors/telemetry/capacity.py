@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import combinations
 
 from django.utils import timezone
 
@@ -13,8 +14,9 @@ from console.templatetags.causeway import bitrate
 
 SPAN = timedelta(days=30)
 FEWEST_DAYS, FEWEST_HOURS = 14, 12
-# How well a straight line must describe the days, and how far ahead it may be drawn.
-LEAST_CORRELATION = 0.5
+# By how much pairs of days with growth between them must outnumber those without, as a share of all (Kendall's tau).
+LEAST_AGREEMENT = 0.5
+# How far ahead the line may be drawn.
 FARTHEST = timedelta(days=365)
 SHARE = 0.8
 
@@ -43,12 +45,15 @@ def _trend(busy: dict[date, float], highest: float, what: str, today: date) -> s
     first = min(busy)
     places, values = [(day - first).days for day in busy], list(busy.values())
     basis = f"Basis: the busy hour of {len(busy)} of the last {SPAN.days} days"
-    try:
-        growth, base = statistics.linear_regression(places, values)
-        steady = statistics.correlation(places, values)
-    except statistics.StatisticsError:  # all the same
-        return ""
-    if growth <= 0 or steady < LEAST_CORRELATION or highest <= 0:
+    # The median of all pairs' slopes: one wild day does not bend it.
+    pairs = [
+        (later - earlier, after - before)
+        for (earlier, before), (later, after) in combinations(sorted(zip(places, values, strict=True)), 2)
+    ]
+    growth = statistics.median(rise / run for run, rise in pairs)
+    base = statistics.median(value - growth * place for place, value in zip(places, values, strict=True))
+    steady = sum((rise > 0) - (rise < 0) for _, rise in pairs) / len(pairs)
+    if growth <= 0 or steady < LEAST_AGREEMENT or highest <= 0:
         return f"The traffic of {what} does not grow steadily. {basis}."
     limit = SHARE * highest
     now = base + growth * (today - first).days

@@ -46,7 +46,7 @@ def of_rollups(alias: str) -> dict[str, str]:
 
 
 def per_span(spans: str, first: Iterable[str], measures: Mapping[str, str], source: str, where: str) -> str:
-    """A SELECT of ``first`` and ``measures`` for each row of ``spans`` (called ``span``) that has any source.
+    """A SELECT of ``first`` and ``measures`` for each row of ``spans``, named ``span``, that has any source.
 
     PostgreSQL is told to look up each span by itself: left to choose, it reads and sorts the whole table.
     """

@@ -1,6 +1,8 @@
 """Series and charts: the area under the curve is the bytes that flowed, and a gap is a gap."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
 import plotly.graph_objects as go
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
-from connectors.telemetry import charts, store
+from connectors.telemetry import capacity, charts, store, windows
 from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
@@ -153,3 +155,147 @@ def test_raw_samples_are_pruned_after_their_time(server, settings):
         Sample.objects.create(server=server, time=now - age, seconds=2, rx_bytes=1, tx_bytes=1)
     assert store.prune(now) == 1
     assert Sample.objects.count() == 1
+
+
+# --- Which time, and how fine -----------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("query", "width", "points"),
+    [
+        ({"range": "1h"}, 15, 240),
+        ({"range": "6h"}, 60, 360),
+        ({"range": "24h"}, 300, 288),
+        ({"range": "7d"}, 1800, 336),
+        ({"range": "30d"}, 7200, 360),
+        ({"from": "2026-11-20T11:00", "to": "2026-11-20T12:00"}, 15, 240),
+        ({"from": "2026-11-15T11:00", "to": "2026-11-15T12:00"}, 300, 12),
+        ({"from": "2026-05-15T11:00", "to": "2026-05-15T12:00"}, 3600, 1),
+        ({"from": "2024-12-01T00:00Z", "to": "2026-11-20T08:00+02:00"}, 48 * 3600, 360),
+    ],
+)
+def test_points_are_as_fine_as_is_kept_and_as_a_chart_can_show(query, width, points):
+    shown = windows.window(query, NOW)
+    assert shown.width == width and not shown.problem
+    count = (shown.end - shown.start).total_seconds() / width
+    assert count == pytest.approx(points, abs=1) and count <= windows.MOST_POINTS
+    assert windows.window(dict(parse_qsl(shown.query)), NOW).width == width, "the URL brings it back"
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"from": "yesterday", "to": "2026-11-20T12:00"}, "From must be a date and time"),
+        ({"from": "2026-11-20T12:00"}, "To must be a date and time"),
+        ({"from": "2026-13-40T99:00", "to": "2026-11-20T12:00"}, "From must be a date and time"),
+        ({"from": "0001-01-01T00:00+14:00", "to": "2026-11-20T12:00"}, "From must be a date and time"),
+        ({"from": "2026-11-20T11:00", "to": "2026-11-20T10:00"}, "From must be earlier than To"),
+        ({"from": "2027-11-20T11:00", "to": "2027-11-20T12:00"}, "From must be earlier"),
+        ({"from": "2020-11-20T11:00", "to": "2026-11-20T12:00"}, "within the last 2 years"),
+    ],
+)
+def test_a_time_that_makes_no_sense_is_named_and_an_hour_shown(query, problem):
+    shown = windows.window(query, NOW)
+    assert problem in shown.problem and shown.name == "1h"
+
+
+# --- Other figures ----------------------------------------------------------------------------------------------------
+
+
+def shown() -> windows.Window:
+    return windows.window({"from": START.isoformat(), "to": END.isoformat()}, END)
+
+
+def test_servers_are_stacked_with_gaps_and_the_quiet_ones_added_up(connector):
+    servers = [ServerFactory(connector=connector, hostname=f"host-{place}") for place in range(10)]
+    for place, each in enumerate(servers):
+        measure(each, 60, seconds=60, rx=1000 * (place + 1), tx=0)
+    names = {each.pk: each.hostname for each in servers}
+    figure = charts.stacked(charts.per_server(list(names), shown()), names, shown())
+    checked = go.Figure(figure)
+    assert [trace.name for trace in checked.data] == [
+        *(f"host-{place}" for place in range(9, 1, -1)),
+        "2 others",
+    ]
+    assert checked.layout.barmode == "stack" and all(None in trace["y"] for trace in figure["data"])
+    top = sum(next(value for value in trace["y"] if value is not None) for trace in figure["data"])
+    assert top == pytest.approx(8 * 55000 / 60, abs=1)
+
+
+@pytest.mark.parametrize("name", ["cpu", "memory", "latency", "loss"])
+def test_each_gauge_is_a_figure_that_plotly_accepts(server, name):
+    values = {"cpu_percent": 10.0, "memory_percent": 20.0, "latency_ms": 30.0, "loss_percent": 40.0}
+    for at, scale in ((65, 1), (75, 2)):
+        time = START + timedelta(seconds=at)
+        factories.measured(server, time=time, **{key: value * scale for key, value in values.items()})
+    kind = charts.kind(name)
+    window = windows.Window("1h", "1 hour", START, END, 60)
+    measured = charts.per_server([server.pk], window)[server.pk]
+    figure = charts.gauge(measured, kind, window)
+    average, peak = go.Figure(figure).data
+    expected = {"cpu": 10, "memory": 20, "latency": 30, "loss": 40}[name]
+    assert [value for value in average.y if value is not None] == [pytest.approx(expected * 1.5)]
+    assert [value for value in peak.y if value is not None] == [pytest.approx(expected * 2)]
+    row = charts.server_rows(measured, kind)[0]
+    assert row.peak == f"{expected * 2} {kind.unit}"
+    empty = charts.gauge(None, kind, window)
+    assert go.Figure(empty) and set(empty["data"][0]["y"]) == {None}
+
+
+def test_figures_can_be_downloaded_as_rows(viewer_client, connector, server):
+    factories.measured(server, rx_bytes=1250, tx_bytes=0, cpu_percent=50.0)
+    for url, columns in (
+        (f"/sase/connectors/{connector.pk}/chart.csv", 5),
+        (f"/sase/servers/{server.pk}/chart.csv", 13),
+    ):
+        answer = viewer_client.get(url, {"range": "1h"})
+        assert answer["Content-Disposition"].startswith("attachment") and answer["Content-Type"].startswith(
+            "text/csv"
+        )
+        header, *rows = [line.split(",") for line in answer.content.decode().split()]
+        assert header[0] == "time_utc" and {len(row) for row in rows} == {columns}
+        measured = [row for row in rows if row[1]]
+        assert measured and float(measured[-1][1]) == pytest.approx(1000, rel=0.01)
+        assert ["", "", "", ""] in [row[1:5] for row in rows], "unmeasured is empty, not 0"
+
+
+# --- Where the trend leads --------------------------------------------------------------------------------------------
+
+
+def grow(server, now: datetime, *, days: int, rate: float, a_day: float, peak: float) -> None:
+    """One half-minute sample an hour, growing day by day, with one high peak at the beginning."""
+    samples = []
+    for hour in range(days * 24, 0, -1):
+        bits = peak if hour == days * 24 else rate + a_day * (days - hour / 24)
+        time = now - timedelta(hours=hour) + timedelta(seconds=60)
+        samples.append(Sample(server=server, time=time, seconds=30, rx_bytes=int(bits * 30 / 8), tx_bytes=0))
+    store.write(samples, now)
+    store.roll_up(now)
+
+
+def test_steady_growth_is_told_with_its_basis(server):
+    grow(server, NOW, days=30, rate=1e6, a_day=1e5, peak=10e6)
+    sentence = capacity.sentence([server.pk], "this server", NOW)
+    # About 4 Mbit/s now, 100 kbit/s more a day, 8 Mbit/s to reach.
+    assert re.search(r"this server reaches 80 % of its measured maximum in about (5|6) weeks", sentence), (
+        sentence
+    )
+    assert "grew by 100 kbit/s a day" in sentence and "maximum is 10 Mbit/s" in sentence
+
+
+@pytest.mark.parametrize(
+    ("days", "a_day", "peak", "words"),
+    [
+        (10, 1e5, 10e6, ""),
+        (30, 0.0, 10e6, "does not grow steadily"),
+        (30, 1e3, 10e9, "stays below 80 %"),
+        (30, 1e5, 1e6, "is above 80 %"),
+    ],
+    ids=["too few days", "no growth", "far away", "there already"],
+)
+def test_no_more_is_said_than_the_days_tell(server, days, a_day, peak, words):
+    grow(server, NOW, days=days, rate=1e6, a_day=a_day, peak=peak)
+    sentence = capacity.sentence([server.pk], "this server", NOW)
+    assert (words in sentence and "reaches" not in sentence) if words else sentence == ""
