@@ -101,7 +101,7 @@ async def uninstall(home: Home) -> None:
     await EnvoyProcess(home.file("envoy")).end_all()
     for name in ("pki", "envoy"):
         shutil.rmtree(home.file(name), ignore_errors=True)
-    for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*"):
+    for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "metrics.prom*"):
         for file in home.path.glob(pattern):
             file.unlink()
     for name in (*CONFIGURATION.values(), "identity.json", STATUS, LOCK):

@@ -9,13 +9,14 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,17 @@ class Demo:
     def pid(self, name: str) -> int:
         """Now, and not at the start: a program that was started again has another one."""
         return int(json.loads((self.home / "demo.json").read_text())["processes"][name])
+
+    def servers_follow(self) -> None:
+        """Wait until every server of the demo works by the newest configuration: they ask every few seconds."""
+        behind = (
+            "SELECT count(*) FROM connectors_server WHERE enabled AND coalesce(applied_version, 0) < "
+            "(SELECT servers_version FROM console_configversion)"
+        )
+        with closing(sqlite3.connect(self.home / "causeway.sqlite3")) as database:
+            wait_until(
+                lambda: database.execute(behind).fetchone() == (0,), 40, what="the servers' configuration"
+            )
 
     def kill(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Send a signal to one process of this demo; refuses any other."""

@@ -68,6 +68,7 @@ def console(live_server: Any, page: Page, servers) -> Iterator[str]:
     page.get_by_label("Username").fill("viewer")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
+    page.wait_for_url("**/sase/connectors/")  # the log-in page is ready as well
     expect(page.locator("html[data-ready]")).to_be_attached()
     yield str(live_server.url)
     page.goto("about:blank")  # no live part asks while the database is emptied

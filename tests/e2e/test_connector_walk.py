@@ -131,6 +131,7 @@ def look_at_the_details(page: Page, name: str) -> None:
 def drain(page: Page, name: str, demo: Demo) -> None:
     """The server keeps its flow and gets no other; it is off as soon as the flow is gone."""
     panel = page.get_by_role("dialog", name=name)
+    demo.servers_follow()
     with demo.connect("echo.corp.example", 7) as flow:
         assert flow.status == 200
         panel.get_by_role("link", name="Drain").click()

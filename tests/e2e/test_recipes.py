@@ -43,6 +43,7 @@ def ssh_host(demo: Demo, tmp_path: Path) -> Iterator[str]:
 
 
 def test_curl_through_the_gateway_and_through_connect(demo: Demo, tmp_path: Path) -> None:
+    demo.servers_follow()
     assert demo.curl("http://wiki.corp.example/").status == 200
     with connected(demo, tmp_path) as client:
         client.event("ready")
