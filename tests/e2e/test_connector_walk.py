@@ -150,7 +150,10 @@ def drain(page: Page, name: str, demo: Demo) -> None:
 
 
 def disable(page: Page, name: str, demo: Demo) -> None:
+    page.reload()  # what the list said while the panel stood over it may be old
+    page.locator("html[data-ready]").wait_for(state="attached")
     expect(row(page, name)).to_contain_text("Online", timeout=SOON)
+    demo.servers_follow()
     with demo.connect("echo.corp.example", 7) as flow:
         assert flow.status == 200
         row(page, name).get_by_role("switch").click()
