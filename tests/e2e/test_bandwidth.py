@@ -35,31 +35,33 @@ def capped(demo: Demo) -> dict[str, Any]:
 
 
 class Echoing:
-    """A flow that sends as fast as it may and counts what comes back."""
+    """A flow that sends, waits for the echo and sends again, and counts what comes back.
+
+    One thread a flow: two threads at one TLS socket stall each other.
+    """
 
     def __init__(self, tunnel: Tunnel) -> None:
         self.received = 0
         self._tunnel, self._stream = tunnel, tunnel.socket
-        self._threads = [threading.Thread(target=run, daemon=True) for run in (self._send, self._receive)]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
-    def _send(self) -> None:
+    def _run(self) -> None:
         with suppress(OSError):
             while True:
                 self._stream.sendall(bytes(16384))
-
-    def _receive(self) -> None:
-        with suppress(OSError):
-            while data := self._stream.recv(65536):
-                self.received += len(data)
+                left = 16384
+                while left:
+                    data = self._stream.recv(left)
+                    if not data:
+                        return
+                    left -= len(data)
+                    self.received += len(data)
 
     def close(self) -> None:
-        """Closing a socket under a thread that uses it would hand its number, and the bytes, to the next one."""
         with suppress(OSError):
             self._stream.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
+        self._thread.join(10)
         self._tunnel.close()
 
 
