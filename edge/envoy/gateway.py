@@ -183,6 +183,8 @@ def _access_listener(gateway: Gateway, slots: int) -> Config:
     return {
         "name": "access",
         "address": address(gateway.listen, gateway.client_port),
+        # A client is one long connection: by chance, several fast ones would share a thread beside an idle one.
+        "connection_balance_config": {"exact_balance": {}},
         "socket_options": keepalive_options(),
         "filter_chains": [{"transport_socket": tls, "filters": [_http(slots)]}],
     }
