@@ -161,6 +161,14 @@ def _gateway_configuration(machine: str) -> dict[str, Any]:
     return snapshot.build(_gateway(machine))
 
 
+def _gateway_issued(machine: str, ends_at: datetime) -> None:
+    Gateway.objects.filter(pk=machine).update(certificate_ends_at=ends_at)
+
+
 KINDS["gateway"] = Kind(
-    signing="tunnel", admit=_admit_gateway, names=_gateway_names, configuration=_gateway_configuration
+    signing="tunnel",
+    admit=_admit_gateway,
+    names=_gateway_names,
+    configuration=_gateway_configuration,
+    issued=_gateway_issued,
 )

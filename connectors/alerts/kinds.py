@@ -77,8 +77,9 @@ KINDS: dict[str, Kind] = {
         Kind(
             "certificate",
             "Certificate End",
-            "A server's certificate ends within the threshold and was not renewed.",
+            "The certificate of a machine that is heard of ends within the threshold and was not renewed.",
             unit="hours", threshold=24.0, hold=0, hysteresis=10, enabled=True, above=False, most=8_760.0,
+            subjects=("server", "gateway"),
         ),
     )
 }  # fmt: skip

@@ -101,18 +101,17 @@ def latency(server: Server, world: World) -> float | None:
     return None if newest is None else newest.latency_ms
 
 
-def certificate(server: Server, world: World) -> float | None:
-    """Hours until the certificate ends; below 0 when it has. Of a server that is silent nobody knows."""
-    if server.certificate_ends_at is None or not _server_heard(server, world.now):
+def certificate(machine: Server | Gateway, heard: bool, now: datetime) -> float | None:
+    """Hours until the certificate ends; below 0 when it has. Of a machine that is silent nobody knows."""
+    if machine.certificate_ends_at is None or not heard:
         return None
-    return (server.certificate_ends_at - world.now).total_seconds() / 3600
+    return (machine.certificate_ends_at - now).total_seconds() / 3600
 
 
 SERVER_MEASURES: dict[str, Callable[[Server, World], float | None]] = {
     "connection": connection,
     "bandwidth": bandwidth,
     "latency": latency,
-    "certificate": certificate,
 }
 
 
@@ -124,21 +123,24 @@ def drift(applied: int | None, heard: bool, mark: int) -> float | None:
 
 
 def read(world: World) -> Iterator[Reading]:
-    """A reading of every type for every server, and of drift for every gateway."""
+    """A reading of every type for every server and gateway that it concerns."""
     for server in world.servers:
         # Whoever switches something off knows that it is off.
         watched = server.enabled and server.connector.enabled
         names = (server.pk, str(server), server.connector_id, server.connector.name)
         for kind, measure in SERVER_MEASURES.items():
             yield Reading(kind, "server", *names, measure(server, world), watched)
+        heard = _server_heard(server, world.now)
+        yield Reading("certificate", "server", *names, certificate(server, heard, world.now), watched)
         # What counts is the version that was wanted when it fell behind: newer ones may come all the time.
         mark = world.marks.get(("drift", server.pk), world.servers_version)
-        value = drift(server.applied_version, _server_heard(server, world.now), mark)
-        yield Reading("drift", "server", *names, value, watched, mark)
+        yield Reading("drift", "server", *names, drift(server.applied_version, heard, mark), watched, mark)
     for gateway in world.gateways:
+        of = (gateway.pk, gateway.name, None, "")
+        heard = _heard(gateway, world.now)
+        yield Reading("certificate", "gateway", *of, certificate(gateway, heard, world.now))
         mark = world.marks.get(("drift", gateway.pk), world.version)
-        value = drift(gateway.applied_version, _heard(gateway, world.now), mark)
-        yield Reading("drift", "gateway", gateway.pk, gateway.name, None, "", value, mark=mark)
+        yield Reading("drift", "gateway", *of, drift(gateway.applied_version, heard, mark), mark=mark)
 
 
 def shown(kind: str, value: float | None) -> str:

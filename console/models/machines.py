@@ -41,6 +41,7 @@ class Gateway(models.Model):
     open_flows = models.PositiveIntegerField(null=True, blank=True, editable=False)
     envoy_state = models.CharField(max_length=20, blank=True, editable=False)
     software = models.CharField(max_length=40, blank=True, editable=False)
+    certificate_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]

@@ -171,6 +171,20 @@ def test_a_certificate_that_is_not_renewed_is_told_of_a_day_before(server):
     assert states("certificate") == ["resolved"]
 
 
+def test_a_gateways_certificate_is_watched_as_well_by_the_gateways_own_rule(gateway):
+    ends_at = NOW + timedelta(hours=30)
+    Gateway.objects.update(enrolled_at=NOW, heard_at=NOW, certificate_ends_at=ends_at)
+    evaluation.evaluate(NOW)
+    assert states("certificate") == []
+    services.rule_update(connector=None, kind="certificate", threshold=36.0, actor=ACTOR)
+    evaluation.evaluate(NOW)
+    alert = Alert.objects.get(kind="certificate")
+    assert (alert.state, alert.subject, alert.connector, alert.value) == ("firing", gateway.pk, "", 30.0)
+    Gateway.objects.update(certificate_ends_at=NOW + timedelta(hours=168))
+    evaluation.evaluate(NOW)
+    assert states("certificate") == ["resolved"]
+
+
 # --- Telling ----------------------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,17 @@ def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway):
     assert timedelta() < life <= settings.CERTIFICATE_LIFETIME
 
 
+def test_the_console_knows_when_a_gateways_certificates_end(gateway):
+    machine = Machine("gateway", gateway.pk)
+    gateway.refresh_from_db()
+    given = x509.load_pem_x509_certificate(machine.answer["certificates"]["tunnel"].encode())
+    assert abs(gateway.certificate_ends_at - given.not_valid_after_utc) < timedelta(seconds=5)
+    type(gateway).objects.update(certificate_ends_at=None)
+    assert machine.call("renew", {"csrs": machine.csrs()}).status_code == 200
+    gateway.refresh_from_db()
+    assert gateway.certificate_ends_at is not None
+
+
 def test_a_gateways_first_answer_brings_its_configuration(gateway):
     answer = Machine("gateway", gateway.pk).answer
     assert answer["config"]["gateway"]["client_port"] == gateway.client_port
