@@ -5,6 +5,7 @@ from connectors.models.groups import GroupRule, UserGroup
 from connectors.models.license import License
 from connectors.models.measurements import FiveMinutes, Hour, Latest, Sample, StaleRollup
 from connectors.models.policies import Policy
+from connectors.models.upgrades import ServerUpgrade, Upgrade
 
 __all__ = [
     "Alert",
@@ -23,8 +24,10 @@ __all__ = [
     "Policy",
     "Sample",
     "Server",
+    "ServerUpgrade",
     "StaleRollup",
     "Tag",
     "Tunnel",
+    "Upgrade",
     "UserGroup",
 ]

@@ -1,9 +1,6 @@
 """What the commands of the Deploy panels fetch: the script for each kind of machine, and the wheel it installs."""
 
-import hashlib
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -16,21 +13,7 @@ from django.views.decorators.http import require_safe
 
 from console.access import public
 from console.models import EnrollmentCode
-
-NO_WHEEL = (
-    "The console has no causeway wheel to install from. Put one into its wheel directory (CAUSEWAY_WHEEL_DIR): "
-    "python3 -m build --wheel.\n"
-)
-
-
-def wheels() -> list[Path]:
-    """The wheels that the console offers, the newest first."""
-    found = [path for path in settings.WHEEL_DIR.glob("causeway-*.whl") if path.is_file()]
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-
-
-def newest_wheel() -> Path | None:
-    return next(iter(wheels()), None)
+from console.wheels import NO_WHEEL, newest_wheel, wheels
 
 
 def open_codes(target: str, now: datetime | None = None) -> QuerySet[EnrollmentCode]:
@@ -48,25 +31,19 @@ def panel(kind: str, target: str) -> dict[str, object]:
     }
 
 
-@lru_cache(maxsize=4)
-def _digest(path: Path, modified: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @require_safe
 @public
 def script(request: HttpRequest, kind: str) -> HttpResponse:
     """The script that the deployment command pipes into a shell. It holds no secret."""
     wheel = newest_wheel()
     if wheel is None:
-        return HttpResponse(NO_WHEEL, status=503, content_type="text/plain; charset=utf-8")
-    status = wheel.stat()
+        return HttpResponse(f"{NO_WHEEL}\n", status=503, content_type="text/plain; charset=utf-8")
     context = {
         "kind": kind,
         "console_url": settings.PUBLIC_URL,
         "wheel_url": settings.PUBLIC_URL + reverse("deploy:wheel", args=[wheel.name]),
         "wheel_name": wheel.name,
-        "wheel_sha256": _digest(wheel, status.st_mtime_ns, status.st_size),
+        "wheel_sha256": wheel.sha256,
     }
     return render(request, "deploy/machine.sh", context, content_type="text/x-shellscript; charset=utf-8")
 
