@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -14,6 +14,8 @@ from connectors.alerts.readings import shown
 from connectors.models import AlertRule, Server
 from connectors.telemetry import store
 from connectors.telemetry.store import ServerSeries
+from console import charts
+from console.charts import Line
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def overlay(made: DryRun, *, scale: float = 1.0) -> dict[str, Any]:
     across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
     shapes: list[dict[str, Any]] = [{**across, "line": line}]
     for one in made.fired[-MOST_SHAPES:]:
-        times = {"x0": _iso(one.episode.since), "x1": _iso(one.episode.ended_at or made.end)}
+        times = {"x0": charts.iso(one.episode.since), "x1": charts.iso(one.episode.ended_at or made.end)}
         band = {"type": "rect", "xref": "x", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", **times}
         shapes.append({**band, "line": {"width": 0}, "fillcolor": COLOR, "opacity": 0.18})
     return {"shapes": shapes}
@@ -155,33 +157,12 @@ def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
         (row[0].at, max((seen.value for seen in row if seen.value is not None), default=None))
         for row in zip(*columns, strict=True)
     ]
-    unit = KINDS[made.kind].unit
-    line = {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "Highest of all servers" if len(keys) > 1 else "Measured",
-        "x": [_iso(moment) for moment, _ in points],
-        "y": [None if value is None else round(value, 3) for _, value in points],
-        "connectgaps": False,
-        "hovertemplate": f"%{{y:.3~f}} {unit}",
-        "meta": {"color": "receive"},
-    }
-    values = [value for _, value in points if value is not None]
-    top = max([*values, made.threshold]) * 1.1
-    return {
-        "data": [line],
-        "layout": {
-            "xaxis": {
-                "type": "date",
-                "title": {"text": "Time (UTC)", "font": {"size": 12}},
-                "range": [_iso(made.measured_from or made.start), _iso(made.end)],
-            },
-            "yaxis": {"title": {"text": unit, "font": {"size": 12}}, "range": [0, top]},
-            "hovermode": "x unified",
-            **overlay(made),
-        },
-    }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    times, highest = [moment for moment, _ in points], [value for _, value in points]
+    name = "Highest of all servers" if len(keys) > 1 else "Measured"
+    found = charts.figure(times, [Line(name, "receive", highest)], unit=KINDS[made.kind].unit or "")
+    found["layout"]["xaxis"]["range"] = [charts.iso(made.measured_from or made.start), charts.iso(made.end)]
+    # The threshold stays in sight, however low the values are.
+    top = max([*(value for value in highest if value is not None), made.threshold]) * 1.1
+    found["layout"]["yaxis"]["range"] = [0, top]
+    found["layout"] |= overlay(made)
+    return found

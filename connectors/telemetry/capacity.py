@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from connectors.telemetry import store
 from connectors.telemetry.sql import HOUR
+from console.charts import percentile_95
 from console.templatetags.causeway import bitrate
 
 SPAN = timedelta(days=30)
@@ -32,7 +33,7 @@ def sentence(servers: Sequence[str], what: str, now: datetime | None = None) -> 
             days[time.date()].append(max(receive, send))
     # Today is not over.
     busy = {
-        day: sorted(hours)[-(-len(hours) * 95 // 100) - 1]
+        day: percentile_95(sorted(hours))
         for day, hours in days.items()
         if len(hours) >= FEWEST_HOURS and day < now.date()
     }

@@ -1,10 +1,9 @@
 """Charts of connectors, servers and all of them: figures for chart.js, the words beside them, and the same as CSV."""
 
-import csv
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
@@ -15,6 +14,8 @@ from connectors.telemetry import capacity, charts
 from connectors.telemetry.store import Series, ServerSeries
 from connectors.telemetry.windows import RANGES, Window, window
 from console.access import role_required
+from console.charts import file_name
+from console.csv_export import download
 
 TREND = RANGES["7d"].span
 
@@ -146,7 +147,7 @@ def all_chart(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @role_required("viewer")
-def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponse:
+def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponseBase:
     connector = get_object_or_404(Connector, pk=connector_id)
     shown = window(request.GET)
     return _csv(charts.series(_servers_of(connector), shown), connector.pk, shown)
@@ -154,18 +155,12 @@ def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponse
 
 @require_safe
 @role_required("viewer")
-def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponse:
+def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     server = get_object_or_404(Server, pk=server_id)
     shown = window(request.GET)
     measured = charts.per_server([server.pk], shown).get(server.pk) or charts.series([server.pk], shown)
     return _csv(measured, server.pk, shown)
 
 
-def _csv(measured: Series, name: str, shown: Window) -> HttpResponse:
-    file = f"{name}-{shown.start:%Y%m%dT%H%MZ}-{shown.end:%Y%m%dT%H%MZ}.csv"
-    response = HttpResponse(
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{file}"'},
-    )
-    csv.writer(response).writerows(charts.table(measured))
-    return response
+def _csv(measured: Series, name: str, shown: Window) -> HttpResponseBase:
+    return download(file_name(name, shown.start, shown.end), *charts.table(measured))

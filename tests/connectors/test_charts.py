@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry import capacity, charts, store, windows
+from console.charts import Words, words
 from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
@@ -106,10 +107,9 @@ def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server):
 def test_the_words_beside_the_chart():
     times = [START + timedelta(minutes=minute) for minute in range(21)]
     values: list[float | None] = [float(value) for value in range(1, 21)] + [None]
-    measured = store.Series(60, times, values, values, values, values)
-    words = charts.words(measured, values)
-    assert words == charts.Words(20.0, times[19], 10.5, 19.0)
-    assert charts.words(measured, [None] * 21) is None
+    assert words(times, values) == Words(20.0, times[19], 10.5, 19.0)
+    assert words(times, values, [None] * 20 + [30.0]) == Words(30.0, times[20], 10.5, 19.0)
+    assert words(times, [None] * 21) is None
 
 
 @pytest.mark.parametrize("name", ["1h", "6h", "24h", "7d", "30d"])
@@ -254,7 +254,7 @@ def test_figures_can_be_downloaded_as_rows(viewer_client, connector, server):
         assert answer["Content-Disposition"].startswith("attachment") and answer["Content-Type"].startswith(
             "text/csv"
         )
-        header, *rows = [line.split(",") for line in answer.content.decode().split()]
+        header, *rows = [line.split(",") for line in b"".join(answer).decode().split()]
         assert header[0] == "time_utc" and {len(row) for row in rows} == {columns}
         measured = [row for row in rows if row[1]]
         assert measured and float(measured[-1][1]) == pytest.approx(1000, rel=0.01)
