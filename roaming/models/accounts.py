@@ -70,7 +70,9 @@ class ClientAccount(models.Model):
         ]
         indexes = [
             # Each holds all that finding a page or searching asks for, so that the wide rows need not be read.
-            models.Index(fields=["instance", "username_key", "id", "email_key"], name="account_by_name"),
+            models.Index(
+                fields=["instance", "username_key", "id", "email_key", "enabled"], name="account_by_name"
+            ),
             models.Index(fields=["instance", "email_key", "id"], name="account_by_email"),
             models.Index(fields=["instance", "last_logon_at", "id"], name="account_by_logon"),
         ]
