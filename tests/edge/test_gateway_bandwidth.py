@@ -64,7 +64,7 @@ class Load:
             thread.start()
 
     def _run(self, flow: ssl.SSLSocket) -> None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a value error: read after another thread's shutdown
             flow.settimeout(30)
             flow.sendall(self._direction)
             while not self._stopped.is_set():
