@@ -41,7 +41,7 @@ class _Flows:
         return tunnel
 
     def _run(self, stream: socket.socket, cell: list[int]) -> None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a value error: read after another thread's shutdown
             stream.sendall(self._direction)
             while self._direction != DOWNLOAD:
                 stream.sendall(bytes(16384))

@@ -47,7 +47,7 @@ class Echoing:
         self._thread.start()
 
     def _run(self) -> None:
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # a value error: read after another thread's shutdown
             while True:
                 self._stream.sendall(bytes(16384))
                 left = 16384
