@@ -1,16 +1,25 @@
 """The overview's figures about private access."""
 
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
 from connectors import selectors
 from connectors.models import Connector
 from connectors.telemetry import store
+from connectors.telemetry.windows import RANGES, window
 from console.overview import Card, Chart
 from console.templatetags.causeway import bitrate
 
-CHART = Chart(
-    "Bandwidth of the last 24 hours",
-    "connectors:all_chart",
-    "All connectors together. Receive is what users send towards the applications, send is what comes back to them.",
-)
+
+def trend(request: HttpRequest) -> SafeString:
+    """All connectors together; a day unless the query says otherwise."""
+    shown = window({"range": "24h", **request.GET.dict()})
+    context = {"window": shown, "ranges": RANGES.values()}
+    return render_to_string("connectors/_all_traffic.html", context, request=request)
+
+
+CHART = Chart("Bandwidth of all connectors", trend)
 
 
 def cards() -> list[Card]:

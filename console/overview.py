@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from console.models import Gateway
 from console.models.machines import SILENT_AFTER
@@ -23,11 +25,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Chart:
-    """``url``: the name of the view that answers its figure; ``note``: a sentence below it."""
+    """``render``: what stands below its heading, in words as well, for the time that the request's query asks for."""
 
     label: str
-    url: str
-    note: str
+    render: Callable[[HttpRequest], SafeString]
 
 
 charts: list[Chart] = []

@@ -1,6 +1,6 @@
 """What an instance or an account moved over time, and how many connections it had open (facts A.9)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -9,13 +9,23 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
+from console import charts
 from console.errors import Invalid
 from console.models.machines import SILENT_AFTER
 from roaming.models import Flow, Usage
 from roaming.services import usage
 
 Kind = Literal["instance", "account"]
-RANGES = {"1h": 1, "3h": 3, "6h": 6, "12h": 12}
+# Name → label and hours.
+RANGES = {
+    "1h": ("1 hour", 1),
+    "3h": ("3 hours", 3),
+    "6h": ("6 hours", 6),
+    "12h": ("12 hours", 12),
+    "24h": ("24 hours", 24),
+    "7d": ("7 days", 7 * 24),
+    "30d": ("30 days", 30 * 24),
+}
 DEFAULT = "1h"
 CUSTOM = "custom"
 LONGEST = timedelta(days=730)
@@ -36,8 +46,15 @@ class Range:
 
     @property
     def label(self) -> str:
-        hours = RANGES.get(self.name)
-        return f"Last {hours} hour{'s' if hours != 1 else ''}" if hours else "Chosen time"
+        return f"Last {RANGES[self.name][0]}" if self.name in RANGES else "Chosen time"
+
+    @property
+    def point(self) -> str:
+        """How long a point is, in words."""
+        number, unit = (
+            (self.width // HOUR, "hour") if self.width % HOUR == 0 else (self.width // MINUTE, "minute")
+        )
+        return f"{number} {unit}{'s' if number != 1 else ''}"
 
     @property
     def query(self) -> str:
@@ -47,7 +64,7 @@ class Range:
 
 
 def range_of(asked: Mapping[str, str], now: datetime | None = None) -> Range:
-    """The range that a query string asks for: ``range`` is 1h, 3h, 6h, 12h or custom with ``from`` and ``to`` (UTC).
+    """The range that a query string asks for: ``range`` is one of ``RANGES``, or custom with ``from`` and ``to`` (UTC).
 
     An unknown name means the last hour. Raises ``Invalid`` for a custom range that makes no sense.
     """
@@ -56,7 +73,7 @@ def range_of(asked: Mapping[str, str], now: datetime | None = None) -> Range:
     if name == CUSTOM:
         return _range(CUSTOM, _moment(asked, "from"), _moment(asked, "to"), now)
     name = name if name in RANGES else DEFAULT
-    return _range(name, now - timedelta(hours=RANGES[name]), now, now)
+    return _range(name, now - timedelta(hours=RANGES[name][1]), now, now)
 
 
 def _moment(asked: Mapping[str, str], name: str) -> datetime:
@@ -115,6 +132,14 @@ def series(kind: Kind, key: str, chosen: Range) -> Series:
         received_bytes=sum(down),
         sent_bytes=sum(up),
     )
+
+
+COLUMNS = ("time_utc", "receive_bit_s", "send_bit_s", "connections")
+
+
+def table(found: Series) -> Iterator[list[str]]:
+    """``COLUMNS`` of each point."""
+    return charts.table(found.times, [found.receive, found.send, found.connections])
 
 
 def open_now(kind: Kind, key: str) -> int:

@@ -123,6 +123,11 @@ monitoring_urls = [
         name="instance_monitoring_chart",
     ),
     path(
+        "instances/<sag_id:instance_id>/monitoring.csv",
+        monitoring.instance_monitoring_csv,
+        name="instance_monitoring_csv",
+    ),
+    path(
         "accounts/<sag_id:account_id>/monitoring/", monitoring.account_monitoring, name="account_monitoring"
     ),
     path(
@@ -134,6 +139,11 @@ monitoring_urls = [
         "accounts/<sag_id:account_id>/monitoring/<slug:what>.json",
         monitoring.account_monitoring_chart,
         name="account_monitoring_chart",
+    ),
+    path(
+        "accounts/<sag_id:account_id>/monitoring.csv",
+        monitoring.account_monitoring_csv,
+        name="account_monitoring_csv",
     ),
 ]
 

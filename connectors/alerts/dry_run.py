@@ -132,12 +132,9 @@ def observations(kind: str, measured: ServerSeries, end: datetime) -> list[Obser
     ]
 
 
-def overlay(made: DryRun, *, scale: float = 1.0) -> dict[str, Any]:
-    """What a layout gets to show a dry run: the threshold as a line, and a band for each time that it would have fired.
-
-    ``scale``: units of the figure's axis in one unit of the type (1e6 for Mbit/s on an axis of bit/s).
-    """
-    level = made.threshold * scale
+def _overlay(made: DryRun) -> dict[str, Any]:
+    """The threshold as a line, and a band for each time that the alert would have fired."""
+    level = made.threshold
     line = {"dash": "dash", "width": 1, "color": COLOR}
     across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
     shapes: list[dict[str, Any]] = [{**across, "line": line}]
@@ -164,5 +161,5 @@ def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
     # The threshold stays in sight, however low the values are.
     top = max([*(value for value in highest if value is not None), made.threshold]) * 1.1
     found["layout"]["yaxis"]["range"] = [0, top]
-    found["layout"] |= overlay(made)
+    found["layout"] |= _overlay(made)
     return found

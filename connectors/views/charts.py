@@ -92,6 +92,24 @@ def connector_traffic(request: HttpRequest, connector_id: str) -> HttpResponse:
 
 @require_safe
 @role_required("viewer")
+def all_traffic(request: HttpRequest) -> HttpResponse:
+    """Of all connectors together, for the overview."""
+    shown = window(request.GET)
+    servers = Server.objects.count()
+    words = {
+        "id": "traffic-all",
+        "url": f"{reverse('connectors:all_traffic')}?{shown.query}",
+        "csv": f"{reverse('connectors:all_chart_csv')}?{shown.query}",
+        "window": shown,
+        "rows": charts.rows(charts.series(None, shown), servers=servers),
+        "single": servers <= 1,
+        "every": 30,
+    }
+    return render(request, "connectors/_traffic_words.html", {"words": words})
+
+
+@require_safe
+@role_required("viewer")
 def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
     server = get_object_or_404(Server, pk=server_id)
     shown, kind = window(request.GET), charts.kind(request.GET.get("kind", ""))
@@ -160,6 +178,13 @@ def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     shown = window(request.GET)
     measured = charts.per_server([server.pk], shown).get(server.pk) or charts.series([server.pk], shown)
     return _csv(measured, server.pk, shown)
+
+
+@require_safe
+@role_required("viewer")
+def all_chart_csv(request: HttpRequest) -> HttpResponseBase:
+    shown = window(request.GET)
+    return _csv(charts.series(None, shown), "connectors", shown)
 
 
 def _csv(measured: Series, name: str, shown: Window) -> HttpResponseBase:

@@ -10,7 +10,8 @@ from console.access import role_required
 @role_required("viewer")
 @web.with_charts
 def home(request: HttpRequest) -> HttpResponse:
-    template = "console/overview.html"
+    context: dict[str, object] = {"cards": overview.cards()}
     if web.htmx_target(request) == "figures":
-        template += "#figures"
-    return render(request, template, {"cards": overview.cards(), "charts": overview.charts})
+        return render(request, "console/overview.html#figures", context)
+    context["charts"] = [(chart.label, chart.render(request)) for chart in overview.charts]
+    return render(request, "console/overview.html", context)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
@@ -10,6 +10,7 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from console import charts, web
 from console.access import role_required
+from console.csv_export import download
 from console.errors import Invalid
 from roaming import monitoring
 from roaming.models import ClientAccount, Instance
@@ -44,9 +45,16 @@ def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str,
         "key": key,
         "page_url": reverse(f"roaming:{kind}_monitoring", args=[key]),
         "words_url": reverse(f"roaming:{kind}_monitoring_words", args=[key]),
+        "csv_url": reverse(f"roaming:{kind}_monitoring_csv", args=[key]),
         "rates_url": reverse(f"roaming:{kind}_monitoring_chart", args=[key, "rates"]),
         "connections_url": reverse(f"roaming:{kind}_monitoring_chart", args=[key, "connections"]),
     }
+
+
+def _csv(request: HttpRequest, kind: monitoring.Kind, key: str) -> HttpResponseBase:
+    chosen = _chosen(request)[0]
+    name = charts.file_name(key, chosen.start, chosen.end)
+    return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))
 
 
 def _chart(request: HttpRequest, kind: monitoring.Kind, key: str, what: str) -> JsonResponse:
@@ -85,6 +93,12 @@ def instance_monitoring_chart(request: HttpRequest, instance_id: str, what: str)
 
 @require_safe
 @role_required("viewer")
+def instance_monitoring_csv(request: HttpRequest, instance_id: str) -> HttpResponseBase:
+    return _csv(request, "instance", instance_alone(instance_id).pk)
+
+
+@require_safe
+@role_required("viewer")
 @web.with_charts
 def account_monitoring(request: HttpRequest, account_id: str) -> HttpResponse:
     account: ClientAccount = account_or_404(account_id)
@@ -106,3 +120,9 @@ def account_monitoring_words(request: HttpRequest, account_id: str) -> HttpRespo
 def account_monitoring_chart(request: HttpRequest, account_id: str, what: str) -> HttpResponse:
     """A Plotly figure. ``what``: rates or connections; the query string says the range."""
     return _chart(request, "account", account_or_404(account_id).pk, what)
+
+
+@require_safe
+@role_required("viewer")
+def account_monitoring_csv(request: HttpRequest, account_id: str) -> HttpResponseBase:
+    return _csv(request, "account", account_or_404(account_id).pk)

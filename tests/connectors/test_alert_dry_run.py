@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
-from connectors.alerts.dry_run import SPANS, dry_run, overlay
+from connectors.alerts.dry_run import SPANS, dry_run, figure
 from connectors.alerts.kinds import KINDS
 from connectors.models import AlertRule
-from connectors.telemetry import charts, store
+from connectors.telemetry import store
+from console.charts import iso
 from tests.connectors.alert_world import history
 from tests.connectors.factories import ServerFactory
 
@@ -68,13 +68,15 @@ def test_nothing_measured_is_not_nothing_wrong(connector, server, span):
     assert made.fired == [] and "nobody knows" in made.sentence
 
 
-def test_the_overlay_lies_on_a_bandwidth_chart(connector, server):
+def test_the_threshold_and_each_time_are_drawn_over_what_was_measured(connector, server):
     import plotly.graph_objects as go
 
-    history(server, (3, 10, 150.0))
-    made = dry_run([server], wanted(connector), span="24h")
-    end = timezone.now()
-    measured = store.series([server.pk], start=end - timedelta(hours=24), end=end, width=300)
-    figure = charts.bandwidth(measured)
-    figure["layout"] |= overlay(made, scale=1e6)
-    assert go.Figure(figure).layout.shapes[0].y0 == 100e6
+    history(server, (5, 10, 150.0), (3, 10, 120.0))
+    made = dry_run([server], wanted(connector, threshold=100.0), span="24h")
+    drawn = go.Figure(figure([server], made))
+    threshold, *bands = drawn.layout.shapes
+    assert (threshold.y0, threshold.y1) == (100.0, 100.0) and len(bands) == len(made.fired) == 2
+    for band, fired in zip(bands, made.fired, strict=True):
+        assert band.x0 == iso(fired.episode.since) and band.x1 == iso(fired.episode.ended_at)
+    assert max(value for value in drawn.data[0].y if value is not None) == pytest.approx(150, rel=0.01)
+    assert drawn.layout.yaxis.range[1] > 150

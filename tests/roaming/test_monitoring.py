@@ -4,6 +4,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
+import plotly.graph_objects as go
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -69,12 +70,33 @@ def test_a_silent_gateways_connections_are_not_called_open(viewer_client, told, 
     assert set(chart(viewer_client, "account", account.pk, "connections")["data"][0]["y"]) == {0}
 
 
-@pytest.mark.parametrize("name", ["1h", "3h", "6h", "12h"])
+@pytest.mark.parametrize("name", ["1h", "3h", "6h", "12h", "24h", "7d", "30d"])
 def test_every_range_is_offered_and_kept_in_the_url(viewer_client, account, name):
     url = reverse("roaming:instance_monitoring", args=[account.instance_id])
     page = text(viewer_client.get(url, {"range": name}))
     assert f'href="{url}?range={name}" aria-current="true"' in page
     assert f"rates.json?range={name}" in page
+
+
+@pytest.mark.parametrize("kind", ["instance", "account"])
+def test_the_figures_can_be_taken_along(viewer_client, told, account, kind):
+    key = account.pk if kind == "account" else account.instance_id
+    told(bytes_up=75_000, bytes_down=750_000, time=time.time() - 600, started_at=time.time() - 700)
+    page = text(viewer_client.get(reverse(f"roaming:{kind}_monitoring", args=[key]), {"range": "3h"}))
+    url = reverse(f"roaming:{kind}_monitoring_csv", args=[key])
+    assert f'href="{url}?range=3h"' in page
+    answer = viewer_client.get(url, {"range": "3h"})
+    assert key in answer["Content-Disposition"]
+    header, *rows = [line.split(",") for line in b"".join(answer).decode().split()]
+    assert header == ["time_utc", "receive_bit_s", "send_bit_s", "connections"] and len(rows) in (180, 181)
+    assert [row[1:3] for row in rows if float(row[1])] == [["100000.000", "10000.000"]]
+    assert rows[-1][3] == "1.000"
+
+
+def test_every_figure_is_one_that_plotly_accepts(viewer_client, told, account):
+    told(bytes_up=75_000, bytes_down=750_000)
+    for what in ("rates", "connections"):
+        assert go.Figure(chart(viewer_client, "account", account.pk, what, range="30d")).data[0].x
 
 
 def test_a_custom_range_reads_hours_where_minutes_are_gone(viewer_client, account):
