@@ -114,4 +114,6 @@ urlpatterns = [
     path("sase/servers/<str:server_id>/chart.csv", charts.server_chart_csv, name="server_chart_csv"),
     path("sase/servers/<str:server_id>/traffic/", charts.server_traffic, name="server_traffic"),
     path("sase/chart/", charts.all_chart, name="all_chart"),
+    path("sase/chart.csv", charts.all_chart_csv, name="all_chart_csv"),
+    path("sase/traffic/", charts.all_traffic, name="all_traffic"),
 ]
