@@ -11,12 +11,14 @@ class ConnectorsConfig(AppConfig):
         from connectors import edge_api, overview, server_enrollment, snapshot
         from connectors.alerts import evaluation
         from connectors.alerts import selectors as alert_selectors
+        from connectors.services import servers
         from connectors.services.groups import account_written
         from connectors.services.license import license_expire
         from connectors.services.servers import drains_finish
         from connectors.services.tunnels import tunnels_seen
+        from connectors.services.upgrades import upgrades_advance
         from connectors.telemetry import store
-        from console import enrollment, jobs, navigation
+        from console import enrollment, jobs, logs, navigation
         from console import overview as console_overview
         from console.edge_api import api, routes
         from console.snapshot import contribute
@@ -25,6 +27,7 @@ class ConnectorsConfig(AppConfig):
         api.add_router("", edge_api.router)
         routes.tunnel_listeners.append(tunnels_seen)
         enrollment.KINDS["server"] = server_enrollment.KIND
+        logs.names["server"] = servers.name_of
         contribute(snapshot.part)
         console_overview.contribute(overview.cards)
         console_overview.charts.append(overview.CHART)
@@ -32,6 +35,7 @@ class ConnectorsConfig(AppConfig):
         accounts.listeners.append(account_written)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
+        jobs.register("upgrade servers", every=timedelta(seconds=1), run=upgrades_advance)
         jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate, urgent=True)
         jobs.register("forget old alerts", every=timedelta(hours=1), run=evaluation.forget_old)
         jobs.register("roll samples up", every=timedelta(seconds=20), run=store.roll_up)

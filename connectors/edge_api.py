@@ -10,7 +10,7 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from connectors import metrics, server_configuration
+from connectors import metrics, server_configuration, services
 from connectors.server_enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.address import client_address
@@ -72,6 +72,21 @@ class Telemetry(Schema):
 @router.post("server/config", auth=signed("server"))
 def server_config(request: HttpRequest, payload: Nothing) -> dict[str, Any]:
     return server_configuration.build(machine_of(request).id)
+
+
+class UpgradeWord(Schema):
+    """How far a server is with an order. ``message``: why, for one that failed or went back."""
+
+    order: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+    state: Literal["installing", "restarting", "healthy", "failed", "rolled_back"]
+    message: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+
+
+@router.post("server/upgrade", auth=signed("server"))
+def server_upgrade(request: HttpRequest, payload: UpgradeWord) -> dict[str, Any]:
+    server = server_configuration.server_of(machine_of(request).id)
+    services.upgrade_told(server=server, order=payload.order, state=payload.state, message=payload.message)
+    return {}
 
 
 @router.post("telemetry", auth=signed("server"))

@@ -5,8 +5,9 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from connectors.models import Application, Policy, Server
-from console import config
+from connectors.models import Application, Policy, Server, ServerUpgrade
+from connectors.services.upgrades import HEALTH_SECONDS
+from console import config, logs
 from console.errors import NotFound
 from console.models import Gateway
 from console.snapshot import echo_key
@@ -40,7 +41,25 @@ def build(server_id: str) -> dict[str, Any]:
                 for gateway in Gateway.objects.filter(enrolled_at__isnull=False).order_by("pk")
             ],
             "applications": [_application(application) for application in _served(connector.pk)],
+            "upgrade": _order(server),
+            "logs": logs.wanted(server.pk),
         }
+
+
+def _order(server: Server) -> dict[str, Any] | None:
+    """What the server is to install; its console keeps saying so until the step is over."""
+    wanted = (ServerUpgrade.State.INSTALLING, ServerUpgrade.State.CHECKING)
+    step = server.upgrades.filter(state__in=wanted).select_related("upgrade").first()
+    if step is None:
+        return None
+    run = step.upgrade
+    return {
+        "order": run.pk,
+        "version": run.version,
+        "wheel": run.wheel,
+        "sha256": run.sha256,
+        "health_seconds": HEALTH_SECONDS,
+    }
 
 
 def _served(connector_id: str) -> list[Application]:

@@ -8,11 +8,14 @@ class ConsoleConfig(AppConfig):
     def ready(self) -> None:
         from datetime import timedelta
 
-        from console import checks, jobs  # noqa: F401 (importing registers the check)
+        from console import checks, jobs, logs  # noqa: F401 (importing registers the check)
         from console.edge_api import api
+        from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
         from console.push import outbox
 
         api.add_router("", router)
+        api.add_router("", logs_router)
+        jobs.register("let archives of logs go", every=timedelta(seconds=10), run=logs.exports_age)
         jobs.register("send messages", every=timedelta(seconds=1), run=outbox.sender.turn, urgent=True)
         jobs.register("forget old messages", every=timedelta(hours=1), run=outbox.forget_old)

@@ -1,6 +1,6 @@
 """Connectors, the servers that carry them, and the tunnels that the gateways see."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -52,6 +52,15 @@ class Connector(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def in_upgrade_window(self, now: datetime) -> bool:
+        """Whether servers may be upgraded at this moment; at any when there is no window."""
+        start, end = self.upgrade_start, self.upgrade_end
+        if start is None or end is None:
+            return True
+        time = now.astimezone(UTC).time()
+        # One that ends before it starts goes on past midnight.
+        return start <= time < end if start < end else time >= start or time < end
 
 
 class Server(models.Model):

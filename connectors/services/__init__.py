@@ -30,6 +30,7 @@ from connectors.services.servers import (
     server_enable,
     server_remove,
 )
+from connectors.services.upgrades import upgrade_cancel, upgrade_start, upgrade_told, upgrades_advance
 
 __all__ = [
     "application_create",
@@ -60,4 +61,8 @@ __all__ = [
     "server_drain",
     "server_enable",
     "server_remove",
+    "upgrade_cancel",
+    "upgrade_start",
+    "upgrade_told",
+    "upgrades_advance",
 ]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from connectors.models import Server
+from connectors.models import Server, ServerUpgrade
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
@@ -14,6 +14,12 @@ from console.models.machines import SILENT_AFTER
 
 DRAIN = "server.drain"
 LONGEST_DRAIN = timedelta(hours=24)
+
+
+def name_of(server_id: str) -> str | None:
+    """What people call a server; None for one that is not known."""
+    server = Server.objects.filter(pk=server_id).first()
+    return None if server is None else str(server)
 
 
 def _switch(server: Server, *, enabled: bool, actor: Actor) -> Server:
@@ -77,8 +83,10 @@ def drains_finish() -> int:
     """Switch off the draining servers whose flows are gone or whose time has passed; how many. For the worker."""
     now = timezone.now()
     done = 0
-    for server in Server.objects.filter(drain_until__isnull=False, enabled=True):
-        if _is_over(server, now) or _is_empty(server):
+    draining = Server.objects.filter(drain_until__isnull=False, enabled=True)
+    # One that drains for its upgrade is to come back: see services.upgrades.
+    for server in draining.exclude(upgrades__state__in=ServerUpgrade.ACTIVE):
+        if is_drained(server, now):
             try:
                 server_disable(server=server, actor=audit.System("worker"))
                 done += 1
@@ -87,8 +95,10 @@ def drains_finish() -> int:
     return done
 
 
-def _is_over(server: Server, now: datetime) -> bool:
-    return server.drain_until is not None and server.drain_until <= now
+def is_drained(server: Server, now: datetime | None = None) -> bool:
+    """Whether a draining server's time is over, or its flows are gone."""
+    over = server.drain_until is not None and server.drain_until <= (now or timezone.now())
+    return over or _is_empty(server)
 
 
 def _is_empty(server: Server) -> bool:

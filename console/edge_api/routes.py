@@ -7,7 +7,7 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from console import config, enrollment, pki, snapshot
+from console import config, enrollment, logs, pki, snapshot
 from console.address import client_address
 from console.edge_api.front import Schema
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
@@ -115,4 +115,4 @@ def gateway_status(request: HttpRequest, payload: GatewayStatus) -> dict[str, An
     )
     for listener in tunnel_listeners:
         listener(gateway, payload.tunnels)
-    return {"interval": STATUS_INTERVAL}
+    return {"interval": STATUS_INTERVAL, "logs": logs.wanted(gateway.pk)}

@@ -59,6 +59,15 @@ class LogExport(models.Model):
     def is_open(self) -> bool:
         return self.state in self.OPEN
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be fetched now, also before the worker has noticed that its time is over."""
+        return (
+            self.state == self.State.READY
+            and self.expires_at is not None
+            and self.expires_at > timezone.now()
+        )
+
 
 class LogPart(models.Model):
     """A piece of an archive, in the order of ``number`` from 0."""

@@ -93,6 +93,8 @@ def test_the_configuration_names_gateways_and_exactly_the_applications_served(co
                 "origin": "127.0.0.1:8080",
             }
         ],
+        "upgrade": None,
+        "logs": None,
     }
 
 

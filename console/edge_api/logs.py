@@ -1,0 +1,55 @@
+"""Where machines send the logs that they were asked for. Shapes: docs/architecture.md."""
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Router
+from pydantic import Field, StringConstraints
+
+from console import logs
+from console.edge_api.front import Schema
+from console.edge_api.routes import AnyMachine
+from console.edge_api.signature import machine_of
+from console.errors import Invalid
+
+router = Router()
+# base64 of the largest piece
+LONGEST = logs.PART_BYTES * 4 // 3 + 4
+
+Export = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+
+
+class Part(Schema):
+    export: Export
+    part: int = Field(ge=0, le=10_000)
+    last: bool
+    data: Annotated[str, StringConstraints(max_length=LONGEST)]
+
+
+class Failed(Schema):
+    export: Export
+    message: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+
+
+@router.post("logs", auth=AnyMachine())
+def part(request: HttpRequest, payload: Part) -> dict[str, Any]:
+    try:
+        data = base64.b64decode(payload.data, validate=True)
+    except binascii.Error as error:
+        raise Invalid("data must be base64.", field="data") from error
+    logs.part_arrived(
+        machine=machine_of(request).id,
+        export=payload.export,
+        number=payload.part,
+        data=data,
+        last=payload.last,
+    )
+    return {}
+
+
+@router.post("logs/failed", auth=AnyMachine())
+def failed(request: HttpRequest, payload: Failed) -> dict[str, Any]:
+    logs.export_failed(machine=machine_of(request).id, export=payload.export, message=payload.message)
+    return {}
