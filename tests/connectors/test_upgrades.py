@@ -1,6 +1,5 @@
 """Upgrading a connector from the console: each step as people, the worker and the server see it."""
 
-import os
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -252,7 +251,7 @@ def test_nothing_to_do_is_said(connector, wheel):
     ServerFactory(connector=connector, version=NEW)
     with pytest.raises(Conflict, match="no server with another version"):
         start(connector)
-    os.unlink(wheel)
+    wheel.unlink()
     with pytest.raises(Conflict, match="no causeway wheel"):
         start(connector)
 
