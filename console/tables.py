@@ -37,6 +37,12 @@ class Column:
     align: Literal["start", "end", "center"] = "start"
     width: Literal["", "xs", "s", "m", "l"] = ""
 
+    @property
+    def classes(self) -> str:
+        """The head's; "" for an ordinary column."""
+        align = f"align-{self.align}" if self.align != "start" else ""
+        return f"{align} {f'width-{self.width}' if self.width else ''}".strip()
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -194,7 +194,7 @@ def more(url: str, label: str = "More") -> SafeString:
 
     ``url`` answers the menu's links to ``HX-Target: row-menu``, and a page of them without a script.
     """
-    return format_html('<a class="menu-button" href="{}" data-more>{}</a>', url, label)
+    return format_html('<a href="{}" data-more>{}</a>', url, label)
 
 
 @register.simple_block_tag
@@ -240,8 +240,7 @@ def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
     ``label`` names it for screen readers ("Instance Switch of wiki"); ``word`` replaces Enabled or Disabled.
     """
     return format_html(
-        '<a class="switch" role="switch" aria-checked="{}" aria-label="{}" href="{}" data-dialog>'
-        '<span class="switch-track" aria-hidden="true"></span>{}</a>',
+        '<a class="switch" role="switch" aria-checked="{}" aria-label="{}" href="{}" data-dialog>{}</a>',
         "true" if on else "false",
         label,
         url,

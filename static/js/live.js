@@ -7,7 +7,7 @@
   let failures = 0;
 
   const inUse = (element) =>
-    element.querySelector(":popover-open, .select-row:checked") || (element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
+    element.querySelector(":popover-open, [form=selection]:checked") || (element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"));
 
   async function refresh(element) {
     busy.add(element);

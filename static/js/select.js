@@ -1,9 +1,9 @@
 "use strict";
-// Check boxes in a list's rows (class "select-row") belong to the form "selection" above it. Without this file they
+// Check boxes in a list's rows belong to the form "selection" above it (form="selection"). Without this file they
 // work as they are; with it the form says how many are ticked, ticks them all, and waits until there is one.
 (() => {
   const form = () => document.getElementById("selection");
-  const boxes = () => [...document.querySelectorAll(".select-row")];
+  const boxes = () => [...document.querySelectorAll("[form=selection]")];
 
   function count() {
     const selection = form();
@@ -20,7 +20,7 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.closest("[data-select-all]")) for (const box of boxes()) box.checked = event.target.checked;
-    else if (!event.target.matches(".select-row")) return;
+    else if (!event.target.matches("[form=selection]")) return;
     count();
   });
 

@@ -157,5 +157,5 @@ def test_without_an_instance_nothing_starts(operator_client, instance, people):
 
 def test_viewers_get_no_boxes(viewer_client, operator_client, instance, people):
     listed = reverse("roaming:accounts", args=[instance.pk])
-    assert "select-row" in text(operator_client.get(listed))
-    assert "select-row" not in text(viewer_client.get(listed))
+    assert 'form="selection"' in text(operator_client.get(listed))
+    assert 'form="selection"' not in text(viewer_client.get(listed))

@@ -20,7 +20,7 @@ def told(session, **values):
 
 def row_of(page, name):
     body = text(page)
-    start = body.index(f"{name}</span>") if f"{name}</span>" in body else body.index(f">{name}</a>")
+    start = body.index(f"{name}</label>") if f"{name}</label>" in body else body.index(f">{name}</a>")
     return body[start : body.index("</tr>", start)]
 
 
@@ -31,8 +31,8 @@ def test_the_accounts_list_shows_the_larger_direction_of_the_month(operator_clie
     row = row_of(
         operator_client.get(reverse("roaming:accounts", args=[account.instance_id])), account.username
     )
-    assert '<td class="align-end">3 MB</td>' in row
-    assert '<td class="align-end">1</td>' in row, "one online connection"
+    assert "<td>3 MB</td>" in row
+    assert "<td>1</td>" in row, "one online connection"
 
 
 def test_last_months_data_is_not_this_months(operator_client, machine, account):
@@ -44,7 +44,7 @@ def test_last_months_data_is_not_this_months(operator_client, machine, account):
     row = row_of(
         operator_client.get(reverse("roaming:accounts", args=[account.instance_id])), account.username
     )
-    assert '<td class="align-end">0 B</td>' in row
+    assert "<td>0 B</td>" in row
 
 
 def test_the_sessions_list_shows_flows_and_bytes(operator_client, machine, account):
