@@ -48,65 +48,75 @@ def prepare(folder: Path) -> None:
 
 def build(connectors: int, servers: int, policies: int) -> None:
     """The world by bulk: half of the connectors online, each policy with users and applications of its own."""
+    made = _connectors(connectors, servers)
+    applications, tags = _applications()
+    _policies(policies, made, applications, tags)
+
+
+def _connectors(connectors: int, servers: int) -> list[Any]:
+    """One in ten switched off; every second server with tunnels to the one gateway."""
     from django.utils import timezone
 
-    from connectors.models import (
-        Application,
-        ApplicationAddress,
-        Connector,
-        Policy,
-        Server,
-        Tag,
-        Tunnel,
-        UserGroup,
-    )
+    from connectors.models import Connector, Server, Tunnel
     from console.models import Gateway, Region
 
     regions, now = list(Region.objects.all()), timezone.now()
+    lately = now + timedelta(days=1)  # still so when the last page is measured
     gateway = Gateway.objects.create(
-        name="gateway",
-        region=regions[0],
-        public_host="127.0.0.1",
-        heard_at=now + timedelta(days=1),
-        enrolled_at=now,
+        name="gateway", region=regions[0], public_host="127.0.0.1", heard_at=lately, enrolled_at=now
     )
     made = Connector.objects.bulk_create(
         Connector(name=f"connector-{n:06}", region=regions[n % len(regions)], enabled=n % 10 > 0)
         for n in range(connectors)
     )
     hosts = Server.objects.bulk_create(
-        Server(connector=made[n % connectors], hostname=f"host-{n}", heard_at=now + timedelta(days=1))
-        for n in range(servers)
+        Server(connector=made[n % connectors], hostname=f"host-{n}", heard_at=lately) for n in range(servers)
     )
     Tunnel.objects.bulk_create(
-        Tunnel(gateway=gateway, server=host, count=2, seen_at=now + timedelta(days=1)) for host in hosts[::2]
+        Tunnel(gateway=gateway, server=host, count=2, seen_at=lately) for host in hosts[::2]
     )
-    applications = Application.objects.bulk_create(Application(name=f"application {n}") for n in range(1000))
+    return made
+
+
+def _applications(number: int = 1000, kinds: int = 50) -> tuple[list[Any], list[Any]]:
+    """Applications with an address and a tag each."""
+    from connectors.models import Application, ApplicationAddress, Tag
+
+    made = Application.objects.bulk_create(Application(name=f"application {n}") for n in range(number))
     ApplicationAddress.objects.bulk_create(
-        ApplicationAddress(application=each, address=f"{each.pk}.example") for each in applications
+        ApplicationAddress(application=each, address=f"{each.pk}.example") for each in made
     )
-    tags = Tag.objects.bulk_create(Tag(name=f"tag {n}") for n in range(50))
-    Application.tags.through.objects.bulk_create(
-        Application.tags.through(application=each, tag=tags[n % 50]) for n, each in enumerate(applications)
-    )
+    tags = Tag.objects.bulk_create(Tag(name=f"tag {n}") for n in range(kinds))
+    through = Application.tags.through
+    through.objects.bulk_create(through(application=each, tag=tags[n % kinds]) for n, each in enumerate(made))
+    return made, tags
+
+
+def _policies(number: int, connectors: list[Any], applications: list[Any], tags: list[Any]) -> None:
+    """Each for three groups; one in four goes by a tag, the others by five applications."""
+    from connectors.models import Policy, UserGroup
+
     groups = UserGroup.objects.bulk_create(UserGroup(name=f"group {n}") for n in range(200))
-    written = Policy.objects.bulk_create(
-        Policy(name=f"policy {n}", priority=n % 100 + 1, connector=made[n % connectors])
-        for n in range(policies)
+    made = Policy.objects.bulk_create(
+        Policy(name=f"policy {n}", priority=n % 100 + 1, connector=connectors[n % len(connectors)])
+        for n in range(number)
     )
-    Policy.groups.through.objects.bulk_create(
-        Policy.groups.through(policy=each, usergroup=groups[(n + k) % 200])
-        for n, each in enumerate(written)
+    of_groups, of_applications, of_tags = (
+        getattr(Policy, name).through for name in ("groups", "applications", "tags")
+    )
+    of_groups.objects.bulk_create(
+        of_groups(policy=each, usergroup=groups[(n + k) % 200])
+        for n, each in enumerate(made)
         for k in range(3)
     )
-    Policy.applications.through.objects.bulk_create(
-        Policy.applications.through(policy=each, application=applications[(7 * n + k) % 1000])
-        for n, each in enumerate(written)
+    of_applications.objects.bulk_create(
+        of_applications(policy=each, application=applications[(7 * n + k) % len(applications)])
+        for n, each in enumerate(made)
         if n % 4
         for k in range(5)
     )
-    Policy.tags.through.objects.bulk_create(
-        Policy.tags.through(policy=each, tag=tags[n % 50]) for n, each in enumerate(written) if n % 4 == 0
+    of_tags.objects.bulk_create(
+        of_tags(policy=each, tag=tags[n % len(tags)]) for n, each in enumerate(made) if n % 4 == 0
     )
 
 
@@ -164,6 +174,23 @@ def queries(answer: Answer) -> int:
     return len(captured)
 
 
+def pages(connectors: int, policies: int) -> dict[str, str]:
+    """What is measured → its address."""
+    return {
+        "connectors, first page": "/sase/connectors/",
+        "connectors, last page": f"/sase/connectors/?page={-(-connectors // 50)}",
+        "connectors, by region": "/sase/connectors/?sort=region",
+        "connectors, online": "/sase/connectors/?status=online",
+        "connectors, offline": "/sase/connectors/?status=offline",
+        "connectors, online, last page": "/sase/connectors/?status=online&page=9999",
+        "connectors, search": "/sase/connectors/?q=999",
+        "connectors, search among the online": "/sase/connectors/?q=99&status=online",
+        "policies, first page": "/sase/policies/",
+        "policies, last page": f"/sase/policies/?page={-(-policies // 50)}",
+        "applications": "/sase/applications/",
+    }
+
+
 def main(
     connectors: int = 10_000,
     servers: int = 20_000,
@@ -178,38 +205,24 @@ def main(
         browser = client()
         gc.collect()
         gc.freeze()  # what building left behind is no part of an answer
-        last = f"/sase/connectors/?page={-(-connectors // 50)}"
-        pages = {
-            "connectors, first page": "/sase/connectors/",
-            "connectors, last page": last,
-            "connectors, by region": "/sase/connectors/?sort=region",
-            "connectors, online": "/sase/connectors/?status=online",
-            "connectors, offline": "/sase/connectors/?status=offline",
-            "connectors, search": "/sase/connectors/?q=999",
-            "policies, first page": "/sase/policies/",
-            "policies, last page": f"/sase/policies/?page={-(-policies // 50)}",
-            "applications": "/sase/applications/",
-        }
         table = Table(
             "list", "p50", "p95", "CPU p50", "CPU p95", "queries", "kB of HTML",
             title=f"{connectors:,} connectors, {servers:,} servers, {policies:,} policies; ms at the server",
         )  # fmt: skip
         table.add_row("bare view of 50 rows, no page round it", *figures(bare(), rounds), "2", "")
-        for name, url in pages.items():
-
-            def answer(url: str = url) -> Any:
-                found = browser.get(url)
-                assert found.status_code == 200, url
-                return found
-
-            size = len(answer().content) / 1000
-            table.add_row(
-                name,
-                *figures(answer, rounds),
-                str(queries(answer)),
-                f"{size:.0f}",
-            )
+        for name, url in pages(connectors, policies).items():
+            table.add_row(name, *line(browser, url, rounds))
         console.print(table)
+
+
+def line(browser: Any, url: str, rounds: int) -> list[str]:
+    def answer() -> Any:
+        found = browser.get(url)
+        assert found.status_code == 200, url
+        return found
+
+    size = len(answer().content) / 1000
+    return [*figures(answer, rounds), str(queries(answer)), f"{size:.0f}"]
 
 
 def ends(times: list[float]) -> tuple[float, float]:

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Case, Exists, F, IntegerField, Value, When
+from django.db.models import Exists, F, OuterRef, Value
 from django.utils import timezone
 
 from connectors import selectors
 from connectors.models import License, Policy
+
+USERS, APPLICATIONS = "users", "applications"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class _Facts:
     all_users: bool
     all_applications: bool
     connector_enabled: bool
-    connector_online: int
+    connector_online: bool
     licensed: bool
     users: set[str] = field(default_factory=set)
     applications: set[str] = field(default_factory=set)
@@ -64,10 +66,10 @@ class _Facts:
 
 def _facts() -> list[_Facts]:
     """The enabled policies in evaluation order. Two queries."""
-    live = selectors.live_tunnels().filter(server__enabled=True).values("server__connector")
+    live = selectors.live_tunnels().filter(server__enabled=True, server__connector=OuterRef("connector"))
     rows = Policy.objects.filter(enabled=True).order_by("priority", "created_at", "pk")
     rows = rows.annotate(
-        online=Case(When(connector__in=live, then=1), default=0, output_field=IntegerField()),
+        online=Exists(live),
         licensed=~Exists(License.objects.filter(valid_until__lt=timezone.now().date())),
     )
     names = (
@@ -82,25 +84,28 @@ def _facts() -> list[_Facts]:
     )
     found = [_Facts(*row) for row in rows.values_list(*names)]
     by_id = {facts.id: facts for facts in found}
-    for policy, of_users, member in _members():
+    for policy, what, member in _members():
         if policy in by_id and member is not None:
-            (by_id[policy].users if of_users else by_id[policy].applications).add(member)
+            (by_id[policy].users if what == USERS else by_id[policy].applications).add(member)
     return found
 
 
-def _members() -> Iterable[tuple[str, int, str | None]]:
-    """(policy, whether ``member`` is a user or group, member), of everything that policies name. One query."""
-    parts: tuple[tuple[Any, str, bool], ...] = (
-        (Policy.groups.through, "usergroup_id", True),
-        (Policy.accounts.through, "clientaccount_id", True),
-        (Policy.applications.through, "application_id", False),
-        (Policy.tags.through, "tag__applications", False),
+def _members() -> Iterable[tuple[str, str, str | None]]:
+    """(policy, «users» or «applications», member), of everything that policies name. One query.
+
+    Texts alone, which Django hands through as they are: a number would be converted once a row.
+    """
+    parts: tuple[tuple[Any, str, str], ...] = (
+        (Policy.groups.through, "usergroup_id", USERS),
+        (Policy.accounts.through, "clientaccount_id", USERS),
+        (Policy.applications.through, "application_id", APPLICATIONS),
+        (Policy.tags.through, "tag__applications", APPLICATIONS),
     )
     queries = [
         through.objects.order_by()
-        .annotate(of_users=Value(int(of_users)), member=F(column))
-        .values_list("policy_id", "of_users", "member")
-        for through, column, of_users in parts
+        .annotate(what=Value(what), member=F(column))
+        .values_list("policy_id", "what", "member")
+        for through, column, what in parts
     ]
     return queries[0].union(*queries[1:], all=True)
 

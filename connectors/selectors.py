@@ -23,7 +23,10 @@ RECENT = timedelta(minutes=5)
 def live_tunnels(now: datetime | None = None) -> QuerySet[Tunnel]:
     """Tunnels that their gateway reported lately, itself being heard of: what an old word says is not known."""
     since = (now or timezone.now()) - SILENT_AFTER
-    return Tunnel.objects.filter(count__gt=0, seen_at__gt=since, gateway__heard_at__gt=since)
+    heard = (
+        Gateway.objects.filter(heard_at__gt=since).order_by().values("pk")
+    )  # few: no join to them row by row
+    return Tunnel.objects.filter(count__gt=0, seen_at__gt=since, gateway__in=heard)
 
 
 def count_of(rows: QuerySet, by: str) -> Any:
@@ -41,9 +44,8 @@ def connectors_with_status() -> QuerySet[Connector]:
     """
     servers = Server.objects.filter(connector=OuterRef("pk"))
     running = servers.filter(heard_at__gt=timezone.now() - heard_within())
-    tunnels = live_tunnels().filter(server__connector=OuterRef("pk"), server__enabled=True)
     return Connector.objects.select_related("region").annotate(
-        online=Exists(tunnels),
+        online=Exists(_tunnels_of(OuterRef("pk"))),
         servers_all=count_of(servers, "connector"),
         servers_running=count_of(running, "connector"),
         policies_count=count_of(Policy.objects.filter(connector=OuterRef("pk")), "connector"),
@@ -57,20 +59,48 @@ def connectors_with_status() -> QuerySet[Connector]:
 class _Paged(QuerySet[Connector]):
     """Narrowed and sorted without any figure; a slice of it is read with all of ``connectors_with_status``.
 
-    So the figures are worked out for the rows of one page, whatever the page is sorted by.
+    So the figures are worked out for the rows of one page, whatever the page is sorted by. ``online`` narrows to those
+    that are, or are not: counted, all live tunnels are gone through once; for a page they are asked connector by
+    connector, until it is full.
     """
+
+    online: bool | None = None
+
+    def _chain(self) -> "_Paged":
+        chained: _Paged = super()._chain()  # type: ignore[misc]
+        chained.online = self.online
+        return chained
+
+    def _plain(self, online: Q) -> QuerySet[Connector]:
+        rows: QuerySet[Connector] = QuerySet(self.model, self.query.chain())
+        return rows if self.online is None else rows.filter(online if self.online else ~online)
+
+    def count(self) -> int:
+        tunnels = live_tunnels().filter(server__enabled=True)
+        return self._plain(Q(pk__in=tunnels.values("server__connector"))).count()
 
     def __getitem__(self, wanted: Any) -> Any:
         if not isinstance(wanted, slice):
             return super().__getitem__(wanted)
-        plain: QuerySet[Connector] = QuerySet(self.model, self.query.chain())
-        page = plain[wanted].values("pk")
+        page = self._plain(Q(Exists(_tunnels_of(OuterRef("pk")))))[wanted].values("pk")
         return connectors_with_status().filter(pk__in=page).order_by(*self.query.order_by)
 
 
-def connectors_to_page() -> QuerySet[Connector]:
+def connectors_to_page() -> _Paged:
     """For ``Table.page``: two queries, one of them over no more than a page."""
     return _Paged(Connector)
+
+
+def with_status(connectors: QuerySet, *, online: bool) -> QuerySet:
+    """Of ``connectors_to_page``: those that are online, or those that are not."""
+    narrowed = connectors.all()
+    narrowed.online = online  # type: ignore[attr-defined]
+    return narrowed
+
+
+def _tunnels_of(connector: OuterRef) -> QuerySet[Tunnel]:
+    """The tunnels that make a connector online."""
+    return live_tunnels().filter(server__connector=connector, server__enabled=True)
 
 
 def _applications_through(connector: OuterRef) -> QuerySet:
@@ -89,12 +119,6 @@ def _applications_through(connector: OuterRef) -> QuerySet:
         .annotate(number=Count("pk"))
         .values("number")
     )
-
-
-def with_status(connectors: QuerySet[Connector], *, online: bool) -> QuerySet[Connector]:
-    """Those that are online, or those that are not."""
-    found = live_tunnels().filter(server__enabled=True).values("server__connector").distinct()
-    return connectors.filter(pk__in=found) if online else connectors.exclude(pk__in=found)
 
 
 def open_flows(connector: Connector) -> int:

@@ -66,9 +66,11 @@ def connector_list(request: HttpRequest) -> HttpResponse:
     rates = store.current_of_connectors(ids) if ids else {}
     off = [row.pk for row in page.rows if not row.enabled]
     cuts = selectors.recent_cuts(off) if off else {}
+    base = reverse("connectors:list")
     for row in page.rows:
-        row.rate, row.cut = rates.get(row.pk), cuts.get(row.pk)
-    return tables.render(request, "connectors/list.html", page)
+        row.rate, row.cut, row.base = rates.get(row.pk), cuts.get(row.pk), f"{base}{row.pk}/"
+    context = {"policies_url": reverse("connectors:policies")}
+    return tables.render(request, "connectors/list.html", page, context)
 
 
 @require_safe

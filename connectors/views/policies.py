@@ -15,13 +15,13 @@ from console.access import role_required
 from console.admin_services import actor
 from console.errors import Invalid, Refusal
 
-MOST_CHOICES = 100
+MOST_CHOICES = 50
 
 
 def _connectors(request: HttpRequest) -> list[tuple[str, str]]:
     """The connectors to filter by: the one chosen, and as many others with policies as a list can show."""
     chosen = Q(pk=request.GET.get("connector", "")[:40].replace("\0", ""))
-    found = Connector.objects.filter(chosen | Q(policies__isnull=False)).distinct()
+    found = Connector.objects.filter(chosen | Q(pk__in=Policy.objects.order_by().values("connector")))
     return list(
         found.order_by(Case(When(chosen, then=0), default=1), "name").values_list("pk", "name")[:MOST_CHOICES]
     )
@@ -58,9 +58,11 @@ URL = "connectors:policies"
 def policy_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.policies_with_sizes())
     marks = policy_marks.marks(row.pk for row in page.rows)
+    base = reverse(URL)
     for row in page.rows:
-        row.marks = marks.get(row.pk)
-    return tables.render(request, "connectors/policies.html", page)
+        row.marks, row.base = marks.get(row.pk), f"{base}{row.pk}/"
+    context = {"connectors_url": reverse("connectors:list")}
+    return tables.render(request, "connectors/policies.html", page, context)
 
 
 def _panel(request: HttpRequest, form: PolicyForm, policy: Policy | None = None) -> HttpResponse:
