@@ -17,6 +17,7 @@ from edge.spool import Spool
 logger = logging.getLogger(__name__)
 
 KIND = "flow"
+HOUR = 3600
 
 
 class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
@@ -55,7 +56,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
             changed or not flow.recorded
         ):
             flow.recorded = True
-            self._spool.put_latest(KIND, flow.id, flow.record())
+            self._tell(flow)
         if not flow.cut and not self._flows.stands(flow):
             self._on_stranger(flow)
 
@@ -63,4 +64,9 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         """Write a flow's last record."""
         self._flows.forget(flow)
         self._state.metrics.flows_closed += 1
-        self._spool.put_latest(KIND, flow.id, flow.record(ended_at=self._state.clock()))
+        self._tell(flow, ended_at=self._state.clock())
+
+    def _tell(self, flow: Flow, *, ended_at: float | None = None) -> None:
+        """Have the console told. While it is away a flow keeps one record an hour, so that no month gets another's."""
+        record = flow.record(ended_at=ended_at)
+        self._spool.put_latest(KIND, f"{flow.id} {record['time'] // HOUR:.0f}", record)

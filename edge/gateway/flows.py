@@ -108,14 +108,14 @@ class Flow:
         return cls(flow, identity, destination, path, connector, application, policy, started, cap)
 
     def record(self, *, ended_at: float | None = None) -> dict[str, Any]:
-        """The FlowRecord of docs/architecture.md; cumulative."""
+        """The FlowRecord of docs/architecture.md; cumulative. ``time`` is when the bytes were last counted."""
         end = None if ended_at is None else "cut" if self.cut else "closed"
         return {
             "flow": self.id, "session": self.identity.session, "account": self.identity.account,
             "instance": self.identity.instance, "host": self.destination.host.text, "port": self.destination.port,
             "application": self.application, "policy": self.policy, "connector": self.connector, "path": self.path,
             "started_at": self.started_at, "ended_at": ended_at, "bytes_up": self.bytes_up,
-            "bytes_down": self.bytes_down, "end": end,
+            "bytes_down": self.bytes_down, "end": end, "time": max(self.seen_at, self.started_at),
         }  # fmt: skip
 
 

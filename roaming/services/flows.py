@@ -30,7 +30,8 @@ SWEEP = 5000
 class FlowRecord(BaseModel):
     """A flow as a gateway sends it; ids that do not apply are null or empty.
 
-    ``time``: when these bytes were counted, where the gateway says so; else the end of the flow, else its arrival here.
+    ``time``: when these bytes were counted, where the gateway says so; else the end of the flow, else the record's
+    arrival here. Believed from the flow's beginning to now: no clock moves bytes out of that.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -98,9 +99,10 @@ def _told(gateway: Gateway, entry: Any, now: datetime) -> Told | None:
         return None
     values = {key: "" if value is None else value for key, value in record.model_dump().items()}
     ended = None if record.ended_at is None else _moment(record.ended_at, now)
-    moment = ended or now if record.time is None else _moment(record.time, now)
+    started = _moment(record.started_at, now)
+    moment = ended or now if record.time is None else max(started, _moment(record.time, now))
     del values["time"]
-    values |= {"started_at": _moment(record.started_at, now), "ended_at": ended, "end": record.end}
+    values |= {"started_at": started, "ended_at": ended, "end": record.end}
     return Told(Flow(gateway=gateway, **values), moment)
 
 

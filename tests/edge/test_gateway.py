@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,10 +248,12 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
     assert running[0]["bytes_down"] == size
     assert running[0]["session"] == SESSION
     assert running[0]["path"] == "cloud"
+    assert running[0]["started_at"] < running[0]["time"] <= time.time()
     flow.close()
     ended = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a last record")
     assert ended[0]["flow"] == running[0]["flow"]
     assert (ended[0]["bytes_up"], ended[0]["bytes_down"], ended[0]["end"]) == (size, size, "closed")
+    assert running[0]["time"] <= ended[0]["time"] <= ended[0]["ended_at"]
 
 
 def test_without_word_from_the_console_for_too_long_nobody_new_gets_in(lab: GatewayLab, echo: Echo) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.accesslog.v3 import als_pb2
 
 from edge.api import ApiError, ConsoleApi
+from edge.decision import Destination
+from edge.envoy.gateway import METADATA
+from edge.gateway.accesslog import FlowLog
 from edge.gateway.configuration import Configuration, ConfigurationRefused
-from edge.gateway.flows import Flows
+from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.reports import FlowSender
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
 from edge.home import Home, Identity
-from edge.identity import BasicCredentials, BearerToken
+from edge.hosts import parse_host
+from edge.identity import BasicCredentials, BearerToken, SessionIdentity
 from edge.snapshot import Snapshot
 from edge.spool import Spool
 from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
@@ -282,6 +288,41 @@ def test_flow_records_leave_the_spool_only_when_acknowledged(network: Network, t
     asyncio.run(sender.send())
     spool.close()
     assert [body["records"] for _, body in network.calls] == [[{"flow": "f1", "bytes_up": 2}]] * 2
+
+
+def logged(flow: Flow, up: int, kind: accesslog_pb2.AccessLogType) -> als_pb2.StreamAccessLogsMessage:
+    """What Envoy's access log says of a flow."""
+    message = als_pb2.StreamAccessLogsMessage()
+    entry = message.http_logs.log_entry.add()
+    entry.common_properties.access_log_type = kind
+    entry.common_properties.metadata.filter_metadata[METADATA].fields[FLOW_KEY].string_value = flow.dump()
+    entry.request.request_body_bytes = up
+    return message
+
+
+def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path: Path) -> None:
+    spool, begun = Spool(tmp_path / "flows.sqlite3"), network.now // 3600 * 3600 + 1800
+    identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", int(begun + 86400), None)
+    flow = Flow("f1", identity, Destination(parse_host("10.1.0.5"), 80), "cloud", None, None, None, begun)
+    asyncio.run(network.configuration.apply(network.document))
+    log = FlowLog(Flows(network.state), network.state, spool, on_stranger=lambda _: None)
+
+    async def told(up: int, kind: accesslog_pb2.AccessLogType) -> None:
+        async def messages() -> AsyncIterator[als_pb2.StreamAccessLogsMessage]:
+            yield logged(flow, up, kind)
+
+        await log.StreamAccessLogs(messages(), None)
+
+    periodic, end = accesslog_pb2.DownstreamPeriodic, accesslog_pb2.DownstreamEnd
+    for minute, up, kind in [(10, 1, periodic), (20, 2, periodic), (40, 3, periodic), (50, 4, end)]:
+        network.now = begun + minute * 60
+        asyncio.run(told(up, kind))
+    records = spool.peek("flow", 10)[1]
+    spool.close()
+    assert [((r["time"] - begun) / 60, r["bytes_up"], r["end"]) for r in records] == [
+        (20, 2, None),
+        (50, 4, "closed"),
+    ]
 
 
 def test_one_record_that_is_never_taken_does_not_hold_up_the_others(network: Network, tmp_path: Path) -> None:

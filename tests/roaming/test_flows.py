@@ -167,6 +167,24 @@ def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
     assert [row[1:] for row in counted("session-1", "total")] == [(16, 60)]
 
 
+def test_bytes_told_late_count_for_when_they_were_counted(machine):
+    told = {"started_at": time.time() - 90 * 60, "account": "user-late"}
+    machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=time.time() - 3600, **told)))
+    machine.call("flows", flows(flow(bytes_up=11, bytes_down=30, **told)))
+    (early, up, down), (late, more_up, more_down) = counted("user-late", "minute")
+    assert (up, down, more_up, more_down) == (10, 20, 1, 10)
+    assert 3600 - 60 <= late - early <= 3600 + 60
+
+
+@pytest.mark.parametrize(("said", "believed"), [(7200, 0), (-86400, -1800)])
+def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(machine, said, believed):
+    now = time.time()
+    machine.call("flows", flows(flow(account="user-clock", started_at=now - 1800, time=now + said)))
+    ((minute, up, down),) = counted("user-clock", "minute")
+    assert (up, down) == (10, 20)
+    assert now + believed - 60 <= minute <= now + believed + 60
+
+
 def test_a_late_end_counts_for_the_month_of_the_flow(machine):
     ended = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC).timestamp()
     machine.call("flows", flows(flow(started_at=ended - 60, ended_at=ended, end="closed")))
