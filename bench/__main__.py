@@ -2,6 +2,7 @@
 
 make bench ARGS="--rounds 3 --seconds 5 --cuts 100"
 make bench ARGS="--reconnect 2000"     # only this: how a world of servers comes back after the console was away
+make bench ARGS="--telemetry 600"      # only this: telemetry taken in for so many seconds, rolled up, drawn, told of
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import lists
+from bench import lists, telemetry
 from bench.bandwidth import CAP_KBPS, measure_cap
 from bench.bare_chain import start_bare_chain
 from bench.cuts import measure_cuts, percentile
@@ -126,6 +127,14 @@ def main(
         int,
         typer.Option(min=0, help="Measure only how so many servers come back after the console was away."),
     ] = 0,
+    telemetry_seconds: Annotated[
+        float,
+        typer.Option(
+            "--telemetry",
+            min=0,
+            help="Measure only telemetry and alerts, on PostgreSQL and SQLite, reported for so many seconds.",
+        ),
+    ] = 0,
     away: Annotated[float, typer.Option(min=0, help="For how long the console is away.")] = 20.0,
     with_lists: Annotated[
         bool, typer.Option("--lists/--no-lists", help="Time the list of 100,000 client accounts.")
@@ -137,6 +146,9 @@ def main(
         console.print(f"{reconnect:,} servers, a console on SQLite; this takes about three minutes ...")
         with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
             console.print(reconnect_table(measure_reconnect(Path(folder), reconnect, away)))
+        return
+    if telemetry_seconds:
+        telemetry.main(telemetry_seconds)
         return
     with ExitStack() as stack:
 

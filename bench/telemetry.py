@@ -1,321 +1,214 @@
-"""How fast the console takes telemetry, rolls it up and draws it.
+"""How fast the console takes telemetry, rolls it up, draws it and tells of alerts; on PostgreSQL and on SQLite.
 
-    python -m bench.telemetry --database postgres --servers 10000 --interval 30 --seconds 600
-    python -m bench.telemetry --database sqlite --servers 1000 --interval 10 --seconds 600
-    python -m bench.telemetry --database sqlite --servers 1000 --seconds 0 --rollup --chart
+    python -m bench.telemetry --seconds 600
+    python -m bench.telemetry --seconds 20 --postgres-servers 1000 --sqlite-servers 200 --history-servers 50
 
-Simulated servers sign their calls with keys of their own and send all their 10-second samples. Calls are made when they
-are due, whether the ones before were answered or not, and are timed from then on. Console and PostgreSQL share one core
-where the system lets a process be bound to one; the simulated servers have another.
+Console and PostgreSQL share one core where the system lets a process be bound to one; the simulated servers have
+another. Roll-ups and charts are measured in a world of their own, which ``bench.telemetry_world`` fills.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import uuid
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import jwt
-import psutil
 import typer
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
+from bench.processes import free_ports
+from bench.telemetry_alerts import measure_alerts
+from bench.telemetry_load import (
+    ROOT,
+    SAMPLE_SECONDS,
+    Load,
+    Server,
+    bind_to_core,
+    console_running,
+    run_load,
+    world,
+)
 from tests.postgres import private_postgres
 
-ROOT = Path(__file__).resolve().parent.parent
-PATH = "/edge/v1/telemetry"
-SAMPLE_SECONDS = 10
-WANTED_P99 = 0.250
-CONNECTIONS = 256
-# The console closes what was idle for half a minute.
-KEPT_SECONDS = 15.0
+POSTGRES, SQLITE = "PostgreSQL", "SQLite"
+WANTED_P99, WANTED_ROLLUP, WANTED_CHART, WANTED_ALERT = 0.250, 60.0, 0.050, 15.0
+# With more servers than this the console asks them to report every 30 s, as ``CAUSEWAY_TELEMETRY_INTERVAL`` would say.
+MANY, INTERVAL, INTERVAL_OF_MANY = 1000, 10, 30
+LOUD = 10
+
+
+@dataclass
+class Found:
+    """Of one database. ``chart``: seconds, by the range's name; ``cores``: how busy console and database were."""
+
+    servers: int
+    load: Load
+    stored: int
+    cores: tuple[float, float]
+    alerts: list[float]
+    rollup: float
+    rolled_up: int
+    chart: dict[str, dict[str, float]]
 
 
 @contextmanager
-def console_running(environment: dict[str, str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    from console.management.commands.serve import granian_arguments
-
-    command = [sys.executable, "-m", "granian", *granian_arguments(host="127.0.0.1", port=port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"The console did not start:\n{log.read_text()}") from None
-                time.sleep(0.1)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def world(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """The answer of ``bench.telemetry_world``."""
-    command = [sys.executable, "-m", "bench.telemetry_world", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-class Server:
-    """A simulated one: knows its key and which samples it has not sent yet."""
-
-    def __init__(self, name: str, key: str, interval: float) -> None:
-        self.name = name
-        self._key: Any = load_pem_private_key(key.encode(), None)
-        # As if it had been at it before: an interval's samples wait for the first call.
-        self._sent_until = (time.time() - interval) // SAMPLE_SECONDS * SAMPLE_SECONDS
-
-    def call(self) -> tuple[bytes, int]:
-        """The next HTTP request, and how many samples are in it."""
-        now = time.time()
-        samples = []
-        while self._sent_until + SAMPLE_SECONDS <= now:
-            self._sent_until += SAMPLE_SECONDS
-            traffic = int(self._sent_until) % 9973 * 1000
-            samples.append(
-                {
-                    "time": self._sent_until, "seconds": 10.0, "rx_bytes": traffic, "tx_bytes": traffic * 3,
-                    "cpu_percent": 12.5, "memory_percent": 40.0, "latency_ms": 3.25, "loss_percent": 0.0,
-                }
-            )  # fmt: skip
-        machine = {
-            "hostname": self.name,
-            "version": "1",
-            "private_address": "10.0.0.1",
-            "uptime_seconds": 9,
-            "envoy": "running",
-        }
-        paths = [
-            {"gateway": f"gateway-{n}", "latency_ms": 3.25, "loss_percent": 0.0, "by": "udp"}
-            for n in range(2)
-        ]
-        body = json.dumps(
-            {
-                "batch": str(uuid.uuid4()), "applied_version": 1, "samples": samples, "machine": machine,
-                "paths": paths, "destinations": [],
-            }
-        ).encode()  # fmt: skip
-        return self._request(body, int(now)), len(samples)
-
-    def _request(self, body: bytes, now: int) -> bytes:
-        digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-        claims = {
-            "iat": now,
-            "exp": now + 60,
-            "jti": uuid.uuid4().hex,
-            "htm": "POST",
-            "htu": PATH,
-            "bsh": digest,
-        }
-        token = jwt.encode(claims, self._key, "ES256", headers={"kid": self.name})
-        head = (
-            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
-
-
-class Load:
-    """Sends the servers' calls when they are due, over connections that are kept."""
-
-    def __init__(self, servers: list[Server], port: int, interval: float) -> None:
-        self._servers = servers
-        self._port = port
-        self._interval = interval
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = []
-        self._limit = asyncio.Semaphore(CONNECTIONS)
-        self.seconds: list[float] = []
-        self.statuses: Counter[str] = Counter()
-        self.acknowledged = 0
-        self.late = 0.0
-
-    async def run(self, seconds: float) -> None:
-        gap, begin, place = self._interval / len(self._servers), time.monotonic(), 0
-        tasks: set[asyncio.Task[None]] = set()
-        while (due := begin + place * gap) < begin + seconds:
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            self.late = max(self.late, time.monotonic() - due)
-            task = asyncio.create_task(self._call(self._servers[place % len(self._servers)], due))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            place += 1
-        if tasks:
-            await asyncio.wait(tasks, timeout=30)
-
-    async def _call(self, server: Server, due: float) -> None:
-        async with self._limit:
-            request, samples = server.call()
-            try:
-                status, answer = await self._exchange(request)
-            except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-                self.statuses[type(error).__name__] += 1
-                return
-        self.seconds.append(time.monotonic() - due)
-        self.statuses[str(status)] += 1
-        if status == 200:
-            self.acknowledged += answer["acknowledged"]
-            assert answer["acknowledged"] == samples and not answer["refused"], answer
-
-    async def _exchange(self, request: bytes) -> tuple[int, dict[str, Any]]:
-        while self._idle and time.monotonic() - self._idle[-1][2] > KEPT_SECONDS:
-            self._idle.pop()[1].close()
-        if self._idle:
-            reader, writer, _ = self._idle.pop()
+def fresh_console(database: str, port: int, interval: int) -> Iterator[tuple[dict[str, str], Path]]:
+    """The environment of a console that nobody started yet, on an empty database, and a folder that goes with it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-bench-telemetry-")))
+        if database == POSTGRES:
+            url = stack.enter_context(private_postgres(durable=True))
         else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.split("content-length: ")[1].split("\r\n")[0])
-        body = await reader.readexactly(length)
-        self._idle.append((reader, writer, time.monotonic()))
-        return int(head.split(" ", 2)[1]), json.loads(body)
+            url = f"sqlite:///{folder / 'db'}"
+        environment = os.environ | {
+            "DATABASE_URL": url, "CAUSEWAY_DEBUG": "0", "CAUSEWAY_HTTPS_ONLY": "0",
+            "CAUSEWAY_SECRET_KEY": "bench-" * 12, "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
+            "CAUSEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "CAUSEWAY_STATE_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "console.settings",
+            "CAUSEWAY_TELEMETRY_INTERVAL": str(interval), "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1",
+        }  # fmt: skip
+        for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
+            subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+        yield environment, folder
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def measure(database: str, servers: int, history: int, seconds: float) -> Found:
+    """``servers`` report for ``seconds``; ``history``: how many have a day and a month behind them."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    try:
+        load, stored, busy, alerts = _measure_ingest(database, servers, seconds)
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
+    with fresh_console(database, free_ports(1)[0], INTERVAL) as (environment, folder):
+        world(environment, "servers", str(history), str(folder / "servers.json"))
+        rolled = world(environment, "rollup", str(history), "1")
+        chart = world(environment, "chart", str(history), "30")["charts"]
+    return Found(servers, load, stored, busy, alerts, rolled["rollup_seconds"], rolled["Sample"], chart)
 
 
-def bind_to_core(core: int) -> bool:
-    """For this process and those it starts from now on; False where the system cannot."""
-    if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
-        return False
-    os.sched_setaffinity(0, {core})
-    return True
+def _measure_ingest(
+    database: str, servers: int, seconds: float
+) -> tuple[Load, int, tuple[float, float], list[float]]:
+    interval = INTERVAL if servers <= MANY else INTERVAL_OF_MANY
+    (port,) = free_ports(1)
+    bind_to_core(0)  # what is started from here on, database and console
+    with fresh_console(database, port, interval) as (environment, folder):
+        keys = folder / "servers.json"
+        world(environment, "servers", str(servers), str(keys))
+        with console_running(environment, port, folder / "console.log") as process:
+            bind_to_core(1)
+            simulated = [Server(name, key, interval) for name, key in json.loads(keys.read_text())]
+            alerts = measure_alerts(environment, simulated[:LOUD], port, folder)
+            before = world(environment, "count")["samples"]
+            load, busy = run_load(simulated, port, interval, seconds, process.pid)
+            stored = world(environment, "count")["samples"] - before
+    return load, stored, busy, alerts
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Of a process and all it started that live."""
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
+# --- The table --------------------------------------------------------------------------------------------------------
 
 
-def postmaster() -> psutil.Process | None:
-    """The PostgreSQL that this process started."""
-    found = [each for each in psutil.Process().children() if each.name().startswith("postgres")]
-    return found[0] if found else None
+def _mark(reached: bool) -> str:
+    return "" if reached else "  missed"
 
 
-def run_load(
-    servers: list[Server], port: int, interval: float, seconds: float, console: int
-) -> tuple[Load, tuple[float, float]]:
-    """Send for ``seconds``; the load, and how busy console and PostgreSQL were."""
-    load = Load(servers, port, interval)
-    watched = [psutil.Process(console), postmaster()]
-    before = [cpu_seconds(each) if each else 0.0 for each in watched]
-    asyncio.run(load.run(seconds))
-    used = [(cpu_seconds(each) if each else 0.0) - start for each, start in zip(watched, before, strict=True)]
-    return load, (used[0] / seconds, used[1] / seconds)
+Line = tuple[str, Callable[[Found], tuple[str, bool]], str]
 
 
-def ingest_table(
-    load: Load, stored: int, seconds: float, servers: int, interval: float, cores: tuple[float, float]
-) -> Table:
-    table = Table(
-        "figure",
-        "value",
-        "wanted",
-        title=f"{servers:,} servers, a call every {interval:g} s, for {seconds:g} s",
-    )
-    p99 = percentile(load.seconds, 99)
-    table.add_row(
-        "samples a second", f"{load.acknowledged / seconds:,.0f}", f"{servers / SAMPLE_SECONDS:,.0f}"
-    )
-    for part in (50, 95):
-        table.add_row(f"p{part} of a call", f"{percentile(load.seconds, part) * 1000:.0f} ms", "")
-    table.add_row(
-        "p99 of a call",
-        f"{p99 * 1000:.0f} ms",
-        f"≤ {WANTED_P99 * 1000:.0f} ms" + ("" if p99 <= WANTED_P99 else "  missed"),
-    )
-    table.add_row("longest call", f"{max(load.seconds) * 1000:.0f} ms", "")
-    table.add_row(
-        "answers", ", ".join(f"{status}: {count:,}" for status, count in load.statuses.items()), "200"
-    )
-    table.add_row(
-        "console + PostgreSQL, cores busy",
-        f"{cores[0]:.2f} + {cores[1]:.2f}",
-        "≤ 1" + ("" if sum(cores) <= 1 else "  missed"),
-    )
-    lost = load.acknowledged - stored
-    table.add_row("acknowledged, but not stored", f"{lost:,}", "0" + ("" if not lost else "  missed"))
-    table.add_row("the simulation itself was late by at most", f"{load.late * 1000:.0f} ms", "")
+def _lines(history: int, seconds: float) -> list[Line]:
+    """What is shown: label, (value, whether it is as wanted) of one database, and what is wanted."""
+
+    def p(part: float) -> Callable[[Found], tuple[str, bool]]:
+        return lambda found: (f"{percentile(found.load.seconds, part) * 1000:.0f} ms", True)
+
+    def p99(found: Found) -> tuple[str, bool]:
+        took = percentile(found.load.seconds, 99)
+        return f"{took * 1000:.0f} ms", took <= WANTED_P99
+
+    def rate(found: Found) -> tuple[str, bool]:
+        sent = found.load.acknowledged / seconds
+        return f"{sent:,.0f}", sent >= 0.98 * found.servers / SAMPLE_SECONDS
+
+    def answers(found: Found) -> tuple[str, bool]:
+        counts = found.load.statuses
+        return ", ".join(f"{status}: {count:,}" for status, count in counts.items()), set(counts) == {"200"}
+
+    def busy(found: Found) -> tuple[str, bool]:
+        return f"{found.cores[0]:.2f} + {found.cores[1]:.2f}", sum(found.cores) <= 1
+
+    def lost(found: Found) -> tuple[str, bool]:
+        return f"{found.load.acknowledged - found.stored:,}", found.load.acknowledged == found.stored
+
+    def chart(found: Found) -> tuple[str, bool]:
+        times = found.chart["30d"]
+        return f"{times['median_ms']:.0f} (longest {times['worst_ms']:.0f}) ms", times[
+            "median_ms"
+        ] <= WANTED_CHART * 1000
+
+    def alert(found: Found) -> tuple[str, bool]:
+        return f"{max(found.alerts):.1f} s", max(found.alerts) <= WANTED_ALERT
+
+    return [
+        (f"samples a second, for {seconds:g} s", rate, "1,000 of 10,000 servers; 100 of 1,000"),
+        ("an ingest call, p50", p(50), ""),
+        ("an ingest call, p95", p(95), ""),
+        ("an ingest call, p99", p99, f"≤ {WANTED_P99 * 1000:.0f} ms"),
+        ("an ingest call, longest", p(100), ""),
+        ("answers", answers, "all 200"),
+        ("acknowledged, but not stored", lost, "0"),
+        ("console + database, cores busy", busy, "≤ 1"),
+        (
+            f"rolling up a day of {history:,} servers",
+            lambda found: (f"{found.rollup:.1f} s", found.rollup <= WANTED_ROLLUP),
+            f"≤ {WANTED_ROLLUP:.0f} s",
+        ),
+        (f"30-day chart of one of {history:,} servers", chart, f"≤ {WANTED_CHART * 1000:.0f} ms"),
+        (f"alert to webhook, longest of {LOUD}", alert, f"≤ {WANTED_ALERT:.0f} s"),
+        ("the simulation itself was late by at most", lambda found: (f"{found.load.late * 1000:.0f} ms", True), ""),
+    ]  # fmt: skip
+
+
+def telemetry_table(found: dict[str, Found], history: int, seconds: float) -> Table:
+    """A column for each database."""
+    heads = [f"{database}, {each.servers:,} servers" for database, each in found.items()]
+    table = Table("figure", *heads, "wanted", title="Telemetry")
+    for label, value, wanted in _lines(history, seconds):
+        cells = [value(each) for each in found.values()]
+        table.add_row(label, *(text + _mark(reached) for text, reached in cells), wanted)
     return table
 
 
 def main(
-    database: Annotated[str, typer.Option(help="postgres or sqlite")] = "postgres",
-    servers: Annotated[int, typer.Option(min=1)] = 10_000,
-    interval: Annotated[float, typer.Option(min=1, help="Seconds between two calls of a server.")] = 30,
     seconds: Annotated[
-        float, typer.Option(min=0, help="How long to send; 600 is what is to be sustained.")
+        float, typer.Option(min=1, help="How long servers report; 600 is to be sustained.")
     ] = 60,
-    rollup: Annotated[bool, typer.Option(help="Time rolling up a full day of all servers.")] = False,
-    chart: Annotated[bool, typer.Option(help="Time charts with 30 days of history of all servers.")] = False,
+    postgres_servers: Annotated[int, typer.Option(min=0, help="0 leaves PostgreSQL out.")] = 10_000,
+    sqlite_servers: Annotated[int, typer.Option(min=0, help="0 leaves SQLite out.")] = 1000,
+    history_servers: Annotated[
+        int,
+        typer.Option(min=1, help="How many have a day of samples to be rolled up, and a month to be drawn."),
+    ] = 1000,
 ) -> None:
-    """Telemetry: taking it in, rolling it up, drawing it."""
-    console = Console(width=max(100, Console().width))
-    with ExitStack() as stack:
-        bound = bind_to_core(0)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-bench-telemetry-")))
-        url = (
-            stack.enter_context(private_postgres(durable=True))
-            if database == "postgres"
-            else f"sqlite:///{folder / 'db'}"
-        )
-        port = free_port()
-        environment = os.environ | {
-            "DATABASE_URL": url, "CAUSEWAY_DEBUG": "0", "CAUSEWAY_HTTPS_ONLY": "0", "CAUSEWAY_SECRET_KEY": "bench-" * 12,
-            "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1", "CAUSEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
-            "CAUSEWAY_STATE_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "console.settings",
-            "CAUSEWAY_TELEMETRY_INTERVAL": str(int(interval)),
-        }  # fmt: skip
-        for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
-            subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
-        keys = folder / "servers.json"
-        world(environment, "servers", str(servers), str(keys))
-        if seconds:
-            process = stack.enter_context(console_running(environment, port, folder / "console.log"))
-            bind_to_core(1)
-            simulated = [Server(name, key, interval) for name, key in json.loads(keys.read_text())]
-            load, cores = run_load(simulated, port, interval, seconds, process.pid)
-            stored = world(environment, "count")["samples"]
-            console.print(ingest_table(load, stored, seconds, servers, interval, cores))
-            console.print(
-                f"{database}; " + ("console and database on one core." if bound else "not bound to one core.")
-            )
-        if rollup:
-            found = world(environment, "rollup", str(servers), "1")
-            day = f"Rolling up a day of {servers:,} servers, {found['Sample']:,} samples"
-            console.print(f"{database}: {day}: {found['rollup_seconds']:.1f} s, wanted ≤ 60 s")
-        if chart:
-            found = world(environment, "chart", str(servers), "30")
-            for name, times in found["charts"].items():
-                took = f"median {times['median_ms']:.1f} ms, longest {times['worst_ms']:.1f} ms"
-                console.print(
-                    f"{database}: chart of {name} of one of {servers:,} servers: {took}, wanted ≤ 50 ms"
-                )
+    """Telemetry: taking it in, rolling it up, drawing it, telling of alerts."""
+    console, found = Console(width=max(100, Console().width)), {}
+    wanted = {POSTGRES: postgres_servers, SQLITE: sqlite_servers}
+    for database, servers in wanted.items():
+        if servers:
+            console.print(f"{database}, {servers:,} servers for {seconds:g} s ...")
+            found[database] = measure(database, servers, history_servers, seconds)
+    console.print(telemetry_table(found, history_servers, seconds))
+    several = (os.cpu_count() or 1) > 1 and hasattr(os, "sched_setaffinity")
+    console.print("Console and database on one core." if several else "Not bound to one core.")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     python -m bench.telemetry_world rollup 1000 1         raw samples of days, and how long rolling them up takes
     python -m bench.telemetry_world chart 1000 30         roll-ups of days, and how long a chart of one server takes
     python -m bench.telemetry_world count                 stored samples
+    python -m bench.telemetry_world alerts URL SECONDS    every bandwidth alert on, told to URL when held so long
 
 Every answer is one line of JSON.
 """
@@ -156,6 +157,22 @@ def count() -> dict[str, Any]:
     return {"samples": Sample.objects.count()}
 
 
+def watch(url: str, hold_seconds: int) -> dict[str, Any]:
+    """Set as a user would: a webhook, and the bandwidth alert of every connector at 100 Mbit/s."""
+    from connectors.alerts import services as alerts
+    from connectors.models import Connector
+    from console import audit
+    from console.push import services as push
+
+    actor = audit.System("bench")
+    push.channel_create(name="bench", kind="webhook", url=url, actor=actor)
+    connectors = list(Connector.objects.all())
+    for connector in connectors:
+        values = {"enabled": True, "threshold": 100.0, "hold_seconds": hold_seconds}
+        alerts.rule_update(connector=connector, kind="bandwidth", actor=actor, **values)
+    return {"connectors": len(connectors)}
+
+
 def _servers(number: int) -> list[str]:
     from connectors.models import Server
 
@@ -179,6 +196,8 @@ def main(arguments: list[str]) -> None:
         answer = roll_up(int(rest[0]), int(rest[1]))
     elif what == "chart":
         answer = chart(int(rest[0]), int(rest[1]))
+    elif what == "alerts":
+        answer = watch(rest[0], int(rest[1]))
     else:
         answer = count()
     print(json.dumps(answer))

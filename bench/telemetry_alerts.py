@@ -1,0 +1,62 @@
+"""How long a fired alert takes to reach a webhook, from when its condition held long enough.
+
+A worker of the product's own watches; some servers report more than the threshold, one after the other, and a receiver
+on loopback notes when it is told of which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.processes import wait_for
+from bench.telemetry_load import Load, Server, running, world
+from tests.console.push_receivers import Got, WebReceiver, web_receiver
+
+HOLD_SECONDS = 10
+# Far above what a simulated server reports otherwise, and above the threshold that ``telemetry_world`` sets.
+LOUD_BYTES = 1_000_000_000
+# So far apart that they begin at every moment between two rounds of the worker.
+APART_SECONDS = 2.3
+WAIT_SECONDS = 60.0
+
+
+def measure_alerts(
+    environment: dict[str, str], servers: Sequence[Server], port: int, folder: Path
+) -> list[float]:
+    """Seconds of each of ``servers``: from the acknowledged sample plus the rule's time to the webhook's request."""
+    with web_receiver() as receiver:
+        world(environment, "alerts", receiver.url, str(HOLD_SECONDS))
+        with running("manage.py", "worker", environment=environment, log=folder / "worker.log"):
+            held = asyncio.run(_grow_loud(servers, port))
+            arrived = wait_for(
+                lambda: _all_arrived(receiver, held), WAIT_SECONDS, "every alert told by webhook"
+            )
+    return [arrived[name] - moment for name, moment in held.items()]
+
+
+async def _grow_loud(servers: Sequence[Server], port: int) -> dict[str, float]:
+    """Server → when its condition has held for the rule's time."""
+    load, held = Load(list(servers), port, 10), {}
+    for server in servers:
+        await asyncio.sleep(APART_SECONDS)
+        request, _ = server.call(LOUD_BYTES)
+        status, answer = await load.exchange(request)
+        assert status == 200 and answer["acknowledged"], answer
+        held[server.name] = time.time() + HOLD_SECONDS
+    return held
+
+
+def _all_arrived(receiver: WebReceiver, wanted: dict[str, float]) -> dict[str, float] | None:
+    """Server → when the receiver was first told that it fires, once it was told of all."""
+    found: dict[str, float] = {}
+    for got in receiver.got:
+        for name in _firing(got):
+            found.setdefault(name, got.at)
+    return found if wanted.keys() <= found.keys() else None
+
+
+def _firing(got: Got) -> list[str]:
+    return [alert["subject"]["id"] for alert in got.json["alerts"] if alert["change"] == "firing"]
