@@ -58,7 +58,7 @@ def bandwidth(measured: Series, *, servers: int = 1) -> dict[str, Any]:
 
     The peaks of several ``servers`` need not have been at the same moment: their sum is an upper bound, and says so.
     """
-    peak = "peak" if servers <= 1 else "peak, at most"
+    peak = "peak" if servers <= 1 else "servers' peaks added up"
     lines = [
         Line("Receive", "receive", measured.receive),
         Line("Send", "send", measured.send),
