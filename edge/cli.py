@@ -107,12 +107,13 @@ def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None
     """Run the gateway until it is told to stop."""
     from edge.gateway.agent import run_gateway
     from edge.home import Home, NotEnrolled
-    from edge.support import held
+    from edge.support import held, keep_log
 
     _log(verbose)
     folder = Home(home_path(home, "gateway"))
     if folder.identity.kind != "gateway":
         raise NotEnrolled(f"{folder.path} is that of a connector server, not of a gateway.")
+    keep_log(folder)
     with held(folder):
         code = asyncio.run(run_gateway(folder))
     raise typer.Exit(code)
@@ -135,9 +136,16 @@ def connector_run(
     """Run the connector server until it is told to stop."""
     from edge.connector.agent import run_connector
     from edge.home import Home
+    from edge.support import keep_log
 
     _log(verbose)
-    raise typer.Exit(asyncio.run(run_connector(Home(home_path(home, "connector")), concurrency=concurrency)))
+    folder = Home(home_path(home, "connector"))
+    if folder.enrolled:
+        keep_log(folder)
+    successor = asyncio.run(run_connector(folder, concurrency=concurrency))
+    if successor is not None:
+        # The same process: for systemd, and for whoever else waits for it, the agent has not ended.
+        os.execv(successor, [str(successor), *sys.argv[1:]])  # noqa: S606
 
 
 add_machine_commands(gateway, "gateway")

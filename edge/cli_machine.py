@@ -48,15 +48,16 @@ def add_machine_commands(group: typer.Typer, kind: str) -> None:
     ) -> None:
         """Pack logs, configuration and versions for support; no keys."""
         from edge.home import Home
-        from edge.support import export_logs as pack
+        from edge.log_export import pack
 
-        data = pack(Home(home_path(home, kind)))
+        folder = Home(home_path(home, kind))
         if str(output) == "-":
-            typer.get_binary_stream("stdout").write(data)
+            pack(folder, typer.get_binary_stream("stdout"))
             return
+        folder.identity  # noqa: B018 (refuses before the file is made)
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+            pack(folder, stream)
         typer.echo(f"Written: {output}")
 
     @group.command("pid")

@@ -1,39 +1,28 @@
-"""What an operator does by hand on a gateway or server: pack the logs, take it away. And one agent a folder."""
+"""One agent a folder: how it is held, found, ended and taken away. And the log that it keeps itself."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import fcntl
-import io
-import json
+import logging
+import logging.handlers
 import os
-import platform
 import shutil
 import signal
-import tarfile
 from collections.abc import Iterator
 
 import psutil
 
-from edge import version
-from edge.enrollment import CERTIFICATES, CONFIGURATION
+from edge.enrollment import CONFIGURATION
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 
 LOCK = "agent.lock"
 STATUS = "status.json"
 STOP_SECONDS = 15.0
-LOGS = (
-    "agent.log",
-    "envoy/envoy.log",
-    "envoy/envoy.log.1",
-    "envoy/routes.json",
-    "envoy/clusters.json",
-    "envoy/listeners.json",
-    "envoy/dialling.json",
-    STATUS,
-)
+LOG_BYTES = 2 * 2**20
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class AlreadyRunning(Exception):
@@ -72,45 +61,33 @@ def agent_pid(home: Home) -> int | None:
         return None
 
 
-def export_logs(home: Home) -> bytes:
-    """Return a tar.gz with logs, configuration and versions; never a key. Raises `edge.home.NotEnrolled`, OSError."""
-    identity = home.identity
-    facts = {
-        "id": identity.id,
-        "version": version(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "console": identity.console,
-    }
-    certificates = [f"pki/{name}.pem" for name in (*CERTIFICATES[identity.kind], "ca")]
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz", dereference=True) as tar:
-        for name in [*LOGS, CONFIGURATION[identity.kind], *certificates]:
-            if home.file(name).is_file():
-                tar.add(home.file(name), arcname=f"{identity.id}/{name}")
-        data = json.dumps(facts, indent=1).encode()
-        entry = tarfile.TarInfo(f"{identity.id}/facts.json")
-        entry.size = len(data)
-        tar.addfile(entry, io.BytesIO(data))
-    return archive.getvalue()
+def keep_log(home: Home) -> None:
+    """Write what the agent logs to ``agent.log`` as well, for those who ask for its logs from afar."""
+    logging.raiseExceptions = False  # a full disk must not end up as a page of errors for every line
+    with contextlib.suppress(OSError):
+        handler = logging.handlers.RotatingFileHandler(
+            home.file("agent.log"), maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8"
+        )
+        handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        logging.getLogger().addHandler(handler)
 
 
 async def uninstall(home: Home) -> None:
     """End the agent and Envoy, and remove the folder's keys, certificates, configuration and unsent records."""
-    await _end_agent(home)
+    await end_agent(home)
     await EnvoyProcess(home.file("envoy")).end_all()
     for name in ("pki", "envoy"):
         shutil.rmtree(home.file(name), ignore_errors=True)
-    for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "metrics.prom*"):
+    for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "upgrade.*", "metrics.prom*"):
         for file in home.path.glob(pattern):
             file.unlink()
-    for name in (*CONFIGURATION.values(), "identity.json", STATUS, LOCK):
+    for name in (*CONFIGURATION.values(), "identity.json", STATUS, LOCK, "journal.log", "upgrading"):
         home.file(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         home.path.rmdir()  # only when nothing else is in it
 
 
-async def _end_agent(home: Home) -> None:
+async def end_agent(home: Home) -> None:
     """Ask the agent to leave, and make it leave when it does not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS

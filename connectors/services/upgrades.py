@@ -220,8 +220,7 @@ def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
     worse = sorted(set(health.reds(server)) - set(step.reds))
     heard = server.heard_at is not None and server.heard_at > step.changed_at
     if step.told == "healthy" and heard and server.version == run.version and not worse:
-        if server.state == "draining":
-            server_enable(server=server, actor=WORKER)
+        _release(server)
         return _move(step, State.DONE, f"From {step.version_before or 'unknown'} to {run.version}.")
     if timezone.now() - step.changed_at < CHECK_LIMIT:
         return False
@@ -233,12 +232,20 @@ def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
 
 def _give_up(step: ServerUpgrade) -> bool:
     """It works as before, by its own word: let it carry flows again."""
-    if step.server.state == "draining":
-        server_enable(server=step.server, actor=WORKER)
+    _release(step.server)
     state = State.FAILED if step.told == "failed" else State.ROLLED_BACK
     return _move(step, state, step.message)
 
 
+def _release(server: Server) -> None:
+    """Take the order back, and let it carry flows again unless somebody wants it otherwise."""
+    if server.state == "draining":
+        server_enable(server=server, actor=WORKER)
+    else:
+        config.publish(servers=True)
+
+
 def _leave(step: ServerUpgrade, reason: str) -> bool:
     """How it is now, nobody knows: it is given no flows until somebody has looked at it."""
+    config.publish(servers=True)
     return _move(step, State.FAILED, f"{reason} It was left drained: look at it, then enable it.")

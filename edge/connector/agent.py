@@ -13,10 +13,12 @@ import random
 import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.core import Metric
 
+from edge import version
 from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.connector.dialling import Dialler
 from edge.connector.meter import SAMPLE_SECONDS, Meter
@@ -27,9 +29,11 @@ from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home, NotEnrolled
+from edge.log_export import LogSender
 from edge.metrics import write_metrics
 from edge.spool import Spool
 from edge.support import STATUS, held
+from edge.upgrade import Upgrader
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +45,11 @@ RENEWAL_CHECK_SECONDS = 600.0
 STATUS_SECONDS = 15.0
 
 
-async def run_connector(home: Home, *, concurrency: int = 2) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code. Raises `edge.home.NotEnrolled`, `AlreadyRunning`."""
+async def run_connector(home: Home, *, concurrency: int = 2) -> Path | None:
+    """Run until SIGTERM or SIGINT, or until an upgrade: then return the program to go on as.
+
+    Raises `edge.home.NotEnrolled`, `AlreadyRunning`.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -50,8 +57,7 @@ async def run_connector(home: Home, *, concurrency: int = 2) -> int:
     if identity.kind != "server":
         raise NotEnrolled(f"{home.path} is that of a {identity.kind}, not of a connector server.")
     with held(home):
-        await ConnectorAgent(home, concurrency=concurrency).run(stop)
-    return 0
+        return await ConnectorAgent(home, concurrency=concurrency).run(stop)
 
 
 class ConnectorAgent:
@@ -79,9 +85,14 @@ class ConnectorAgent:
         self._removed = False
         self._heard_at: float | None = None
         self._complaint = ""
+        self._logs = LogSender(home, self._api)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then end Envoy and write down what is not sent yet."""
+    async def run(self, stop: asyncio.Event) -> Path | None:
+        """Work until `stop` is set, then end Envoy and write down what is not sent yet.
+
+        Return the program to go on as when the console wanted another version, else None.
+        """
+        upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
         await self._apply_known()
         loops = [
@@ -93,6 +104,8 @@ class ConnectorAgent:
             self._probes.run(),
             write_metrics(self._home, self._metrics),
             self._telling(),
+            self._logs.run(),
+            upgrader.run(),
         ]
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())
@@ -109,6 +122,12 @@ class ConnectorAgent:
             self._spool.close()
             await self._api.close()
         logger.info("Stopped.")
+        return upgrader.successor
+
+    def _current(self) -> dict[str, Any] | None:
+        """The configuration, once the console has said that it has none newer."""
+        known = self._heard_at is not None and 0 < self._wanted <= self._applied
+        return self._home.read_json(CONFIGURATION) if known else None
 
     async def _apply_known(self) -> None:
         """Work by the configuration on disk, so that a console that is away is no reason to be idle."""
@@ -123,9 +142,10 @@ class ConnectorAgent:
 
     async def _apply(self, configuration: dict[str, Any]) -> None:
         """Bring Envoy to a configuration. Raises KeyError and the like when it is not one."""
-        version, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
+        number, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
         self._dialler.follow(configuration)
         self._probes.follow(configuration)
+        self._logs.follow(configuration)
         self._home.write_json(CONFIGURATION, configuration)
         if not enabled:
             if self._envoy.state != "stopped":
@@ -138,8 +158,8 @@ class ConnectorAgent:
                 logger.error("%s", error)
                 return
             await self._meter.take()
-        self._applied = version
-        logger.info("Working by configuration %d.", version)
+        self._applied = number
+        logger.info("Working by configuration %d.", number)
 
     def _metrics(self) -> Iterable[Metric]:
         return server_metrics(
@@ -158,6 +178,7 @@ class ConnectorAgent:
         while True:
             problem = self._complaint
             facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
+            facts["version"] = version()
             stale = (self._heard_at or 0.0) - (told.get("heard_at") or 0.0) > STATUS_SECONDS
             if stale or facts != {name: told.get(name) for name in facts}:
                 told = {**facts, "heard_at": self._heard_at}

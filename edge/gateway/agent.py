@@ -36,6 +36,7 @@ from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
+from edge.log_export import LogSender
 from edge.metrics import write_metrics
 from edge.snapshot import Gateway
 from edge.spool import Spool
@@ -65,7 +66,8 @@ class GatewayAgent:
         self.flows = Flows(self.state, latest=self.sessions.latest)
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
         self.bandwidth = Bandwidth(self.envoy, self.state, self.flows, slots=slots)
-        self._status = StatusReporter(api, self.state, self.flows, self.envoy)
+        self._logs = LogSender(home, api)
+        self._status = StatusReporter(api, self.state, self.flows, self.envoy, on_answer=self._logs.follow)
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))
         self._sender = FlowSender(api, self._spool)
@@ -101,6 +103,7 @@ class GatewayAgent:
             self.tunnels.watch(),
             self._status.run(),
             self._sender.run(),
+            self._logs.run(),
             self._maintain(),
             self._renew_certificates(),
             EchoResponder(self.state).run(),

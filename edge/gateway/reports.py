@@ -6,6 +6,7 @@ import asyncio
 import importlib.metadata
 import logging
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from edge.api import ApiError, ApiRefused, ConsoleApi
@@ -30,10 +31,22 @@ def software_version() -> str:
 
 
 class StatusReporter:
-    """Reports at once when ``changed`` is set, else at the interval that the console named last."""
+    """Reports at once when ``changed`` is set, else at the interval that the console named last.
 
-    def __init__(self, api: ConsoleApi, state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> None:
+    ``on_answer`` is given every answer.
+    """
+
+    def __init__(
+        self,
+        api: ConsoleApi,
+        state: GatewayState,
+        flows: Flows,
+        envoy: EnvoyProcess,
+        *,
+        on_answer: Callable[[dict[str, Any]], None],
+    ) -> None:
         self._api, self._state, self._flows, self._envoy = api, state, flows, envoy
+        self._on_answer = on_answer
         self.changed = asyncio.Event()
 
     def status(self) -> dict[str, Any]:
@@ -55,6 +68,7 @@ class StatusReporter:
             try:
                 answer = await self._api.call("gateway/status", self.status())
                 interval = float(answer.get("interval", RETRY_SECONDS))
+                self._on_answer(answer)
             except (ApiError, TypeError, ValueError) as error:
                 logger.warning("the status could not be reported: %s", error)
                 await asyncio.sleep(1)

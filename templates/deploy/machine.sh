@@ -68,7 +68,7 @@ read_options() {
 }
 
 # Each version has a folder of its own, and a link names the one in use: a switch, or the way back, is one rename.
-# With a service the program lies apart from the folder that the service may write.
+# With a service both places belong to its user, so that the console can have it upgrade itself.
 choose_places() {
     if [ "$foreground" = no ] && is_root && [ -d /run/systemd/system ]; then
         service=yes place="/opt/causeway/$KIND"
@@ -79,6 +79,26 @@ choose_places() {
     versions="$place/versions"
     wanted="$versions/$(printf %.16s "$WHEEL_SHA256")"
     causeway="$program/bin/causeway"
+}
+
+# With a service everything that is installed is run by its user alone: what that user can write, root does not run.
+as_user() {
+    if [ "$service" = yes ]; then runuser -u "$SERVICE_USER" -- "$@"; else "$@"; fi
+}
+
+prepare_places() {
+    umask 022
+    mkdir -p "$versions" "$home"
+    if [ "$service" = no ]; then return; fi
+    if ! id "$SERVICE_USER" >/dev/null 2>&1; then
+        say "Adding the user $SERVICE_USER, who may do nothing else."
+        useradd --system --no-create-home --shell /usr/sbin/nologin "$SERVICE_USER"
+    fi
+    chown -R "$SERVICE_USER" "$place" "$home"
+    chmod 700 "$home"
+    chmod 755 "$place" "$versions"
+    # From a folder that the user may not enter, nothing could be run by it.
+    cd "$place"
 }
 
 find_python() {
@@ -122,23 +142,24 @@ install_program() {
     fi
     scratch="$(mktemp -d)"
     trap 'rm -rf "$scratch"' EXIT
+    chmod 755 "$scratch"
     download "$WHEEL_URL" "$scratch/$WHEEL_NAME"
     found="$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
         "$scratch/$WHEEL_NAME")"
     [ "$found" = "$WHEEL_SHA256" ] || fail "The checksum of $WHEEL_NAME is wrong: $found. Nothing was installed."
     say "The checksum is right. Installing into $wanted."
+    prepare_places
     rm -rf "$wanted"
-    mkdir -p "$versions"
-    "$python" -m venv "$wanted"
-    "$wanted/bin/python" -m pip install --quiet --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
+    as_user "$python" -m venv "$wanted"
+    as_user "$wanted/bin/python" -m pip install --quiet --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
         rm -rf "$wanted"
         fail "The packages could not be installed. The machine must reach a Python package index (see pip config)."
     }
-    "$wanted/bin/causeway" --version >/dev/null || {
+    as_user "$wanted/bin/causeway" --version >/dev/null || {
         rm -rf "$wanted"
         fail "What was installed does not start. Nothing was changed."
     }
-    : >"$wanted/complete"
+    as_user touch "$wanted/complete"
     rm -rf "$scratch"
     trap - EXIT
 }
@@ -146,9 +167,9 @@ install_program() {
 # $1: the folder of a version.
 use_version() {
     rm -f "$program.next"
-    ln -s "$1" "$program.next"
+    as_user ln -s "$1" "$program.next"
     # mv would move into the folder that the old link names; this is the rename itself.
-    "$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$program.next" "$program"
+    as_user "$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' "$program.next" "$program"
 }
 
 version_in_use() { readlink "$program" 2>/dev/null || true; }
@@ -163,43 +184,40 @@ remove_other_versions() {
 # Clock, open files, names and the way to the console; each finding that hinders comes with its fix.
 check_machine() {
     say "Checking this machine."
-    "$causeway" check --console "$CONSOLE" --home "$home" ||
+    as_user "$causeway" check --console "$CONSOLE" --home "$home" ||
         fail "Put right what is marked 'error', then run the same command again. The code is still good."
 }
 
 # After enrolment the gateways are known. One that does not answer now is dialled as soon as it does.
 check_ways() {
-    [ "$KIND" = gateway ] || "$causeway" check --home "$home" | grep -A 1 ' gateway ' || true
+    [ "$KIND" = gateway ] || as_user "$causeway" check --home "$home" | grep -A 1 ' gateway ' || true
 }
 
 # The code goes by the environment: arguments can be read by every user of the machine.
 enroll() {
     [ ! -f "$home/identity.json" ] || return 0
     say "Enrolling with $CONSOLE."
-    CAUSEWAY_CODE="$code" "$causeway" "$KIND" enroll --console "$CONSOLE" --home "$home" ||
+    export CAUSEWAY_CODE="$code"
+    as_user "$causeway" "$KIND" enroll --console "$CONSOLE" --home "$home" ||
         fail "This machine was not enrolled. A code works once and for an hour: make a new one in the Deploy panel."
 }
 
-install_service() {
-    if ! id "$SERVICE_USER" >/dev/null 2>&1; then
-        say "Adding the user $SERVICE_USER, who may do nothing else."
-        useradd --system --no-create-home --shell /usr/sbin/nologin "$SERVICE_USER"
-    fi
-    chown -R "$SERVICE_USER" "$home"
-    chmod 700 "$home"
+write_unit() {
     capabilities=''
     [ "$KIND" = connector ] || capabilities=CAP_NET_BIND_SERVICE
     protect_home=yes
     case "$home" in /home/* | /root/*) protect_home=no ;; esac
-    say "Installing the service $UNIT."
     cat >"$UNIT_FILE" <<EOF
 [Unit]
 Description=Causeway $KIND
 Wants=network-online.target
 After=network-online.target
+# However often it fails: it is started again, with the version before if that is what it takes.
+StartLimitIntervalSec=0
 
 [Service]
 User=$SERVICE_USER
+Environment=CAUSEWAY_SUPERVISED=yes
 ExecStart="$causeway" $KIND run --home "$home"
 Restart=always
 RestartSec=2
@@ -209,7 +227,7 @@ KillMode=process
 LimitNOFILE=1048576
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths="$home"
+ReadWritePaths="$home" "$place"
 ProtectHome=$protect_home
 PrivateTmp=yes
 PrivateDevices=yes
@@ -233,6 +251,12 @@ UMask=0077
 WantedBy=multi-user.target
 EOF
     systemctl daemon-reload
+}
+
+install_service() {
+    prepare_places
+    say "Installing the service $UNIT."
+    write_unit
     systemctl enable --quiet "$UNIT"
     systemctl restart "$UNIT"
     say "Running. Look at it with: systemctl status $UNIT"
@@ -248,6 +272,7 @@ supervise() {
     stopping=no
     # By this an upgrade knows that whoever it stops is started again.
     say "$$" >"$home/supervisor.pid"
+    export CAUSEWAY_SUPERVISED=yes
     trap 'stopping=yes; kill -TERM "$child" 2>/dev/null || true' INT TERM HUP
     while :; do
         "$causeway" "$KIND" run --home "$home" &
@@ -298,7 +323,7 @@ install() {
     fi
 }
 
-agent_pid() { "$causeway" "$KIND" pid --home "$home" 2>/dev/null || true; }
+agent_pid() { as_user "$causeway" "$KIND" pid --home "$home" 2>/dev/null || true; }
 is_running() { [ -n "$(agent_pid)" ]; }
 is_supervised() { [ "$service" = yes ] || kill -0 "$(cat "$home/supervisor.pid" 2>/dev/null || say 0)" 2>/dev/null; }
 
@@ -324,7 +349,7 @@ restart() {
 is_healthy() {
     good=0 tries=0
     while [ "$tries" -lt "$HEALTH_TRIES" ]; do
-        if "$causeway" status --home "$home" >"$place/health" 2>&1; then good=$((good + 1)); else good=0; fi
+        if as_user "$causeway" status --home "$home" >"$health" 2>&1; then good=$((good + 1)); else good=0; fi
         if [ "$good" -ge 2 ]; then return 0; fi
         tries=$((tries + 1))
         sleep 1
@@ -337,7 +362,7 @@ upgrade() {
     find_python
     before="$(version_in_use)"
     if [ "$before" = "$wanted" ]; then
-        say "$("$causeway" --version) is the console's version already."
+        say "$(as_user "$causeway" --version) is the console's version already."
         return
     fi
     check_disk
@@ -345,24 +370,27 @@ upgrade() {
     if ! is_running; then
         use_version "$wanted"
         remove_other_versions "$wanted"
-        say "Now $("$causeway" --version). The $KIND does not run; start it to use it."
+        say "Now $(as_user "$causeway" --version). The $KIND does not run; start it to use it."
         return
     fi
     is_supervised || fail "Somebody else started this $KIND: stop it, run this again, and start it."
     was_good=no
-    if "$causeway" status --home "$home" >/dev/null 2>&1; then was_good=yes; fi
-    say "Switching from $("$causeway" --version) to $("$wanted/bin/causeway" --version)."
+    if as_user "$causeway" status --home "$home" >/dev/null 2>&1; then was_good=yes; fi
+    say "Switching from $(as_user "$causeway" --version) to $(as_user "$wanted/bin/causeway" --version)."
     use_version "$wanted"
+    # It may be another one in the new version.
+    if [ "$service" = yes ]; then write_unit; fi
+    health="$(mktemp)"
     restart
     if is_healthy; then
-        rm -f "$home/upgrading" "$place/health"
+        rm -f "$home/upgrading" "$health"
         remove_other_versions "$wanted"
-        say "Now $("$causeway" --version), and in good health."
+        say "Now $(as_user "$causeway" --version), and in good health."
         return
     fi
     say "Its health after $HEALTH_TRIES looks:"
-    cat "$place/health"
-    rm -f "$place/health"
+    cat "$health"
+    rm -f "$health"
     if [ "$was_good" = no ]; then
         rm -f "$home/upgrading"
         fail "It was not in good health before either, so the new version was kept. Put right what is marked red."
@@ -370,9 +398,9 @@ upgrade() {
     use_version "$before"
     restart
     is_healthy || true
-    rm -f "$home/upgrading" "$place/health"
+    rm -f "$home/upgrading" "$health"
     remove_other_versions "$before"
-    fail "The new version did not become healthy: back at $("$causeway" --version)."
+    fail "The new version did not become healthy: back at $(as_user "$causeway" --version)."
 }
 
 uninstall() {
@@ -383,10 +411,10 @@ uninstall() {
         systemctl daemon-reload
     fi
     if [ -x "$causeway" ] && [ -f "$home/identity.json" ]; then
-        "$causeway" "$KIND" uninstall --yes --home "$home"
+        as_user "$causeway" "$KIND" uninstall --yes --home "$home"
     fi
     say "Removing the program from $place."
-    rm -rf "$program" "$program.next" "$versions" "$place/health" "$home/upgrading" "$home/supervisor.pid"
+    rm -rf "$program" "$program.next" "$versions" "$home/upgrading" "$home/supervisor.pid"
     rmdir "$place" 2>/dev/null || true
     rmdir "$home" 2>/dev/null || true
     if [ "$service" = yes ]; then
@@ -403,12 +431,19 @@ uninstall() {
 export_logs() {
     [ -x "$causeway" ] || fail "Nothing is installed in $place."
     archive="causeway-logs-$(date +%Y%m%d-%H%M%S).tar.gz"
-    # systemd keeps the agent's log; elsewhere it went to the terminal.
+    # What systemd says of the service, beside what the agent says of itself (agent.log).
     if [ "$service" = yes ]; then
-        journalctl --unit "$UNIT" --no-pager --since '-7 days' >"$home/agent.log" 2>/dev/null || true
+        # shellcheck disable=SC2016 # the inner shell's own argument
+        journalctl --unit "$UNIT" --no-pager --since '-7 days' 2>/dev/null |
+            as_user sh -c 'cat >"$1"' sh "$home/journal.log" || true
     fi
-    "$causeway" "$KIND" export-logs --home "$home" --output "$archive"
-    rm -f "$home/agent.log"
+    umask 077
+    as_user "$causeway" "$KIND" export-logs --home "$home" --output - >"$archive" || {
+        rm -f "$archive"
+        fail "The logs could not be packed."
+    }
+    rm -f "$home/journal.log"
+    say "Written: $archive"
 }
 
 # Everything is read before anything runs: a download that breaks off does nothing.
