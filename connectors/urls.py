@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from connectors.alerts.urls import alert_urls, rule_urls
 from connectors.views import (
+    access_check,
     application_files,
     applications,
     charts,
@@ -14,6 +15,7 @@ from connectors.views import (
     license,
     policies,
     servers,
+    upgrades,
 )
 
 app_name = "connectors"
@@ -39,6 +41,9 @@ connector_urls = [
     path("delete/", connectors.connector_delete, name="delete"),
     path("state/", details.connector_state, name="state"),
     path("upgrade-window/", details.connector_upgrade_window, name="upgrade_window"),
+    path("upgrade/", upgrades.upgrade, name="upgrade"),
+    path("upgrade/state/", upgrades.upgrade_state, name="upgrade_state"),
+    path("upgrade/cancel/", upgrades.upgrade_cancel, name="upgrade_cancel"),
     path("servers/", servers.connector_servers, name="servers"),
     path("servers-known/", servers.connector_servers_known, name="servers_known"),
     path("deploy/", deploy.connector_deploy, name="deploy"),
@@ -103,6 +108,7 @@ urlpatterns = [
     path("sase/connectors/<str:connector_id>/", include(connector_urls)),
     path("sase/connectors/<str:connector_id>/servers/<str:server_id>/", include(server_urls)),
     path("sase/connectors/<str:connector_id>/alerts/", include(rule_urls)),
+    path("alerts/settings/gateways/", include(rule_urls), {"connector_id": "gateways"}),
     path("alerts/", include(alert_urls)),
     path("sase/policies/", include(policy_list_urls)),
     path("sase/policies/<str:policy_id>/", include(policy_urls)),
@@ -110,6 +116,8 @@ urlpatterns = [
     path("sase/applications/<str:application_id>/", include(application_urls)),
     path("sase/groups/", include(group_list_urls)),
     path("sase/groups/<str:group_id>/", include(group_urls)),
+    path("sase/access-check/", access_check.access_check, name="access_check"),
+    path("sase/access-check/accounts/", access_check.access_check_accounts, name="access_check_accounts"),
     path("sase/servers/<str:server_id>/chart/", charts.server_chart, name="server_chart"),
     path("sase/servers/<str:server_id>/chart.csv", charts.server_chart_csv, name="server_chart_csv"),
     path("sase/servers/<str:server_id>/traffic/", charts.server_traffic, name="server_traffic"),

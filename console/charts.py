@@ -16,6 +16,7 @@ BITS = "bit/s"
 COLORS = ("receive", "send", "3", "4")
 # A stack has twelve: each colour in three strengths.
 STRENGTHS = (1.0, 0.6, 0.35)
+FEW = 6
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,10 @@ def figure(
 ) -> dict[str, Any]:
     """Lines with a lightly filled area. ``unit`` stands on the axis; ``whole``: steps of whole numbers."""
     x = [iso(moment) for moment in times]
-    return {"data": [_trace(line, x, unit, whole) for line in lines], "layout": layout(times, unit, whole)}
+    found = layout(times, unit, whole)
+    if whole and max((value or 0 for line in lines for value in line.values), default=0) <= FEW:
+        found["yaxis"]["dtick"] = 1  # else the axis says 0, 0, 1, 1, 1
+    return {"data": [_trace(line, x, unit, whole) for line in lines], "layout": found}
 
 
 def stack(

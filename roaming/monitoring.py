@@ -12,10 +12,11 @@ from django.utils import timezone
 from console import charts
 from console.errors import Invalid
 from console.models.machines import SILENT_AFTER
-from roaming.models import Flow, Usage
+from roaming.models import ClientAccount, Flow, Instance, Usage
 from roaming.services import usage
 
 Kind = Literal["instance", "account"]
+OWNERS: dict[Kind, type[Instance] | type[ClientAccount]] = {"instance": Instance, "account": ClientAccount}
 # Name → label and hours.
 RANGES = {
     "1h": ("1 hour", 1),
@@ -103,7 +104,10 @@ def _range(name: str, start: datetime, end: datetime, now: datetime) -> Range:
 
 @dataclass(frozen=True)
 class Series:
-    """Per point: bit/s that clients received and sent, and connections open at its end. Bytes of the whole range."""
+    """Per point: bit/s that clients received and sent, and connections open at its end; None before there was anybody.
+
+    Bytes of the whole range.
+    """
 
     times: list[datetime]
     receive: list[float | None]
@@ -114,7 +118,7 @@ class Series:
 
 
 def series(kind: Kind, key: str, chosen: Range) -> Series:
-    """Five queries, whatever the range."""
+    """Six queries, whatever the range."""
     first, last = int(chosen.start.timestamp()), chosen.end.timestamp()
     count = int(-(-(last - first) // chosen.width))
     up, down = [0] * count, [0] * count
@@ -124,14 +128,22 @@ def series(kind: Kind, key: str, chosen: Range) -> Series:
         down[place] += received
     # The last point is not over yet: its rate is over the part that is.
     seconds = [min(chosen.width, max(1.0, last - first - place * chosen.width)) for place in range(count)]
+    connections = _connections(Flow.objects.filter(**{kind: key}).order_by(), chosen, count)
+    begun = OWNERS[kind].objects.filter(pk=key).values_list("created_at", flat=True).first()
+    unborn = max(0, int(begun.timestamp() - first) // chosen.width) if begun else 0
     return Series(
         times=[datetime.fromtimestamp(first + place * chosen.width, UTC) for place in range(count)],
-        receive=[bytes_ * 8 / part for bytes_, part in zip(down, seconds, strict=True)],
-        send=[bytes_ * 8 / part for bytes_, part in zip(up, seconds, strict=True)],
-        connections=_connections(Flow.objects.filter(**{kind: key}).order_by(), chosen, count),
+        receive=_since(unborn, [bytes_ * 8 / part for bytes_, part in zip(down, seconds, strict=True)]),
+        send=_since(unborn, [bytes_ * 8 / part for bytes_, part in zip(up, seconds, strict=True)]),
+        connections=_since(unborn, connections),
         received_bytes=sum(down),
         sent_bytes=sum(up),
     )
+
+
+def _since(unborn: int, values: list[float]) -> list[float | None]:
+    """The first so many are gaps."""
+    return [None if place < unborn else value for place, value in enumerate(values)]
 
 
 COLUMNS = ("time_utc", "receive_bit_s", "send_bit_s", "connections")
@@ -152,7 +164,7 @@ def _known(flows: QuerySet[Flow]) -> QuerySet[Flow]:
     return flows.filter(heard | Q(ended_at__isnull=False))
 
 
-def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float | None]:
+def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float]:
     """Connections open at the end of each point: those at the beginning, plus what began, minus what ended."""
     flows = _known(flows)
     before = flows.filter(started_at__lt=chosen.start)
@@ -165,7 +177,7 @@ def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float
         for time, number in within.annotate(at=trunc(name)).values_list("at").annotate(Count("pk")):
             place = int(time.timestamp() - chosen.start.timestamp()) // chosen.width
             change[place] += sign * number
-    found: list[float | None] = []
+    found: list[float] = []
     for step in change:
         now_open += step
         found.append(now_open)

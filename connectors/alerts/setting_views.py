@@ -37,7 +37,7 @@ def _key(connector: Connector | None) -> str:
 
 
 def _tab_url(connector: Connector | None) -> str:
-    return reverse("connectors:alert_rules", args=[_key(connector)])
+    return reverse("connectors:alert_rules", kwargs={"connector_id": _key(connector)})
 
 
 def _rule(connector: Connector | None, kind: Kind) -> AlertRule:

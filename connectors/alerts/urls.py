@@ -14,7 +14,7 @@ alert_urls = [
     path("<str:alert_id>/silence/", views.alert_silence, name="alert_silence"),
 ]
 
-# Under a connector's id, or «gateways».
+# Under a connector's id, or under the word «gateways»: those of all gateways.
 rule_urls = [
     path("", setting_views.rule_list, name="alert_rules"),
     path("<str:kind>/", setting_views.rule_edit, name="alert_rule"),

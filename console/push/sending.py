@@ -139,6 +139,8 @@ def _until(header: str) -> float:
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return _printable(error.strerror)  # without its number
     return _printable(str(error) or type(error).__name__)
 
 

@@ -19,7 +19,8 @@ NEEDS_PUSH = "Alert settings only take effect after you configure message push"
 
 
 def tab(connector: Connector | None, rest: str = "") -> str:
-    return f"/sase/connectors/{connector.pk if connector else 'gateways'}/alerts/{rest}"
+    place = f"sase/connectors/{connector.pk}/alerts" if connector else "alerts/settings/gateways"
+    return f"/{place}/{rest}"
 
 
 def words(answer) -> str:
@@ -130,6 +131,7 @@ def test_an_unknown_type_is_not_found(operator_client, connector):
 
 
 def test_the_gateways_have_their_own_settings(operator_client):
+    assert tab(None) in operator_client.get("/alerts/").content.decode()
     text = words(operator_client.get(tab(None)))
     assert "Configuration Drift" in text and "Bandwidth" not in text
     operator_client.post(tab(None, "drift/"), {"hold_seconds": "90", "recovery": "on"})

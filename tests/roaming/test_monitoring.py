@@ -12,7 +12,7 @@ from django.utils import timezone
 from console.errors import Invalid
 from console.models import Gateway
 from roaming import monitoring
-from roaming.models import Usage
+from roaming.models import ClientAccount, Instance, Usage
 from tests.roaming.answers import text
 from tests.roaming.factories import flow, flows
 from tests.roaming.test_leases import log_on
@@ -25,6 +25,8 @@ NOW = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC)
 def told(machine, account):
     """Report one record of the account's session; the gateway counts as heard of."""
     session = log_on(account)
+    for model, key in ((Instance, account.instance_id), (ClientAccount, account.pk)):
+        model.objects.filter(pk=key).update(created_at=timezone.now() - timedelta(days=60))
 
     def send(**values):
         ids = {"session": session.pk, "account": account.pk, "instance": account.instance_id}
@@ -99,7 +101,17 @@ def test_every_figure_is_one_that_plotly_accepts(viewer_client, told, account):
         assert go.Figure(chart(viewer_client, "account", account.pk, what, range="30d")).data[0].x
 
 
+def test_before_there_was_anybody_nothing_was_measured(viewer_client, told, account):
+    Instance.objects.update(created_at=timezone.now() - timedelta(minutes=30))
+    told(bytes_up=75_000, bytes_down=750_000)
+    for what in ("rates", "connections"):
+        for trace in chart(viewer_client, "instance", account.instance_id, what)["data"]:
+            gap = trace["y"].count(None)
+            assert 28 <= gap <= 32 and None not in trace["y"][gap:], "no zeros before the beginning"
+
+
 def test_a_custom_range_reads_hours_where_minutes_are_gone(viewer_client, account):
+    ClientAccount.objects.update(created_at=timezone.now() - timedelta(days=60))
     start = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(days=30)
     Usage.objects.create(subject=account.pk, span="hour", time=start, bytes_up=3600 * 1000)
     query = {
