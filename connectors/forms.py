@@ -1,7 +1,7 @@
 """What people fill in. The rules are the services'; a form only turns text into values and says which line is wrong."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -77,6 +77,38 @@ class DrainForm(forms.Form):
     )
 
 
+class UpgradeForm(forms.Form):
+    """``when``: at once, or within the connector's upgrade window, which it must have then."""
+
+    when = forms.ChoiceField(
+        label="When",
+        widget=forms.RadioSelect,
+        initial="now",
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "When must be now or window."),
+    )
+    minutes = forms.IntegerField(
+        label="Minutes to drain",
+        min_value=1,
+        max_value=1440,
+        initial=5,
+        help_text="How long the connections of each server may go on before it is upgraded, 1 to 1,440.",
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
+    )
+
+    def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:
+        super().__init__(*args, **options)
+        start, end = connector.upgrade_start, connector.upgrade_end
+        within = (
+            f"in its upgrade window, {start:%H:%M}–{end:%H:%M} UTC"
+            if start and end
+            else "in its upgrade window"
+        )
+        when = cast(forms.ChoiceField, self.fields["when"])
+        when.choices = [("now", "now"), ("window", within)]
+        if not start:
+            when.help_text = "It has no upgrade window; set one to choose that."
+
+
 class LicenseForm(forms.Form):
     connectors = forms.IntegerField(
         label="Connectors",
@@ -98,98 +130,15 @@ class LicenseForm(forms.Form):
     )
 
 
-class AccountsField(forms.CharField):
-    """One client account a line, as ``user name@instance id`` or by its id; cleans to a list of accounts."""
+class GroupForm(PickingForm):
+    pickers = several = ("accounts",)
 
-    widget = forms.Textarea(LINES)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(strip=False, **kwargs)  # so that a line's number is the one people see
-
-    def clean(self, value: Any) -> list[ClientAccount]:
-        lines = [
-            (number, line.strip())
-            for number, line in enumerate(super().clean(value).splitlines(), start=1)
-            if line.strip()
-        ]
-        if len(lines) > MOST_LINES:
-            raise ValidationError(f"At most {MOST_LINES:,} accounts at a time; put the others into a group.")
-        found = _accounts({text for _, text in lines})
-        for number, text in lines:
-            if text.lower() not in found:
-                raise ValidationError(
-                    f"Line {number}: there is no client account “{text[:80]}”. Write user name@instance ID, or its ID."
-                )
-        return list({account.pk: account for account in (found[text.lower()] for _, text in lines)}.values())
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, str) or value is None:
-            return value
-        return "\n".join(f"{account.username}@{account.instance_id}" for account in value)
-
-
-def _accounts(texts: Iterable[str]) -> dict[str, ClientAccount]:
-    """What was written, in lower case → the account. One query."""
-    written = {text.lower() for text in texts}
-    names = {text.rpartition("@")[0] for text in written if "@" in text}
-    instances = {text.rpartition("@")[2] for text in written if "@" in text}
-    accounts = ClientAccount.objects.filter(username_key__in=names, instance__in=instances) | (
-        ClientAccount.objects.filter(pk__in=[text for text in written if "@" not in text])
-    )
-    found: dict[str, ClientAccount] = {}
-    for account in accounts:
-        found[account.pk] = account
-        found[f"{account.username.lower()}@{account.instance_id}"] = account
-    return found
-
-
-class RulesField(forms.CharField):
-    """One rule a line, ``email Equal *@corp.example``; cleans to a list of rules."""
-
-    widget = forms.Textarea(LINES)
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(strip=False, **kwargs)
-
-    def clean(self, value: Any) -> list[Rule]:
-        found: dict[Rule, int] = {}
-        for number, line in enumerate(super().clean(value).splitlines(), start=1):
-            if not line.strip():
-                continue
-            rule = _rule(number, line)
-            if rule in found:
-                raise ValidationError(f"Line {number}: this rule was given before, in line {found[rule]}.")
-            found[rule] = number
-        return list(found)
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, str) or value is None:
-            return value
-        return "\n".join(str(rule) for rule in value)
-
-
-def _rule(number: int, line: str) -> Rule:
-    """Raises ``ValidationError`` that names the line."""
-    attribute, relation, value = [*line.split(maxsplit=2), "", "", ""][:3]
-    attributes, relations = GroupRule.Attribute.values, GroupRule.Relation.values
-    known = {each.lower(): each for each in relations}
-    if attribute.lower() not in attributes:
-        raise ValidationError(f"Line {number}: begin with one of {', '.join(attributes)}.")
-    if relation.lower() not in known:
-        raise ValidationError(f"Line {number}: after {attribute.lower()} write Equal or Unequal.")
-    value = value.strip()
-    if not 1 <= len(value) <= 128:
-        raise ValidationError(f"Line {number}: end with a value of 1 to 128 characters.")
-    return Rule(attribute.lower(), known[relation.lower()], value)
-
-
-class GroupForm(forms.Form):
     name = forms.CharField(label="Group Name", max_length=128)
     description = forms.CharField(label="Description", max_length=128, required=False)
     accounts = AccountsField(
         label="Client accounts",
         required=False,
-        help_text="One a line: user name@instance ID, such as anna.berg@sag-1a2b….",
+        help_text="Who is in by name.",
     )
     rules = RulesField(
         label="Rules",
@@ -269,8 +218,9 @@ class PriorityForm(forms.Form):
     )
 
 
-class PolicyForm(forms.Form):
-    """Pickers show what is chosen and what a search finds; a «Find» button without scripts asks for the form again."""
+class PolicyForm(PickingForm):
+    pickers = ("groups", "accounts", "applications", "tags", "connector")
+    several = ("groups", "accounts", "applications", "tags")
 
     USERS = (("all", "All users"), ("selected", "Selected users"))
     SCOPES = (("all", "All applications"), ("selected", "Selected applications"), ("tags", "By tags"))
@@ -287,7 +237,7 @@ class PolicyForm(forms.Form):
     accounts = AccountsField(
         label="Client accounts",
         required=False,
-        help_text="One a line: user name@instance ID. Only for selected users.",
+        help_text="Beside those of the groups.",
     )
     scope = forms.ChoiceField(
         label="Associated applications", choices=SCOPES, initial="selected", widget=forms.RadioSelect
@@ -314,22 +264,6 @@ class PolicyForm(forms.Form):
         label="Policy Status", required=False, initial=True, widget=forms.CheckboxInput(SWITCH)
     )
 
-    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any]) -> None:
-        typed = data
-        if data is not None and "find" in data:
-            initial, data = _as_typed(data), None
-        super().__init__(data, initial=initial)
-        for name in KINDS:
-            chosen = _values(typed.getlist(name)) if typed is not None else _values(initial.get(name))
-            text = typed.get(f"find_{name}", "") if typed is not None else ""
-            self._offer(name, pick(name, chosen, text))
-
-    def _offer(self, name: str, picker: Picker) -> None:
-        field: Any = self.fields[name]
-        field.picker = picker
-        empty = [("", "Select a connector")] if name == "connector" else []
-        field.choices = empty + picker.choices
-
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         chosen = (values.get("groups"), values.get("accounts"))
@@ -352,20 +286,6 @@ class PolicyForm(forms.Form):
 
 
 SCOPE_FIELDS = {"selected": "applications", "tags": "tags"}
-
-
-def _values(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list | tuple) else [value] if value else []
-
-
-def _as_typed(data: QueryDict) -> dict[str, Any]:
-    """What was typed, for a form that is shown again without being judged."""
-    several = ("groups", "applications", "tags")
-    typed: dict[str, Any] = {
-        name: data.get(name, "") for name in PolicyForm.base_fields if name not in several
-    }
-    typed |= {name: data.getlist(name) for name in several}
-    return typed | {"enabled": "enabled" in data}
 
 
 class ImportForm(forms.Form):

@@ -6,7 +6,19 @@ from django.urls import include, path
 
 from console.access import public
 from console.edge_api import api
-from console.views import audit, deploy, errors, gateways, health, metrics, overview, password, shell, tasks
+from console.views import (
+    audit,
+    deploy,
+    errors,
+    gateways,
+    health,
+    logs,
+    metrics,
+    overview,
+    password,
+    shell,
+    tasks,
+)
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden
@@ -50,6 +62,13 @@ deploy_urls = [
     path("<str:name>", deploy.wheel, name="wheel"),
 ]
 
+log_urls = [
+    path("", logs.show, name="show"),
+    path("state/", logs.state, name="state"),
+    path("ask/", logs.ask, name="ask"),
+    path("<str:export_id>.tar.gz", logs.download, name="download"),
+]
+
 urlpatterns = [
     path("", overview.home, name="overview"),
     path("healthz", health.healthz, name="healthz"),
@@ -57,6 +76,7 @@ urlpatterns = [
     *session_urls,
     *shell_urls,
     path("gateways/", include((gateway_urls, "gateways"))),
+    path("machines/<str:machine_id>/logs/", include((log_urls, "logs"))),
     path("tasks/", include((task_urls, "tasks"))),
     path("deploy/", include((deploy_urls, "deploy"))),
     path("audit/", include(([path("", audit.audit_list, name="list")], "audit"))),

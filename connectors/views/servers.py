@@ -9,9 +9,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from connectors import selectors, services
 from connectors.forms import DrainForm
-from connectors.models import Connector, Server
+from connectors.models import Connector, Server, ServerUpgrade
 from connectors.telemetry import store
-from connectors.views import charts
+from connectors.views import charts, upgrades
 from console import config, web
 from console.access import role_required
 from console.admin_services import actor
@@ -27,9 +27,13 @@ def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     statuses = selectors.server_statuses(connector, config.current().servers_version)
     shown = charts.chosen(request)
     words = charts.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
+    upgrade = upgrades.state(connector, [status.server.version for status in statuses])
+    active = {step.server_id for step in upgrade["steps"] if step.is_active}
     context = {
         "connector": connector,
         "tab": "servers",
+        "upgrading": active,
+        **upgrade,
         "rows": [(status, store.rate_of(status.server), words[status.server.pk]) for status in statuses],
         **shown,
         "known": len(statuses),
@@ -58,10 +62,14 @@ def server_state(request: HttpRequest, connector_id: str, server_id: str) -> Htt
     if status is None:
         # Removed meanwhile: nothing takes its place, and nobody asks again.
         return HttpResponse(status=286)
-    rate = store.rate_of(status.server)
-    return render(
-        request, "connectors/_server_state.html", {"status": status, "rate": rate, "connector": connector}
-    )
+    active = ServerUpgrade.objects.filter(server=server_id, state__in=ServerUpgrade.ACTIVE)
+    context = {
+        "status": status,
+        "rate": store.rate_of(status.server),
+        "connector": connector,
+        "upgrading": set(active.values_list("server_id", flat=True)),
+    }
+    return render(request, "connectors/_server_state.html", context)
 
 
 def _server(connector_id: str, server_id: str) -> Server:
