@@ -8,7 +8,7 @@ class ConnectorsConfig(AppConfig):
     verbose_name = "Private access"
 
     def ready(self) -> None:
-        from connectors import edge_api, overview, server_enrollment, snapshot
+        from connectors import dependants, edge_api, overview, server_enrollment, snapshot
         from connectors.alerts import evaluation
         from connectors.alerts import selectors as alert_selectors
         from connectors.services import servers
@@ -22,6 +22,7 @@ class ConnectorsConfig(AppConfig):
         from console import overview as console_overview
         from console.edge_api import api, routes
         from console.snapshot import contribute
+        from roaming import dependants as account_dependants
         from roaming.services import base as accounts
 
         api.add_router("", edge_api.router)
@@ -33,6 +34,7 @@ class ConnectorsConfig(AppConfig):
         console_overview.charts.append(overview.CHART)
         console_overview.contribute(alert_selectors.cards)
         accounts.listeners.append(account_written)
+        account_dependants.contribute(dependants.naming)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
         jobs.register("upgrade servers", every=timedelta(seconds=1), run=upgrades_advance)
@@ -46,6 +48,7 @@ class ConnectorsConfig(AppConfig):
                 ("Forwarding Policies", "connectors:policies"),
                 ("Application Management", "connectors:applications"),
                 ("User Groups", "connectors:groups"),
+                ("Access Check", "connectors:access_check"),
             )
         ):
             navigation.register(navigation.PRIVATE_ACCESS, label, url_name, order)

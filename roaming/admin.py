@@ -23,7 +23,7 @@ from roaming.models import (
     Usage,
     UserSession,
 )
-from roaming.services import accounts, ccns, instances, sessions
+from roaming.services import accounts, ccns, deletion, instances, sessions
 
 
 @admin.register(CCN)
@@ -75,6 +75,12 @@ class BlocksForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk and not self.instance._state.adding:
             self.fields["cidrs"].initial = "\n".join(str(block) for block in self.instance.blocks())
+        if "status" in self.fields:
+            # Deleting is an action of its own.
+            switchable = [
+                choice for choice in Instance.Status.choices if choice[0] != Instance.Status.DELETING
+            ]
+            self.fields["status"].choices = switchable  # type: ignore[attr-defined]
 
     def clean_cidrs(self) -> list[str]:
         return [line.strip() for line in self.cleaned_data["cidrs"].splitlines() if line.strip()]
@@ -110,7 +116,7 @@ class InstanceAdmin(ServiceAdmin):
         return obj
 
     def remove(self, request: HttpRequest, obj: Instance) -> None:
-        instances.instance_delete(instance=obj, actor=actor(request))
+        deletion.instance_delete(instance=obj, actor=actor(request))
 
 
 @admin.register(InstanceCidr)

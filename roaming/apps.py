@@ -12,7 +12,7 @@ class RoamingConfig(AppConfig):
         from console.edge_api import api
         from roaming.edge_api import router
         from roaming.overview import cards
-        from roaming.services import bulk_roaming, flows, imports, lockout, sessions, usage
+        from roaming.services import bulk_roaming, deletion, flows, imports, lockout, sessions, usage
         from roaming.snapshot import part
 
         api.add_router("", router)
@@ -24,6 +24,7 @@ class RoamingConfig(AppConfig):
         jobs.register("forget old flows", every=timedelta(hours=1), run=flows.flows_forget)
         imports.register()
         bulk_roaming.register()
+        deletion.register()
         jobs.register("forget uploads", every=timedelta(hours=1), run=imports.imports_forget)
         navigation.register(navigation.SAG, "Instances", "roaming:instances", order=10)
         navigation.register(navigation.SAG, "CCN", "roaming:ccns", order=20)

@@ -21,6 +21,7 @@ class Instance(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", "Available"
         STOPPED = "stopped", "Stopped"
+        DELETING = "deleting", "Being deleted"
 
     id = models.CharField(primary_key=True, max_length=40, default=new_instance_id, editable=False)
     name = models.CharField(max_length=128, validators=[rules.INSTANCE_NAME])
@@ -44,9 +45,9 @@ class Instance(models.Model):
                 violation_error_message="Account quota must be 1–1,000,000.",
             ),
             models.CheckConstraint(
-                condition=models.Q(status__in=["active", "stopped"]),
+                condition=models.Q(status__in=["active", "stopped", "deleting"]),
                 name="instance_status_known",
-                violation_error_message="Status must be active or stopped.",
+                violation_error_message="Status must be active, stopped or deleting.",
             ),
             models.CheckConstraint(
                 condition=models.Q(dns2=None) | models.Q(dns1__isnull=False),
@@ -61,6 +62,11 @@ class Instance(models.Model):
     @property
     def is_active(self) -> bool:
         return self.status == self.Status.ACTIVE
+
+    @property
+    def is_deleting(self) -> bool:
+        """Whether its accounts are being removed in the background, and it with them."""
+        return self.status == self.Status.DELETING
 
     def blocks(self) -> list[IPv4Network]:
         """Its private blocks in their order; one query unless prefetched."""

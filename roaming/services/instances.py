@@ -139,40 +139,25 @@ def instance_start(*, instance: Instance, actor: audit.Actor) -> Instance:
     return instance
 
 
-@transaction.atomic
-def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: audit.Actor) -> None:
-    """Remove an instance; with its client accounts only if the caller says so, else ``Conflict``."""
-    instance = lock(instance.pk)
-    used = instance.accounts.count()
-    if used and not with_accounts:
-        raise Conflict(
-            f"{instance.name} has client accounts ({used:,}). Remove them first, or choose to remove them with it."
-        )
-    audit.record(
-        actor=actor,
-        verb="instance.delete",
-        target=instance,
-        before={"name": instance.name, "region": instance.region_id, "accounts": used},
-    )
-    config.publish(cut=f"instance.delete {instance.name}", target=instance.pk)
-    instance.delete()
-
-
-def lock(instance_id: str) -> Instance:
+def lock(instance_id: str, *, deleting: bool = False) -> Instance:
     """The instance as it is now, its row locked: whoever changes blocks, accounts or leases of it queues here.
 
-    Raises ``NotFound`` when it was removed.
+    Raises ``NotFound`` when it was removed, and ``Conflict`` when it is being deleted unless ``deleting`` allows that.
     """
     rows = Instance.objects.select_for_update(of=("self",), no_key=True).select_related("region__area", "ccn")
     instance = rows.filter(pk=instance_id).first()
     if instance is None:
         raise NotFound("This instance does not exist any more.", code="SAG.InstanceNoFound")
+    if instance.is_deleting and not deleting:
+        raise Conflict(f"{instance.name} is being deleted.")
     return instance
 
 
 def _switch(instance: Instance, old: str, new: str, actor: audit.Actor) -> Instance:
     if not Instance.objects.filter(pk=instance.pk, status=old).update(status=new):
-        raise Conflict(f"{instance.name} is {Instance.Status(new).label.lower()} already.")
+        present = Instance.objects.filter(pk=instance.pk).values_list("status", flat=True).first() or new
+        already = " already" if present == new else ""
+        raise Conflict(f"{instance.name} is {Instance.Status(present).label.lower()}{already}.")
     instance.status = new
     audit.record(
         actor=actor, verb="instance.status", target=instance, before={"status": old}, after={"status": new}

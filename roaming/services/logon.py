@@ -128,7 +128,7 @@ def _open(checked: ClientAccount, caller: Caller) -> UserSession:
     The locks order this against every change that ends sessions: it is either seen here or sees this session.
     """
     try:
-        instance = instances.lock(checked.instance_id)
+        instance = instances.lock(checked.instance_id, deleting=True)
     except NotFound as error:
         raise LogonRefused from error
     account = ClientAccount.objects.select_for_update().filter(pk=checked.pk).first()

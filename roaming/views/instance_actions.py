@@ -9,11 +9,11 @@ from console import web
 from console.access import role_required
 from console.admin_services import actor
 from console.errors import Refusal
-from roaming import selectors
+from roaming import dependants, selectors
 from roaming.forms import InstanceEditForm
 from roaming.models import Instance
+from roaming.services import deletion, sessions
 from roaming.services import instances as services
-from roaming.services import sessions
 from roaming.views.instances import instance_or_404
 
 
@@ -81,7 +81,12 @@ def instance_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
 @role_required("operator")
 def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
-    context = {"instance": instance, "dependants": selectors.dependants_of(instance)}
+    context = {
+        "instance": instance,
+        "dependants": selectors.dependants_of(instance),
+        "naming": dependants.naming(instance.accounts.all()),
+        "in_background": getattr(instance, "accounts_used", 0) > deletion.MOST_ACCOUNTS,
+    }
     return render(request, "roaming/instances/confirm_delete.html", context)
 
 
@@ -89,7 +94,9 @@ def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpRespo
 @role_required("operator")
 def instance_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
-    services.instance_delete(
-        instance=instance, with_accounts=bool(request.POST.get("with_accounts")), actor=actor(request)
-    )
+    with_accounts = bool(request.POST.get("with_accounts"))
+    task = deletion.instance_delete(instance=instance, with_accounts=with_accounts, actor=actor(request))
+    if task is not None:
+        message = f"{instance.name} is cut off and being deleted."
+        return web.done(request, reverse("tasks:detail", args=[task.pk]), message)
     return web.done(request, reverse("roaming:instances"), f"{instance.name} was deleted.")

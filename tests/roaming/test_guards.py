@@ -10,7 +10,9 @@ from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, Instan
 pytestmark = pytest.mark.django_db
 
 MONITORING = {
-    f"{kind}_monitoring{part}" for kind in ("instance", "account") for part in ("", "_words", "_chart", "_csv")
+    f"{kind}_monitoring{part}"
+    for kind in ("instance", "account")
+    for part in ("", "_words", "_chart", "_csv")
 }
 READ = {"instances", "instance", "accounts", "account_menu", "sessions", "ccns", "ccn", *MONITORING}
 FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}

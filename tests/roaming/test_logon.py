@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console import pki
 from roaming.models import ClientAccount, UserSession
-from roaming.services import accounts, instances
+from roaming.services import accounts, deletion, instances
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 from tests.roaming.answers import refusal
@@ -201,7 +201,7 @@ class InterruptedHasher(MD5PasswordHasher):
         (lambda a: accounts.account_disable(account=a, actor=ACTOR), (403, "AccountDisabled")),
         (lambda a: instances.instance_stop(instance=a.instance, actor=ACTOR), (403, "InstanceInactive")),
         (
-            lambda a: instances.instance_delete(instance=a.instance, with_accounts=True, actor=ACTOR),
+            lambda a: deletion.instance_delete(instance=a.instance, with_accounts=True, actor=ACTOR),
             (401, "LogonRefused"),
         ),
     ],

@@ -16,7 +16,7 @@ from console.errors import Refusal
 from console.models import Area, AuditRow
 from roaming import selectors
 from roaming.models import ClientAccount
-from roaming.services import accounts, instances
+from roaming.services import accounts, deletion, instances
 from roaming.services.roaming import account_roam
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
@@ -111,7 +111,7 @@ def test_a_removed_account_or_instance_is_said_with_its_code(account):
     with pytest.raises(Refusal) as refused:
         account_roam(account=account, destination=destination, actor=ACTOR)
     assert refused.value.code == "ClientUser.NameInvalid"
-    instances.instance_delete(instance=destination, actor=ACTOR)
+    deletion.instance_delete(instance=destination, actor=ACTOR)
     with pytest.raises(Refusal) as refused:
         account_roam(account=account, destination=destination, actor=ACTOR)
     assert refused.value.code == "SAG.InstanceNoFound"
