@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from connectors import services
+from connectors.account_fields import RulesField
 from connectors.addresses import AddressInvalid, parse_addresses, parse_ports, shown_ports
 from connectors.alerts import admin as alert_admin  # noqa: F401 (importing registers its models)
-from connectors.forms import RulesField
 from connectors.models import (
     Application,
     ApplicationAddress,

@@ -1,23 +1,17 @@
 """What people fill in. The rules are the services'; a form only turns text into values and says which line is wrong."""
 
-from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
 
+from connectors.account_fields import LINES, AccountsField, PickingForm, RulesField
 from connectors.addresses import AddressInvalid, parse_addresses, parse_ports
-from connectors.membership import Rule
-from connectors.models import Application, Connector, GroupRule, Tag, UserGroup
+from connectors.models import Application, Connector, Tag, UserGroup
 from connectors.models.policies import PRIORITY_SENTENCE
-from connectors.pickers import KINDS, Picker, pick
 from console.models import Region
-from roaming.models import ClientAccount
 
 SWITCH = {"on": "Enabled", "off": "Disabled"}
-LINES = {"rows": 4, "spellcheck": "false", "autocapitalize": "off"}
-MOST_LINES = 2000
 MINUTES_SENTENCE = "Minutes must be a whole number from 1 to 1,440."
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from connectors import naming
 from connectors.models import Application, Connector, Tag, UserGroup
+from roaming.models import ClientAccount
 
 MOST = 20
 KINDS: dict[str, Any] = {
@@ -14,6 +16,7 @@ KINDS: dict[str, Any] = {
     "applications": Application,
     "tags": Tag,
     "connector": Connector,
+    "accounts": ClientAccount,
 }
 
 
@@ -29,7 +32,9 @@ class Picker:
 
 
 def pick(name: str, chosen: Iterable[str], text: str = "") -> Picker:
-    """Two queries. ``text`` is looked for in names and is an id as well."""
+    """Two queries. ``text`` is looked for in names and is an id as well; of accounts none is shown without it."""
+    if name == "accounts":
+        return _accounts(chosen, text)
     rows: QuerySet = KINDS[name].objects.order_by("name")
     text = " ".join(text.replace("\0", " ")[:200].split())
     wanted = [each.replace("\0", "") for each in chosen if each]
@@ -39,3 +44,14 @@ def pick(name: str, chosen: Iterable[str], text: str = "") -> Picker:
         others = others.filter(Q(name__icontains=text) | Q(pk=text))
     found = list(others.values_list("pk", "name")[: MOST + 1])
     return Picker(name, text, [pk for pk, _ in first], first + found[:MOST], len(found) > MOST)
+
+
+def _accounts(chosen: Iterable[str], text: str) -> Picker:
+    """``chosen``: what a form sent, in which there may be written lines beside ids."""
+    ids = [each for each in chosen if each.startswith("user-")]
+    rows = ClientAccount.objects.filter(pk__in=ids).order_by("username_key", "pk") if ids else None
+    first = (
+        [naming.written(*row) for row in rows.values_list("pk", "username", "instance_id")] if rows else []
+    )
+    found = naming.find(text, MOST + 1, without=[pk for pk, _ in first])
+    return Picker("accounts", text, [pk for pk, _ in first], first + found[:MOST], len(found) > MOST)

@@ -19,6 +19,7 @@ from edge.hosts import Host, HostInvalid, parse_network
 from edge.matching import Application, ApplicationIndex, PrefixTable
 
 ENABLED, DRAINING, DISABLED = "enabled", "draining", "disabled"
+Tunnels = Mapping[tuple[str, str], int]  # (connector id, server id) → number of live tunnels of one gateway
 
 
 class SnapshotInvalid(ValueError):
@@ -122,6 +123,15 @@ class Snapshot:
     def server_open(self, server: str, connector: str) -> bool:
         """Whether it may be given new flows as well."""
         return self._server_state(server, connector) == ENABLED
+
+    def open_servers(self, connector: str, tunnels: Tunnels) -> list[str]:
+        """The connector's servers that may be given a new flow by a gateway with these tunnels."""
+        live = (server for (owner, server), count in tunnels.items() if owner == connector and count > 0)
+        return [server for server in live if self.server_open(server, connector)]
+
+    def online_by(self, tunnels: Tunnels) -> frozenset[str]:
+        """The connectors that are online to it: a tunnel counts when its server is theirs and takes new flows."""
+        return frozenset(c for (c, s), count in tunnels.items() if count > 0 and self.server_open(s, c))
 
     def _server_state(self, server: str, connector: str) -> str | None:
         owner = self.connectors.get(connector)

@@ -78,7 +78,8 @@ def group_add(request: HttpRequest) -> HttpResponse:
 def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
     initial: dict[str, Any] = {"name": group.name, "description": group.description}
-    initial |= {"accounts": group.accounts.all(), "rules": group.rules.all()}
+    initial["accounts"] = list(group.accounts.values_list("pk", flat=True))
+    initial["rules"] = group.rules.all()
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
         try:

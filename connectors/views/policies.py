@@ -108,7 +108,7 @@ def _initial(policy: Policy) -> dict[str, object]:
         "priority": policy.priority,
         "users": "all" if policy.all_users else "selected",
         "groups": list(policy.groups.values_list("pk", flat=True)),
-        "accounts": list(policy.accounts.all()),
+        "accounts": list(policy.accounts.values_list("pk", flat=True)),
         "scope": "all" if policy.all_applications else "tags" if policy.tags.exists() else "selected",
         "applications": list(policy.applications.values_list("pk", flat=True)),
         "tags": list(policy.tags.values_list("pk", flat=True)),

@@ -6,16 +6,15 @@ import gc
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.decision import Decision, Destination, decide
 from edge.identity import SessionIdentity
-from edge.snapshot import Snapshot
+from edge.snapshot import Snapshot, Tunnels
 
 # What is faster than this no bucket holds back: it would cost the throughput that it allows.
 UNCAPPED_KBPS = 1_000_001
-Tunnels = Mapping[tuple[str, str], int]  # (connector id, server id) → number of live tunnels
 
 
 @dataclass(slots=True)
@@ -65,7 +64,7 @@ class GatewayState:
         # The collector need not look through a large configuration again and again; when it is replaced, counting
         # references frees it.
         gc.freeze()
-        self.snapshot = snapshot.with_online(self._online(snapshot))
+        self.snapshot = snapshot.with_online(snapshot.online_by(self.tunnels))
 
     def set_tunnels(self, tunnels: Tunnels) -> bool:
         """Take over what Envoy says about tunnels; whether anything changed."""
@@ -73,14 +72,8 @@ class GatewayState:
             return False
         self.tunnels = dict(tunnels)
         if self.snapshot is not None:
-            self.snapshot = self.view(self._online(self.snapshot))
+            self.snapshot = self.view(self.snapshot.online_by(self.tunnels))
         return True
-
-    def _online(self, snapshot: Snapshot) -> frozenset[str]:
-        """A tunnel counts when its server is that connector's and takes new flows."""
-        return frozenset(
-            c for (c, s), count in self.tunnels.items() if count > 0 and snapshot.server_open(s, c)
-        )
 
     def view(self, online: frozenset[str]) -> Snapshot:
         """The configuration in force as if these connectors were online."""
@@ -117,7 +110,6 @@ class GatewayState:
 
         It must be named while a server that may carry no new flows (disabled, draining) still holds a tunnel.
         """
-        snapshot = self.current
-        live = [server for (owner, server), count in self.tunnels.items() if owner == connector and count > 0]
-        open_ = [server for server in live if snapshot.server_open(server, connector)]
-        return random.choice(open_) if open_ and len(open_) < len(live) else None  # noqa: S311
+        live = sum(1 for (owner, _), count in self.tunnels.items() if owner == connector and count > 0)
+        open_ = self.current.open_servers(connector, self.tunnels)
+        return random.choice(open_) if open_ and len(open_) < live else None  # noqa: S311

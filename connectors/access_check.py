@@ -1,0 +1,170 @@
+"""The access check: what each gateway answers an account that asks for a destination, and why.
+
+It asks the gateways' own function (``edge.decision.decide``) with their own configuration (``console.snapshot.build``,
+compiled as they compile it) and the tunnels that they reported, so that what the page explains is what happens.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from connectors import selectors
+from console import config
+from console import snapshot as console_snapshot
+from console.models import AuditRow, Gateway
+from edge.decision import CONNECTOR, Decision, Destination, Step, decide
+from edge.hosts import parse_host
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot, Tunnels
+from roaming.models import ClientAccount
+
+SESSION = "session-of-the-access-check"
+# Of the applications: how many are shown, and how many are asked about until so many are found.
+MOST_SHOWN, MOST_ASKED = 20, 2000
+
+
+@dataclass(frozen=True)
+class NamedServer:
+    id: str
+    name: str
+
+
+@dataclass
+class Answer:
+    """One decision, and the gateways that answer so. ``servers``: one of them is given the flow."""
+
+    decision: Decision
+    trace: tuple[Step, ...]
+    servers: list[NamedServer]
+    gateways: list[Gateway] = field(default_factory=list)
+
+
+@dataclass
+class Check:
+    """``silent``: gateways not heard of, whose answer is not known; ``version``: of the configuration asked.
+
+    ``behind``: those asked that do not work by it yet.
+    """
+
+    version: int = 0
+    answers: list[Answer] = field(default_factory=list)
+    silent: list[Gateway] = field(default_factory=list)
+    behind: list[Gateway] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """An application and one host and port of it that the account is let through to."""
+
+    name: str
+    host: str
+    port: int
+
+
+class _Kept:
+    """The configuration compiled last: compiling costs several pages, and it changes more seldom than it is asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: tuple[int, str | None] | None = None
+        self._snapshot: Snapshot | None = None
+
+    def get(self, gateway: Gateway) -> Snapshot:
+        # The version alone may be that of another history: a database restored from a copy goes on counting from there.
+        key = (config.current().version, AuditRow.objects.values_list("digest", flat=True).first())
+        with self._lock:
+            if self._snapshot is None or key != self._key:
+                self._snapshot, self._key = Snapshot.compile(console_snapshot.build(gateway)), key
+            return self._snapshot
+
+
+_kept = _Kept()
+
+
+class World:
+    """What the gateways that are heard of work by, for questions about one account. Four queries."""
+
+    def __init__(self, account: ClientAccount) -> None:
+        enrolled = list(Gateway.objects.filter(enrolled_at__isnull=False).select_related("region__area"))
+        area = account.instance.region.area_id
+        enrolled.sort(key=lambda gateway: (gateway.region.area_id != area, gateway.name))
+        self.silent = [gateway for gateway in enrolled if not gateway.is_heard]
+        self.gateways = [gateway for gateway in enrolled if gateway.is_heard]
+        self._account = account
+        self._snapshot = _kept.get(enrolled[0]) if enrolled else None
+        self._names: dict[str, str] = {}
+        self._tunnels = self._reported() if self.gateways else {}
+
+    def _reported(self) -> dict[str, Tunnels]:
+        """Gateway → its tunnels."""
+        rows = selectors.live_tunnels().values_list(
+            "gateway", "server__connector", "server", "count", "server__hostname"
+        )
+        found: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+        for gateway, connector, server, count, hostname in rows:
+            found[gateway][connector, server] = count
+            self._names[server] = hostname or server
+        return dict(found)
+
+    def _views(self) -> Iterator[tuple[Gateway, Snapshot, Tunnels]]:
+        """Each gateway's own view: the same configuration, its own place and tunnels."""
+        if self._snapshot is None:
+            return
+        base = self._snapshot
+        if not self._account.enabled:
+            # As gateways are told: a session of a disabled account has ended.
+            base = replace(base, ended_sessions={SESSION: "account_disabled"})
+        for gateway in self.gateways:
+            here = replace(
+                base.gateway,
+                id=gateway.pk,
+                name=gateway.name,
+                area=gateway.region.area_id,
+                area_name=gateway.region.area.name,
+                region=gateway.region_id,
+            )
+            tunnels = self._tunnels.get(gateway.pk, {})
+            yield gateway, replace(base, gateway=here).with_online(base.online_by(tunnels)), tunnels
+
+    def _decide(self, destination: Destination, snapshot: Snapshot) -> Decision:
+        account, now = self._account, time.time()
+        identity = SessionIdentity(SESSION, account.pk, account.instance_id, account.username, "", now + 60)
+        return decide(identity, destination, snapshot, now=now)
+
+    def check(self, destination: Destination) -> Check:
+        """What every gateway answers; those that answer alike stand together, the account's own area first."""
+        found: dict[object, Answer] = {}
+        made = Check(self._snapshot.version if self._snapshot else 0, silent=self.silent)
+        for gateway, snapshot, tunnels in self._views():
+            decision = self._decide(destination, snapshot)
+            by_connector = decision.path == CONNECTOR and decision.connector is not None
+            servers = snapshot.open_servers(decision.connector or "", tunnels) if by_connector else []
+            trace = decision.trace
+            answer = Answer(decision, trace, [NamedServer(pk, self._names[pk]) for pk in servers])
+            told = tuple((step.subject, step.outcome, step.message) for step in trace)
+            found.setdefault((decision, told, tuple(servers)), answer).gateways.append(gateway)
+            if (gateway.applied_version or 0) < made.version:
+                made.behind.append(gateway)
+        made.answers = list(found.values())
+        return made
+
+    def reachable(self) -> list[Reachable]:
+        """The first applications with a host name that some gateway lets the account through to."""
+        found: dict[str, Reachable] = {}
+        views = [snapshot for _, snapshot, _ in self._views()]
+        for name, host, port in self._named_hosts():
+            if len(found) == MOST_SHOWN:
+                break
+            destination = Destination(parse_host(host), port)
+            if name not in found and any(self._decide(destination, view).allowed for view in views):
+                found[name] = Reachable(name, host, port)
+        return sorted(found.values(), key=lambda each: each.name)
+
+    def _named_hosts(self) -> Iterator[tuple[str, str, int]]:
+        """(application, host, port) of applications' host names."""
+        names = self._snapshot.applications.names if self._snapshot else {}
+        for host, table in list(names.items())[:MOST_ASKED]:
+            for application in table.applications:
+                yield application.name, host, application.ports[0][0]

@@ -1,0 +1,42 @@
+"""Client accounts as people write them: ``user name@instance id``, or by their id; and finding them by a part."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from roaming.models import ClientAccount
+
+
+def named(texts: Iterable[str]) -> dict[str, ClientAccount]:
+    """What was written, in lower case → the account. One query; what names no account is left out."""
+    written = {text.lower().replace("\0", "") for text in texts}
+    names = {text.rpartition("@")[0] for text in written if "@" in text}
+    instances = {text.rpartition("@")[2] for text in written if "@" in text}
+    accounts = ClientAccount.objects.filter(username_key__in=names, instance__in=instances) | (
+        ClientAccount.objects.filter(pk__in=[text for text in written if "@" not in text])
+    )
+    found: dict[str, ClientAccount] = {}
+    for account in accounts.select_related("instance__region"):
+        found[account.pk] = account
+        found[f"{account.username_key}@{account.instance_id}"] = account
+    return found
+
+
+def find(text: str, most: int, without: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """(id, ``user name@instance id``) of the first whose user name or e-mail holds ``text``, or that it names.
+
+    Nothing for an empty text: the first of 100,000 are nobody's choice.
+    """
+    text = " ".join(text.replace("\0", " ")[:200].split()).lower()
+    if not text:
+        return []
+    wanted = Q(username_key__contains=text) | Q(email_key__contains=text) | Q(pk=text)
+    name, at, instance = text.rpartition("@")
+    if at:
+        wanted |= Q(username_key=name, instance__startswith=instance)
+    rows = ClientAccount.objects.filter(wanted).exclude(pk__in=list(without)).order_by("username_key", "pk")
+    return [written(*row) for row in rows.values_list("pk", "username", "instance_id")[:most]]
+
+
+def written(pk: str, username: str, instance: str) -> tuple[str, str]:
+    return pk, f"{username}@{instance}"
