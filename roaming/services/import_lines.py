@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
@@ -28,7 +29,7 @@ COLUMNS = {
     "username": "User name, 7–33 letters, digits, “_”, “@”, “.” or “-”. Blank: the e-mail address.",
     "email": "E-mail address; required.",
     "password": "8–32 letters, digits, “_”, “@”, “.” or “-”. Blank: one is generated and handed out once.",
-    "bandwidth_kbps": "Bandwidth in kbit/s, 1–20,000. Blank: 2000.",
+    "bandwidth_kbps": f"Bandwidth in kbit/s, 1–{settings.BANDWIDTH_MAX_KBPS:,}. Blank: {DEFAULT_BANDWIDTH}.",
     "static_ip": "Client IP inside the instance's CIDR blocks. Blank: leased at each log-on.",
 }
 TEMPLATE = (

@@ -43,7 +43,7 @@ class ImportForm(forms.Form):
         label="CSV file",
         required=False,
         widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
-        help_text="UTF-8, at most 4 MB and 20,000 accounts.",
+        help_text=f"UTF-8, at most 4 MB and {import_lines.MOST_LINES:,} accounts.",
     )
     text = forms.CharField(
         label="Or paste the lines",

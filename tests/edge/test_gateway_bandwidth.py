@@ -162,6 +162,30 @@ def test_the_configuration_overrules_the_token_at_once(lab: GatewayLab, peer: Pe
     lab.apply(bandwidth={})
 
 
+def test_after_a_raise_old_flows_keep_the_old_rate_and_new_ones_share_the_new(
+    lab: GatewayLab, peer: Peer
+) -> None:
+    account = "user-00000000000000f9"
+    old = Load(flows(lab, peer, 2, account=account, bw=CAP), b"d")
+    wait_until(lambda: old.received, "the first byte")
+    assert lab.apply(bandwidth={account: 3 * CAP})["cut"] == 0
+    new = Load(flows(lab, peer, 2, account=account, bw=CAP), b"d")
+    wait_until(lambda: new.received, "the first byte of a new flow")
+    before, until = (old.received, new.received), time.monotonic() + SECONDS
+    wait_until(lambda: time.monotonic() > until, "the window")
+    kept, raised = old.received - before[0], new.received - before[1]
+    for each in (old, new):
+        each.stop()
+    # Never more than the new cap and, until the old flows end, the old one beside it.
+    assert LEAST < kept < MOST
+    assert 3 * LEAST < raised < 3 * MOST
+    after = Load(flows(lab, peer, 4, account=account, bw=CAP), b"d")
+    wait_until(lambda: after.received, "the first byte after the old ones ended")
+    assert 3 * LEAST < passed(peer, after, b"d") < 3 * MOST
+    after.stop()
+    lab.apply(bandwidth={})
+
+
 def test_a_client_cannot_choose_its_slot(lab: GatewayLab, peer: Peer) -> None:
     target = f"127.0.0.1:{peer.port}"
     credentials = f"Proxy-Authorization: Bearer {lab.token()}\r\nX-Causeway-Bandwidth: 0\r\n"
