@@ -132,7 +132,6 @@ class GroupForm(PickingForm):
     accounts = AccountsField(
         label="Client accounts",
         required=False,
-        help_text="Who is in by name.",
     )
     rules = RulesField(
         label="Rules",
