@@ -1,6 +1,7 @@
-"""Figures for Prometheus as a file for node_exporter's textfile collector: ``metrics.prom`` in the machine's home.
+"""Figures for Prometheus: a file for node_exporter's textfile collector and, where wanted, ``/metrics`` by HTTP.
 
-A file needs no port, no token and nobody who listens. CAUSEWAY_METRICS_FILE names another place for it.
+The file is ``metrics.prom`` in the machine's home; it needs no port, no token and nobody who listens.
+CAUSEWAY_METRICS_FILE names another place for it, CAUSEWAY_METRICS_LISTEN an address (``127.0.0.1:9464``) that answers.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
 
-VARIABLE = "CAUSEWAY_METRICS_FILE"
+FILE_VARIABLE, LISTEN_VARIABLE = "CAUSEWAY_METRICS_FILE", "CAUSEWAY_METRICS_LISTEN"
 EVERY_SECONDS = 15.0
+# An agent that does not answer itself for so long answers nobody.
+COLLECT_SECONDS = 5.0
 Collect = Callable[[], Iterable[Metric]]
 
 
@@ -33,21 +37,60 @@ class _Collector:
         return self._collect()
 
 
-async def write_metrics(home: Home, collect: Collect) -> None:
-    """Write them every 15 s until cancelled. A file that cannot be written is told of once."""
+def _registry(collect: Collect) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Collector(collect))
-    path = os.environ.get(VARIABLE) or str(home.file("metrics.prom"))
+    return registry
+
+
+async def publish_metrics(home: Home, collect: Collect) -> None:
+    """Write them every 15 s, and answer ``/metrics`` where an address is named, until cancelled.
+
+    A file that cannot be written is told of once; so is an address that cannot be listened on.
+    """
+    registry = _registry(collect)
+    path = os.environ.get(FILE_VARIABLE) or str(home.file("metrics.prom"))
     complained = False
-    while True:
-        try:
-            write_to_textfile(path, registry)
-            complained = False
-        except OSError as error:
-            if not complained:
-                logger.warning("The metrics cannot be written to %s: %s.", path, error)
-            complained = True
-        await asyncio.sleep(EVERY_SECONDS)
+    with _listening(os.environ.get(LISTEN_VARIABLE, ""), collect):
+        while True:
+            try:
+                write_to_textfile(path, registry)
+                complained = False
+            except OSError as error:
+                if not complained:
+                    logger.warning("The metrics cannot be written to %s: %s.", path, error)
+                complained = True
+            await asyncio.sleep(EVERY_SECONDS)
+
+
+@contextmanager
+def _listening(address: str, collect: Collect) -> Iterator[None]:
+    """Answer at ``address`` for as long as the block lasts; nowhere when it is empty or cannot be had."""
+    if not address:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    async def now() -> list[Metric]:
+        return list(collect())
+
+    def in_loop() -> list[Metric]:
+        """Asked by the server's thread, counted in the agent's own, which alone changes what is counted."""
+        return asyncio.run_coroutine_threadsafe(now(), loop).result(COLLECT_SECONDS)
+
+    host, _, port = address.rpartition(":")
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]") or "127.0.0.1", _registry(in_loop))
+    except (OSError, ValueError, OverflowError) as error:
+        logger.warning("%s must be a free address such as 127.0.0.1:9464: %s.", LISTEN_VARIABLE, error)
+        yield
+        return
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(1)
 
 
 def gauge(

@@ -18,7 +18,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from edge import version
+from edge import backoff, version
 from edge.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.connector.dialling import Dialler
 from edge.connector.meter import SAMPLE_SECONDS, Meter
@@ -30,7 +30,7 @@ from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home, NotEnrolled
 from edge.log_export import LogSender
-from edge.metrics import write_metrics
+from edge.metrics import publish_metrics
 from edge.spool import Spool
 from edge.support import STATUS, held
 from edge.upgrade import Upgrader
@@ -38,7 +38,6 @@ from edge.upgrade import Upgrader
 logger = logging.getLogger(__name__)
 
 CONFIGURATION = "config.json"
-UNREACHABLE_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 # The console does not know this machine any more: asking often would not change that.
 REFUSED_SECONDS = 60.0
 RENEWAL_CHECK_SECONDS = 600.0
@@ -71,7 +70,7 @@ class ConnectorAgent:
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
         self._dialler = Dialler(home, self._envoy, concurrency)
         self._probes = Probes()
-        self._meter = Meter(self._envoy, self._spool, probes=self._probes.take)
+        self._meter = Meter(self._envoy, self._spool, clock=self._api.now, probes=self._probes.take)
         self._reporter = Reporter(
             self._spool,
             self._api,
@@ -102,7 +101,7 @@ class ConnectorAgent:
             self._envoy.run_forever(),
             self._dialler.watch(),
             self._probes.run(),
-            write_metrics(self._home, self._metrics),
+            publish_metrics(self._home, self._metrics),
             self._telling(),
             self._logs.run(),
             upgrader.run(),
@@ -190,18 +189,18 @@ class ConnectorAgent:
         failures = 0
         while True:
             try:
-                pause = await self._report()
+                pause = await self._report() * random.uniform(0.8, 1.2)  # noqa: S311
                 failures, self._complaint = 0, ""
             except ConsoleUnreachable as error:
-                pause = UNREACHABLE_SECONDS[min(failures, len(UNREACHABLE_SECONDS) - 1)]
                 failures += 1
+                pause = backoff.pause(failures, asked=error.retry_after)
                 self._complain(f"{error} Going on with what is known; samples are kept.")
             except ApiRefused as error:
                 pause = await self._after_refusal(error)
             except (KeyError, TypeError, ValueError, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
+            await asyncio.sleep(pause)
 
     async def _report(self) -> float:
         """Make one call and follow the answer; return the seconds until the next."""
@@ -231,9 +230,9 @@ class ConnectorAgent:
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "
                 "uninstall it here, or enrol it again."
             )
-            return REFUSED_SECONDS
+            return backoff.pause(1, asked=REFUSED_SECONDS)
         self._complain(f"The console refused ({error.code}): {error.message}")
-        return error.retry_after or UNREACHABLE_SECONDS[-2]
+        return backoff.pause(1, asked=error.retry_after or backoff.MOST_SECONDS / 3)
 
     def _complain(self, message: str) -> None:
         """Log a complaint once, not at every try."""

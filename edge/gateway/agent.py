@@ -37,7 +37,7 @@ from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
 from edge.log_export import LogSender
-from edge.metrics import write_metrics
+from edge.metrics import publish_metrics
 from edge.snapshot import Gateway
 from edge.spool import Spool
 
@@ -61,7 +61,7 @@ class GatewayAgent:
         self._slots = slots
         self._api = api
         self._directory = home.file("envoy")
-        self.state = GatewayState()
+        self.state = GatewayState(clock=api.now)
         self.sessions = Sessions(api, self.state)
         self.flows = Flows(self.state, latest=self.sessions.latest)
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
@@ -107,7 +107,7 @@ class GatewayAgent:
             self._maintain(),
             self._renew_certificates(),
             EchoResponder(self.state).run(),
-            write_metrics(self._home, lambda: gateway_metrics(self.state, self.flows, self.envoy)),
+            publish_metrics(self._home, lambda: gateway_metrics(self.state, self.flows, self.envoy)),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
         waiting = asyncio.create_task(stop.wait())
