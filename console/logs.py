@@ -1,12 +1,13 @@
 """Logs of machines, asked for in the console: the machine packs them and sends the archive piece by piece.
 
 It comes over the calls that the machine makes anyway, each piece signed like every other call. An archive is kept for
-``KEPT`` and no more than ``STORED_BYTES`` of all of them together.
+``settings.LOGS_KEPT``, and of all of them together no more than ``settings.LOGS_STORED_BYTES``.
 """
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
@@ -15,13 +16,10 @@ from console import audit, config
 from console.errors import Conflict, Invalid, NotFound
 from console.models import Gateway, LogExport, LogPart, MachineKey
 
-KEPT = timedelta(hours=1)
 REMEMBERED = timedelta(days=30)
 # A machine that does not answer for so long, or stops in the middle, is given up.
 SILENCE = timedelta(minutes=2)
 PART_BYTES = 512 * 1024
-LARGEST_BYTES = 32 * 2**20
-STORED_BYTES = 256 * 2**20
 
 State = LogExport.State
 WORKER = audit.System("worker")
@@ -94,14 +92,14 @@ def part_arrived(*, machine: str, export: str, number: int, data: bytes, last: b
         raise Invalid(f"part must be {found.parts}, the next one.", field="part")
     if len(data) > PART_BYTES:
         raise Invalid(f"data must be at most {PART_BYTES} bytes long.", field="data")
-    if found.size + len(data) > LARGEST_BYTES:
-        _fail(found, f"The archive is larger than {LARGEST_BYTES // 2**20} MiB.")
+    if found.size + len(data) > settings.LOGS_LARGEST_BYTES:
+        _fail(found, f"The archive is larger than {settings.LOGS_LARGEST_BYTES // 2**20} MiB.")
         return
     LogPart.objects.create(export=found, number=number, data=data)
     found.size, found.parts, found.state = found.size + len(data), found.parts + 1, State.ARRIVING
     found.heard_at = now = timezone.now()
     if last:
-        found.state, found.ready_at, found.expires_at = State.READY, now, now + KEPT
+        found.state, found.ready_at, found.expires_at = State.READY, now, now + settings.LOGS_KEPT
         audit.record(actor=audit.System(machine), verb="logs.ready", target=found, after={"size": found.size})
     found.save(update_fields=["size", "parts", "state", "heard_at", "ready_at", "expires_at"])
     if last:
@@ -125,7 +123,7 @@ def _make_room(newest: LogExport) -> None:
     others = LogExport.objects.filter(state=State.READY).exclude(pk=newest.pk)
     held = newest.size + (others.aggregate(sum=Sum("size"))["sum"] or 0)
     for export in others.order_by("ready_at"):
-        if held <= STORED_BYTES:
+        if held <= settings.LOGS_STORED_BYTES:
             return
         held -= export.size
         _expire(export)

@@ -39,6 +39,9 @@ try:
     BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
+    LOGS_KEPT = timedelta(seconds=env.int("LOGS_KEPT_SECONDS", default=3600))
+    LOGS_LARGEST_BYTES = env.int("LOGS_LARGEST_MIB", default=32) * 2**20
+    LOGS_STORED_BYTES = env.int("LOGS_STORED_MIB", default=256) * 2**20
     LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)
     LOGON_LOCKOUT = timedelta(seconds=env.int("LOGON_LOCKOUT_SECONDS", default=300))
     SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=not DEBUG)
@@ -86,6 +89,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "console.edge_api.admission.AdmissionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -136,7 +140,16 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     )
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # Compiling a query takes PostgreSQL longer than any of ours runs: half a second instead of 0.2 s for a roll-up.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
+    # A database that vanished without a word is given up after some seconds: those who wait for it are told so.
+    DATABASES["default"]["OPTIONS"] = {
+        "options": "-c jit=off",
+        "connect_timeout": 3,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "console.User"

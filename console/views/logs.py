@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -20,7 +21,7 @@ def _context(machine_id: str) -> dict[str, Any]:
         "machine": machine_id,
         "name": logs.name_of(machine_id),
         "export": logs.newest(machine_id),
-        "kept": logs.KEPT,
+        "kept": settings.LOGS_KEPT,
     }
 
 
