@@ -28,8 +28,8 @@ from rich.table import Table
 
 from bench.cuts import percentile
 from bench.processes import free_ports, wait_for
+from edge import backoff
 from edge.api import ApiRefused, Caller, ConsoleUnreachable, Signer
-from edge.connector.agent import UNREACHABLE_SECONDS
 from edge.home import Home, Identity
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,18 +127,19 @@ class Server:
         failures = 0
         pause = random.uniform(0, INTERVAL)
         while True:
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            await asyncio.sleep(pause)
             try:
                 answer = await self._api.call("telemetry", self._heartbeat())
-                pause, failures, self.heard_at = float(answer["interval"]), 0, time.monotonic()
+                failures, self.heard_at = 0, time.monotonic()
+                pause = float(answer["interval"]) * random.uniform(0.8, 1.2)
             except ConsoleUnreachable as error:
                 back.errors[f"retry later: {_kind(error)}"] += 1
-                pause = UNREACHABLE_SECONDS[min(failures, len(UNREACHABLE_SECONDS) - 1)]
                 failures += 1
+                pause = backoff.pause(failures, asked=error.retry_after)
             except ApiRefused as error:
                 word = "retry later" if error.status == 429 else "refused"
                 back.errors[f"{word}: {error.status} {error.code}"] += 1
-                pause = error.retry_after or UNREACHABLE_SECONDS[-2]
+                pause = backoff.pause(1, asked=error.retry_after or 10.0)
 
     def _heartbeat(self) -> dict[str, object]:
         machine = {"hostname": self.id, "version": "0", "private_address": "10.0.0.1", "envoy": "running"}

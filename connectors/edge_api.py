@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from connectors import metrics, server_configuration, services
+from connectors import metrics, pace, server_configuration, services
 from connectors.server_enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.address import client_address
@@ -111,6 +110,7 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     )
     with metrics.calls.time():
         answer = reports.submit(report)
+    pace.refresh()
     for outcome, count in (
         ("stored", answer.new),
         ("repeated", answer.repeated),
@@ -121,7 +121,7 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
         "acknowledged": len(payload.samples),
         "refused": len(payload.samples) - len(samples),
         "wanted_version": answer.wanted_version,
-        "interval": settings.TELEMETRY_INTERVAL,
+        "interval": pace.interval(),
     }
 
 

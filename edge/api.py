@@ -36,7 +36,9 @@ SIGNING_KEY = {"server": "outer", "gateway": "tunnel"}
 
 
 class ApiError(Exception):
-    """Base of what a call may raise."""
+    """Base of what a call may raise. `retry_after`: after how many seconds the console wants it again, or None."""
+
+    retry_after: float | None = None
 
 
 class ApiRefused(ApiError):
@@ -75,9 +77,13 @@ class Signer:
         self._clock = clock
         self._offset = 0.0
 
+    def now(self) -> float:
+        """The time as the console has it (epoch s): where the clocks differ much, all go by the console's."""
+        return self._clock() + self._offset
+
     def authorization(self, path: str, body: bytes) -> str:
         """Return the header's value for a POST of `body` to `path`."""
-        now = int(self._clock() + self._offset)
+        now = int(self.now())
         claims = {
             "iat": now,
             "exp": now + TOKEN_SECONDS,
@@ -126,6 +132,10 @@ class Caller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    def now(self) -> float:
+        """The time by which this machine's records are made: see `Signer.now`; unsigned, the machine's own."""
+        return self._signer.now() if self._signer is not None else time.time()
 
     async def close(self) -> None:
         """Close the connections to the console."""

@@ -10,8 +10,15 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.types import Options
 
 ISSUER = "causeway"
+# When a token was made says nothing of its worth, and a console's clock may have been ahead of ours.
+OPTIONS: Options = {
+    "require": ["exp", "iat", "iss", "sub", "sid", "ins"],
+    "verify_aud": False,
+    "verify_iat": False,
+}
 # A user name has at most 33 characters and a password 32; a token is well under 1 KiB. Anything much longer is noise.
 MAX_CREDENTIALS = 8192
 
@@ -124,7 +131,7 @@ def verify_token(token: str, keys: Mapping[str, Ed25519PublicKey]) -> SessionIde
             key,
             algorithms=["EdDSA"],
             issuer=ISSUER,
-            options={"require": ["exp", "iat", "iss", "sub", "sid", "ins"], "verify_aud": False},
+            options=OPTIONS,
         )
     except jwt.ExpiredSignatureError:
         raise TokenExpired("The session has expired. Log on again.") from None

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from connectors import pace
 from connectors.alerts import machine, notices, readings
 from connectors.alerts.kinds import Rules
 from connectors.alerts.machine import Event, Observation, Phase, State
@@ -100,6 +101,7 @@ def evaluate(now: datetime | None = None) -> int:
     as they are then: of two workers, the second finds nothing left to do.
     """
     now = now or timezone.now()
+    pace.refresh()
     alerts, rules = open_alerts(), Rules()
     found = list(readings.read(readings.world(now, alerts.values())))
     settings = AlertSettings.objects.filter(id=1).first()

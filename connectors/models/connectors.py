@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from connectors import pace
 from connectors.models.fields import CONNECTOR_NAME, new_connector_id, new_server_id
 from console.models import Gateway, Region
 
@@ -14,7 +14,7 @@ UPGRADE_SENTENCE = "Give the upgrade window a start and another end, both as HH:
 
 def heard_within() -> timedelta:
     """How long a server's word counts: several of its intervals, so that one lost call does not darken it."""
-    return timedelta(seconds=max(35, 3 * settings.TELEMETRY_INTERVAL))
+    return timedelta(seconds=max(35, 3 * pace.interval()))
 
 
 class Connector(models.Model):

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from connectors import pace
 from connectors.models import Latest, Sample, Server
 from connectors.telemetry import reading, rollups, writing
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR
@@ -79,7 +79,7 @@ def write(samples: Iterable[Sample], now: datetime | None = None) -> int:
 
 def fresh_within() -> timedelta:
     """How long the newest sample tells of the present: some of the servers' intervals."""
-    return max(FRESH, timedelta(seconds=2.5 * settings.TELEMETRY_INTERVAL))
+    return max(FRESH, timedelta(seconds=2.5 * pace.interval()))
 
 
 def latest(servers: Iterable[str], now: datetime | None = None) -> dict[str, Latest]:

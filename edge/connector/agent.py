@@ -69,7 +69,8 @@ class ConnectorAgent:
         self._spool = Spool(home.file("telemetry.db"))
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
         self._dialler = Dialler(home, self._envoy, concurrency)
-        self._probes = Probes()
+        self._news = asyncio.Event()
+        self._probes = Probes(news=self._heard_of)
         self._meter = Meter(self._envoy, self._spool, clock=self._api.now, probes=self._probes.take)
         self._reporter = Reporter(
             self._spool,
@@ -81,6 +82,8 @@ class ConnectorAgent:
         )
         self._applied = 0
         self._wanted = 0
+        self._hinted = 0
+        self._interval = 0.0
         self._removed = False
         self._heard_at: float | None = None
         self._complaint = ""
@@ -200,12 +203,26 @@ class ConnectorAgent:
             except (KeyError, TypeError, ValueError, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
-            await asyncio.sleep(pause)
+            await self._rest(pause)
+
+    def _heard_of(self, version: int) -> None:
+        """A gateway says that there is a newer configuration: worth one call before its time."""
+        if version > self._applied and version != self._hinted:
+            self._hinted = version
+            self._news.set()
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, or until there is news; then only so long that many servers do not all come at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+                await asyncio.sleep(self._interval / 3 * random.random())  # noqa: S311
+        self._news.clear()
 
     async def _report(self) -> float:
         """Make one call and follow the answer; return the seconds until the next."""
         answer = await self._reporter.step(self._applied)
-        self._heard_at, self._wanted = time.time(), answer.wanted_version
+        self._heard_at, self._wanted, self._interval = time.time(), answer.wanted_version, answer.interval
         if self._removed:  # the console was restored from an older copy, and now again from a newer one
             self._removed = False
             await self._apply_known()

@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 import os
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from edge import backoff
 from edge.api import ApiError, ConsoleApi
 from edge.gateway.flows import Flow, Flows
 from edge.gateway.sessions import Sessions
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 FILE = "snapshot.json"
 WAIT_SECONDS = 25
-BACK_OFF = (0.2, 5.0)
+FIRST_SECONDS, MOST_SECONDS = 0.4, 5.0
 
 
 class ConfigurationRefused(Exception):
@@ -115,22 +115,24 @@ class Configuration:
 
     async def poll_forever(self) -> None:
         """Ask for news for ever; every answer is a sign of life of the console."""
-        pause = 0.0
+        failures = 0
         while True:
-            if pause:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+            asked: float | None = None
             try:
                 await self.poll()
-                pause = 0.0
+                failures = 0
+                continue
             except ApiError as error:
                 logger.warning("no configuration from the console: %s", error)
-                pause = min(max(pause * 2, BACK_OFF[0]), BACK_OFF[1])
+                asked = error.retry_after
             except ConfigurationRefused as error:
                 logger.error("the console's configuration is refused, the one before stays: %s", error)
-                pause = BACK_OFF[1]
+                asked = MOST_SECONDS
             except Exception:
                 logger.exception("applying a configuration failed")
-                pause = BACK_OFF[1]
+                asked = MOST_SECONDS
+            failures += 1
+            await asyncio.sleep(backoff.pause(failures, asked=asked, first=FIRST_SECONDS, most=MOST_SECONDS))
 
     async def poll(self) -> None:
         """One long poll, confirming what is in force."""

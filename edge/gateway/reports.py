@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from edge import backoff
 from edge.api import ApiError, ApiRefused, ConsoleApi
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.accesslog import KIND
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 SEND_SECONDS = 2.0
 RETRY_SECONDS = 5.0
+MOST_SECONDS = 10.0
 
 
 def software_version() -> str:
@@ -62,16 +64,20 @@ class StatusReporter:
         }
 
     async def run(self) -> None:
+        failures = 0
         while True:
             self.changed.clear()
             interval = RETRY_SECONDS
             try:
                 answer = await self._api.call("gateway/status", self.status())
-                interval = float(answer.get("interval", RETRY_SECONDS))
+                interval, failures = float(answer.get("interval", RETRY_SECONDS)), 0
                 self._on_answer(answer)
             except (ApiError, TypeError, ValueError) as error:
                 logger.warning("the status could not be reported: %s", error)
-                await asyncio.sleep(1)
+                failures += 1
+                asked = getattr(error, "retry_after", None)
+                await asyncio.sleep(backoff.pause(failures, asked=asked, most=MOST_SECONDS))
+                continue
             try:
                 await asyncio.wait_for(self.changed.wait(), max(interval, 0.5))
             except TimeoutError:
@@ -86,14 +92,17 @@ class FlowSender:
         self._limit = BATCH
 
     async def run(self) -> None:
+        failures = 0
         while True:
             try:
-                more = await self.send()
+                pause = 0.0 if await self.send() else SEND_SECONDS
+                failures = 0
             except ApiError as error:
                 logger.warning("flow records wait: %s", error)
-                more = False
-            if not more:
-                await asyncio.sleep(SEND_SECONDS)
+                failures += 1
+                pause = backoff.pause(failures, asked=error.retry_after, most=MOST_SECONDS)
+            if pause:
+                await asyncio.sleep(pause)
 
     async def send(self) -> bool:
         """Send one batch; whether more are waiting. Raises ApiError when it stays unsent.
