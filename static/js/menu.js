@@ -44,12 +44,20 @@
     openFetched(link);
   });
 
+  document.addEventListener("keydown", (event) => {
+    const link = event.key === "ArrowDown" && event.target.closest?.("a[data-more]");
+    if (!link) return;
+    event.preventDefault();
+    openFetched(link);
+  });
+
   // "toggle" does not bubble; it is caught on its way down.
   document.addEventListener(
     "toggle",
     (event) => {
       const menu = event.target;
       if (!(menu instanceof HTMLElement) || !menu.matches("[data-menu]")) return;
+      menu.openedBy?.setAttribute("aria-expanded", String(event.newState === "open"));
       if (event.newState === "open") {
         place(menu);
         items(menu)[0]?.focus();
