@@ -33,8 +33,10 @@ def build(gateway: Gateway) -> dict[str, Any]:
     """
     keys = pki.session_public_keys()
     with transaction.atomic():
+        versions = config.current()
         document: dict[str, Any] = {
-            "version": config.current().version,
+            "version": versions.version,
+            "servers_version": versions.servers_version,
             "gateway": {
                 "id": gateway.id,
                 "name": gateway.name,

@@ -97,6 +97,8 @@ class Snapshot:
     account_masks: Mapping[str, int] = field(repr=False)
     any_application_mask: int = field(repr=False)
     application_masks: Mapping[str, int] = field(repr=False)
+    # By which configuration connector servers should work; 0 from a console that does not say
+    servers_version: int = 0
     # kbit/s of the accounts whose tokens say something else; all others have what their token says
     bandwidth: Mapping[str, int] = field(default_factory=dict, repr=False)
     online: frozenset[str] = frozenset()
@@ -177,6 +179,7 @@ def _compile(document: Any) -> Snapshot:
     policies, masks = _policies(document)
     snapshot = Snapshot(
         version=version,
+        servers_version=_need(document, "servers_version", int, "") if "servers_version" in document else 0,
         gateway=_gateway(_need(document, "gateway", dict, "")),
         session_keys={kid: _key(kid, pem) for kid, pem in _need(document, "session_keys", dict, "").items()},
         offline_seconds=float(_need(document, "offline_seconds", (int, float), "")),

@@ -82,6 +82,7 @@ class GatewayProbe:
     port: int
     key: bytes
     clock: Callable[[], float] = time.perf_counter
+    news: Callable[[int], None] = lambda version: None
     every: float = EVERY_SECONDS
     lost_after: float = LOST_SECONDS
     tcp_every: float = TCP_EVERY_SECONDS
@@ -125,10 +126,11 @@ class GatewayProbe:
                 next_tcp = self.clock() + self.tcp_every
 
     def _heard(self, data: bytes) -> None:
-        number = echo.answered(self.key, data)
+        number, version = echo.answered(self.key, data) or (None, 0)
         sent = None if number is None else self._open.pop(number, None)
         if sent is None:
             return
+        self.news(version)
         self._latencies.append((self.clock() - sent) * 1000)
         self._silence, self._ever = 0, True
 
@@ -160,9 +162,13 @@ class GatewayProbe:
 
 
 class Probes:
-    """All of a server's probes; follows its configuration."""
+    """All of a server's probes; follows its configuration.
 
-    def __init__(self) -> None:
+    ``news`` is called with the version of the configuration for servers that a gateway's answer names.
+    """
+
+    def __init__(self, news: Callable[[int], None] = lambda version: None) -> None:
+        self._news = news
         self._gateways: dict[str, tuple[GatewayProbe, asyncio.Task[None]]] = {}
         self._wanted: dict[str, tuple[str, int, bytes]] = {}
         self._targets: list[tuple[str, str, int]] = []
@@ -223,7 +229,7 @@ class Probes:
                 del self._gateways[name]
         for name, (host, port, key) in self._wanted.items():
             if name not in self._gateways:
-                probe = GatewayProbe(name, host, port, key)
+                probe = GatewayProbe(name, host, port, key, news=self._news)
                 self._gateways[name] = (probe, asyncio.create_task(probe.run()))
 
     async def _probe_destinations(self) -> None:

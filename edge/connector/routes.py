@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.connector.patterns import network_pattern, ports_pattern
+from edge.envoy.parts import NOT_SERVED, REASON_HEADER
 from edge.hosts import HostInvalid, Network, Pattern, mask, parse_host, parse_pattern
 
 logger = logging.getLogger(__name__)
 
 NAME = "applications"
 TYPE = "type.googleapis.com/"
-REFUSAL = "This connector server does not serve that address and port.\n"
+REFUSAL = "This connector server does not serve that address and port, or was not told of it yet.\n"
 SET_FILTER_STATE = "set_filter_state"
 RBAC = "rbac"
 UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
@@ -105,11 +106,16 @@ def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
         {
             "match": match,
             "direct_response": {"status": 403, "body": {"inline_string": REFUSAL}},
+            "response_headers_to_add": [_header(*each) for each in NOT_SERVED],
             "typed_per_filter_config": {RBAC: UNCHECKED},
         }
         for match in everything
     ]
     return {"name": domain, "domains": [domain], "routes": [*routes, *refusals]}
+
+
+def _header(name: str, value: str) -> dict[str, Any]:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
@@ -133,7 +139,11 @@ def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
 
 def _to_application(more: dict[str, Any]) -> dict[str, Any]:
     # No time limit: a flow lasts as long as its two ends want.
-    return {"route": {"cluster": NAME, "timeout": "0s", "idle_timeout": "0s", **more}}
+    return {
+        "route": {"cluster": NAME, "timeout": "0s", "idle_timeout": "0s", **more},
+        # A gateway tries again what a server refuses so; an application must not be able to ask for that.
+        "response_headers_to_remove": [REASON_HEADER],
+    }
 
 
 def _authority(pattern: str) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
 from edge.envoy.parts import (
+    NOT_SERVED,
     PKI,
+    REASON_HEADER,
     Config,
     address,
     admin,
@@ -234,8 +236,13 @@ def _routes() -> list[Config]:
 
     dial = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
     retry = {
-        # A tunnel may die in the moment a flow is given to it; another one of the connector takes over.
-        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        # A tunnel may die in the moment a flow is given to it; another one of the connector takes over. And a server
+        # may not know yet of an application that was allowed a moment ago: it hears of it within a second or two.
+        "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+        "retriable_headers": [
+            {"name": REASON_HEADER, "string_match": {"exact": dict(NOT_SERVED)[REASON_HEADER]}}
+        ],
+        "rate_limited_retry_back_off": {"reset_headers": [{"name": "retry-after", "format": "SECONDS"}]},
         "num_retries": 3,
     }
     cloud = {"cluster": "cloud", "timeout": "0s"}

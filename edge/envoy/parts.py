@@ -21,6 +21,10 @@ PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder besid
 GATEWAY_WORKERS = 2
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
+REASON_HEADER = "x-causeway-reason"
+# How a server refuses what is not among its applications; the gateway tries again after so many seconds.
+NOT_SERVED = ((REASON_HEADER, "NotServed"), ("retry-after", "1"))
+
 TYPES = "type.googleapis.com/"
 _EXTENSIONS = f"{TYPES}envoy.extensions."
 

@@ -28,7 +28,8 @@ class _Answering(asyncio.DatagramProtocol):
         snapshot = self._state.snapshot
         if snapshot is None or self._transport is None:
             return
-        answer = echo.answer(bytes.fromhex(snapshot.gateway.echo_key), data, time.time())
+        key = bytes.fromhex(snapshot.gateway.echo_key)
+        answer = echo.answer(key, data, time.time(), news=snapshot.servers_version)
         if answer is not None:
             self._transport.sendto(answer, addr)
 

@@ -42,7 +42,7 @@ async def until(what: Callable[[], Any]) -> Any:
 async def responder(port: int, key: bytes = KEY) -> AsyncIterator[None]:
     gateway = SimpleNamespace(listen="127.0.0.1", tunnel_port=port, echo_key=key.hex())
     task = asyncio.create_task(
-        EchoResponder(SimpleNamespace(snapshot=SimpleNamespace(gateway=gateway))).run()
+        EchoResponder(SimpleNamespace(snapshot=SimpleNamespace(gateway=gateway, servers_version=42))).run()
     )  # type: ignore[arg-type]
     try:
         yield
@@ -74,7 +74,9 @@ def test_an_answer_is_as_long_as_its_question_and_known_by_its_number():
     asked = echo.question(KEY, 7, NOW)
     answer = echo.answer(KEY, asked, NOW + 1)
     assert answer is not None and len(answer) == len(asked) == echo.SIZE
-    assert echo.answered(KEY, answer) == 7
+    assert echo.answered(KEY, answer) == (7, 0)
+    told = echo.answer(KEY, asked, NOW + 1, news=42)
+    assert told is not None and len(told) == echo.SIZE and echo.answered(KEY, told) == (7, 42)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,17 @@ def test_a_gateway_that_answers_has_a_latency_and_no_loss():
             way = await taken(probe, lambda way: way.latency_ms is not None)
             assert (way.by, way.loss_percent) == ("udp", 0)
             assert way.latency_ms is not None and 0 < way.latency_ms < 1000
+
+    asyncio.run(main())
+
+
+def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by():
+    async def main() -> None:
+        heard: list[int] = []
+        port = free_port()
+        async with responder(port), probing(port) as probe:
+            probe.news = heard.append
+            await until(lambda: 42 in heard)
 
     asyncio.run(main())
 
