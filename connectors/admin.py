@@ -29,8 +29,8 @@ from connectors.models import (
     Tunnel,
     UserGroup,
 )
-from console.access import has_role
-from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.access import actor, has_role
+from console.admin_services import HistoryAdmin, ServiceAdmin
 
 
 def _switched(obj: Any, wanted: bool, name: str, request: HttpRequest) -> Any:

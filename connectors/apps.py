@@ -18,12 +18,11 @@ class ConnectorsConfig(AppConfig):
         from connectors.services.tunnels import tunnels_seen
         from connectors.services.upgrades import upgrades_advance
         from connectors.telemetry import store
-        from console import enrollment, jobs, logs, navigation
+        from console import enrollment, jobs, logs, navigation, saving
         from console import overview as console_overview
         from console.edge_api import api, routes
         from console.snapshot import contribute
         from roaming import dependants as account_dependants
-        from roaming.services import base as accounts
 
         api.add_router("", edge_api.router)
         routes.tunnel_listeners.append(tunnels_seen)
@@ -33,7 +32,7 @@ class ConnectorsConfig(AppConfig):
         console_overview.contribute(overview.cards)
         console_overview.charts.append(overview.CHART)
         console_overview.contribute(alert_selectors.cards)
-        accounts.listeners.append(account_written)
+        saving.listeners.append(account_written)
         account_dependants.contribute(dependants.naming)
         jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)

@@ -22,6 +22,13 @@ def has_role(user: Any, role: str) -> bool:
     )
 
 
+def actor(request: HttpRequest) -> User:
+    """The user whose request it is, for services: behind a role it is always one of the console's."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
 def role_required(role: str) -> Callable[[View], View]:
     """Declare the lowest role that may call the view; lower ones get the 403 page."""
     if role not in ROLES:

@@ -6,7 +6,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from console import models, services
-from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.access import actor
+from console.admin_services import HistoryAdmin, ServiceAdmin
 from console.push import admin as push_admin  # noqa: F401 (importing registers its models)
 
 

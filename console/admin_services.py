@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -13,14 +12,6 @@ from django.urls import reverse
 
 from console.access import has_role
 from console.errors import Refusal
-from console.models import User
-
-
-def actor(request: HttpRequest) -> User:
-    """The user of an admin request, who is always one of the console's."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user
 
 
 def _may(request: HttpRequest, role: str) -> bool:

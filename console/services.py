@@ -7,21 +7,13 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from console import audit, config
-from console.errors import Conflict, Invalid
+from console import audit, config, saving
+from console.errors import Conflict
 from console.models import AccessKey, EnrollmentCode, Gateway, MachineKey, User
 
 GATEWAY_FIELDS = ("name", "region", "public_host", "listen_address", "client_port", "tunnel_port")
-
-
-def _clean(instance: Gateway) -> None:
-    try:
-        instance.full_clean()
-    except ValidationError as error:
-        raise Invalid.from_validation(error) from error
 
 
 def _values(gateway: Gateway) -> dict[str, Any]:
@@ -32,8 +24,7 @@ def _values(gateway: Gateway) -> dict[str, Any]:
 def gateway_create(*, actor: audit.Actor, **fields: Any) -> Gateway:
     """A gateway's record; the machine itself comes with an enrollment code. ``fields``: those of GATEWAY_FIELDS."""
     gateway = Gateway(**fields)
-    _clean(gateway)
-    gateway.save(force_insert=True)
+    saving.save(gateway)
     audit.record(actor=actor, verb="gateway.create", target=gateway, after=_values(gateway))
     return gateway
 
@@ -42,10 +33,8 @@ def gateway_create(*, actor: audit.Actor, **fields: Any) -> Gateway:
 def gateway_update(*, gateway: Gateway, actor: audit.Actor, **fields: Any) -> Gateway:
     """Change where a gateway is reached. It takes the new addresses up when it is started again."""
     before = _values(gateway)
-    for name, value in fields.items():
-        setattr(gateway, name, value)
-    _clean(gateway)
-    gateway.save(update_fields=list(fields))
+    if found := saving.changed(gateway, fields):
+        saving.save(gateway, *found)
     audit.record(actor=actor, verb="gateway.update", target=gateway, before=before, after=_values(gateway))
     config.publish(servers=True)
     return gateway

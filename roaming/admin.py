@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.access import actor
+from console.admin_services import HistoryAdmin, ServiceAdmin
 from console.errors import Conflict, Invalid
 from roaming import mail, selectors
 from roaming.models import (

@@ -8,7 +8,8 @@ from django.http import HttpRequest
 
 from connectors.alerts import services
 from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence
-from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.access import actor
+from console.admin_services import HistoryAdmin, ServiceAdmin
 
 
 @admin.register(Alert)

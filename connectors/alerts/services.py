@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from connectors.alerts.kinds import KINDS, Kind, rules_of
 from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
-from connectors.services.saving import changed, save
 from console import audit
 from console.errors import Conflict, Invalid, NotFound
+from console.saving import changed, save
 
 FIELDS = ("enabled", "threshold", "hold_seconds", "hysteresis_percent", "recovery")
 LONGEST_SILENCE = timedelta(days=30)

@@ -13,8 +13,7 @@ from connectors.alerts.forms import RuleForm
 from connectors.alerts.kinds import Kind, rules_of
 from connectors.models import AlertRule, Connector
 from console import web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import NotFound, Refusal
 from console.push import outbox
 

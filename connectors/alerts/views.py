@@ -15,8 +15,7 @@ from connectors.alerts.forms import SettingsForm, SilenceForm
 from connectors.alerts.kinds import KINDS
 from connectors.models import Alert, AlertSettings, AlertSilence
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 from console.push import outbox
 

@@ -15,11 +15,11 @@ from connectors.addresses import (
     shown_ports,
 )
 from connectors.models import Application, ApplicationAddress, ApplicationPorts
-from connectors.services.saving import changed, listed, save
 from connectors.services.tags import checked_tags, forget_unused, tags_named
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
+from console.saving import changed, listed, save
 
 UNCHANGED: Any = object()
 

@@ -6,11 +6,11 @@ from django.db import transaction
 
 from connectors.models import Connector
 from connectors.services.license import require_room
-from connectors.services.saving import changed, listed, save
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict
 from console.models import EnrollmentCode, MachineKey, Region
+from console.saving import changed, listed, save
 
 
 def _facts(connector: Connector) -> dict[str, object]:

@@ -9,10 +9,10 @@ from django.db import models, transaction
 from connectors.membership import Rule
 from connectors.models import GroupRule, UserGroup
 from connectors.models.groups import MOST_RULES
-from connectors.services.saving import changed, listed, save
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
+from console.saving import changed, listed, save
 
 if TYPE_CHECKING:
     from roaming.models import ClientAccount

@@ -7,10 +7,10 @@ from django.db import transaction
 
 from connectors import licensing
 from connectors.models import Connector, License
-from connectors.services.saving import changed, save
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
+from console.saving import changed, save
 
 
 def _locked() -> License:

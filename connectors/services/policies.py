@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from connectors.models import Application, Connector, Policy, Tag, UserGroup
-from connectors.services.saving import changed, save
 from connectors.services.tags import forget_unused
 from console import audit, config
 from console.audit import Actor
 from console.errors import Conflict, Invalid
+from console.saving import changed, save
 
 if TYPE_CHECKING:
     from roaming.models import ClientAccount

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from connectors.models import Tag
-from connectors.services.saving import save
 from console.errors import Invalid
+from console.saving import save
 
 MOST_TAGS = 6
 

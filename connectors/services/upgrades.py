@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from connectors import health
 from connectors.models import Connector, Server, ServerUpgrade, Upgrade
-from connectors.services.saving import save
 from connectors.services.servers import LONGEST_DRAIN, is_drained, server_drain, server_enable
 from console import audit, config, wheels
 from console.audit import Actor
 from console.errors import Conflict, Invalid
+from console.saving import save
 
 State = ServerUpgrade.State
 WORKER = audit.System("worker")

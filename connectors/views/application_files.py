@@ -7,8 +7,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from connectors import application_csv
 from connectors.forms import ImportForm
 from console import csv_export, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 
 
 @require_safe

@@ -15,8 +15,7 @@ from connectors.addresses import shown_ports
 from connectors.forms import ApplicationForm
 from connectors.models import Application, ApplicationAddress, ApplicationPorts, Policy
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 
 

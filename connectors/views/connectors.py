@@ -10,8 +10,7 @@ from connectors.forms import ConnectorForm, RenameForm
 from connectors.models import Connector
 from connectors.telemetry import store
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 from console.models import Region
 

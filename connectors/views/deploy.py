@@ -9,8 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from connectors import services
 from connectors.models import Connector
 from console import web
-from console.access import has_role, role_required
-from console.admin_services import actor
+from console.access import actor, has_role, role_required
 from console.errors import Forbidden
 from console.views import deploy
 

@@ -13,8 +13,7 @@ from connectors.models import Connector
 from connectors.telemetry.windows import window
 from connectors.views import charts
 from console import web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 
 

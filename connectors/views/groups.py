@@ -12,8 +12,7 @@ from connectors import membership, selectors, services
 from connectors.forms import GroupForm
 from connectors.models import GroupRule, Policy, UserGroup
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 
 TABLE = tables.Table(

@@ -7,8 +7,7 @@ from django.views.decorators.http import require_http_methods
 from connectors import licensing, services
 from connectors.forms import LicenseForm
 from console import web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 
 

@@ -11,8 +11,7 @@ from connectors.forms import PolicyForm, PriorityForm
 from connectors.models import Connector, Policy
 from connectors.models.policies import PRIORITY_SENTENCE
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Invalid, Refusal
 
 MOST_CHOICES = 50

@@ -13,8 +13,7 @@ from connectors.models import Connector, Server, ServerUpgrade
 from connectors.telemetry import store
 from connectors.views import charts, upgrades
 from console import config, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 
 

@@ -13,8 +13,7 @@ from connectors import services
 from connectors.forms import UpgradeForm
 from connectors.models import Connector, ServerUpgrade, Upgrade
 from console import web, wheels
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import NotFound, Refusal
 
 # How long an upgrade that is over is still told of.

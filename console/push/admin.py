@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from console.admin_services import HistoryAdmin, ServiceAdmin, actor
+from console.access import actor
+from console.admin_services import HistoryAdmin, ServiceAdmin
 from console.models import PushChannel, PushDelivery, PushMessage
 from console.push import services
 

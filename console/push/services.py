@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
-from console import audit
+from console import audit, saving
 from console.errors import Conflict, Invalid
 from console.models import PushChannel, PushDelivery, PushMessage
 from console.push import addresses, formats, outbox, sending
@@ -66,15 +66,11 @@ def _kept(kind: str, url: str, recipients: str, secret: str) -> tuple[str, dict[
 
 
 def _save(channel: PushChannel, *fields: str) -> None:
+    """What names no field is about the name, the only thing that must be one of its kind."""
     try:
-        channel.full_clean()
-    except ValidationError as error:
-        refusal = Invalid.from_validation(error)
-        raise refusal if refusal.field else Invalid(refusal.message, field="name") from error
-    if fields:
-        channel.save(update_fields=fields)
-    else:
-        channel.save(force_insert=True)
+        saving.save(channel, *fields)
+    except Invalid as refusal:
+        raise Invalid(refusal.message, field=refusal.field or "name") from refusal
 
 
 def _facts(channel: PushChannel) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from console import logs
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.models import LogExport
 
 

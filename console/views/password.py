@@ -8,8 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from console import services, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 
 
 @sensitive_post_parameters()

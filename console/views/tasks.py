@@ -10,8 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from console import csv_export, tables, tasks, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.models import Task, TaskItem
 
 TABLE = tables.Table(

@@ -10,12 +10,12 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
-from console import audit, config
+from console import audit, config, saving
 from console.errors import Conflict, Invalid, NotFound
 from roaming.models import ClientAccount, Instance, UserSession
 from roaming.models.rules import BANDWIDTH, EMAIL, PASSWORD, USERNAME
 from roaming.networks import holds
-from roaming.services import base, instances, sessions
+from roaming.services import instances, sessions
 
 PASSWORD_LETTERS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1lI")))
 PASSWORD_LENGTH = 16
@@ -60,7 +60,7 @@ def account_create(
             static_ip=_checked_static_ip(instance, static_ip),
         )
         account.origin = account.pk
-        base.insert(account)
+        saving.save(account)
         audit.record(actor=actor, verb="account.create", target=account, after=_described(account))
     return account, generated
 
@@ -71,7 +71,7 @@ def account_update(
 ) -> ClientAccount:
     """Change e-mail and bandwidth; gateways hold new flows to the new bandwidth. Raises ``Invalid``."""
     _check_fields(username=account.username, email=email, bandwidth_kbps=bandwidth_kbps)
-    before, after = base.change(account, email=email, bandwidth_kbps=bandwidth_kbps)
+    before, after = saving.change(account, email=email, bandwidth_kbps=bandwidth_kbps)
     if after:
         audit.record(actor=actor, verb="account.update", target=account, before=before, after=after)
     if "bandwidth_kbps" in after:

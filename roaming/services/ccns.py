@@ -5,12 +5,11 @@ from ipaddress import IPv4Network
 
 from django.db import transaction
 
-from console import audit, config
+from console import audit, config, saving
 from console.errors import Conflict, Invalid
 from console.models import Area
 from roaming.models import CCN, CloudNetwork
 from roaming.networks import first_overlap, parse_block
-from roaming.services import base
 
 
 @transaction.atomic
@@ -19,7 +18,7 @@ def ccn_create(
 ) -> CCN:
     """A CCN of ``area`` with its cloud networks. Raises ``Invalid``; fields: name, description, networks."""
     ccn = CCN(name=name, area=area, description=description)
-    base.insert(ccn)
+    saving.save(ccn)
     for text in networks:
         _add(ccn, text, field="networks")
     audit.record(
@@ -33,7 +32,7 @@ def ccn_create(
 
 @transaction.atomic
 def ccn_update(*, ccn: CCN, name: str, description: str, actor: audit.Actor) -> CCN:
-    before, after = base.change(ccn, name=name, description=description)
+    before, after = saving.change(ccn, name=name, description=description)
     if after:
         audit.record(actor=actor, verb="ccn.update", target=ccn, before=before, after=after)
     return ccn
@@ -80,5 +79,5 @@ def _add(ccn: CCN, text: str, *, field: str) -> CloudNetwork:
             f"{pair[0]} overlaps {pair[1]}, which the CCN holds already.", field=field, code="InvalidCidr"
         )
     network = CloudNetwork(ccn=ccn, cidr=str(block))
-    base.insert(network)
+    saving.save(network)
     return network

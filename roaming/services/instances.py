@@ -6,12 +6,12 @@ from ipaddress import IPv4Network
 from django.db import transaction
 from django.db.models import Q
 
-from console import audit, config
+from console import audit, config, saving
 from console.errors import Conflict, Invalid, NotFound, Refusal
 from console.models import Region
 from roaming.models import CCN, ClientAccount, Instance, InstanceCidr, UserSession
 from roaming.networks import holds, parse_instance_blocks, usable_count, usable_range
-from roaming.services import base, ccns, sessions
+from roaming.services import ccns, sessions
 
 
 @transaction.atomic
@@ -43,9 +43,9 @@ def instance_create(
         dns1=dns1 or None,
         dns2=dns2 or None,
     )
-    base.clean(instance)
+    saving.clean(instance)
     blocks = parse_instance_blocks(cidrs, quota=account_quota)
-    base.insert(instance)
+    saving.save(instance)
     _write_blocks(instance, blocks)
     audit.record(
         actor=actor,
@@ -82,7 +82,7 @@ def instance_update(
             field="account_quota",
             code="SAG.IpCountTooLittle",
         )
-    before, after = base.change(instance, name=name, description=description, account_quota=account_quota)
+    before, after = saving.change(instance, name=name, description=description, account_quota=account_quota)
     if after:
         audit.record(actor=actor, verb="instance.update", target=instance, before=before, after=after)
     return instance
@@ -110,7 +110,7 @@ def instance_network_update(
     blocks = parse_instance_blocks(cidrs, quota=instance.account_quota)
     _check_accounts_fit(instance, blocks)
     before = _network(instance, instance.blocks())
-    base.change(instance, ccn=ccn, dns1=dns1 or None, dns2=dns2 or None)
+    saving.change(instance, ccn=ccn, dns1=dns1 or None, dns2=dns2 or None)
     after = _network(instance, blocks)
     if before == after:
         return instance

@@ -2,11 +2,11 @@
 
 from django.db import transaction
 
-from console import audit
+from console import audit, saving
 from console.errors import NotFound
 from roaming import limits
 from roaming.models import ClientAccount, Instance
-from roaming.services import base, instances
+from roaming.services import instances
 
 
 @transaction.atomic
@@ -36,7 +36,7 @@ def account_roam(*, account: ClientAccount, destination: Instance, actor: audit.
         source=account,
         origin=account.origin,
     )
-    base.insert(copy)
+    saving.save(copy)
     audit.record(
         actor=actor,
         verb="account.roam",

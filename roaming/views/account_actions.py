@@ -8,8 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST, require_safe
 
 from console import web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from roaming import selectors
 from roaming.models import ClientAccount
 from roaming.services import accounts as services

@@ -11,8 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console import tables, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Refusal
 from roaming import mail, selectors
 from roaming.forms import AccountEditForm, AccountForm, PasswordForm

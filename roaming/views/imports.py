@@ -11,8 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console import csv_export, web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Invalid, Refusal
 from roaming import selectors
 from roaming.models import AccountImport

@@ -9,8 +9,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from console import web
-from console.access import role_required
-from console.admin_services import actor
+from console.access import actor, role_required
 from console.errors import Invalid, Refusal
 from console.models import Area
 from console.templatetags.causeway import copy
