@@ -1,0 +1,59 @@
+"""How services write: a sentence for whatever is in the way, even when somebody else was quicker by a moment."""
+
+import pytest
+
+from connectors.models import Connector
+from console import saving
+from console.errors import Conflict, Invalid
+from console.models import Region
+
+pytestmark = pytest.mark.django_db
+
+
+def named(name: str) -> Connector:
+    return Connector(name=name, region=Region.objects.get(pk="cn-shanghai"))
+
+
+def overtaken(row: Connector) -> Connector:
+    """Another row of the same name is written just after this one was checked."""
+
+    def full_clean(**options: object) -> None:
+        Connector.full_clean(row, **options)
+        named(row.name).save()
+
+    row.full_clean = full_clean
+    return row
+
+
+def test_a_refusal_names_its_field():
+    with pytest.raises(Invalid) as refused:
+        saving.save(named(""))
+    assert refused.value.field == "name"
+    saving.save(named("office"))
+    with pytest.raises(Invalid, match="another connector") as refused:
+        saving.save(named("office"))
+    assert refused.value.field == "name"
+
+
+def test_who_comes_second_gets_the_same_sentence_as_a_conflict():
+    saving.save(named("office"))
+    with pytest.raises(Invalid) as refused:
+        saving.save(named("office"))
+    with pytest.raises(Conflict) as conflict:
+        saving.save(overtaken(named("branch")))
+    assert conflict.value.message == refused.value.message and conflict.value.field == "name"
+    assert Connector.objects.filter(name="branch").count() == 1
+
+
+def test_only_what_differs_is_written_and_told():
+    row = saving.save(named("office"))
+    told = []
+    saving.listeners.append(told.append)
+    try:
+        Connector.objects.filter(pk=row.pk).update(enabled=False)
+        assert saving.change(row, name="office") == ({}, {}) and told == []
+        assert saving.change(row, name="branch") == ({"name": "office"}, {"name": "branch"})
+    finally:
+        saving.listeners.remove(told.append)
+    row.refresh_from_db()
+    assert (row.name, row.enabled, told) == ("branch", False, [row]), "what somebody else wrote stays"
