@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
 
 WITHOUT_BROWSER = "CAUSEWAY_TEST_WITHOUT_BROWSER"
+EXPECT_MILLISECONDS = 20_000
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_APPS = ("Google Chrome", "Chromium")
 # Nothing but the pages under test: no calls home, no first-run pages, no QUIC; root may not use the sandbox.
@@ -49,6 +50,10 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         pytest.fail(
             f"Chromium or Chrome was not found. Install one, or set {WITHOUT_BROWSER}=1.", pytrace=False
         )
+    from playwright.sync_api import expect
+
+    # What is awaited comes late on a machine that is busy with other things; 5 s is no judgement.
+    expect.set_options(timeout=EXPECT_MILLISECONDS)
     # Playwright keeps an event loop in this thread, which Django would take for an async view.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     return browser_type_launch_args | {"executable_path": program, "args": ARGUMENTS}
