@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
+from urllib.parse import urljoin
 
 from django.urls import NoReverseMatch, reverse
 
@@ -24,6 +25,11 @@ class Entry:
     url_name: str
     order: int
     role: str
+    also: tuple[str, ...]
+
+    def holds(self, path: str, url: str) -> bool:
+        """Whether a page at ``path`` belongs to this entry, which leads to ``url``."""
+        return any(_lies_under(path, each) for each in (url, *(urljoin(url, other) for other in self.also)))
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,16 @@ class Group:
 _entries: dict[str, Entry] = {}
 
 
-def register(group: str, label: str, url_name: str, order: int, role: str = "viewer") -> None:
-    """Add an entry to one of the groups above; ``order`` counts within it, ``role`` is the lowest that sees it."""
+def register(
+    group: str, label: str, url_name: str, order: int, role: str = "viewer", also: tuple[str, ...] = ()
+) -> None:
+    """Add an entry to one of the groups above; ``order`` counts within it, ``role`` is the lowest that sees it.
+
+    ``also``: further paths whose pages belong to it, as seen from its own, such as ``../accounts/``.
+    """
     if group not in GROUPS:
         raise ValueError(f"Unknown navigation group {group!r}; legal are {GROUPS}.")
-    _entries[url_name] = Entry(group, label, url_name, order, role)
+    _entries[url_name] = Entry(group, label, url_name, order, role, also)
 
 
 def groups(user: Any, path: str) -> list[Group]:
@@ -57,7 +68,7 @@ def groups(user: Any, path: str) -> list[Group]:
     visible = sorted(
         _visible(user), key=lambda pair: (GROUPS.index(pair[0].group), pair[0].order, pair[0].label)
     )
-    current = max((url for _, url in visible if _lies_under(path, url)), key=len, default=None)
+    current = max((url for entry, url in visible if entry.holds(path, url)), key=len, default=None)
     result = []
     for name, pairs in groupby(visible, key=lambda pair: pair[0].group):
         heading, _, subheading = name.partition(" ▸ ")

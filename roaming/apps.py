@@ -26,5 +26,6 @@ class RoamingConfig(AppConfig):
         bulk_roaming.register()
         deletion.register()
         jobs.register("forget uploads", every=timedelta(hours=1), run=imports.imports_forget)
-        navigation.register(navigation.SAG, "Instances", "roaming:instances", order=10)
+        beside = ("../accounts/", "../sessions/", "../imports/")
+        navigation.register(navigation.SAG, "Instances", "roaming:instances", order=10, also=beside)
         navigation.register(navigation.SAG, "CCN", "roaming:ccns", order=20)

@@ -113,7 +113,7 @@ def _choices(request: HttpRequest, source: Instance, username: str = "") -> dict
     found = selectors.destinations(source, area, username) if area else []
     return {
         "instance": source,
-        "areas": areas,
+        "other_areas": areas,
         "chosen_area": area,
         "choosable": [destination for destination in found if destination.broken is None],
         "refused": [destination for destination in found if destination.broken is not None],

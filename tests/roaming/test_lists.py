@@ -122,3 +122,12 @@ def test_the_instance_list_counts_accounts_and_sessions(operator_client, instanc
         log_on(account)
     row = " ".join(text(operator_client.get(reverse("roaming:instances"))).split())
     assert '<td class="align-end">2/10</td><td class="align-end">3</td>' in row
+
+
+@pytest.mark.parametrize("page", ["account_menu", "account_monitoring", "account_roam"])
+def test_pages_of_an_account_stand_under_instances(operator_client, account, page):
+    shown = text(operator_client.get(reverse(f"roaming:{page}", args=[account.pk])))
+    assert f'<a href="{reverse("roaming:instances")}" aria-current="page">Instances</a>' in " ".join(
+        shown.split()
+    )
+    assert f'<a href="{reverse("roaming:instances")}">Instances</a>' in shown, "in the breadcrumb too"

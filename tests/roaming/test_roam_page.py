@@ -32,8 +32,9 @@ def test_the_dialog_names_the_account_and_offers_every_area_but_its_own(operator
     assert account.username in page
     assert '<option value="singapore"' in page
     assert '<option value="hong-kong"' in page
-    offered = page.split('name="area"')[1].split("</select>")[0]
+    switcher, offered = (part.split("</select>")[0] for part in page.split('name="area"')[1:3])
     assert "mainland-china" not in offered
+    assert '<option value="mainland-china" selected>' in switcher, "the top bar's choice is another one"
 
 
 def test_choosing_an_area_shows_its_instances_and_no_others(operator_client, account):
