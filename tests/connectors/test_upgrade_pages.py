@@ -37,7 +37,7 @@ def test_an_upgrade_is_begun_shown_and_cancelled(operator_client, server, htmx):
     run = Upgrade.objects.get()
     assert (run.version, run.in_window, run.drain_seconds) == ("0.2.0", False, 300)
     page = tab(operator_client, connector)
-    assert "To 0.2.0" in page and "begun by operator" in page and "Cancel upgrade" in page
+    assert "to 0.2.0" in page and "begun by operator" in page and "Cancel upgrade" in page
     assert "Cancel upgrade" in operator_client.get(url(connector, "state/")).text
     answer = operator_client.post(url(connector, "cancel/"), headers=headers)
     assert answer.status_code == (200 if htmx else 302)
@@ -74,7 +74,7 @@ def test_viewers_see_and_may_not(viewer_client, operator_client, server):
     operator_client.post(url(connector), FORM)
     assert viewer_client.post(url(connector, "cancel/")).status_code == 403
     page = viewer_client.get(url(connector, "state/"))
-    assert page.status_code == 200 and "To 0.2.0" in page.text and "Cancel upgrade" not in page.text
+    assert page.status_code == 200 and "to 0.2.0" in page.text and "Cancel upgrade" not in page.text
     assert Upgrade.objects.get().state == "waiting"
 
 
