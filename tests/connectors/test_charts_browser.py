@@ -170,6 +170,22 @@ def test_new_samples_appear_by_themselves(page: Page, console: str, servers):
     )
 
 
+def test_the_overview_in_another_range_with_its_words(page: Page, console: str, servers):
+    page.goto(f"{console}/")
+    drawn(page, "range=24h")
+    page.get_by_role("navigation", name="Time range").get_by_role("link", name="7 days").click()
+    chart = drawn(page, "range=7d")
+    expect(page).to_have_url(re.compile(r"/\?range=7d$"))
+    begin, end, title = axis(chart)
+    assert (end - begin).total_seconds() == pytest.approx(7 * 86400, rel=0.05) and title == f"Time ({ZONE})"
+    assert "Receive" in hover(page, chart)
+    words = page.get_by_role("region", name="Figures of the chart")
+    expect(words).to_contain_text(re.compile(r"Last 7 days.*bit/s at \d{4}-\d\d-\d\d", re.DOTALL))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    assert download.value.path().read_text().startswith("time_utc,receive_bit_s")
+
+
 def test_servers_one_upon_the_other(page: Page, console: str, servers):
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=7d")
     expect(page.locator("html[data-ready]")).to_be_attached()
