@@ -136,6 +136,7 @@ def main(
         ),
     ] = 0,
     away: Annotated[float, typer.Option(min=0, help="For how long the console is away.")] = 20.0,
+    postgres: Annotated[bool, typer.Option(help="Measure this with PostgreSQL, not with SQLite.")] = False,
     with_lists: Annotated[
         bool, typer.Option("--lists/--no-lists", help="Time the list of 100,000 client accounts.")
     ] = True,
@@ -143,9 +144,12 @@ def main(
     """Throughput beside a bare Envoy chain and OpenSSH, bandwidth caps, decisions, the time to cut."""
     console, missing, ports = Console(width=max(100, Console().width)), [], {}
     if reconnect:
-        console.print(f"{reconnect:,} servers, a console on SQLite; this takes about three minutes ...")
+        kind = "PostgreSQL" if postgres else "SQLite"
+        console.print(f"{reconnect:,} servers, a console on {kind}; this takes about two minutes ...")
         with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
-            console.print(reconnect_table(measure_reconnect(Path(folder), reconnect, away)))
+            console.print(
+                reconnect_table(measure_reconnect(Path(folder), reconnect, away, postgres=postgres))
+            )
         return
     if telemetry_seconds:
         telemetry.main(telemetry_seconds)

@@ -141,23 +141,28 @@ class Caller:
         """Close the connections to the console."""
         await self._client.aclose()
 
-    async def call(self, path: str, body: dict[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
+    async def call(
+        self, path: str, body: dict[str, Any], *, timeout: float | None = None, last: bool = False
+    ) -> dict[str, Any]:
         """Post `body` to ``/edge/v1/<path>`` and return the answer.
 
         Raises `ApiRefused` for a 4xx answer and `ConsoleUnreachable` for everything that may pass by itself.
-        A 401 ``ClockSkew`` is answered by correcting the offset and trying once more.
+        A 401 ``ClockSkew`` is answered by correcting the offset and trying once more. `last`: there is no other call
+        soon, so that the connection need not be held; thousands that do nothing would fill the console's seats.
         """
-        response = await self._post(path, body, timeout)
+        response = await self._post(path, body, timeout, last)
         if response.status_code == 401 and self._signer is not None:
             skewed = _refusal(response).code == "ClockSkew" and self._signer.follow_clock_of(response)
             if skewed:
-                response = await self._post(path, body, timeout)
+                response = await self._post(path, body, timeout, last)
         return _answer(response)
 
-    async def _post(self, path: str, body: dict[str, Any], timeout: float | None) -> httpx.Response:
+    async def _post(
+        self, path: str, body: dict[str, Any], timeout: float | None, last: bool
+    ) -> httpx.Response:
         target = PREFIX + path
         content = json.dumps(body, separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json"} | ({"Connection": "close"} if last else {})
         if self._signer is not None:
             headers["Authorization"] = self._signer.authorization(target, content)
         try:

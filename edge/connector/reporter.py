@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 NOTE = "batch"
+# A connection that waits longer than this for the next call is closed by one side or the other before it comes.
+IDLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Reporter:
         self._told = told
         self._attempt: _Attempt | None = None
         self._limit = BATCH
+        self._interval = 0.0
 
     async def step(self, applied_version: int) -> Answer:
         """Send one batch; an empty one is a sign of life. Raises `edge.api.ApiError`."""
@@ -77,15 +80,16 @@ class Reporter:
             **self._told(),
         }
         try:
-            answer = await self._api.call("telemetry", body)
+            answer = await self._api.call("telemetry", body, last=self._interval > IDLE_SECONDS)
         except ApiRefused as error:
             if error.status in (400, 413, 422) and attempt.samples:
                 self._give_way(attempt, error)
             raise
         self._spool.drop(attempt.tokens)
         self._attempt, self._limit = None, BATCH
+        self._interval = float(answer.get("interval", 10))
         return Answer(
-            interval=float(answer.get("interval", 10)),
+            interval=self._interval,
             wanted_version=int(answer.get("wanted_version", applied_version)),
             more=len(attempt.tokens) == BATCH,
         )

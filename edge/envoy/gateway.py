@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
 from edge.envoy.parts import (
+    NAME_HEADER,
     NOT_SERVED,
     PKI,
     REASON_HEADER,
+    ROUTE_HEADER,
     Config,
     address,
     admin,
@@ -28,20 +30,19 @@ from edge.envoy.parts import (
 from edge.snapshot import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
-ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of it) carries the flow
-NAME_HEADER = (
-    "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
-)
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER)
+# A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
+WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
 # What concerns this hop alone, or what Envoy adds by itself, and no application should see.
 HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 AGENT = "agent"
 SERVER_TAG = "server"
 MAX_CONNECTIONS = 50_000
+NO_DECISION = 511  # what Envoy says to itself when the agent does not answer; see _agent_away
 
-__all__ = ["PKI", "bootstrap", "secret_files"]
+__all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
 
 
 def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
@@ -124,7 +125,9 @@ def _reverse_cluster() -> Config:
     strip = typed(
         "envoy.filters.http.header_mutation",
         "filters.http.header_mutation.v3.HeaderMutation",
-        mutations={"request_mutations": [{"remove": name} for name in INTERNAL_HEADERS]},
+        mutations={
+            "request_mutations": [{"remove": name} for name in INTERNAL_HEADERS if name not in WAY_HEADERS]
+        },
     )
     codec = typed("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec")
     options = http_protocol_options(
@@ -271,6 +274,7 @@ def _local_replies() -> list[Config]:
         }
 
     return [
+        _agent_away(),
         reply(["UH"], "ConnectorOffline", "The connector has no live tunnel to this gateway."),
         reply(
             ["UF", "UC", "URX", "UR", "LR", "UT"],
@@ -280,12 +284,26 @@ def _local_replies() -> list[Config]:
     ]
 
 
+def _agent_away() -> Config:
+    """By a status that no decision has, the agent's absence is told from its refusals; the client reads 503."""
+    comparison = {"op": "EQ", "value": {"default_value": NO_DECISION, "runtime_key": "causeway.no_decision"}}
+    return {
+        "filter": {"status_code_filter": {"comparison": comparison}},
+        "status_code": 503,
+        "body": {
+            "inline_string": "This gateway cannot decide on new connections now. Try again in a moment.\n"
+        },
+        "headers_to_add": [{"header": {"key": "x-causeway-reason", "value": "GatewayAgentDown"}}],
+    }
+
+
 def _authorization() -> Config:
     return typed(
         METADATA,
         "filters.http.ext_authz.v3.ExtAuthz",
         transport_api_version="V3",
         failure_mode_allow=False,
+        status_on_error={"code": NO_DECISION},
         clear_route_cache=True,
         grpc_service=_agent_service("10s"),  # a log-on waits for the console and its password hash
     )

@@ -115,7 +115,7 @@ class GatewayLab:
         wait_until(self.answers, lambda: f"the gateway answers\n{self.log.read_text()[-3000:]}")
 
     def answers(self) -> bool:
-        """Whether the agent, and not only Envoy, answers: without it Envoy refuses with 403."""
+        """Whether the agent, and not only Envoy, answers: without it Envoy refuses with 503."""
         try:
             return self.ask(None)[0] == 407
         except OSError:

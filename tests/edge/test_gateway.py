@@ -207,7 +207,9 @@ def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: 
     before = lab.envoy()
     lab.kill_agent()
     assert echoes(flow)
-    assert lab.ask(f"Bearer {lab.token()}", target)[0] == 403
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", target)
+    assert (status, headers["x-causeway-reason"]) == (503, "gatewayagentdown")
+    assert body == b"This gateway cannot decide on new connections now. Try again in a moment.\n"
     lab.start()
     assert lab.apply(ended_sessions={"session-of-another": "kicked"}) == {"cut": 0}
     assert lab.envoy() == before

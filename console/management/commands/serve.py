@@ -18,7 +18,9 @@ def granian_arguments(*, host: str, port: int, workers: int = 1, threads: int = 
         f"--port={port}",
         f"--workers={workers}",
         f"--blocking-threads={threads}",
-        "--backpressure=512",
+        # It counts connections, idle ones as well: a world of servers must not be kept waiting at the door.
+        "--backlog=4096",
+        "--backpressure=8192",
         "--respawn-failed-workers",
         "--workers-kill-timeout=3",
         "--no-ws",
