@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.connector.patterns import network_pattern, ports_pattern
-from edge.envoy.parts import NOT_SERVED, REASON_HEADER
+from edge.envoy.parts import NAME_HEADER, NOT_SERVED, REASON_HEADER, ROUTE_HEADER
 from edge.hosts import HostInvalid, Network, Pattern, mask, parse_host, parse_pattern
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ def route_configuration(applications: Iterable[dict[str, Any]]) -> dict[str, Any
         "@type": TYPE + "envoy.config.route.v3.RouteConfiguration",
         "name": NAME,
         "ignore_port_in_host_matching": True,
+        # By these the gateway chose this server; they are no application's business.
+        "request_headers_to_remove": [ROUTE_HEADER, NAME_HEADER],
         "virtual_hosts": [*hosts, _virtual_host("*", networks)],
     }
 

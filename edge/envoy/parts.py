@@ -22,6 +22,10 @@ GATEWAY_WORKERS = 2
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
 REASON_HEADER = "x-causeway-reason"
+ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of it) carries the flow
+NAME_HEADER = (
+    "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
+)
 # How a server refuses what is not among its applications; the gateway tries again after so many seconds.
 NOT_SERVED = ((REASON_HEADER, "NotServed"), ("retry-after", "1"))
 

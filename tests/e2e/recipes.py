@@ -72,8 +72,11 @@ def documented_script() -> str:
 
 
 @contextlib.contextmanager
-def published(demo: Demo, name: str, port: int, origin: int) -> Iterator[str]:
-    """An application that everybody may reach, made in the console by its administrator; yields its host name."""
+def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = True) -> Iterator[str]:
+    """An application that everybody may reach, made in the console by its administrator; yields its host name.
+
+    ``settled``: once it is reached, and not at once.
+    """
     host = f"{name}-{time.time_ns()}.recipes.example"
     with contextlib.closing(demo.admin_client()) as admin:
         application = _add(
@@ -102,8 +105,10 @@ def published(demo: Demo, name: str, port: int, origin: int) -> Iterator[str]:
             },
         )
         try:
-            # Both servers must know of it: each hears at its next telemetry.
-            wait_until(lambda: all(reaches(demo, host, port) for _ in range(12)), 30, what=f"a way to {host}")
+            if settled:
+                wait_until(
+                    lambda: all(reaches(demo, host, port) for _ in range(12)), 30, what=f"a way to {host}"
+                )
             yield host
         finally:
             post(admin, f"/sase/policies/{policy}/delete/").raise_for_status()

@@ -156,6 +156,14 @@ def test_everything_else_is_refused(lab: Lab, url: str, tunnel: bool) -> None:
     assert lab.ask(url.format(wiki=lab.wiki, other=lab.other), tunnel=tunnel) == 403
 
 
+def test_a_refusal_says_why_and_when_to_try_again(lab: Lab) -> None:
+    proxy = f"http://127.0.0.1:{lab.gateway.access}"
+    _, output, _ = lab.runner.run(curl("--proxy", proxy, "--include", "http://elsewhere.example/"))
+    head = output.lower()
+    assert "x-causeway-reason: notserved" in head and "retry-after: 1" in head
+    assert "does not serve that address and port, or was not told of it yet." in output
+
+
 def test_an_address_without_origin_is_dialled_itself(lab: Lab) -> None:
     address = own_address()
     if address is None:

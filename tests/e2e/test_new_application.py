@@ -1,0 +1,45 @@
+"""An application is there for whoever asks first: that servers hear of it later than gateways is nobody's concern."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.demo import Demo, read_exactly, wait_until
+from tests.e2e.recipes import published
+
+
+class _Greeter(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        if self.request.recv(5):
+            self.request.sendall(b"welcome")
+
+
+@pytest.fixture
+def greeter() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Greeter) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield int(server.server_address[1])
+        server.shutdown()
+
+
+def test_the_first_who_asks_for_an_application_allowed_just_now_reaches_it(demo: Demo, greeter: int):
+    for number in range(3):
+        with published(demo, f"fresh{number}", 4000, greeter, settled=False) as host:
+            # The gateway hears within a moment; from its first yes on nobody may be turned away.
+            answer = wait_until(lambda host=host: _unless_unknown(demo, host), 5, what="the gateway's yes")
+            assert answer == (200, "", b"welcome")
+
+
+def _unless_unknown(demo: Demo, host: str) -> tuple[int, str, bytes] | None:
+    with demo.connect(host, 4000) as tunnel:
+        reason = tunnel.headers.get("x-causeway-reason", "")
+        if reason == "NoMatch":
+            return None
+        if tunnel.status != 200:
+            return tunnel.status, reason, tunnel.body
+        tunnel.socket.sendall(b"hello")
+        return tunnel.status, reason, read_exactly(tunnel.socket, 7)
