@@ -66,6 +66,8 @@ def rows(name: str, columns: Mapping[str, str], values: Iterable[Sequence[Any]])
 
     ``columns``: name → PostgreSQL's type. One parameter a column there and one for all on SQLite, however many rows.
     """
+    # Not COPY into a temporary table: for the dozens of rows of a group it takes half as long again (3.9 ms against 2.6
+    # for 30), for 300 as long; only from thousands on it is quicker.
     table = list(values)
     if connection.vendor == "postgresql":
         arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
