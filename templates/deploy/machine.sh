@@ -86,14 +86,16 @@ as_user() {
     if [ "$service" = yes ]; then runuser -u "$SERVICE_USER" -- "$@"; else "$@"; fi
 }
 
+prepare_user() {
+    if [ "$service" = no ] || id "$SERVICE_USER" >/dev/null 2>&1; then return; fi
+    say "Adding the user $SERVICE_USER, who may do nothing else."
+    useradd --system --no-create-home --shell /usr/sbin/nologin "$SERVICE_USER"
+}
+
 prepare_places() {
     umask 022
     mkdir -p "$versions" "$home"
     if [ "$service" = no ]; then return; fi
-    if ! id "$SERVICE_USER" >/dev/null 2>&1; then
-        say "Adding the user $SERVICE_USER, who may do nothing else."
-        useradd --system --no-create-home --shell /usr/sbin/nologin "$SERVICE_USER"
-    fi
     chown -R "$SERVICE_USER" "$place" "$home"
     chmod 700 "$home"
     chmod 755 "$place" "$versions"
@@ -101,10 +103,12 @@ prepare_places() {
     cd "$place"
 }
 
+# One that root alone can run (in its home) is of no use to a service.
 find_python() {
-    for name in python3.14 python3.13 python3.12 python3.11 python3; do
+    prepare_user
+    for name in python3.14 python3.13 python3.12 python3.11 python3 /usr/local/bin/python3 /usr/bin/python3; do
         if command -v "$name" >/dev/null 2>&1 &&
-            "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            as_user "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
             python="$(command -v "$name")"
             say "Using $("$python" --version) at $python."
             return
