@@ -107,10 +107,9 @@ prepare_places() {
 find_python() {
     prepare_user
     for name in python3.14 python3.13 python3.12 python3.11 python3 /usr/local/bin/python3 /usr/bin/python3; do
-        if command -v "$name" >/dev/null 2>&1 &&
-            as_user "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-            python="$(command -v "$name")"
-            say "Using $("$python" --version) at $python."
+        python="$(command -v "$name")" || continue
+        if as_user "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            say "Using $(as_user "$python" --version) at $python."
             return
         fi
     done
@@ -155,7 +154,7 @@ install_program() {
     prepare_places
     rm -rf "$wanted"
     as_user "$python" -m venv "$wanted"
-    as_user "$wanted/bin/python" -m pip install --quiet --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
+    as_user "$wanted/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
         rm -rf "$wanted"
         fail "The packages could not be installed. The machine must reach a Python package index (see pip config)."
     }
