@@ -33,7 +33,7 @@ def find(text: str, most: int, without: Iterable[str] = ()) -> list[tuple[str, s
     wanted = Q(username_key__contains=text) | Q(email_key__contains=text) | Q(pk=text)
     name, at, instance = text.rpartition("@")
     if at:
-        wanted |= Q(username_key=name, instance__startswith=instance)
+        wanted |= Q(username_key=name, instance__id__startswith=instance)
     rows = ClientAccount.objects.filter(wanted).exclude(pk__in=list(without)).order_by("username_key", "pk")
     return [written(*row) for row in rows.values_list("pk", "username", "instance_id")[:most]]
 
