@@ -86,7 +86,12 @@ def stacked(measured: Mapping[str, ServerSeries], names: Mapping[str, str], wind
     empty = store.empty(start=window.start, end=window.end, width=window.width)
     sums = {server: _both(each) for server, each in measured.items()}
     order = sorted(sums, key=lambda pk: (-sum(value or 0 for value in sums[pk]), names.get(pk, pk)))
-    bars = [(names.get(server, server), sums[server]) for server in order[:MOST_IN_STACK]]
+    known = [names.get(server, server) for server in order]
+    bars = [
+        # Machines made from one image have one name.
+        (name if known.count(name) == 1 else f"{name} …{server[-4:]}", sums[server])
+        for name, server in zip(known[:MOST_IN_STACK], order, strict=False)
+    ]
     if rest := order[MOST_IN_STACK:]:
         added = [_sum(values) for values in zip(*(sums[server] for server in rest), strict=True)]
         bars.append((f"{len(rest)} others", added))

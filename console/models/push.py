@@ -128,3 +128,7 @@ class PushDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id} → {self.channel_id}: {self.state}"
+
+    @property
+    def is_due(self) -> bool:
+        return self.due_at <= timezone.now()

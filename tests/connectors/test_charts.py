@@ -224,6 +224,15 @@ def test_servers_are_stacked_with_gaps_and_the_quiet_ones_added_up(connector):
     assert top == pytest.approx(8 * 55000 / 60, abs=1)
 
 
+def test_servers_of_one_name_are_told_apart_in_the_stack(connector):
+    twins = [ServerFactory(connector=connector, hostname="twin") for _ in range(2)]
+    for each in twins:
+        measure(each, 60, seconds=60)
+    names = {each.pk: each.hostname for each in twins}
+    figure = charts.stacked(charts.per_server(list(names), shown()), names, shown())
+    assert {trace["name"] for trace in figure["data"]} == {f"twin …{each.pk[-4:]}" for each in twins}
+
+
 @pytest.mark.parametrize("name", ["cpu", "memory", "latency", "loss"])
 def test_each_gauge_is_a_figure_that_plotly_accepts(server, name):
     values = {"cpu_percent": 10.0, "memory_percent": 20.0, "latency_ms": 30.0, "loss_percent": 40.0}
