@@ -17,7 +17,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,10 @@ class Server:
         ).encode()  # fmt: skip
         return self._request(body, int(now)), len(samples)
 
+    def keep(self, samples: int) -> None:
+        """The last call was not taken: so many samples go with the next one, as an agent's spool has it."""
+        self._sent_until -= samples * SAMPLE_SECONDS
+
     def _request(self, body: bytes, now: int) -> bytes:
         digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
         claims = {
@@ -166,12 +170,15 @@ class Load:
                 status, answer = await self.exchange(request)
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
                 self.statuses[type(error).__name__] += 1
+                server.keep(samples)
                 return
-        self.seconds.append(time.monotonic() - due)
         self.statuses[str(status)] += 1
-        if status == 200:
-            self.acknowledged += answer["acknowledged"]
-            assert answer["acknowledged"] == samples and not answer["refused"], answer
+        if status != 200:
+            server.keep(samples)
+            return
+        self.seconds.append(time.monotonic() - due)
+        self.acknowledged += answer["acknowledged"]
+        assert answer["acknowledged"] == samples and not answer["refused"], answer
 
     async def exchange(self, request: bytes) -> tuple[int, dict[str, Any]]:
         """Status and answer."""
@@ -183,10 +190,19 @@ class Load:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(request)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.split("content-length: ")[1].split("\r\n")[0])
-        body = await reader.readexactly(length)
+        if "content-length: " in head:
+            body = await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+        else:
+            body = b"".join([part async for part in _chunks(reader)])
         self._idle.append((reader, writer, time.monotonic()))
         return int(head.split(" ", 2)[1]), json.loads(body)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """A body that came without its length."""
+    while length := int(await reader.readline(), 16):
+        yield (await reader.readexactly(length + 2))[:-2]
+    await reader.readline()
 
 
 def bind_to_core(core: int) -> bool:
