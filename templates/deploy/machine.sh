@@ -248,6 +248,10 @@ LockPersonality=yes
 AmbientCapabilities=$capabilities
 CapabilityBoundingSet=$capabilities
 SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+ProtectProc=invisible
+RemoveIPC=yes
 UMask=0077
 
 [Install]

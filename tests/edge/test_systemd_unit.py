@@ -1,0 +1,71 @@
+"""The service that the deploy script installs, as systemd reads it: no unknown line, and little left to attack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "machine.sh"
+MOST_EXPOSED = 35  # tenths, as systemd-analyze counts: below 50 is "OK", below 40 it says "OK :-)"
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
+)
+
+
+def unit(tmp_path: Path, kind: str) -> Path:
+    """What the script writes, made by its own lines; only the call of systemctl is left out."""
+    text = SCRIPT.read_text()
+    start = text.index("write_unit() {")
+    body = text[start : text.index("\n}\n", start) + 3]
+    home = tmp_path / "home"
+    home.mkdir()
+    program = tmp_path / "causeway"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    file = tmp_path / f"causeway-{kind}.service"
+    settings = {"KIND": kind, "SERVICE_USER": "daemon", "UNIT": f"causeway-{kind}", "UNIT_FILE": str(file)}
+    settings |= {"home": str(home), "causeway": str(program), "place": str(tmp_path)}
+    lines = [f"{name}='{value}'" for name, value in settings.items()]
+    quiet = "systemctl() { :; }"
+    script = "\n".join(["set -eu", *lines, quiet, body, "write_unit"])
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    return file
+
+
+@pytest.mark.parametrize("kind", ["connector", "gateway"])
+def test_systemd_takes_every_line_of_the_unit(tmp_path: Path, kind: str) -> None:
+    file = unit(tmp_path, kind)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=dict(os.environ) | {"SYSTEMD_LOG_LEVEL": "notice"},
+        check=False,
+    )
+    ours = [line for line in done.stderr.splitlines() if file.name in line]
+    assert not ours and done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["connector", "gateway"])
+def test_the_unit_leaves_little_to_attack(tmp_path: Path, kind: str) -> None:
+    file = unit(tmp_path, kind)
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if "nrecognized option" in done.stderr:
+        pytest.skip("this systemd-analyze is older than 250")
+    overall = re.search(r"Overall exposure level.*", done.stdout)
+    assert done.returncode == 0 and overall, done.stdout + done.stderr
+    found = subprocess.run(
+        [*command[:3], "--json=short", str(file)], capture_output=True, text=True, timeout=60, check=False
+    ).stdout
+    held = {entry["name"]: entry["set"] for entry in json.loads(found)}
+    assert held["NoNewPrivileges="] is True and held["ProtectSystem="] is True
