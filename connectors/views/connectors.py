@@ -22,7 +22,7 @@ def _regions(request: HttpRequest) -> list[tuple[str, str]]:
 TABLE = tables.Table(
     columns=(
         tables.Column("name", "Instance Name/ID", ("name",)),
-        tables.Column("region", "Region", ("region__position",), width="m"),
+        tables.Column("region", "Region", ("region__position",)),
         tables.Column("status", "Instance Status"),
         tables.Column("switch", "Instance Switch", ("enabled",)),
         tables.Column("servers", "Servers running"),

@@ -33,6 +33,11 @@
     event.target.click();
   });
 
+  // A picker searches while one types; Enter there is not meant for the form around it.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches(".picker-search input")) event.preventDefault();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     for (const button of document.querySelectorAll("[data-go-back]")) button.hidden = window.history.length < 2;
   });

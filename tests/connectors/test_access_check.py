@@ -52,7 +52,7 @@ def test_a_viewer_sees_the_decision_its_steps_the_server_and_the_gateway(
     assert "Allowed anna.berg → wiki.corp.example:80" in text and "200 PolicyMatched" in text
     assert "The application wiki names wiki.corp.example:80." in text
     assert "The policy staff fits; the connector office carries the flow." in text
-    assert f"{server.hostname} This server takes it" in text and gateway.name in text
+    assert f"{server.hostname} {server.pk} This server takes it" in text and gateway.name in text
     assert "Behind" not in text and "Not asked" not in text
 
 
