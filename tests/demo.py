@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -233,13 +233,18 @@ def _read_output(process: subprocess.Popen[str], output: list[str], ready: threa
     ready.set()  # the end of the output also ends the wait
 
 
-def start_demo(home: Path, *extra: str) -> tuple[subprocess.Popen[str], list[str]]:
-    """Start ``manage.py demo`` and return once it said ``ready``; fails with its output otherwise."""
-    command = [sys.executable, "manage.py", "demo", "--home", str(home), "--port", str(free_port()), *extra]
+def start_demo(
+    home: Path, *extra: str, within: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[str], list[str]]:
+    """Start ``manage.py demo`` and return once it said ``ready``; fails with its output otherwise.
+
+    ``within``: a command that runs another one in its place, in a namespace for example.
+    """
+    command = [*within, sys.executable, "manage.py", "demo", "--home", str(home), "--port", str(free_port()), *extra]
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=clean_environment() | {"PYTHONUNBUFFERED": "1"},
+        env=clean_environment() | {"PYTHONUNBUFFERED": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

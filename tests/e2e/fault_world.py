@@ -1,0 +1,404 @@
+"""A demo on PostgreSQL in namespaces of its own, every part of which can be made to fail alone, and be mended.
+
+Its network is a namespace (cut by packet filter), the disks of one gateway, one server, the console's log and the
+database are small ones of their own (filled up), clocks are those of libfaketime. The demo's service manager is
+stopped once the demo is ready: from then on the test alone says what runs, and with which environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.demo import ROOT, Demo, clean_environment, free_port, is_alive, start_demo, stop_demo, wait_until
+from tests.postgres import OPTIONS, PostgresUnavailable, _unprivileged, find_binaries
+
+PARTS = ("console", "database", "gateway agent", "gateway Envoy", "server agent", "server Envoy")
+NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+DISK_MIB = {"log": 32, "machine-gateway-shanghai": 32, "machine-server-1": 32}
+DATABASE_MIB = 320
+DISKS = {
+    "console": "log", "gateway agent": "machine-gateway-shanghai",
+    "gateway Envoy": "machine-gateway-shanghai", "server agent": "machine-server-1", "server Envoy": "machine-server-1",
+}  # fmt: skip
+# By group, the packet filter tells whose call it is; all belong to root.
+GROUPS = {"gateway": 4201, "server": 4202}
+ENDED_SECONDS = 20.0
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+def missing() -> str:
+    """Why this world cannot be had here; empty when it can."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        return "needs Linux and root, for namespaces"
+    for program in ("unshare", "nsenter", "nft", "setpriv"):
+        if shutil.which(program) is None:
+            return f"needs {program} (Debian: util-linux, nftables)"
+    try:
+        find_binaries()
+    except PostgresUnavailable as problem:
+        return f"needs PostgreSQL: {problem}"
+    if subprocess.run(
+        ["unshare", "-n", "nft", "list", "ruleset"], capture_output=True, check=False
+    ).returncode:
+        return "needs network namespaces and nftables, which this kernel or container does not allow"
+    return ""
+
+
+@dataclass
+class Program:
+    """A process under the test's hand: how it is started, and which one it is now."""
+
+    name: str
+    within: list[str]
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    pid: int = 0
+    children: bool = False
+    _children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def alive(self) -> list[psutil.Process]:
+        """Its processes, the main one first."""
+        try:
+            main = psutil.Process(self.pid)
+            family = [main, *(main.children(recursive=True) if self.children else [])]
+        except psutil.NoSuchProcess:
+            return []
+        return [process for process in family if is_alive(process)]
+
+    def start(self, extra: Mapping[str, str] = {}) -> None:
+        # The variables are for the program alone, not for what leads to it.
+        variables = ["env", *(f"{name}={value}" for name, value in extra.items())]
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                [*self.within, *variables, *self.command],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._children.append(child)
+        self.pid = child.pid
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """Return when the main process and what was its family are gone."""
+        family = self.alive()
+        for process in family[:1]:
+            process.send_signal(number)
+        wait_until(lambda: not any(map(is_alive, family)), ENDED_SECONDS, what=f"the end of {self.name}")
+        for child in self._children:
+            child.poll()
+
+
+class World:
+    """The demo, its parts, and what can be done to them. Made by `world`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        # Not in the home: PostgreSQL does not run as root, and its user must be able to go there.
+        self.database_folder = Path(tempfile.mkdtemp(prefix="causeway-faults-", dir="/tmp"))
+        sizes = {home / name: size for name, size in DISK_MIB.items()} | {self.database_folder: DATABASE_MIB}
+        mounts = [f"mkdir -p {path} && mount -t tmpfs -o size={size}m,mode=755 disk {path}"
+                  for path, size in sizes.items()]  # fmt: skip
+        # Ends with its standard input, and with it the namespaces and the disks.
+        script = " && ".join(["ip link set lo up", *mounts, "echo made", "cat"])
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        if self._holder.stdout.readline() != b"made\n":
+            raise RuntimeError("the namespaces could not be made")
+        self._own_network = os.open("/proc/self/ns/net", os.O_RDONLY)
+        self.programs: dict[str, Program] = {}
+        self.database_port = free_port()
+
+    # -- From nothing to a demo whose manager sleeps --
+
+    def within(self, group: int = 0) -> list[str]:
+        """What stands before a command that is to run in this world."""
+        entered = ["nsenter", "--target", str(self._holder.pid), "--net", "--mount", "env", "-C", str(ROOT)]
+        return [*entered, "setpriv", "--regid", str(group), "--keep-groups"] if group else entered
+
+    def enter(self) -> None:
+        """From now on this thread's sockets belong to the world's network."""
+        _set_network(f"/proc/{self._holder.pid}/ns/net")
+
+    def leave(self) -> None:
+        _set_network(f"/proc/self/fd/{self._own_network}")
+
+    def disk(self, name: str) -> Path:
+        """A folder of the home, as this process can reach it; it is a disk of its own in the world."""
+        return self._seen(self.home / name)
+
+    def _seen(self, path: Path) -> Path:
+        return Path(f"/proc/{self._holder.pid}/root{path}")
+
+    def start(self) -> None:
+        self._start_database()
+        url = f"postgres://causeway@127.0.0.1:{self.database_port}/postgres"
+        self._process, output = start_demo(self.home, within=self.within(), environment={"DATABASE_URL": url})
+        self.demo = Demo(self.home, self._process, output)
+        self._process.send_signal(signal.SIGSTOP)
+        for name, pid in self.demo.world["processes"].items():
+            process = psutil.Process(pid)
+            if name == "traffic":
+                process.kill()
+            elif name != "applications":
+                group = next((GROUPS[kind] for kind in GROUPS if name.startswith(kind)), 0)
+                self.programs[name] = Program(
+                    name,
+                    self.within(group),
+                    process.cmdline(),
+                    process.environ(),
+                    self.home / f"{name}.log",
+                    pid,
+                    children=name == "console",
+                )
+        for name in self.programs:
+            if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows it
+                self.programs[name].end(signal.SIGTERM)
+                self.programs[name].start()
+
+    def _start_database(self) -> None:
+        who = _unprivileged()
+        data, binaries = self.database_folder / "data", find_binaries()
+        folder = self._seen(self.database_folder)
+        os.chown(folder, who["user"], who["group"])
+        within = [
+            *self.within(),
+            "setpriv",
+            f"--reuid={who['user']}",
+            f"--regid={who['group']}",
+            "--clear-groups",
+        ]
+        initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "causeway", "-A", "trust", "-E", "UTF8"]
+        subprocess.run([*within, *initdb, "--locale=C", "--no-sync"], check=True, capture_output=True)
+        options = OPTIONS | {"listen_addresses": "127.0.0.1", "port": str(self.database_port)}
+        options |= {"max_wal_size": "64MB", "min_wal_size": "32MB", "log_min_messages": "warning"}
+        # A commit that was acknowledged is on the disk; whether that is a real one matters not here.
+        options |= {"synchronous_commit": "on", "unix_socket_directories": str(self.database_folder)}
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        command = [str(binaries / "postgres"), "-D", str(data), *settings]
+        log = self.home / "postgres.log"
+        self.programs["database"] = Program(
+            "database", within, command, clean_environment(), log, children=True
+        )
+        self.programs["database"].start()
+        wait_until(self._database_answers, 30, what="PostgreSQL")
+
+    def _database_answers(self) -> bool:
+        ready = [str(find_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.database_port)]
+        return subprocess.run([*self.within(), *ready], check=False).returncode == 0
+
+    def close(self) -> None:
+        """End everything; nothing of it is left."""
+        self.leave()
+        for name, program in self.programs.items():
+            for process in program.alive() if name != "database" else []:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(AttributeError):
+            self._process.send_signal(signal.SIGCONT)
+            stop_demo(self._process, self.home)
+        for process in self.programs["database"].alive() if "database" in self.programs else []:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        assert self._holder.stdin is not None
+        self._holder.stdin.close()
+        self._holder.wait(10)
+        os.close(self._own_network)
+        self.database_folder.rmdir()
+
+    # -- Who is who --
+
+    @cached_property
+    def gateway(self) -> str:
+        return str(self.demo.gateway()["id"])
+
+    @cached_property
+    def server(self) -> str:
+        identity = json.loads((self.disk("machine-server-1") / "identity.json").read_text())
+        return str(identity["id"])
+
+    def program(self, part: str) -> Program:
+        """The program of a part; of an Envoy, the agent that starts it."""
+        names = {"gateway": self.gateway, "server": self.server}
+        return self.programs[names.get(part.split(maxsplit=1)[0], part)]
+
+    def processes(self, part: str) -> list[psutil.Process]:
+        if not part.endswith("Envoy"):
+            return self.program(part).alive()
+        try:
+            record = json.loads((self.disk(DISKS[part]) / "envoy" / "envoy.pid").read_text())
+            process = psutil.Process(record["pid"])
+        except (OSError, ValueError, psutil.Error):
+            return []
+        return [process] if is_alive(process) else []
+
+    # -- The faults --
+
+    @contextlib.contextmanager
+    def stopped(self, part: str) -> Iterator[None]:
+        victims = self.processes(part)
+        for process in victims:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in victims:
+                process.resume()
+
+    @contextlib.contextmanager
+    def ended(self, part: str, number: int) -> Iterator[None]:
+        """Killed or asked to end; started again at the end, or an Envoy at once by its agent."""
+        if part.endswith("Envoy"):
+            (victim,) = self.processes(part)
+            victim.send_signal(number)
+            wait_until(lambda: not is_alive(victim), ENDED_SECONDS, what=f"the end of the {part}")
+            yield
+            return
+        self.program(part).end(number)
+        try:
+            yield
+        finally:
+            self.program(part).start()
+
+    @contextlib.contextmanager
+    def cut(self, part: str) -> Iterator[None]:
+        """Packets of a part vanish: nobody is told."""
+        self._filter("add table inet cut; add chain inet cut out { type filter hook output priority 0; };")
+        for match in self._traffic(part):
+            self._filter(f"add rule inet cut out {match} drop;")
+        try:
+            yield
+        finally:
+            self._filter("delete table inet cut;")
+
+    def _traffic(self, part: str) -> list[str]:
+        console = int(self.demo.console.rpartition(":")[2])
+        if part in ("console", "database"):
+            port = console if part == "console" else self.database_port
+            return [f"tcp dport {port}", f"tcp sport {port}"]
+        if part.endswith("agent"):
+            return [f"meta skgid {GROUPS[part.split(maxsplit=1)[0]]} tcp dport {console}"]
+        mine = json.loads((self.disk("machine-gateway-shanghai") / "snapshot.json").read_text())["gateway"]
+        if part == "gateway Envoy":
+            ports = f"{{ {mine['client_port']}, {mine['tunnel_port']} }}"
+            return [f"tcp dport {ports}", f"tcp sport {ports}"]
+        # Of server 1 alone: what it sends into its tunnels. What comes in is heard, and never answered.
+        dialled = json.loads((self.disk("machine-server-1") / "config.json").read_text())["gateways"]
+        ports = ", ".join(str(each["port"]) for each in dialled)
+        (envoy,) = self.processes(part)
+        own = [each.laddr.port for each in envoy.net_connections("tcp") if each.raddr]
+        listed = ", ".join(map(str, own))
+        return [f"tcp sport {{ {listed} }} tcp dport {{ {ports} }}"] if own else []
+
+    def _filter(self, rules: str) -> None:
+        subprocess.run([*self.within(), "nft", "-f", "-"], input=rules.encode(), check=True)
+
+    @contextlib.contextmanager
+    def full_disk(self, part: str) -> Iterator[None]:
+        disk = self._seen(self.database_folder) if part == "database" else self.disk(DISKS[part])
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+            while stream.write(b"\0" * 4096):
+                pass
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+    @contextlib.contextmanager
+    def environment(self, part: str, extra: Mapping[str, str]) -> Iterator[None]:
+        """Started again with other variables, and at the end without them."""
+        self._begin_anew(part, extra)
+        try:
+            yield
+        finally:
+            self._begin_anew(part, {})
+
+    def _begin_anew(self, part: str, extra: Mapping[str, str]) -> None:
+        program = self.program(part)
+        if part == "console":
+            self.programs["worker"].end()
+            self.programs["worker"].start(extra)
+        # An agent that is killed leaves its Envoy alone; an Envoy has the environment of the agent that starts it.
+        program.end(signal.SIGKILL if part != "database" else signal.SIGINT)
+        if part.endswith("Envoy"):
+            for envoy in self.processes(part):
+                envoy.kill()
+        program.start(extra)
+        if part == "database":
+            wait_until(self._database_answers, 30, what="PostgreSQL")
+
+    def clock(self, part: str, hours: int) -> contextlib.AbstractContextManager[None]:
+        """The clock of one part off, of an Envoy that of its machine: it has the clock of the agent that starts it.
+
+        Only what asks for the time of day is told the wrong one.
+        """
+        extra = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        extra |= {"NO_FAKE_STAT": "1", "FAKETIME_DISABLE_SHM": "1"}
+        return self.environment(part, extra)
+
+    def fault(self, name: str, part: str) -> contextlib.AbstractContextManager[None]:
+        """One line of the matrix; undone when the context ends."""
+        faults: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+            "kill": lambda: self.ended(part, signal.SIGKILL),
+            "stop": lambda: self.stopped(part),
+            "restart": lambda: self.ended(part, signal.SIGINT if part == "database" else signal.SIGTERM),
+            "cut network": lambda: self.cut(part),
+            "full disk": lambda: self.full_disk(part),
+            "clock an hour ahead": lambda: self.clock(part, +1),
+            "clock an hour behind": lambda: self.clock(part, -1),
+            "wrong time zone": lambda: self.environment(part, {"TZ": "Asia/Kathmandu"}),
+        }
+        return faults[name]()
+
+    # -- What the console knows --
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=5"
+        with psycopg.connect(where) as connection:
+            return connection.execute(sql, values).fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+def _set_network(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(descriptor, NEW_NETWORK):
+            raise OSError(ctypes.get_errno(), "setns")
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def world(home: Path) -> Iterator[World]:
+    made = World(home)
+    try:
+        made.start()
+        made.enter()
+        yield made
+    finally:
+        made.close()
