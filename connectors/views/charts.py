@@ -51,7 +51,11 @@ def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
 
 def _capacity(servers: Sequence[str], what: str, shown: Window) -> str:
     """A trend is told where one can be seen."""
-    return capacity.sentence(servers, what) if shown.end - shown.start >= TREND else ""
+    return capacity.sentence(servers, what) if _has_trend(shown) else ""
+
+
+def _has_trend(shown: Window) -> bool:
+    return shown.end - shown.start >= TREND
 
 
 def servers_words(servers: Sequence[Server], shown: Window, kind: charts.Kind) -> dict[str, dict[str, Any]]:
@@ -72,6 +76,8 @@ def _server_words(
         "window": shown,
         "rows": charts.server_rows(measured, kind),
         "single": True,
+        # Where a trend can be told, it comes in a moment: to find it for many servers would hold up the page.
+        "every": 1 if _has_trend(shown) and not kind.gauge else None,
     }
 
 
@@ -114,7 +120,7 @@ def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
     server = get_object_or_404(Server, pk=server_id)
     shown, kind = window(request.GET), charts.kind(request.GET.get("kind", ""))
     words = servers_words([server], shown, kind)[server.pk]
-    words["capacity"] = "" if kind.gauge else _capacity([server.pk], "this server", shown)
+    words |= {"capacity": "" if kind.gauge else _capacity([server.pk], "this server", shown), "every": None}
     return render(request, "connectors/_traffic_words.html", {"words": words})
 
 

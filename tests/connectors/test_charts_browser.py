@@ -186,6 +186,16 @@ def test_the_overview_in_another_range_with_its_words(page: Page, console: str, 
     assert download.value.path().read_text().startswith("time_utc,receive_bit_s")
 
 
+def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(page: Page, console: str, servers):
+    now = timezone.now()
+    times = f"from={now - timedelta(days=20):%Y-%m-%dT%H:%M}&to={now - timedelta(days=2):%Y-%m-%dT%H:%M}"
+    for query in ("range=30d", times):
+        page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/servers/?{query}")
+        expect(
+            page.get_by_text(re.compile(r"this server .*Basis: the busy hour of \d+ of the last 30 days"))
+        ).to_have_count(2)
+
+
 def test_servers_one_upon_the_other(page: Page, console: str, servers):
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=7d")
     expect(page.locator("html[data-ready]")).to_be_attached()
