@@ -131,7 +131,7 @@ def test_the_tab_costs_the_same_for_many_servers(operator_client, server, django
     for _ in range(12):
         ServerFactory(connector=connector, heard=True)
     operator_client.post(url(connector), FORM)
-    with django_assert_max_num_queries(10):  # see tests of the tab: charts' words are two of them
+    with django_assert_max_num_queries(10):  # of them one is the upgrade's
         tab(operator_client, connector)
     with django_assert_max_num_queries(8):
         operator_client.get(url(connector, "state/"))
