@@ -65,9 +65,13 @@ class Watcher:
         self._waiting = 0
         self._watching = False
         self._version = 0
+        self._failures = 0
 
     def wait_beyond(self, version: int, seconds: float) -> bool:
-        """Block until the configuration is newer than ``version``; False when ``seconds`` pass first."""
+        """Block until the configuration is newer than ``version``; False when ``seconds`` pass first.
+
+        Returns at once when the database is lost: whoever waits finds that out by asking it.
+        """
         connection.close()  # a waiting request holds no database connection
         with self._changed:
             self._waiting += 1
@@ -77,7 +81,9 @@ class Watcher:
                 self._watching = True
                 threading.Thread(target=self._watch, name="config-watcher", daemon=True).start()
             try:
-                return self._changed.wait_for(lambda: self._version > version, seconds)
+                failures = self._failures
+                self._changed.wait_for(lambda: self._version > version or self._failures > failures, seconds)
+                return self._version > version
             finally:
                 self._waiting -= 1
 
@@ -94,9 +100,11 @@ class Watcher:
                         self._changed.notify_all()
                 time.sleep(WATCH_SECONDS)
         except DatabaseError:
-            # Those who wait are answered «unchanged» at the end of their time and come again.
+            # Whoever went on waiting would learn of a change after the database's return only at the end of its time.
             with self._changed:
                 self._watching = False
+                self._failures += 1
+                self._changed.notify_all()
         finally:
             connection.close()
 

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.types import Options
 
 ISSUER = "causeway"
+# A name that nothing is called (RFC 6761): asked for it, a gateway says nothing but whether the session lives.
+SESSION_CHECK = "session-check.causeway.invalid"
 # When a token was made says nothing of its worth, and a console's clock may have been ahead of ours.
 OPTIONS: Options = {
     "require": ["exp", "iat", "iss", "sub", "sid", "ins"],

@@ -173,11 +173,15 @@ class Demo:
         stream = context.wrap_socket(raw, server_hostname=proxy.hostname)
         user = f"{account['username']}@{account['instance']}:{account['password']}"
         credentials = base64.b64encode(user.encode()).decode()
-        stream.sendall(
-            f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-            f"Proxy-Authorization: Basic {credentials}\r\n\r\n".encode()
-        )
-        head, _, body = read_until(stream, b"\r\n\r\n").partition(b"\r\n\r\n")
+        try:
+            stream.sendall(
+                f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+                f"Proxy-Authorization: Basic {credentials}\r\n\r\n".encode()
+            )
+            head, _, body = read_until(stream, b"\r\n\r\n").partition(b"\r\n\r\n")
+        except BaseException:
+            stream.close()
+            raise
         first, *lines = head.decode("latin-1").split("\r\n")
         _, status, reason = [*first.split(" ", 2), ""][:3]
         headers = {
@@ -240,7 +244,17 @@ def start_demo(
 
     ``within``: a command that runs another one in its place, in a namespace for example.
     """
-    command = [*within, sys.executable, "manage.py", "demo", "--home", str(home), "--port", str(free_port()), *extra]
+    command = [
+        *within,
+        sys.executable,
+        "manage.py",
+        "demo",
+        "--home",
+        str(home),
+        "--port",
+        str(free_port()),
+        *extra,
+    ]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

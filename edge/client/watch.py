@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 
 from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
+from edge.identity import SESSION_CHECK
 
-# A name that nothing is called (RFC 6761): a live session gets "nothing matched" for it, an ended one that it ended.
-PROBE_HOST = "session-check.causeway.invalid:9"
+# A live session gets "nothing matched" for it, an ended one that it ended.
+PROBE_HOST = f"{SESSION_CHECK}:9"
 TIMEOUT_SECONDS = 8.0
 LOG_BYTES = 2**20
 # Whatever else is wrong: with these the gateway speaks of the session, not of the destination.

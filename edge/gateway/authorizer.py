@@ -22,7 +22,7 @@ from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
 from edge.hosts import HostInvalid
-from edge.identity import IdentityError, SessionIdentity, parse_proxy_authorization
+from edge.identity import SESSION_CHECK, IdentityError, SessionIdentity, parse_proxy_authorization
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,10 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             return await self._admit_flow(attributes)
         except _Refused as refused:
             self._state.metrics.decisions[refused.code] += 1
-            logger.info("refused %s %s: %s", refused.status, refused.code, refused.message)
+            # `causeway connect` asks every few seconds whether its session lives, and means to be refused.
+            asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == "NoMatch"
+            level = logging.DEBUG if asks else logging.INFO
+            logger.log(level, "refused %s %s: %s", refused.status, refused.code, refused.message)
             return _denied(refused)
         except Exception:
             logger.exception("a decision failed")

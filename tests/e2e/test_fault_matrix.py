@@ -64,7 +64,7 @@ MATRIX: dict[tuple[str, str], Promise] = {
     #
     ("restart", "console"): ALONE,
     ("restart", "database"): NO_DATABASE,
-    ("restart", "gateway agent"): Promise(ANY, CLOSED, why="told to end, an agent ends its Envoy"),
+    ("restart", "gateway agent"): Promise(ANY, CLOSED, exact=False, why="told to end, it ends its Envoy"),
     ("restart", "gateway Envoy"): Promise(ANY, UNKNOWN, exact=False, why="its agent starts it at once"),
     ("restart", "server agent"): Promise(OTHERS, OPEN, why="told to end, an agent ends its Envoy"),
     ("restart", "server Envoy"): Promise(OTHERS, OPEN, why="the other server, at once"),
