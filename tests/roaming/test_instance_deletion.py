@@ -152,8 +152,9 @@ def test_the_question_names_groups_and_policies_and_says_how_it_goes(
     )
     with django_assert_max_num_queries(8):
         page = words(operator_client.get(reverse("roaming:instance_confirm_delete", args=[instance.pk])))
+    assert "Some of them are named by the user group <a" in page
     assert ">Finance</a> and the forwarding policy <a" in page
-    assert ">wiki-for-two</a> name some of them and will lose them." in page
+    assert ">wiki-for-two</a>, which will lose them." in page
     assert "Others" not in page
     assert "removed in the background" in page
 
