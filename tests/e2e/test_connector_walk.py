@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.demo import Demo, post, wait_until
+from tests.e2e.deployed import COMMAND, INSTALL_SECONDS, Machine
 from tests.e2e.test_browser import log_in, settle
-from tests.e2e.test_life_deploy import COMMAND, INSTALL_SECONDS, Machine
 
 SOON = 30_000
 
