@@ -110,6 +110,8 @@ def _measure_ingest(
             simulated = [Server(name, key, interval) for name, key in json.loads(keys.read_text())]
             alerts = measure_alerts(environment, simulated[:LOUD], port, folder)
             before = world(environment, "count")["samples"]
+            for server in simulated:
+                server.begin()
             load, busy = run_load(simulated, port, interval, seconds, process.pid)
             stored = world(environment, "count")["samples"] - before
     return load, stored, busy, alerts

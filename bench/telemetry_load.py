@@ -79,8 +79,14 @@ class Server:
     def __init__(self, name: str, key: str, interval: float) -> None:
         self.name = name
         self._key: Any = load_pem_private_key(key.encode(), None)
-        # As if it had been at it before: an interval's samples wait for the first call.
-        self._sent_until = (time.time() - interval) // SAMPLE_SECONDS * SAMPLE_SECONDS
+        self._interval = interval
+        self._sent_until = 0.0
+        self.begin()
+
+    def begin(self) -> None:
+        """As if it had been at it before: an interval's samples wait for the first call, and none twice."""
+        waiting = (time.time() - self._interval) // SAMPLE_SECONDS * SAMPLE_SECONDS
+        self._sent_until = max(self._sent_until, waiting)
 
     def call(self, least_bytes: int = 0) -> tuple[bytes, int]:
         """The next HTTP request, and how many samples are in it; each of at least so many bytes a way."""
