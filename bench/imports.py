@@ -63,9 +63,9 @@ class Installation(ConsoleProcess):
     """A console with its worker."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._worker: subprocess.Popen[bytes] | None = None
         self.database = folder / "causeway.sqlite3"
+        super().__init__(folder, f"sqlite:///{self.database}")
+        self._worker: subprocess.Popen[bytes] | None = None
 
     def make(self, password: str, accounts: int) -> str:
         """Prepare database and files; the id of an instance with room for the accounts."""
