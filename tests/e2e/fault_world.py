@@ -96,6 +96,11 @@ class Program:
         self._children.append(child)
         self.pid = child.pid
 
+    def reap(self) -> None:
+        """Wait for what was started here and has ended, or is about to."""
+        for child in self._children:
+            child.wait(ENDED_SECONDS)
+
     def end(self, number: int = signal.SIGKILL) -> None:
         """Return when the main process and what was its family are gone."""
         family = self.alive()
@@ -222,8 +227,11 @@ class World:
         for process in self.programs["database"].alive() if "database" in self.programs else []:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        assert self._holder.stdin is not None
-        self._holder.stdin.close()
+        for program in self.programs.values():
+            program.reap()
+        for stream in (self._holder.stdin, self._holder.stdout):
+            assert stream is not None
+            stream.close()
         self._holder.wait(10)
         os.close(self._own_network)
         self.database_folder.rmdir()
