@@ -49,13 +49,13 @@ async def _grow_loud(servers: Sequence[Server], port: int) -> dict[str, float]:
     return held
 
 
-def _all_arrived(receiver: WebReceiver, wanted: dict[str, float]) -> dict[str, float] | None:
-    """Server → when the receiver was first told that it fires, once it was told of all."""
+def _all_arrived(receiver: WebReceiver, wanted: dict[str, float]) -> dict[str, float]:
+    """Server → when the receiver was first told that it fires; empty until it was told of all."""
     found: dict[str, float] = {}
     for got in receiver.got:
         for name in _firing(got):
             found.setdefault(name, got.at)
-    return found if wanted.keys() <= found.keys() else None
+    return found if wanted.keys() <= found.keys() else {}
 
 
 def _firing(got: Got) -> list[str]:

@@ -33,7 +33,10 @@ def test_an_open_code_is_listed_and_revoked(administrator_client, gateway):
     assert record.pk in administrator_client.get(url(gateway)).content.decode()
     revoke = f"/gateways/{gateway.pk}/revoke-code/"
     other = GatewayFactory(name="other", client_port=4011, tunnel_port=4012)
-    assert administrator_client.post(f"/gateways/{other.pk}/revoke-code/", {"code": record.pk}).status_code == 404
+    assert (
+        administrator_client.post(f"/gateways/{other.pk}/revoke-code/", {"code": record.pk}).status_code
+        == 404
+    )
     assert administrator_client.get(revoke).status_code == 405
     assert administrator_client.post(revoke, {"code": record.pk}).status_code == 302
     assert administrator_client.post(revoke, {"code": record.pk}).status_code == 404

@@ -42,7 +42,11 @@ def broken(path: str, value: Any) -> Any:
         ("instances", {"sag-1": []}, "instances.sag-1 must be an object"),
         ("ended_sessions", {"session-1": 4}, "ended_sessions.session-1 must be a text"),
         ("connectors/c1/enabled", 1, "connectors.c1.enabled must be true or false"),
-        ("connectors/c1/servers", {"s": "yes"}, "connectors.c1.servers.s must be enabled, draining or disabled"),
+        (
+            "connectors/c1/servers",
+            {"s": "yes"},
+            "connectors.c1.servers.s must be enabled, draining or disabled",
+        ),
         ("applications/wiki/addresses", ["a b"], "applications.wiki.addresses: 'a b' is neither"),
         ("applications/wiki/addresses", ["10.0.0.1/8"], "applications.wiki.addresses: '10.0.0.1/8' is not"),
         ("applications/wiki/addresses", ["*"], "applications.wiki.addresses"),
