@@ -1,11 +1,22 @@
 """Reads that pages, APIs and alerts share: who is online, what was cut, how a server is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    FilteredRelation,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -264,10 +275,9 @@ class ServerStatus:
 
 
 def server_statuses(connector: Connector, wanted_version: int) -> list[ServerStatus]:
-    """Every server of a connector with its lights. Three queries."""
-    gateways = list(Gateway.objects.filter(enrolled_at__isnull=False).order_by("name"))
-    reported = Tunnel.objects.filter(server__connector=connector)
-    tunnels = {(tunnel.server_id, tunnel.gateway_id): tunnel for tunnel in reported}
+    """Every server of a connector with its lights. Two queries."""
+    servers = list(connector.servers.select_related("latest"))
+    gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
     return [
         ServerStatus(
             server=server,
@@ -278,8 +288,28 @@ def server_statuses(connector: Connector, wanted_version: int) -> list[ServerSta
             latest=store.latest_of(server),
             ways=_ways(server, gateways),
         )
-        for server in connector.servers.select_related("latest")
+        for server in servers
     ]
+
+
+def _gateways_and_tunnels(servers: Sequence[str]) -> tuple[list[Gateway], dict[tuple[str, str], Tunnel]]:
+    """Enrolled gateways by name; their tunnels to these servers, by server and gateway. One query."""
+    of_them = Q(tunnels__server__in=servers)
+    rows = (
+        Gateway.objects.filter(enrolled_at__isnull=False)
+        .annotate(reported=FilteredRelation("tunnels", condition=of_them))
+        .annotate(to=F("reported__server_id"), number=F("reported__count"), seen=F("reported__seen_at"))
+        .order_by("name", "pk")
+    )
+    gateways: dict[str, Gateway] = {}
+    tunnels = {}
+    for row in rows:
+        gateway = gateways.setdefault(row.pk, row)
+        if row.to is not None:
+            tunnels[row.to, row.pk] = Tunnel(
+                gateway=gateway, server_id=row.to, count=row.number, seen_at=row.seen
+            )
+    return list(gateways.values()), tunnels
 
 
 def _tunnel(gateway: Gateway, tunnel: Tunnel | None) -> Light:
