@@ -24,9 +24,11 @@ from connectors.models import (
     Policy,
     Sample,
     Server,
+    ServerUpgrade,
     StaleRollup,
     Tag,
     Tunnel,
+    Upgrade,
     UserGroup,
 )
 from console.access import actor, has_role
@@ -271,6 +273,22 @@ class TunnelAdmin(HistoryAdmin):
     list_filter = ("gateway", "server__connector")
     list_select_related = ("gateway", "server")
     search_fields = ("gateway__name", "server__id", "server__hostname")
+
+
+@admin.register(Upgrade)
+class UpgradeAdmin(HistoryAdmin):
+    list_display = ("connector", "version", "state", "started_by", "created_at", "finished_at")
+    list_filter = ("state",)
+    list_select_related = ("connector",)
+    search_fields = ("connector__name", "connector__id", "version", "started_by")
+
+
+@admin.register(ServerUpgrade)
+class ServerUpgradeAdmin(HistoryAdmin):
+    list_display = ("server", "upgrade", "state", "message", "changed_at")
+    list_filter = ("state",)
+    list_select_related = ("server", "upgrade__connector")
+    search_fields = ("server__id", "server__hostname", "upgrade__connector__name")
 
 
 @admin.register(Sample)

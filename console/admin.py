@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
@@ -104,6 +105,25 @@ class EnrollmentCodeAdmin(HistoryAdmin):
 class ConfirmationInline(admin.TabularInline):
     model = models.CutoverConfirmation
     extra = 0
+
+
+@admin.register(models.LogExport)
+class LogExportAdmin(HistoryAdmin):
+    list_display = ("name", "machine", "state", "size", "asked_by", "asked_at", "expires_at")
+    list_filter = ("state",)
+    search_fields = ("name", "machine", "asked_by")
+
+
+@admin.register(models.LogPart)
+class LogPartAdmin(HistoryAdmin):
+    """Only that it is there; what is in it is fetched as an archive, by operators."""
+
+    list_display = ("export", "number")
+    list_select_related = ("export",)
+    search_fields = ("export__name", "export__machine")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.LogPart]:
+        return super().get_queryset(request).defer("data")
 
 
 @admin.register(models.Cutover)

@@ -22,7 +22,7 @@ def refusal(response) -> tuple[int, str]:
 
 
 def test_a_signed_call_is_answered_and_noted(machine):
-    assert machine.call("gateway/status", STATUS).json() == {"interval": 5}
+    assert machine.call("gateway/status", STATUS).json() == {"interval": 5, "logs": None}
     gateway = Gateway.objects.get(pk=machine.id)
     assert gateway.open_flows == 3
     assert gateway.is_heard

@@ -115,9 +115,10 @@ class LonelyGateway(GatewayLab):
     """A gateway whose console is gone; it was last heard when its configuration was written."""
 
     def answers(self) -> bool:
-        """Envoy alone, without the agent, says 403."""
         try:
-            return self.ask(None)[0] in (407, 503)
+            status, headers, _ = self.ask(None)
+            # Without the agent, Envoy says so itself.
+            return status == 407 or headers.get("x-causeway-reason") == "consolelost"
         except OSError:
             return False
 

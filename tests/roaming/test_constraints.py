@@ -98,7 +98,7 @@ CASES = {
     second_static_ip: "Another client account of the instance has this static IP.",
     too_much_bandwidth: "Bandwidth must be 1–10,000,000 kbit/s.",
     no_quota: "Account quota must be 1–1,000,000.",
-    unknown_status: "Status must be active or stopped.",
+    unknown_status: "Status must be active, stopped or deleting.",
     standby_dns_only: "A standby DNS server needs a first one.",
     second_block: "The instance holds this block already.",
     second_ccn_name: "A CCN of this name exists in the area already.",
