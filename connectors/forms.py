@@ -93,12 +93,12 @@ class UpgradeForm(forms.Form):
         super().__init__(*args, **options)
         start, end = connector.upgrade_start, connector.upgrade_end
         within = (
-            f"in its upgrade window, {start:%H:%M}–{end:%H:%M} UTC"
+            f"In its upgrade window, {start:%H:%M}–{end:%H:%M} UTC"
             if start and end
-            else "in its upgrade window"
+            else "In its upgrade window"
         )
         when = cast(forms.ChoiceField, self.fields["when"])
-        when.choices = [("now", "now"), ("window", within)]
+        when.choices = [("now", "Now"), ("window", within)]
         if not start:
             when.help_text = "It has no upgrade window; set one to choose that."
 
