@@ -6,7 +6,7 @@ from edge.envoy.parts import TYPES, Config, typed
 
 BANDWIDTH_HEADER = "x-causeway-bandwidth"  # the slot that holds the account to its cap, if it has one
 # How many accounts with a cap may have flows at the same time; each costs Envoy 9 kB.
-SLOTS = 4096
+SLOTS = 2048
 # Runtime values: what a slot lets through each way, in KiB/s, and the account that has it.
 CAP_KEY, OWNER_KEY = "causeway.bandwidth.cap.%s", "causeway.bandwidth.owner.%s"
 

@@ -82,6 +82,7 @@ class EnvoyProcess:
         self._wanted = asyncio.Event()
         self._changing = asyncio.Lock()
         self._sockets = _ShortPath(directory)
+        self._client: tuple[str, httpx.AsyncClient] | None = None
 
     @property
     def incarnation(self) -> str | None:
@@ -93,7 +94,8 @@ class EnvoyProcess:
 
         Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration.
         """
-        data = json.dumps(bootstrap, indent=1, sort_keys=True).encode()
+        # No blanks: a gateway's is large, and what it takes while it is written the agent never gives back.
+        data = json.dumps(bootstrap, separators=(",", ":"), sort_keys=True).encode()
         async with self._changing:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._digest = hashlib.sha256(data + repr(self._arguments).encode()).hexdigest()
@@ -107,6 +109,17 @@ class EnvoyProcess:
 
     async def run_forever(self) -> None:
         """Restart Envoy when it dies: at once, then after growing pauses. Cancel to leave Envoy alone."""
+        await self._wanted.wait()
+        path = self._sockets.of("admin.sock")
+        # Who watches also asks, again and again: a client made for each question would cost more than the answer.
+        async with _client(path) as client:
+            self._client = path, client
+            try:
+                await self._watch()
+            finally:
+                self._client = None
+
+    async def _watch(self) -> None:
         failures = 0
         while True:
             await self._wanted.wait()
@@ -143,12 +156,12 @@ class EnvoyProcess:
     async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
         """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
         try:
-            # No TLS on a unix socket: without this httpx would load all root certificates at every call.
-            transport = httpx.AsyncHTTPTransport(uds=self._sockets.of("admin.sock"), verify=False)
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://envoy", timeout=timeout
-            ) as client:
-                response = await client.request(method, path)
+            socket = self._sockets.of("admin.sock")
+            if self._client is not None and self._client[0] == socket:
+                response = await self._client[1].request(method, path, timeout=timeout)
+            else:
+                async with _client(socket) as client:
+                    response = await client.request(method, path, timeout=timeout)
         except (httpx.HTTPError, OSError) as error:
             raise EnvoyError(
                 f"Envoy's admin interface does not answer: {error or type(error).__name__}."
@@ -270,6 +283,13 @@ class EnvoyProcess:
         errors = [line for line in lines if "[critical]" in line or "[error]" in line]
         errors = [line for line in errors if not ("[backtrace]" in line or "[envoy_bug]" in line)] or errors
         return (errors or lines or ["the log is empty"])[-1].strip()[-600:]
+
+
+def _client(socket: str) -> httpx.AsyncClient:
+    """Return one that asks Envoy's admin interface at this unix socket."""
+    # There is no TLS on it: without `verify=False` httpx would load all root certificates.
+    transport = httpx.AsyncHTTPTransport(uds=socket, verify=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://envoy")
 
 
 class _ShortPath:

@@ -105,6 +105,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         return self._allowed(flow, slot)
 
     async def _decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
+        await self._tunnels.use()
         decision = self._state.decide(identity, destination)
         # A tunnel may have come up since the list was last read: ask before turning somebody away.
         if decision.code == "ConnectorOffline" and await self._tunnels.refresh():

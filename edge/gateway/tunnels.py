@@ -4,9 +4,9 @@ Envoy 1.40 counts tunnels in gauges ``tunnels.tunnels.{connector}:{server}`` whe
 set; they are hidden from a plain ``/stats``. Seen with the real process: a gauge is right about 1 ms after a
 server's process was killed, and in the same moment as a tunnel is accepted; a machine that vanishes without a word
 is noticed by the pings (2 s apart for an idle tunnel, 5 s + 3 s for one in use). A gauge of a server that is gone
-stays, at 0. The list is read every ``INTERVAL``, and at once before a flow is refused because a connector seems
-offline. What a gateway does not yet know costs little: a flow given to a connector whose last tunnel has just died
-gets 503 from Envoy itself.
+stays, at 0. The list is read every ``INTERVAL`` while flows are let in, else every ``IDLE_INTERVAL``; and at once
+before a flow that follows such a pause is decided, or one is refused because a connector seems offline. What a gateway
+does not yet know costs little: a flow given to a connector whose last tunnel has just died gets 503 from Envoy itself.
 
 There is a push as well (``access_log`` of the socket interface), but with a gRPC log Envoy 1.40 crashes at its start,
 and a file is written with a delay of up to 10 s. After a restart of Envoy the gauges begin at nothing and fill as the
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from edge.envoy.gateway import TUNNELS
@@ -25,7 +26,8 @@ from edge.gateway.state import GatewayState
 
 logger = logging.getLogger(__name__)
 
-INTERVAL = 0.25
+INTERVAL, IDLE_INTERVAL = 0.25, 1.0
+BUSY_SECONDS = 5.0  # after the last decision
 _PREFIX = f"{TUNNELS}.tunnels."
 QUERY = f"/stats?filter=^{TUNNELS}\\.tunnels\\.&hidden=include"
 
@@ -47,6 +49,7 @@ class TunnelWatch:
     def __init__(self, envoy: EnvoyProcess, state: GatewayState, on_change: Callable[[], None]) -> None:
         self._envoy, self._state, self._on_change = envoy, state, on_change
         self._reading: asyncio.Task[bool] | None = None
+        self._used_at = self._read_at = -BUSY_SECONDS
 
     async def refresh(self) -> bool:
         """Read the list now; whether it changed. Callers at the same time share one reading."""
@@ -54,7 +57,15 @@ class TunnelWatch:
             self._reading = asyncio.create_task(self._read())
         return await asyncio.shield(self._reading)
 
+    async def use(self) -> None:
+        """Before a decision: see to it that the list is as young as it is kept while there are many."""
+        self._used_at = time.monotonic()
+        # Twice: a busy gateway, which reads in any case, must not make flows wait for it.
+        if self._used_at - self._read_at > 2 * INTERVAL:
+            await self.refresh()
+
     async def _read(self) -> bool:
+        self._read_at = time.monotonic()
         try:
             tunnels = parse_tunnels(await self._envoy.admin(QUERY, timeout=2.0))
         except EnvoyError:
@@ -68,4 +79,5 @@ class TunnelWatch:
     async def watch(self) -> None:
         while True:
             await self.refresh()
-            await asyncio.sleep(INTERVAL)
+            busy = time.monotonic() - self._used_at < BUSY_SECONDS
+            await asyncio.sleep(INTERVAL if busy else IDLE_INTERVAL)

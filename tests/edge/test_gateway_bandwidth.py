@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -13,8 +14,14 @@ from typing import Any
 
 import pytest
 
-from edge.gateway.bandwidth import kibibytes
-from tests.edge.gateway_lab import ACCOUNT, GatewayLab, wait_until
+from edge.envoy.process import EnvoyProcess
+from edge.gateway.bandwidth import Bandwidth, NoBandwidth, kibibytes
+from edge.gateway.flows import Flows
+from edge.gateway.state import GatewayState
+from edge.identity import SessionIdentity
+from edge.snapshot import Snapshot
+from tests.edge.gateway_lab import ACCOUNT, INSTANCE, GatewayLab, snapshot_document, wait_until
+from tests.edge.gateway_pki import TokenSigner
 
 CAP = 800  # kbit/s
 SECONDS = 4.0
@@ -240,16 +247,16 @@ def test_an_adopted_envoy_still_holds(tmp_path: Path, peer: Peer) -> None:
         lab.close()
 
 
-def test_without_envoys_admin_socket_a_capped_flow_does_not_begin(tmp_path: Path, peer: Peer) -> None:
-    lab = GatewayLab(tmp_path)
-    try:
-        lab.start()
-        lab.home.file("envoy/admin.sock").unlink()
-        answer = lab.ask(f"Bearer {lab.token(bw=CAP)}", f"127.0.0.1:{peer.port}")
-        assert (answer[0], answer[1]["x-causeway-reason"]) == (503, "bandwidthunavailable")
-        assert lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{peer.port}")[0] == 200
-    finally:
-        lab.close()
+def test_without_envoys_admin_interface_a_capped_flow_does_not_begin(tmp_path: Path) -> None:
+    state = GatewayState()
+    state.adopt(Snapshot.compile(snapshot_document(TokenSigner(), 40001, 40002)))
+    bandwidth = Bandwidth(EnvoyProcess(tmp_path), state, Flows(state), slots=2)
+    until = time.time() + 60
+    capped = SessionIdentity("session-1", ACCOUNT, INSTANCE, "alice", "10.0.0.1", until, CAP)
+    free = SessionIdentity("session-2", ACCOUNT, INSTANCE, "alice", "10.0.0.1", until, None)
+    with pytest.raises(NoBandwidth):
+        asyncio.run(bandwidth.slot(capped))
+    assert asyncio.run(bandwidth.slot(free)) is None
 
 
 @pytest.mark.parametrize(("kbps", "expected"), [(1, 1), (8, 1), (2000, 244), (20_000, 2441)])
