@@ -48,9 +48,13 @@ def prepare(folder: Path) -> None:
 
 def build(connectors: int, servers: int, policies: int) -> None:
     """The world by bulk: half of the connectors online, each policy with users and applications of its own."""
+    from django.db import connection
+
     made = _connectors(connectors, servers)
     applications, tags = _applications()
     _policies(policies, made, applications, tags)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as the database itself does some time after so much was written
 
 
 def _connectors(connectors: int, servers: int) -> list[Any]:
