@@ -16,6 +16,8 @@ import pytest
 from tests.demo import Tunnel, post, read_exactly, wait_until
 from tests.e2e.fault_world import FAKETIME, World, missing, world
 
+pytestmark = [pytest.mark.processes, pytest.mark.faults]
+
 BACK_SECONDS = 60
 CHUNK = 20_000
 
@@ -232,7 +234,6 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
         yield Watch(made, browser)
 
 
-@pytest.mark.processes
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("fault", "part"), MATRIX)
 def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part: str) -> None:
@@ -248,7 +249,6 @@ def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part:
     after(watch, promise)
 
 
-@pytest.mark.processes
 @pytest.mark.timeout(120)
 def test_after_all_of_them_every_byte_is_counted_once(watch: Watch) -> None:
     """Of the flows of all cells, those of a gateway's Envoy that died apart: its last seconds are lost with it."""
