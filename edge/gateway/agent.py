@@ -29,11 +29,11 @@ from edge.gateway.authorizer import Authorizer
 from edge.gateway.bandwidth import Bandwidth
 from edge.gateway.configuration import Configuration
 from edge.gateway.echo import EchoResponder
-from edge.gateway.flows import Flow, Flows
+from edge.gateway.flows import LOGGED_SECONDS, Flow, Flows
 from edge.gateway.metrics import gateway_metrics
 from edge.gateway.reports import FlowSender, StatusReporter
 from edge.gateway.sessions import Sessions
-from edge.gateway.state import GatewayState
+from edge.gateway.state import GatewayState, Refusal
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
 from edge.log_export import LogSender
@@ -134,13 +134,24 @@ class GatewayAgent:
         return server
 
     async def _shut_down(self, server: grpc.aio.Server) -> None:
-        await self.envoy.stop()
-        for flow in self.flows:
-            self._log.end(flow)
+        self.state.close(Refusal("GatewayAgentDown", "This gateway is being stopped."))
+        await self._hang_up()
         with contextlib.suppress(Exception):  # one last try; what is not sent now lies in the spool
             await asyncio.wait_for(self._sender.send(), 2)
         await server.stop(0.2)
         self._spool.close()
+
+    async def _hang_up(self) -> None:
+        """End all flows, and Envoy. Cut one by one, so that Envoy tells how many bytes each of them carried."""
+        _, left = await self.flows.cut(lambda flow: True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOGGED_SECONDS):
+                while set(self.flows) - set(left):
+                    await asyncio.sleep(0.02)
+        await self.envoy.stop()
+        self._gateway = None
+        for flow in self.flows:
+            self._log.end(flow)
 
     async def _maintain(self) -> None:
         """What time alone changes: sessions to renew, sessions that expired, flows that vanished with Envoy."""
@@ -229,11 +240,15 @@ class GatewayAgent:
         for flow in self.flows:
             self._log.end(flow)
         self._settled_at = 0.0
+        if self.state.snapshot is None:  # removed meanwhile
+            return
         await self.envoy.start(bootstrap(self.state.current.gateway, slots=self._slots))
         self._incarnation = self.envoy.incarnation
 
     def _stranger(self, flow: Flow) -> None:
         """The log told of a flow that may not go on: an orphan, or one whose server turned out to be disabled."""
+        if self.state.snapshot is None:  # all of them end now
+            return
         task = asyncio.create_task(self.configuration.enforce())
         self._background.add(task)
         task.add_done_callback(self._background.discard)

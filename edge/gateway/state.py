@@ -45,6 +45,7 @@ class GatewayState:
         self.snapshot: Snapshot | None = None
         self.tunnels: Tunnels = {}
         self.heard_at = 0.0
+        self._closed: Refusal | None = None
         self._views: dict[frozenset[str], Snapshot] = {}
 
     @property
@@ -60,11 +61,18 @@ class GatewayState:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Put a configuration in force."""
+        self._closed = None
         self._views.clear()
         # The collector need not look through a large configuration again and again; when it is replaced, counting
         # references frees it.
         gc.freeze()
         self.snapshot = snapshot.with_online(snapshot.online_by(self.tunnels))
+
+    def close(self, refusal: Refusal) -> None:
+        """From now on nothing stands and nothing is let in, until a configuration comes into force."""
+        self._closed = refusal
+        self.snapshot = None
+        self._views.clear()
 
     def set_tunnels(self, tunnels: Tunnels) -> bool:
         """Take over what Envoy says about tunnels; whether anything changed."""
@@ -90,7 +98,7 @@ class GatewayState:
     def refusal(self) -> Refusal | None:
         """Fail closed: without a configuration, or with one that nobody has confirmed for too long."""
         if self.snapshot is None:
-            return Refusal("NotConfigured", "This gateway has no configuration yet.")
+            return self._closed or Refusal("NotConfigured", "This gateway has no configuration yet.")
         if self.clock() - self.heard_at > self.snapshot.offline_seconds:
             return Refusal(
                 "ConsoleLost", "This gateway has not heard from its console for too long to let anyone in."

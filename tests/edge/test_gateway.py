@@ -258,6 +258,19 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
     assert running[0]["time"] <= ended[0]["time"] <= ended[0]["ended_at"]
 
 
+def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> None:
+    size = 300_000
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    for _ in range(3):
+        assert echoes(flow, b"x" * (size // 3))
+    assert lab.agent
+    lab.agent.terminate()
+    assert lab.agent.wait(15) == 0
+    (record,) = records(lab).values()
+    assert (record["bytes_up"], record["bytes_down"]) == (size, size)
+    assert record["end"] == "cut" and record["ended_at"]
+
+
 def test_without_word_from_the_console_for_too_long_nobody_new_gets_in(lab: GatewayLab, echo: Echo) -> None:
     flow = lab.tunnel(f"127.0.0.1:{echo.port}")
     assert lab.apply(offline_seconds=0) == {"cut": 0}
