@@ -147,7 +147,8 @@ def _server_configuration(home: Home, configuration: dict[str, Any] | None, now:
 
 def _gateway_configuration(home: Home, configuration: dict[str, Any] | None, now: float) -> Light:
     if configuration is None:
-        return Light("configuration", "red", "There is no configuration on disk yet.")
+        problem = (home.read_json(STATUS) or {}).get("problem")
+        return Light("configuration", "red", problem or "There is no configuration on disk yet.")
     # The agent sets the file's time whenever the console answers.
     heard = home.file(CONFIGURATION["gateway"]).stat().st_mtime
     version = configuration.get("version")

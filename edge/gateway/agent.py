@@ -80,6 +80,7 @@ class GatewayAgent:
             self.sessions,
             restart_envoy=self._cut_by_restart,
             on_applied=self._follow_gateway,
+            on_removed=self._hang_up,
             settled=self._settled,
         )
         self._gateway: Gateway | None = None

@@ -11,18 +11,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edge import backoff
-from edge.api import ApiError, ConsoleApi
+from edge.api import ApiError, ApiRefused, ConsoleApi
 from edge.gateway.flows import Flow, Flows
+from edge.gateway.reports import UNKNOWN, UNKNOWN_SECONDS
 from edge.gateway.sessions import Sessions
-from edge.gateway.state import GatewayState
+from edge.gateway.state import GatewayState, Refusal
 from edge.home import Home
 from edge.snapshot import Snapshot, SnapshotInvalid
+from edge.support import STATUS
 
 logger = logging.getLogger(__name__)
 
 FILE = "snapshot.json"
 WAIT_SECONDS = 25
 FIRST_SECONDS, MOST_SECONDS = 0.4, 5.0
+REMOVED = "This gateway was removed from its console, and carries nothing any more. Uninstall it, or enrol it again."
 
 
 class ConfigurationRefused(Exception):
@@ -33,6 +36,7 @@ class Configuration:
     """``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
 
     ``on_applied`` is called after a configuration came into force; it may restart Envoy when ports changed.
+    ``on_removed`` is called when the console no longer knows this gateway and nothing stands any more.
     ``settled`` returns once all flows are known that were open when this agent started; whether it had to wait.
     """
 
@@ -46,10 +50,12 @@ class Configuration:
         *,
         restart_envoy: Callable[[list[Flow]], Awaitable[None]],
         on_applied: Callable[[], Awaitable[None]],
+        on_removed: Callable[[], Awaitable[None]],
         settled: Callable[[], Awaitable[bool]],
     ) -> None:
         self._home, self._api, self._state, self._flows, self._sessions = home, api, state, flows, sessions
         self._restart_envoy, self._on_applied, self._settled = restart_envoy, on_applied, settled
+        self._on_removed, self._removed = on_removed, False
         self._cut_flows = 0
         self._cutting = asyncio.Lock()
 
@@ -122,6 +128,13 @@ class Configuration:
                 await self.poll()
                 failures = 0
                 continue
+            except ApiRefused as error:
+                if error.code == UNKNOWN:
+                    await self._leave()
+                    asked = UNKNOWN_SECONDS
+                else:
+                    logger.warning("no configuration from the console: %s", error)
+                    asked = error.retry_after
             except ApiError as error:
                 logger.warning("no configuration from the console: %s", error)
                 asked = error.retry_after
@@ -140,12 +153,31 @@ class Configuration:
         body = {"applied_version": self._state.version, "cut_flows": self._cut_flows, "wait": wait}
         answer = await self._api.call("gateway/config", body, timeout=wait + 10.0)
         self._state.heard_console()
+        self._removed = False
+        self._home.file(STATUS).unlink(missing_ok=True)  # which says that it was removed
         if answer.get("unchanged") is True:
             self._touch()
             if not self._state.snapshot:
                 await asyncio.sleep(1)
             return
         await self.apply(answer)
+
+    async def _leave(self) -> None:
+        """Removed: end everything, and keep nothing by which a restarted agent would let anybody in.
+
+        It goes on asking, seldom: a console that was restored from an older copy may know it again.
+        """
+        if self._removed:
+            return
+        self._removed = True
+        logger.error(REMOVED)
+        self._state.close(Refusal("NotConfigured", REMOVED))
+        self._home.file(FILE).unlink(missing_ok=True)
+        try:
+            self._home.write_json(STATUS, {"problem": REMOVED})
+        except OSError as error:
+            logger.warning("cannot note that this gateway was removed: %s", error)
+        await self._on_removed()
 
     def _touch(self) -> None:
         """The file's time is when the console was last heard, so that a restart does not prolong the grace."""

@@ -23,6 +23,8 @@ BATCH = 500
 SEND_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 MOST_SECONDS = 10.0
+# The console does not know this gateway any more: asking often would not change that.
+UNKNOWN, UNKNOWN_SECONDS = "MachineUnknown", 60.0
 
 
 def software_version() -> str:
@@ -75,13 +77,18 @@ class StatusReporter:
             except (ApiError, TypeError, ValueError) as error:
                 logger.warning("the status could not be reported: %s", error)
                 failures += 1
-                asked = getattr(error, "retry_after", None)
-                await asyncio.sleep(backoff.pause(failures, asked=asked, most=MOST_SECONDS))
+                await asyncio.sleep(_pause(failures, error))
                 continue
             try:
                 await asyncio.wait_for(self.changed.wait(), max(interval, 0.5))
             except TimeoutError:
                 continue
+
+
+def _pause(failures: int, error: Exception) -> float:
+    if getattr(error, "code", None) == UNKNOWN:
+        return backoff.pause(failures, asked=UNKNOWN_SECONDS)
+    return backoff.pause(failures, asked=getattr(error, "retry_after", None), most=MOST_SECONDS)
 
 
 class FlowSender:
@@ -100,7 +107,7 @@ class FlowSender:
             except ApiError as error:
                 logger.warning("flow records wait: %s", error)
                 failures += 1
-                pause = backoff.pause(failures, asked=error.retry_after, most=MOST_SECONDS)
+                pause = _pause(failures, error)
             if pause:
                 await asyncio.sleep(pause)
 

@@ -56,7 +56,7 @@ class Network:
         self.restarts = 0
         self.configuration = Configuration(
             self.home, self.api, self.state, Flows(self.state), self.sessions,
-            restart_envoy=self._never, on_applied=self._nothing, settled=self._settled,
+            restart_envoy=self._never, on_applied=self._nothing, on_removed=self._nothing, settled=self._settled,
         )  # fmt: skip
 
     async def _handle(self, request: httpx.Request) -> httpx.Response:
@@ -261,6 +261,29 @@ def test_a_damaged_file_is_no_configuration(network: Network, content: bytes) ->
     network.home.write_atomic("snapshot.json", content)
     assert network.configuration.load() is False
     assert network.state.refusal() is not None
+
+
+def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(network: Network) -> None:
+    network.configured().state.heard_console()
+    network.home.write_json("snapshot.json", network.document)
+    network.answer = lambda name, body: refusal(401, "MachineUnknown")
+
+    async def removed_and_back() -> None:
+        asking = asyncio.create_task(network.configuration.poll_forever())
+        async with asyncio.timeout(10):
+            while network.home.read_json("status.json") is None:
+                await asyncio.sleep(0.01)
+        asking.cancel()
+        refused = network.state.refusal()
+        assert refused and "removed from its console" in refused.message
+        assert not network.home.file("snapshot.json").exists()
+        network.answer = lambda name, body: (200, network.document, {})
+        await network.configuration.poll()
+
+    asyncio.run(removed_and_back())
+    assert network.calls[-1][1]["applied_version"] == 0, "it needs the whole of it"
+    assert network.state.refusal() is None
+    assert network.home.file("snapshot.json").exists() and not network.home.file("status.json").exists()
 
 
 def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Network) -> None:
