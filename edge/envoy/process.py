@@ -94,8 +94,9 @@ class EnvoyProcess:
 
         Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration.
         """
-        # No blanks: a gateway's is large, and what it takes while it is written the agent never gives back.
+        # A gateway's is large: without blanks, and given up before anything else takes its place in between.
         data = json.dumps(bootstrap, separators=(",", ":"), sort_keys=True).encode()
+        del bootstrap
         async with self._changing:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._digest = hashlib.sha256(data + repr(self._arguments).encode()).hexdigest()
