@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 from bench.processes import Processes, answers, free_ports, wait_for
 from bench.register import HOST, PORT
 from bench.traffic import GREETING
-from tests.demo import ROOT, Demo, clean_environment
+from tests.demo import ROOT, Demo, clean_environment, post
 
 READY_SECONDS = 60
 
@@ -28,3 +30,22 @@ def start_product_chain(demo: Demo, processes: Processes, sink_port: int) -> int
     processes.start(command, log="connect.log", standard_input=account["password"] + "\n")
     wait_for(lambda: answers(port, GREETING), READY_SECONDS, f"Causeway's chain (logs in {processes.folder})")
     return port
+
+
+@contextmanager
+def one_server(demo: Demo) -> Iterator[None]:
+    """The demo's connector with one of its two servers, as the bare chain has one; the others are disabled meanwhile.
+
+    Two Envoys more than there are cores would be compared with one, and the difference taken for the product's.
+    """
+    servers = sorted(name for name in demo.world["processes"] if name.startswith("server-"))
+    place = f"/sase/connectors/{demo.connector()['id']}/servers"
+    with closing(demo.admin_client()) as browser:
+        for server in servers[1:]:
+            post(browser, f"{place}/{server}/disable/").raise_for_status()
+        demo.servers_follow()
+        try:
+            yield
+        finally:
+            for server in servers[1:]:
+                post(browser, f"{place}/{server}/enable/").raise_for_status()

@@ -81,7 +81,8 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
     with Watchdog(folder):
         home = Home(folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
-        envoy = EnvoyProcess(home.path, concurrency=1, arguments=ARGUMENTS)
+        # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
+        envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
         ca = options.trust or grant.ca
         try:
             await envoy.start(bootstrap(options.listen, options.forwards, gateways, ca=ca))
