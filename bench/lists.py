@@ -104,7 +104,8 @@ def databases() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="causeway-bench-lists-") as folder:
         urls = {"SQLite": f"sqlite:///{Path(folder) / 'lists.sqlite3'}"}
         try:
-            with private_postgres() as postgres:
+            # Durable, as in operation: VACUUM passes over rows whose commit may not be on disk yet.
+            with private_postgres(durable=True) as postgres:
                 yield urls | {"PostgreSQL": postgres}
         except PostgresUnavailable:
             yield urls
