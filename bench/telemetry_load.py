@@ -232,12 +232,17 @@ def postmaster() -> psutil.Process | None:
 
 
 def run_load(
-    servers: list[Server], port: int, interval: float, seconds: float, console: int
-) -> tuple[Load, tuple[float, float]]:
-    """Send for ``seconds``; the load, and how busy console and PostgreSQL were."""
+    servers: list[Server], port: int, interval: float, seconds: float, watched: tuple[int, int]
+) -> tuple[Load, tuple[float, float, float]]:
+    """Send for ``seconds``; the load, and how busy console, PostgreSQL and worker were.
+
+    ``watched``: the process ids of console and worker.
+    """
     load = Load(servers, port, interval)
-    watched = [psutil.Process(console), postmaster()]
-    before = [cpu_seconds(each) if each else 0.0 for each in watched]
+    console, worker = (psutil.Process(each) for each in watched)
+    processes = (console, postmaster(), worker)
+    before = [cpu_seconds(each) if each else 0.0 for each in processes]
     asyncio.run(load.run(seconds))
-    used = [(cpu_seconds(each) if each else 0.0) - start for each, start in zip(watched, before, strict=True)]
-    return load, (used[0] / seconds, used[1] / seconds)
+    after = [cpu_seconds(each) if each else 0.0 for each in processes]
+    busy = [(end - start) / seconds for start, end in zip(before, after, strict=True)]
+    return load, (busy[0], busy[1], busy[2])

@@ -81,4 +81,5 @@ class AdmissionMiddleware:
             error = {"code": "TryAgainLater", "message": message, "field": None}
             response = JsonResponse({"error": error}, status=503)
             response["Retry-After"] = str(full.retry_after)
+            response["Content-Length"] = str(len(response.content))
             return response
