@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from rich.table import Table
+
 from bench.register import HOST, PORT
 from bench.traffic import DOWNLOAD, GREETING, Sink
 from tests.demo import Demo, Tunnel, read_exactly
@@ -18,6 +20,7 @@ WARM_UP_SECONDS = 3.0  # a bucket lets through in the beginning what it held
 FLOWS = (1, 4)
 UPLOAD = b"u"
 QUIET_SECONDS = 60
+CAP_TOLERANCE = 0.15
 
 
 class _Flows:
@@ -112,3 +115,20 @@ def _until_quiet(sink: Sink) -> None:
         if now == before:
             return
         before = now
+
+
+def cap_table(demo: Demo, sink: Sink, seconds: float) -> Table:
+    table = Table(
+        "direction",
+        "flows",
+        "kbit/s",
+        "of the cap",
+        "wanted",
+        title=f"An account with a cap of {CAP_KBPS:,} kbit/s",
+    )
+    for (direction, flows), rate in measure_cap(demo, sink, seconds).items():
+        share = rate / CAP_KBPS
+        missed = "" if abs(share - 1) <= CAP_TOLERANCE else "  missed"
+        wanted = f"{1 - CAP_TOLERANCE:.2f}–{1 + CAP_TOLERANCE:.2f}{missed}"
+        table.add_row(direction, str(flows), f"{rate:,.0f}", f"{share:.2f}", wanted)
+    return table

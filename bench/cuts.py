@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import httpx
+from rich.table import Table
 
 from bench.processes import wait_for
 from tests.demo import Demo, Tunnel, post
@@ -104,3 +105,16 @@ def percentile(values: list[float], percent: float) -> float:
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * percent // 100))
     return ordered[int(rank) - 1]
+
+
+def cuts_table(demo: Demo, count: int) -> Table:
+    cuts = measure_cuts(demo, count)
+    table = Table(
+        "from … to the end of the flow", "p50", "p95", "p99", "longest", title=f"Time to cut, {count} cuts"
+    )
+    for name, values in (
+        ("the click's POST sent (upper bound of: its commit)", [cut.from_sent for cut in cuts]),
+        ("the console's answer (negative: before it)", [cut.from_answer for cut in cuts]),
+    ):
+        table.add_row(name, *(f"{percentile(values, part) * 1000:.0f} ms" for part in (50, 95, 99, 100)))
+    return table

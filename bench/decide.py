@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from rich.table import Table
 
 from edge.decision import Destination, decide
 from edge.identity import SessionIdentity
@@ -18,6 +19,7 @@ WORLD = (10_000, 100, 100_000)
 ASKED = 20_000
 ROUNDS = 5
 NOW = 1_000_000.0
+DECIDE_WANTED, DECIDE_RATIO = 50_000, 2.0
 
 
 def _document(applications: int, policies: int, accounts: int) -> dict[str, Any]:
@@ -107,3 +109,18 @@ def measure_decide() -> tuple[float, float]:
         gc.unfreeze()
     whole, tenth = (max(column) for column in zip(*rounds, strict=True))
     return whole, tenth
+
+
+def decide_table() -> Table:
+    whole, tenth = measure_decide()
+    applications, policies, accounts = WORLD
+    table = Table("world", "decisions/s", "wanted", title="decide, on one core")
+    table.add_row(
+        f"{applications:,} applications, {policies:,} policies, {accounts:,} accounts",
+        f"{whole:,.0f}",
+        f"≥ {DECIDE_WANTED:,}" + ("" if whole >= DECIDE_WANTED else "  missed"),
+    )
+    ratio = tenth / whole
+    missed = "" if ratio <= DECIDE_RATIO else "  missed"
+    table.add_row("a tenth of each", f"{tenth:,.0f}", f"≤ {DECIDE_RATIO} × the above: {ratio:.2f}{missed}")
+    return table

@@ -2,6 +2,8 @@
 
 Each simulated server does what `edge.connector.agent` does: a heartbeat when the console wants one, and after a failure
 the agent's own pauses. A console of its own is started on SQLite or PostgreSQL, killed, and started again.
+
+    python -m bench.reconnect --servers 2000 --away 20 --postgres
 """
 
 from __future__ import annotations
@@ -14,16 +16,20 @@ import secrets
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import httpx
 import psutil
+import typer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
@@ -232,3 +238,20 @@ def reconnect_table(back: Back) -> Table:
     for kind, count in back.errors.most_common():
         table.add_row(kind, f"{count:,}", "" if kind.startswith("retry later") else "0")
     return table
+
+
+def main(
+    servers: Annotated[int, typer.Option(min=1, help="How many servers there are.")] = 2000,
+    away: Annotated[float, typer.Option(min=0, help="For how many seconds the console is away.")] = 20.0,
+    postgres: Annotated[bool, typer.Option(help="With PostgreSQL, not with SQLite.")] = False,
+) -> None:
+    """How a world of servers comes back after the console was away."""
+    console = Console(width=max(100, Console().width))
+    kind = "PostgreSQL" if postgres else "SQLite"
+    console.print(f"{servers:,} servers, a console on {kind}; this takes about two minutes ...")
+    with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
+        console.print(reconnect_table(measure_reconnect(Path(folder), servers, away, postgres=postgres)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,49 @@
+"""Bytes a second through whole chains, one round after the other, and how the product compares."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+
+from rich.table import Table
+
+from bench.processes import Processes
+from bench.traffic import Sink
+
+STREAMS = (1, 8)
+# The bare lab chain; OpenSSH's -L over -R in two hops.
+CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
+# What is to be reached (design §9), as a ratio of Causeway to the other, by number of streams.
+WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
+
+Rates = dict[tuple[str, int], list[float]]
+
+
+def measure_rates(
+    sink: Sink, processes: Processes, ports: dict[str, int], rounds: int, seconds: float
+) -> Rates:
+    """bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all of them."""
+    rates: Rates = defaultdict(list)
+    for _ in range(rounds):
+        for streams in STREAMS:
+            for chain, port in ports.items():
+                rates[chain, streams].append(sink.rate(processes, port, streams, seconds))
+    return rates
+
+
+def throughput_table(rates: Rates) -> Table:
+    table = Table(
+        "chain", "streams", "Gbit/s", "lowest–highest", "Causeway to it", "wanted", title="Throughput, upload"
+    )
+    median = {key: statistics.median(values) for key, values in rates.items()}
+    for (chain, streams), values in sorted(rates.items(), key=lambda item: item[0][1]):
+        ratio = wanted = ""
+        if (chain, streams) in WANTED and (CAUSEWAY, streams) in median:
+            # Round by round: what disturbed the machine in one is in both.
+            pairs = zip(rates[CAUSEWAY, streams], values, strict=True)
+            reached = statistics.median(ours / others for ours, others in pairs)
+            goal = WANTED[chain, streams]
+            ratio, wanted = f"{reached:.2f}", f"≥ {goal}" + ("" if reached >= goal else "  missed")
+        spread = f"{min(values) / 1e9:.2f}–{max(values) / 1e9:.2f}"
+        table.add_row(chain, str(streams), f"{median[chain, streams] / 1e9:.2f}", spread, ratio, wanted)
+    return table
