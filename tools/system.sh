@@ -73,11 +73,15 @@ make_venv() {
 }
 
 for_tests() {
-    packages=$(missing_packages curl=curl tcpdump=tcpdump)
+    packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl shellcheck=shellcheck ssh=openssh-client)
+    # Faults are made with these, and machines to deploy on; on other systems than Linux those tests are left out.
+    packages="$packages $(missing_packages faketime=faketime nft=nftables systemd-nspawn=systemd-container tcpdump=tcpdump)"
+    # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
+    [ -d /run/systemd/system ] || packages="$packages $(missing_packages sshd=openssh-server)"
     without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
     [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
     have_postgres || packages="$packages postgresql"
-    if [ -n "$packages" ] && can_install; then
+    if can_install; then
         for package in $packages; do install "$package" || true; done
     fi
     [ -n "$without_browser" ] || have_chromium || stop "\
@@ -86,9 +90,8 @@ or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
 }
 
 for_bench() {
-    packages=$(missing_packages ssh=openssh-client sshd=openssh-server ssh-keygen=openssh-client)
-    # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
-    if [ -n "$packages" ] && can_install && [ ! -d /run/systemd/system ]; then
+    packages=$(missing_packages ssh=openssh-client sshd=openssh-server)
+    if can_install && [ ! -d /run/systemd/system ]; then  # as for the tests
         for package in $packages; do install "$package" || true; done
     fi
 }
