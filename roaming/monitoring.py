@@ -1,105 +1,42 @@
 """What an instance or an account moved over time, and how many connections it had open (facts A.9)."""
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Literal
 
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
 from django.utils import timezone
 
-from console import charts
-from console.errors import Invalid
+from console import charts, windows
 from console.models.machines import SILENT_AFTER
+from console.windows import Window
 from roaming.models import ClientAccount, Flow, Instance, Usage
 from roaming.services import usage
 
 Kind = Literal["instance", "account"]
 OWNERS: dict[Kind, type[Instance] | type[ClientAccount]] = {"instance": Instance, "account": ClientAccount}
-# Name → label and hours.
-RANGES = {
-    "1h": ("1 hour", 1),
-    "3h": ("3 hours", 3),
-    "6h": ("6 hours", 6),
-    "12h": ("12 hours", 12),
-    "24h": ("24 hours", 24),
-    "7d": ("7 days", 7 * 24),
-    "30d": ("30 days", 30 * 24),
-}
-DEFAULT = "1h"
-CUSTOM = "custom"
-LONGEST = timedelta(days=730)
+RANGES = windows.ranges(1, 3, 6, 12, 24, 7 * 24, 30 * 24)
 # More points than this a chart cannot show apart.
 MOST_POINTS = 360
 MINUTE, HOUR = 60, 3600
 
 
-@dataclass(frozen=True)
-class Range:
-    """From ``start`` to ``end`` in points of ``width`` seconds, read from buckets of ``span``."""
-
-    name: str
-    start: datetime
-    end: datetime
-    width: int
-    span: str
-
-    @property
-    def label(self) -> str:
-        return f"Last {RANGES[self.name][0]}" if self.name in RANGES else "Chosen time"
-
-    @property
-    def point(self) -> str:
-        """How long a point is, in words."""
-        number, unit = (
-            (self.width // HOUR, "hour") if self.width % HOUR == 0 else (self.width // MINUTE, "minute")
-        )
-        return f"{number} {unit}{'s' if number != 1 else ''}"
-
-    @property
-    def query(self) -> str:
-        if self.name != CUSTOM:
-            return f"?range={self.name}"
-        return f"?range={CUSTOM}&from={self.start:%Y-%m-%dT%H:%M}&to={self.end:%Y-%m-%dT%H:%M}"
+def window(query: Mapping[str, str], now: datetime | None = None) -> Window:
+    """See ``console.windows``."""
+    return windows.window(query, RANGES, _width, now)
 
 
-def range_of(asked: Mapping[str, str], now: datetime | None = None) -> Range:
-    """The range that a query string asks for: ``range`` is one of ``RANGES``, or custom with ``from`` and ``to`` (UTC).
-
-    An unknown name means the last hour. Raises ``Invalid`` for a custom range that makes no sense.
-    """
-    now = now or timezone.now()
-    name = asked.get("range", "")
-    if name == CUSTOM:
-        return _range(CUSTOM, _moment(asked, "from"), _moment(asked, "to"), now)
-    name = name if name in RANGES else DEFAULT
-    return _range(name, now - timedelta(hours=RANGES[name][1]), now, now)
+def _width(start: datetime, end: datetime, now: datetime) -> int:
+    unit = MINUTE if start >= now - usage.KEEP[Usage.Span.MINUTE] else HOUR
+    return unit * max(1, math.ceil((end - start).total_seconds() / (unit * MOST_POINTS)))
 
 
-def _moment(asked: Mapping[str, str], name: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(asked.get(name, ""))
-    except ValueError as error:
-        raise Invalid(
-            f"“{name.capitalize()}” must be a date and time, such as 2026-07-15T12:30.", field=name
-        ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _range(name: str, start: datetime, end: datetime, now: datetime) -> Range:
-    end = min(end, now)
-    if start < now - LONGEST:
-        raise Invalid("“From” must not be older than two years.", field="from")
-    if end - start < timedelta(minutes=1):
-        raise Invalid("“From” must be at least a minute before “To”, and not in the future.", field="from")
-    fine = start >= now - usage.KEEP[Usage.Span.MINUTE]
-    unit = MINUTE if fine else HOUR
-    width = unit * max(1, round(-(-(end - start).total_seconds() // (unit * MOST_POINTS))))
-    first = int(start.timestamp() // width) * width
-    return Range(
-        name, datetime.fromtimestamp(first, UTC), end, width, Usage.Span.MINUTE if fine else Usage.Span.HOUR
-    )
+def _span(chosen: Window) -> Usage.Span:
+    """The buckets that its points are made of: of minutes there are only some days, and their points are short."""
+    return Usage.Span.MINUTE if chosen.width < HOUR else Usage.Span.HOUR
 
 
 @dataclass(frozen=True)
@@ -117,12 +54,13 @@ class Series:
     sent_bytes: int
 
 
-def series(kind: Kind, key: str, chosen: Range) -> Series:
+def series(kind: Kind, key: str, chosen: Window) -> Series:
     """Six queries, whatever the range."""
-    first, last = int(chosen.start.timestamp()), chosen.end.timestamp()
+    first, last = int(chosen.start.timestamp()) // chosen.width * chosen.width, chosen.end.timestamp()
+    chosen = replace(chosen, start=datetime.fromtimestamp(first, UTC))
     count = int(-(-(last - first) // chosen.width))
     up, down = [0] * count, [0] * count
-    for time, (sent, received) in usage.of(key, chosen.span, chosen.start, chosen.end).items():
+    for time, (sent, received) in usage.of(key, _span(chosen), chosen.start, chosen.end).items():
         place = int(time.timestamp() - first) // chosen.width
         up[place] += sent
         down[place] += received
@@ -164,7 +102,7 @@ def _known(flows: QuerySet[Flow]) -> QuerySet[Flow]:
     return flows.filter(heard | Q(ended_at__isnull=False))
 
 
-def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float]:
+def _connections(flows: QuerySet[Flow], chosen: Window, count: int) -> list[float]:
     """Connections open at the end of each point: those at the beginning, plus what began, minus what ended."""
     flows = _known(flows)
     before = flows.filter(started_at__lt=chosen.start)
@@ -173,7 +111,7 @@ def _connections(flows: QuerySet[Flow], chosen: Range, count: int) -> list[float
     change = [0] * count
     for name, sign in (("started_at", 1), ("ended_at", -1)):
         within = flows.filter(**{f"{name}__gte": chosen.start, f"{name}__lt": chosen.end})
-        trunc = TruncMinute if chosen.span == Usage.Span.MINUTE else TruncHour
+        trunc = TruncMinute if _span(chosen) == Usage.Span.MINUTE else TruncHour
         for time, number in within.annotate(at=trunc(name)).values_list("at").annotate(Count("pk")):
             place = int(time.timestamp() - chosen.start.timestamp()) // chosen.width
             change[place] += sign * number

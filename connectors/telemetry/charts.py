@@ -6,9 +6,9 @@ from typing import Any
 
 from connectors.telemetry import store
 from connectors.telemetry.store import Gauge, Series, ServerSeries
-from connectors.telemetry.windows import Window
 from console import charts
 from console.charts import BITS, Line, Row
+from console.windows import Window
 
 # What a stack names one by one; the others are added up.
 MOST_IN_STACK = 8

@@ -20,10 +20,11 @@ from django.db import transaction
 from connectors.models import Latest, Sample
 from connectors.telemetry import partitions, sql
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES, SHORT_SAMPLE, VALUES
+from console import windows
 
 # Raw samples are forgotten no earlier than this after the time from which they are only rolled up.
 MARGIN = timedelta(hours=1)
-FIVE_MINUTES_KEPT, HOURS_KEPT = timedelta(days=90), timedelta(days=730)
+FIVE_MINUTES_KEPT, HOURS_KEPT = timedelta(days=90), windows.KEPT
 _COLUMNS = {
     "server": "varchar",
     "time": "timestamptz",

@@ -12,10 +12,11 @@ from django.views.decorators.http import conditional_page, require_safe
 from connectors.models import Connector, Server
 from connectors.telemetry import capacity, charts
 from connectors.telemetry.store import Series, ServerSeries
-from connectors.telemetry.windows import RANGES, Window, window
+from connectors.telemetry.windows import RANGES, window
 from console.access import role_required
 from console.charts import file_name
 from console.csv_export import download
+from console.windows import Window
 
 TREND = RANGES["7d"].span
 

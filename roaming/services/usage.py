@@ -8,10 +8,11 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from console import windows
 from roaming.models import Usage, UserSession
 
 Span = Usage.Span
-KEEP = {Span.MINUTE: timedelta(hours=48), Span.HOUR: timedelta(days=730), Span.MONTH: timedelta(days=3 * 366)}
+KEEP = {Span.MINUTE: timedelta(hours=48), Span.HOUR: windows.KEPT, Span.MONTH: timedelta(days=3 * 366)}
 # The bucket of what has only a total.
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 # Deleted in one transaction, so that reports never wait long behind it.

@@ -11,7 +11,6 @@ from django.views.decorators.http import conditional_page, require_safe
 from console import charts, web
 from console.access import role_required
 from console.csv_export import download
-from console.errors import Invalid
 from roaming import monitoring
 from roaming.models import ClientAccount, Instance
 from roaming.views.accounts import account_or_404
@@ -21,29 +20,20 @@ def instance_alone(instance_id: str) -> Instance:
     return get_object_or_404(Instance.objects.select_related("region__area"), pk=instance_id)
 
 
-def _chosen(request: HttpRequest) -> tuple[monitoring.Range, str]:
-    """The range asked for and "", or the last hour and what was wrong."""
-    try:
-        return monitoring.range_of(request.GET.dict()), ""
-    except Invalid as refusal:
-        return monitoring.range_of({}), refusal.message
-
-
 def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str, Any]:
     """What ``_charts.html`` and ``_words.html`` show."""
-    chosen, problem = _chosen(request)
+    chosen = monitoring.window(request.GET)
     found = monitoring.series(kind, key, chosen)
     return {
-        "chosen": chosen,
-        "problem": problem,
-        "ranges": monitoring.RANGES,
+        "window": chosen,
+        "ranges": monitoring.RANGES.values(),
         "series": found,
         "receive": charts.words(found.times, found.receive),
         "send": charts.words(found.times, found.send),
         "connections": charts.words(found.times, found.connections),
         "open": monitoring.open_now(kind, key),
         "key": key,
-        "page_url": reverse(f"roaming:{kind}_monitoring", args=[key]),
+        "url": reverse(f"roaming:{kind}_monitoring", args=[key]),
         "words_url": reverse(f"roaming:{kind}_monitoring_words", args=[key]),
         "csv_url": reverse(f"roaming:{kind}_monitoring_csv", args=[key]),
         "rates_url": reverse(f"roaming:{kind}_monitoring_chart", args=[key, "rates"]),
@@ -52,13 +42,13 @@ def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str,
 
 
 def _csv(request: HttpRequest, kind: monitoring.Kind, key: str) -> HttpResponseBase:
-    chosen = _chosen(request)[0]
+    chosen = monitoring.window(request.GET)
     name = charts.file_name(key, chosen.start, chosen.end)
     return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))
 
 
 def _chart(request: HttpRequest, kind: monitoring.Kind, key: str, what: str) -> JsonResponse:
-    found = monitoring.series(kind, key, _chosen(request)[0])
+    found = monitoring.series(kind, key, monitoring.window(request.GET))
     if what == "connections":
         lines = [charts.Line("Connections", "3", found.connections)]
         return JsonResponse(charts.figure(found.times, lines, unit="connections", whole=True))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry import capacity, charts, store, windows
 from console.charts import Words, words
+from console.windows import Window
 from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
@@ -204,7 +205,7 @@ def test_a_time_that_makes_no_sense_is_named_and_an_hour_shown(query, problem):
 # --- Other figures ----------------------------------------------------------------------------------------------------
 
 
-def shown() -> windows.Window:
+def shown() -> Window:
     return windows.window({"from": START.isoformat(), "to": END.isoformat()}, END)
 
 
@@ -240,7 +241,7 @@ def test_each_gauge_is_a_figure_that_plotly_accepts(server, name):
         time = START + timedelta(seconds=at)
         factories.measured(server, time=time, **{key: value * scale for key, value in values.items()})
     kind = charts.kind(name)
-    window = windows.Window("1h", "1 hour", START, END, 60)
+    window = Window("1h", "1 hour", START, END, 60)
     measured = charts.per_server([server.pk], window)[server.pk]
     figure = charts.gauge(measured, kind, window)
     average, peak = go.Figure(figure).data
