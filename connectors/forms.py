@@ -60,15 +60,20 @@ class UpgradeWindowForm(forms.Form):
     )
 
 
-class DrainForm(forms.Form):
-    minutes = forms.IntegerField(
-        label="Minutes",
+def minutes(label: str, initial: int, help_text: str) -> forms.IntegerField:
+    """For how long a server drains."""
+    return forms.IntegerField(
+        label=label,
         min_value=1,
         max_value=1440,
-        initial=10,
-        help_text="How long connections may go on before it is switched off, 1 to 1,440.",
+        initial=initial,
+        help_text=help_text,
         error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
     )
+
+
+class DrainForm(forms.Form):
+    minutes = minutes("Minutes", 10, "How long connections may go on before it is switched off, 1 to 1,440.")
 
 
 class UpgradeForm(forms.Form):
@@ -80,13 +85,10 @@ class UpgradeForm(forms.Form):
         initial="now",
         error_messages=dict.fromkeys(("required", "invalid_choice"), "When must be now or window."),
     )
-    minutes = forms.IntegerField(
-        label="Minutes to drain",
-        min_value=1,
-        max_value=1440,
-        initial=5,
-        help_text="How long the connections of each server may go on before it is upgraded, 1 to 1,440.",
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
+    minutes = minutes(
+        "Minutes to drain",
+        5,
+        "How long the connections of each server may go on before it is upgraded, 1 to 1,440.",
     )
 
     def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:

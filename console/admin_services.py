@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -50,13 +51,13 @@ class ServiceAdmin(admin.ModelAdmin):
     writers = "operator"
 
     def create(self, request: HttpRequest, form: ModelForm) -> models.Model:
-        raise NotImplementedError
+        raise PermissionDenied
 
     def update(self, request: HttpRequest, obj: Any, form: ModelForm) -> models.Model:
-        raise NotImplementedError
+        raise PermissionDenied
 
     def remove(self, request: HttpRequest, obj: Any) -> None:
-        raise NotImplementedError
+        raise PermissionDenied
 
     def _offers(self, name: str) -> bool:
         return getattr(type(self), name) is not getattr(ServiceAdmin, name)

@@ -186,8 +186,14 @@ def application_disable(request: HttpRequest, application_id: str) -> HttpRespon
 @role_required("operator")
 def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    context = {"application": application, "policies": application.policies.all()}
-    return render(request, "connectors/confirm_delete_application.html", context)
+    context = {
+        "name": application.name,
+        "action": reverse("connectors:application_delete", args=[application.pk]),
+        "back": reverse(URL),
+        "policies": application.policies.all(),
+        "consequence": "No policy names it alone. Where one covers all applications, open connections to it are cut.",
+    }
+    return render(request, "connectors/confirm_delete.html", context)
 
 
 @require_POST

@@ -167,11 +167,19 @@ def connector_rename(request: HttpRequest, connector_id: str) -> HttpResponse:
 @require_safe
 @role_required("operator")
 def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
-    connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
+    connector = get_object_or_404(Connector, pk=connector_id)
+    servers = [str(server) for server in connector.servers.all()]
+    if len(servers) > 1:
+        gone = f"Its servers {', '.join(servers)} are removed with what they measured, and their keys no longer open"
+    elif servers:
+        gone = f"Its server {servers[0]} is removed with what it measured, and its key no longer opens"
+    removed = f"{gone} the console." if servers else "It has no server."
     context = {
-        "connector": connector,
+        "name": connector.name,
+        "action": reverse("connectors:delete", args=[connector.pk]),
+        "back": reverse("connectors:list"),
         "policies": connector.policies.all(),
-        "servers": connector.servers.all(),
+        "consequence": f"{removed} Open connections through it are cut.",
     }
     return render(request, "connectors/confirm_delete.html", context)
 

@@ -94,9 +94,14 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
 @role_required("operator")
 def group_confirm_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
-    return render(
-        request, "connectors/confirm_delete_group.html", {"group": group, "policies": group.policies.all()}
-    )
+    context = {
+        "name": group.name,
+        "action": reverse("connectors:group_delete", args=[group.pk]),
+        "back": reverse(URL),
+        "policies": group.policies.all(),
+        "consequence": "No forwarding policy names it; its client accounts stay.",
+    }
+    return render(request, "connectors/confirm_delete.html", context)
 
 
 @require_POST

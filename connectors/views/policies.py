@@ -176,8 +176,15 @@ def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
 @require_safe
 @role_required("operator")
 def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = get_object_or_404(selectors.policies_with_sizes(), pk=policy_id)
-    return render(request, "connectors/confirm_delete_policy.html", {"policy": policy})
+    policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
+    allows = f"Connections that only this policy allows, through {policy.connector}, are cut at once."
+    context = {
+        "name": policy.name,
+        "action": reverse("connectors:policy_delete", args=[policy.pk]),
+        "back": reverse(URL),
+        "consequence": allows if policy.enabled else "It is disabled, so no connection depends on it.",
+    }
+    return render(request, "connectors/confirm_delete.html", context)
 
 
 @require_POST
