@@ -59,6 +59,8 @@ def test_from_add_connector_to_disable_a_connector(demo: Demo, page: Page, machi
     look_at_the_details(page, name)
     drain(page, name, demo)
     disable(page, name, demo)
+    with demo.connect("echo.corp.example", 7) as flow:
+        assert flow.status == 200, "a new one goes by the demo's own connector"
 
 
 def create(page: Page, name: str) -> None:
@@ -164,5 +166,3 @@ def disable(page: Page, name: str, demo: Demo) -> None:
         question.get_by_role("button", name="Disable").click()
         expect(row(page, name)).to_contain_text("Cut confirmed by 2 of 2 gateways", timeout=SOON)
         assert flow.socket.recv(100) == b"", "the open flow was cut"
-    with demo.connect("echo.corp.example", 7) as flow:
-        assert flow.status == 200, "a new one goes by the demo's own connector"

@@ -120,8 +120,9 @@ def test_a_broken_rule_is_said_in_a_sentence(make):
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
 def test_a_broken_rule_is_refused_by_the_database(make):
     row = make()
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
         row.save()
+    assert "constraint" in str(refused.value)
 
 
 def test_an_ended_sessions_address_is_free(account):
