@@ -43,7 +43,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         if FLOW_KEY not in fields:  # refused: no flow
             return
         flow = self._flows.adopt(fields[FLOW_KEY].string_value)
-        flow.seen_at = self._state.clock()
+        flow.seen(self._state)
         counted = (entry.request.request_body_bytes, entry.response.response_body_bytes)
         changed = counted != (flow.bytes_up, flow.bytes_down)
         flow.bytes_up, flow.bytes_down = counted

@@ -210,7 +210,7 @@ class GatewayAgent:
             raise
         self._gateway, self._incarnation = gateway, self.envoy.incarnation
         adopted = before and before == self._recorded_envoy()
-        self._settled_at = self.state.clock() + SETTLE_SECONDS if adopted else 0.0
+        self._settled_at = self.state.ticks() + SETTLE_SECONDS if adopted else 0.0
         logger.info(
             "Envoy %s, clients at %s:%d",
             "adopted" if adopted else "started",
@@ -227,7 +227,7 @@ class GatewayAgent:
 
     async def _settled(self) -> bool:
         waited = False
-        while (left := self._settled_at - self.state.clock()) > 0:
+        while (left := self._settled_at - self.state.ticks()) > 0:
             waited = True
             await asyncio.sleep(left)
         return waited

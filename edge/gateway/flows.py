@@ -51,7 +51,10 @@ _CUT = _immediate_response(403)
 
 @dataclass(slots=True, eq=False)
 class Flow:
-    """One connection of a session to a destination, or one plain HTTP request. Times in epoch seconds."""
+    """One connection of a session to a destination, or one plain HTTP request. Times in epoch seconds.
+
+    ``ticks``: when it was let in or last heard of, by the clock that never jumps (``GatewayState.ticks``).
+    """
 
     id: str
     identity: SessionIdentity
@@ -67,6 +70,7 @@ class Flow:
     bytes_up: int = 0
     bytes_down: int = 0
     seen_at: float = 0.0
+    ticks: float = 0.0
     cut: bool = False
     recorded: bool = False
     stream: Any = field(default=None, repr=False)
@@ -86,8 +90,12 @@ class Flow:
         now = state.clock()
         return cls(
             flow, identity, destination, decision.path or "", decision.connector, decision.application,
-            decision.policy, now, cap, online=state.current.online, seen_at=now,
+            decision.policy, now, cap, online=state.current.online, seen_at=now, ticks=state.ticks(),
         )  # fmt: skip
+
+    def seen(self, state: GatewayState) -> None:
+        """Something was heard of it."""
+        self.seen_at, self.ticks = state.clock(), state.ticks()
 
     def dump(self) -> str:
         """What Envoy keeps with the flow, enough for an agent that never met it."""
@@ -145,17 +153,15 @@ class Flows(rpc.ExternalProcessorServicer):
 
     def accounts(self) -> set[str]:
         """The accounts that have flows, those included that are about to open."""
-        since = self._state.clock() - ADMITTED_SECONDS
-        admitted = (flow for flow in self._admitted.values() if flow.started_at > since)
+        since = self._state.ticks() - ADMITTED_SECONDS
+        admitted = (flow for flow in self._admitted.values() if flow.ticks > since)
         return {flow.identity.account for flow in (*self._open.values(), *admitted)}
 
     def admit(self, flow: Flow) -> None:
         """A flow was let in; Envoy's stream for it follows at once, unless its client is already gone."""
         if len(self._admitted) > 10_000:
-            now = self._state.clock()
-            self._admitted = {
-                key: each for key, each in self._admitted.items() if now - each.started_at < ADMITTED_SECONDS
-            }
+            since = self._state.ticks() - ADMITTED_SECONDS
+            self._admitted = {key: each for key, each in self._admitted.items() if each.ticks > since}
         self._admitted[flow.id] = flow
 
     def adopt(self, text: str) -> Flow:
@@ -187,7 +193,8 @@ class Flows(rpc.ExternalProcessorServicer):
         ):  # under load the log of a very short flow may arrive before its stream is served
             self._open.pop(flow.id)
             return
-        flow.stream, flow.seen_at = context, self._state.clock()
+        flow.stream = context
+        flow.seen(self._state)
         try:
             # Between the decision and this moment the configuration may have changed: without this second look a flow
             # could slip between the list of open flows and the cut.
@@ -205,7 +212,7 @@ class Flows(rpc.ExternalProcessorServicer):
             # Envoy gives the stream up and lets the flow go on. Then only the log tells when the flow is over.
             if flow.cut:
                 flow.closed.set()
-            flow.seen_at = self._state.clock()
+            flow.seen(self._state)
 
     def stands(self, flow: Flow) -> bool:
         """Whether a flow would still be let in, by the same way.
@@ -269,8 +276,8 @@ class Flows(rpc.ExternalProcessorServicer):
 
     def lost(self) -> list[Flow]:
         """Flows of which nothing was heard any more: their end was never logged (Envoy died)."""
-        limit = self._state.clock() - LOST_SECONDS
-        return [flow for flow in self._open.values() if flow.stream is None and flow.seen_at < limit]
+        limit = self._state.ticks() - LOST_SECONDS
+        return [flow for flow in self._open.values() if flow.stream is None and flow.ticks < limit]
 
 
 def _flow_text(message: Any) -> str | None:

@@ -41,7 +41,7 @@ class LogonFailed(Exception):
 
 @dataclass(slots=True)
 class _Live:
-    """A session known here, with its newest token; ``keys`` are the hashes that lead to it."""
+    """A session known here, with its newest token; ``keys`` are the hashes that lead to it. ``renew_at``: in ticks."""
 
     identity: SessionIdentity
     token: str = field(repr=False)
@@ -91,7 +91,8 @@ class Sessions:
         for session, live in list(self._live.items()):
             if live.identity.expires_at <= now:
                 self.forget([session])
-        due = [s for s in set(wanted) if s in self._live and self._live[s].renew_at <= now]
+        ticks = self._state.ticks()
+        due = [s for s in set(wanted) if s in self._live and self._live[s].renew_at <= ticks]
         await asyncio.gather(*(self._renew(self._live[session]) for session in due))
 
     # -- Tokens --
@@ -147,7 +148,7 @@ class Sessions:
         except ApiRefused as error:
             failed = _failure(error)
             if error.code == "LockedOut" and error.retry_after:
-                self._locked[key] = (self._state.clock() + error.retry_after, failed)
+                self._locked[key] = (self._state.ticks() + error.retry_after, failed)
             raise failed from None
         except (ApiError, KeyError, TokenRefused) as error:
             logger.warning("log-on at the console failed: %s", error)
@@ -159,7 +160,7 @@ class Sessions:
 
     def _refuse_locked(self, key: bytes) -> None:
         until, failed = self._locked.get(key, (0.0, None))
-        now = self._state.clock()
+        now = self._state.ticks()
         if failed is not None and until > now:
             failed.retry_after = until - now
             raise failed
@@ -186,11 +187,10 @@ class Sessions:
     def _remember(self, key: bytes, identity: SessionIdentity, token: str) -> None:
         if len(self._keys) >= MAX_REMEMBERED:
             self.forget([next(iter(self._live))])
-        now = self._state.clock()
         live = self._live.get(identity.session)
         if live is None or live.identity.expires_at < identity.expires_at:
             keys = live.keys if live else set()
-            half = now + (identity.expires_at - now) / 2
+            half = self._state.ticks() + (identity.expires_at - self._state.clock()) / 2
             live = self._live[identity.session] = _Live(identity, token, half, keys)
         live.keys.add(key)
         self._keys[key] = identity.session
@@ -209,10 +209,10 @@ class Sessions:
             if error.code == "SessionEnded":
                 self.forget([session])
             else:
-                live.renew_at = self._state.clock() + 60
+                live.renew_at = self._state.ticks() + 60
         except (ApiError, KeyError, TokenRefused, TokenExpired) as error:
             logger.warning("session %s could not be renewed: %s", session, error)
-            live.renew_at = self._state.clock() + 30
+            live.renew_at = self._state.ticks() + 30
         else:
             if session in self._live:  # it may have been cut off meanwhile
                 for key in list(live.keys):

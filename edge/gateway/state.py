@@ -37,10 +37,17 @@ class Refusal:
 
 
 class GatewayState:
-    """``snapshot`` always carries the connectors online now. Changed from one event loop only."""
+    """``snapshot`` always carries the connectors online now. Changed from one event loop only.
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    ``clock`` is the console's time (epoch s), for what the console dates: it jumps when a clock is put right, ours or
+    the console's. ``ticks`` (s) never jump: by them is measured how long something lasts.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
         self.clock = clock
+        self.ticks = ticks
         self.metrics = Metrics()
         self.snapshot: Snapshot | None = None
         self.tunnels: Tunnels = {}

@@ -46,7 +46,7 @@ class Network:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answer: Callable[[str, dict[str, Any]], Answer] = lambda path, body: refusal(404, "NotFound")
         self.now = 1_800_000_000.0
-        self.state = GatewayState(clock=lambda: self.now)
+        self.state = GatewayState(clock=lambda: self.now, ticks=lambda: self.now)
         self.home = Home(path)
         Authority().gateway(self.home, GATEWAY)
         self.home.write_identity(Identity(GATEWAY, "gateway", "http://console.example"))
