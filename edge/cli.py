@@ -6,7 +6,6 @@ Heavy modules are imported inside the commands, so that ``--help`` and ``--versi
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edge import version
+from edge.cli_connect import connect, os_sentence, start_log
 from edge.cli_machine import HomeOption, add_machine_commands, check, home_path, status
 
 app = typer.Typer(
@@ -62,18 +62,18 @@ def main() -> None:
 
 def _sentence(error: Exception) -> str:
     from edge.api import ApiError
-    from edge.client.agent import OptionError
+    from edge.client.options import OptionError, PortProblem
+    from edge.client.password import KeyringProblem
     from edge.enrollment import EnrollmentError
     from edge.envoy.process import EnvoyError
     from edge.home import NotEnrolled
     from edge.support import AlreadyRunning
 
-    ours = (Problem, ApiError, OptionError, EnrollmentError, EnvoyError, NotEnrolled, AlreadyRunning)
-    if isinstance(error, ours):
+    ours = (Problem, ApiError, EnrollmentError, EnvoyError, NotEnrolled, AlreadyRunning)
+    if isinstance(error, (*ours, OptionError, PortProblem, KeyringProblem)):
         return str(error)
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}."
+        return os_sentence(error)
     return (
         f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
     )
@@ -109,7 +109,7 @@ def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None
     from edge.home import Home, NotEnrolled
     from edge.support import held, keep_log
 
-    _log(verbose)
+    start_log(verbose)
     folder = Home(home_path(home, "gateway"))
     if folder.identity.kind != "gateway":
         raise NotEnrolled(f"{folder.path} is that of a connector server, not of a gateway.")
@@ -138,7 +138,7 @@ def connector_run(
     from edge.home import Home
     from edge.support import keep_log
 
-    _log(verbose)
+    start_log(verbose)
     folder = Home(home_path(home, "connector"))
     if folder.enrolled:
         keep_log(folder)
@@ -152,65 +152,14 @@ add_machine_commands(gateway, "gateway")
 add_machine_commands(connector, "connector")
 app.command()(status)
 app.command()(check)
-
-
-@app.command()
-def connect(
-    console: ConsoleOption,
-    instance: Annotated[str, typer.Option(help="The instance's id, sag-….")],
-    username: Annotated[str, typer.Option(help="Your user name.")],
-    password_file: Annotated[
-        Path | None,
-        typer.Option(help="A file with the password; - for standard input. Else it is asked for."),
-    ] = None,
-    listen: Annotated[
-        str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")
-    ] = "127.0.0.1:3128",
-    forward: Annotated[
-        list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
-    ] = None,
-    pac: Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")] = None,
-    pac_for: Annotated[
-        list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option(help="Trust this CA for the console and the gateways.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")
-    ] = False,
-    verbose: VerboseOption = False,
-) -> None:
-    """Log on and offer a local HTTP proxy and port forwards until Ctrl-C.
-
-    Exit codes: 0 logged off, 1 a local problem, 2 wrong usage, 3 the session was ended, 4 the console cannot be
-    reached, 5 the log-on was refused.
-    """
-    from edge.client.agent import Options, parse_forward, parse_listen, run_connect
-    from edge.client.events import Events
-    from edge.client.options import check
-
-    _log(verbose)
-    options = Options(
-        console=console,
-        instance=instance,
-        username=username,
-        listen=None if listen == "none" else parse_listen(listen),
-        forwards=tuple(parse_forward(text) for text in forward or []),
-        pac=pac,
-        pac_domains=tuple(pac_for or ()),
-        trust=ca_file.read_text() if ca_file else None,
-    )
-    check(options)
-    events = Events(as_json=as_json)
-    raise typer.Exit(asyncio.run(run_connect(options, _password(password_file), events)))
+app.command()(connect)
 
 
 def _enroll(home: Path, console: str, code: str, kind: str) -> None:
     from edge.enrollment import enroll
     from edge.home import Home
 
-    _log(verbose=False)
+    start_log(verbose=False)
     identity = asyncio.run(enroll(Home(home), console, code, kind))
     typer.echo(f"Enrolled as {identity.id} in {home}.")
 
@@ -225,25 +174,6 @@ def _code(code: str | None, code_file: Path | None) -> str:
             f"An enrolment code is needed: --code-file FILE, {CODE_VARIABLE} in the environment, or --code."
         )
     return code
-
-
-def _password(file: Path | None) -> str:
-    if file is None:
-        import getpass
-
-        return getpass.getpass("Password: ")
-    text = sys.stdin.readline() if str(file) == "-" else file.read_text()
-    return text.rstrip("\r\n")
-
-
-def _log(verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

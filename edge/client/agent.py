@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import re
 import signal
 import ssl
 import tempfile
@@ -14,16 +16,17 @@ from edge.api import ApiRefused, Caller, ConsoleUnreachable
 from edge.client.events import Events
 from edge.client.gateways import nearest_first
 from edge.client.keeper import Keeper
-from edge.client.options import OptionError, Options, parse_forward, parse_listen
+from edge.client.options import Options, PortProblem, check_ports, written
 from edge.client.pac import pac_file
+from edge.client.password import KeyringProblem, Password, save
 from edge.client.session import Grant, Session, SessionEnded
 from edge.client.watchdog import Watchdog
 from edge.envoy.client import ARGUMENTS, TOKEN_FILE, bootstrap, token_file
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
 
-__all__ = ["Exit", "OptionError", "Options", "parse_forward", "parse_listen", "run_connect"]
-
+# What `edge.api` calls an answer that is none of a console's.
+NOT_A_CONSOLE = "Refused"
 LOG_OFF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -37,7 +40,7 @@ class Exit(IntEnum):
     REFUSED = 5
 
 
-async def run_connect(options: Options, password: str, events: Events) -> int:
+async def run_connect(options: Options, password: Password, events: Events) -> int:
     """Log on, serve until SIGINT, SIGTERM, SIGHUP or the end of the session; return an `Exit` code."""
     verify: ssl.SSLContext | bool = True
     if options.trust is not None:
@@ -45,26 +48,64 @@ async def run_connect(options: Options, password: str, events: Events) -> int:
     async with Caller(options.console, verify=verify) as api:
         session = Session(api)
         try:
-            grant = await session.log_on(options.instance, options.username, password)
+            grant = await session.log_on(options.instance, options.username, password.text)
         except ApiRefused as error:
-            events.tell("refused", _with_patience(error), code=error.code, retry_after=error.retry_after)
-            return Exit.REFUSED
+            return _refused(options, password, error, events)
         except ConsoleUnreachable as error:
-            events.tell("unreachable", str(error))
+            events.tell("unreachable", _why_unreachable(error))
             return Exit.UNREACHABLE
         except (KeyError, TypeError, ValueError):
             events.tell("failed", "The console's answer cannot be read; is it as new as this program?")
             return Exit.FAILED
         try:
+            await _keep_password(password, events)
             return await _serve(options, session, grant, events)
         finally:
             await session.log_off()
 
 
-def _with_patience(error: ApiRefused) -> str:
-    if not error.retry_after or error.status != 429:
-        return error.message
-    return f"{error.message} Try again in {error.retry_after:.0f} s."
+def _refused(options: Options, password: Password, error: ApiRefused, events: Events) -> int:
+    if error.code == NOT_A_CONSOLE:
+        sentence = f"What answers at {options.console} is no console: its status is {error.status}."
+        events.tell("unreachable", sentence)
+        return Exit.UNREACHABLE
+    sentence = error.message
+    if error.status == 429 and error.retry_after:
+        sentence = f"{sentence} Try again in {_patience(error.retry_after)}."
+    if password.stored and password.entry is not None and error.code == "LogonRefused":
+        command = password.entry.command("set")
+        sentence = f"{sentence} The password is the one in the keyring; change it there with: {command}"
+    events.tell("refused", sentence, code=error.code, retry_after=error.retry_after)
+    return Exit.REFUSED
+
+
+def _patience(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"
+
+
+def _why_unreachable(error: ConsoleUnreachable) -> str:
+    sentence = re.sub(r"\[Errno -?\d+\] ", "", str(error))
+    if "CERTIFICATE_VERIFY_FAILED" in sentence:
+        return (
+            f"{sentence} If the console's certificate comes from a CA of your own, name that with --ca-file."
+        )
+    return sentence
+
+
+async def _keep_password(password: Password, events: Events) -> None:
+    """Save a password that was asked for, now that it is known to be right. The session goes on in any case."""
+    if password.entry is None or password.stored:
+        return
+    place = {"service": password.entry.service, "username": password.entry.username}
+    try:
+        # A keyring may ask its user first, for as long as that takes.
+        await asyncio.to_thread(save, password)
+    except KeyringProblem as error:
+        events.tell("password_not_saved", str(error), **place)
+    else:
+        events.tell("password_saved", "The password is in the keyring now.", **place)
 
 
 async def _serve(options: Options, session: Session, grant: Grant, events: Events) -> int:
@@ -128,19 +169,21 @@ def _announce(options: Options, grant: Grant, gateways: list[str], events: Event
         gateways=gateways,
     )
     if options.listen is not None:
-        place = options.local_addresses[0]
+        place = written(options.listen)
         events.tell("proxy", f"HTTP proxy: http://{place}", address=place)
         if options.pac is not None:
             options.pac.write_text(pac_file(options.listen, options.pac_domains))
             events.tell("pac", f"Proxy auto-configuration: {options.pac}", file=str(options.pac))
     for forward in options.forwards:
-        here, there = f"{forward.address}:{forward.port}", f"{forward.host}:{forward.target}"
+        here, there = written((forward.address, forward.port)), written((forward.host, forward.target))
         events.tell("forward", f"{here} leads to {there}.", address=here, to=there)
     events.tell("ready", "Press Ctrl-C to log off.")
 
 
 def _why_not(options: Options, error: EnvoyError) -> str:
-    if "Address already in use" in str(error) or "cannot bind" in str(error):
-        ports = ", ".join(options.local_addresses)
-        return f"A local port is taken by another program (one of {ports}). Choose another one."
+    """Why Envoy did not start: most often somebody was quicker with a port."""
+    try:
+        check_ports(options)
+    except PortProblem as problem:
+        return str(problem)
     return str(error)

@@ -5,26 +5,29 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import Any, TextIO
+from typing import Any
+
+# With these the program ends, and not because its user wants it to: people read them where errors are.
+FAILURES = frozenset({"refused", "unreachable", "failed", "ended"})
 
 
 class Events:
-    """Writes to standard output, every event at once.
+    """Writes to standard output, every event at once; for people, failures go to standard error.
 
     As JSON each has ``event`` (a name of docs/clients.md), ``time`` (epoch seconds), ``message`` (the sentence that
     people read) and what belongs to it.
     """
 
-    def __init__(self, *, as_json: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(self, *, as_json: bool = False) -> None:
         self._as_json = as_json
-        self._stream = stream or sys.stdout
 
     def tell(self, event: str, message: str, **fields: Any) -> None:
         """Tell one thing that happened."""
-        text = message
+        text, stream = message, sys.stderr if event in FAILURES else sys.stdout
         if self._as_json:
+            stream = sys.stdout
             text = json.dumps({"event": event, "time": round(time.time(), 3), "message": message, **fields})
         try:
-            print(text, file=self._stream, flush=True)
+            print(text, file=stream, flush=True)
         except OSError:
             return  # nobody listens any more; the proxy is still of use

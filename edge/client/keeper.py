@@ -22,13 +22,24 @@ RETRY_SECONDS = (1.0, 60.0)
 # The same refusal, told once in so long: a browser that tries and tries is one piece of news.
 REPEAT_SECONDS = 60.0
 TOLD_AT_MOST = 200
-_REASONS = {
+# What users read for the reasons of docs/architecture.md; those about the session end it instead.
+REASONS = {
     "NoMatch": "No application and forwarding policy allows it for this account.",
+    "NotServed": "The connector's server does not know this application yet. Try again in a moment.",
     "ConnectorDisabled": "The connector that leads there is switched off.",
+    "ConnectorNotLicensed": "The licence of the connector that leads there has expired.",
     "ConnectorOffline": "The connector that leads there has no live tunnel.",
-    "ConsoleLost": "The gateway has not heard from its console for too long to let anyone in.",
-    "NotConfigured": "The gateway has no configuration yet.",
     "DestinationInvalid": "The destination's name or port is not valid.",
+    "DestinationUnreachable": "The destination does not answer.",
+    "BandwidthUnavailable": "The gateway has no room for another account with a bandwidth limit. Try again later.",
+    "NotAProxyRequest": "The program did not send it as to a proxy.",
+    "MethodUnsupported": "The program sent it in a way that gateways do not support.",
+    "NotConfigured": "The gateway has no configuration.",
+    "ConsoleLost": "The gateway has not heard from its console for too long to let anyone in.",
+    "ConsoleUnreachable": "The gateway cannot reach its console.",
+    "ConsoleRefused": "The gateway's console does not accept the gateway.",
+    "GatewayAgentDown": "The gateway cannot decide on new connections now. Try again in a moment.",
+    "InternalError": "The gateway could not decide; its log says why.",
 }
 
 
@@ -78,8 +89,9 @@ class Keeper:
         if len(self._told) >= TOLD_AT_MOST:
             self._told.clear()
         self._told[key] = now + REPEAT_SECONDS
-        why = _REASONS.get(refusal.reason, f"The gateway's reason is {refusal.reason}.")
-        sentence = f"{refusal.host} was refused: {why}"
+        why = REASONS.get(refusal.reason, f"The gateway's reason is {refusal.reason}.")
+        verb = "could not be reached" if refusal.status >= 500 else "was refused"
+        sentence = f"{refusal.host} {verb}: {why}"
         self._events.tell("denied", sentence, host=refusal.host, reason=refusal.reason, status=refusal.status)
 
     async def _ask(self, probe: Probe) -> Refusal | None:

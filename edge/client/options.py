@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import re
+import socket
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from edge.envoy.client import Forward
 
 
 class OptionError(ValueError):
     """An option cannot be used; the message is a sentence that names it and what is legal."""
+
+    exit_code = 2
+
+
+class PortProblem(Exception):
+    """A local port cannot be listened on; the message is a sentence that says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -28,53 +39,119 @@ class Options:
     trust: str | None = None
 
     @property
-    def local_addresses(self) -> list[str]:
-        """The addresses that this machine's programs are to use."""
+    def local_places(self) -> list[tuple[str, int]]:
+        """Where this machine's programs find the way in: address and port."""
         places = [self.listen] if self.listen else []
-        places += [(forward.address, forward.port) for forward in self.forwards]
-        return [f"{address}:{port}" for address, port in places]
+        return places + [(forward.address, forward.port) for forward in self.forwards]
 
 
 def check(options: Options) -> None:
     """Refuse what fits together in no way. Raises `OptionError`."""
-    if not options.console.startswith(("https://", "http://")):
-        raise OptionError(f"--console {options.console!r} must begin with https://.")
+    _check_console(options.console)
+    for name, text in (("--instance", options.instance), ("--username", options.username)):
+        if not text.strip():
+            raise OptionError(f"{name} is empty.")
     if options.listen is None and not options.forwards:
         raise OptionError("Nothing to do: give --listen, or --forward, or both.")
     if options.listen is None and options.pac is not None:
         raise OptionError("--pac needs --listen: a PAC file names the HTTP proxy.")
-    places = options.local_addresses
+    if options.pac is None and options.pac_domains:
+        raise OptionError("--pac-for needs --pac, the file to write.")
+    places = options.local_places
     if twice := {place for place in places if places.count(place) > 1}:
-        raise OptionError(f"{min(twice)} is given twice; every local port can be used once.")
+        raise OptionError(f"{written(min(twice))} is given twice; every local port can be used once.")
+
+
+def _check_console(console: str) -> None:
+    example = "it must be an address like https://console.example.com."
+    try:
+        url = httpx.URL(console)
+    except httpx.InvalidURL:
+        raise OptionError(f"--console {console!r}: {example}") from None
+    if url.scheme not in ("https", "http") or not url.host:
+        raise OptionError(f"--console {console!r}: {example}")
+    if url.scheme == "http" and not (url.host == "localhost" or _is_loopback(url.host)):
+        raise OptionError(
+            f"--console {console!r}: by http:// everybody on the way could read the password; {example}"
+        )
+
+
+def check_ports(options: Options) -> None:
+    """Refuse local ports that cannot be listened on. Raises `PortProblem`.
+
+    Envoy itself would not notice another one on the port: on Linux several may share it when all of them agree.
+    """
+    for place in options.local_places:
+        with socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET) as probe:
+            # As Envoy does: a port whose connections ended a moment ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(place)
+            except OSError as error:
+                raise PortProblem(_why_not(place, error)) from error
+
+
+def _why_not(place: tuple[str, int], error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"The local port {written(place)} is taken by another program. Choose another one."
+    if error.errno == errno.EACCES:
+        return f"This user may not listen on {written(place)}. Choose a port from 1024 upwards."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"This machine has no address {place[0]}. 127.0.0.1 is always there."
+    return f"Nothing can listen on {written(place)}: {error.strerror or error}."
+
+
+def written(place: tuple[str, int]) -> str:
+    """Return ``address:port`` as it stands in an address line."""
+    address, port = place
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def read_trust(file: Path) -> str:
+    """Return a CA's certificates (PEM). Raises `OptionError`, or `OSError` when the file cannot be read."""
+    try:
+        text = file.read_text(encoding="ascii", errors="replace")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise OptionError(f"--ca-file {file}: it holds no certificate in PEM.") from None
+    return text
 
 
 def parse_listen(text: str) -> tuple[str, int]:
     """Read ``[ADDR:]PORT`` on loopback. Raises `OptionError`."""
-    address, _, port = text.rpartition(":")
-    address = address.strip("[]") or "127.0.0.1"
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise OptionError(
-            f"{text!r}: the local address must be a loopback one, such as 127.0.0.1; "
-            "whoever reaches it uses your session."
-        )
-    return address, _port(port, text)
+    return _local(text, f"--listen {text!r}")
 
 
 def parse_forward(text: str) -> Forward:
     """Read ``[ADDR:]PORT=HOST:PORT``. Raises `OptionError`."""
+    option = f"--forward {text!r}"
     here, equals, there = text.partition("=")
     host, colon, target = there.rpartition(":")
     if not equals or not colon or not re.fullmatch(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", host):
-        raise OptionError(f"--forward {text!r} must be like 5432=db.corp.example:5432.")
-    address, port = parse_listen(here)
-    return Forward(address, port, host.strip("[]"), _port(target, text))
+        raise OptionError(f"{option} must be like 5432=db.corp.example:5432.")
+    address, port = _local(here, option)
+    return Forward(address, port, host.strip("[]"), _port(target, option))
 
 
-def _port(text: str, whole: str) -> int:
+def _local(text: str, option: str) -> tuple[str, int]:
+    address, _, port = text.rpartition(":")
+    address = address.strip("[]") or "127.0.0.1"
+    if not _is_loopback(address):
+        raise OptionError(
+            f"{option}: the local address must be a loopback one, such as 127.0.0.1; "
+            "whoever reaches it uses your session."
+        )
+    return address, _port(port, option)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _port(text: str, option: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise OptionError(f"{whole!r}: a port must be a number from 1 to 65535.")
+        raise OptionError(f"{option}: a port must be a number from 1 to 65535.")
     return int(text)

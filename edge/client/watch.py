@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
+from edge.envoy.process import ShortPath
 from edge.identity import SESSION_CHECK
 
 # A live session gets "nothing matched" for it, an ended one that it ended.
@@ -86,7 +87,9 @@ class Probe:
     """Asks a gateway, over the connection that Envoy holds to it anyway, whether the session still stands."""
 
     def __init__(self, folder: Path) -> None:
-        transport = httpx.AsyncHTTPTransport(uds=str(folder / PROXY_SOCKET), verify=False, http2=False)
+        self._sockets = ShortPath(folder)
+        path = self._sockets.of(PROXY_SOCKET)
+        transport = httpx.AsyncHTTPTransport(uds=path, verify=False, http2=False)
         self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def ask(self) -> Refusal:

@@ -81,7 +81,7 @@ class EnvoyProcess:
         self._process: psutil.Process | None = None
         self._wanted = asyncio.Event()
         self._changing = asyncio.Lock()
-        self._sockets = _ShortPath(directory)
+        self._sockets = ShortPath(directory)
         self._client: tuple[str, httpx.AsyncClient] | None = None
 
     @property
@@ -293,7 +293,7 @@ def _client(socket: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://envoy")
 
 
-class _ShortPath:
+class ShortPath:
     """Reaches unix sockets in a folder whose path is too long for one.
 
     Linux: through an open descriptor of the folder, which leaves nothing behind. Elsewhere: through a link in the
@@ -305,6 +305,7 @@ class _ShortPath:
         self._short: Path | None = None
 
     def of(self, name: str) -> str:
+        """Return a path to `name` in the folder that a unix socket's address has room for; good while `self` lives."""
         path = str(self._directory / name)
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
             return path

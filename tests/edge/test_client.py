@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -216,19 +217,36 @@ def test_a_gateway_of_another_ca_is_not_trusted(lab: Lab, console: FakeConsole, 
         (("--listen", "127.0.0.1:99999"), "a number from 1 to 65535"),
         (("--forward", "5432"), "must be like 5432=db.corp.example:5432"),
         (("--listen", "none"), "Nothing to do"),
+        (("--listen", "none", "--forward", "1080=a:1", "--pac", "x"), "--pac needs --listen"),
+        (("--pac-for", "corp.example"), "--pac-for needs --pac"),
+        (("--forward", "3128=a:1"), "127.0.0.1:3128 is given twice"),
+        (("--console", "console.example.com"), "must be an address like https://console.example.com"),
+        (("--console", "http://console.example.com"), "everybody on the way could read the password"),
+        (("--username", ""), "--username is empty"),
+        (("--password-file", os.devnull), "its first line, which is to be the password, is empty"),
+        (("--ca-file", os.devnull), "holds no certificate"),
     ],
 )
 def test_options_that_cannot_be_used_get_a_sentence(
-    option: tuple[str, str], sentence: str, tmp_path: Path
+    option: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
-    place = ["--console", "http://127.0.0.1:1", "--instance", "sag-1", "--username", "alice.smith"]
+    place = [
+        "--password-file",
+        "-",
+        "--console",
+        "http://127.0.0.1:1",
+        "--instance",
+        "sag-1",
+        "--username",
+        "alice.smith",
+    ]
     run = subprocess.run(
         [sys.executable, "-m", "edge.cli", "connect", *place, *option],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert run.returncode == 1 and sentence in run.stderr and "Traceback" not in run.stderr
+    assert run.returncode == 2 and sentence in run.stderr and "Traceback" not in run.stderr
 
 
 def test_a_console_that_is_away(tmp_path: Path) -> None:

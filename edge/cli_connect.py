@@ -1,0 +1,107 @@
+"""The command ``causeway connect``: what it takes, and what becomes its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def connect(
+    console: Annotated[str, typer.Option("--console", help="The console's address, https://….")],
+    instance: Annotated[str, typer.Option(help="The instance's id, sag-….")],
+    username: Annotated[str, typer.Option(help="Your user name.")],
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file whose first line is the password; - for standard input. Else it is asked for."
+        ),
+    ] = None,
+    keyring: Annotated[
+        bool,
+        typer.Option(
+            "--keyring",
+            help="Take the password from the system's keyring; asked for once, and saved when it is right.",
+        ),
+    ] = False,
+    listen: Annotated[
+        str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")
+    ] = "127.0.0.1:3128",
+    forward: Annotated[
+        list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
+    ] = None,
+    pac: Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")] = None,
+    pac_for: Annotated[
+        list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")
+    ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Trust this CA for the console and the gateways.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+) -> None:
+    """Log on and offer a local HTTP proxy and port forwards until Ctrl-C.
+
+    Exit codes: 0 logged off, 1 a local problem, 2 wrong usage, 3 the session was ended, 4 the console cannot be
+    reached, 5 the log-on was refused.
+    """
+    from edge.client.agent import Exit, run_connect
+    from edge.client.events import Events
+    from edge.client.options import (
+        Options,
+        PortProblem,
+        check,
+        check_ports,
+        parse_forward,
+        parse_listen,
+        read_trust,
+    )
+    from edge.client.password import KeyringProblem, read_password
+
+    start_log(verbose)
+    events = Events(as_json=as_json)
+    try:
+        options = Options(
+            console=console,
+            instance=instance,
+            username=username,
+            listen=None if listen == "none" else parse_listen(listen),
+            forwards=tuple(parse_forward(text) for text in forward or []),
+            pac=pac,
+            pac_domains=tuple(pac_for or ()),
+            trust=read_trust(ca_file) if ca_file else None,
+        )
+        check(options)
+        check_ports(options)
+        password = read_password(options, file=password_file, keyring=keyring)
+        code = asyncio.run(run_connect(options, password, events))
+    except (PortProblem, KeyringProblem) as error:
+        events.tell("failed", str(error))
+        code = Exit.FAILED
+    except OSError as error:
+        events.tell("failed", os_sentence(error))
+        code = Exit.FAILED
+    raise typer.Exit(code)
+
+
+def os_sentence(error: OSError) -> str:
+    """Return what the operating system said, with the file's name where it named one."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}."
+
+
+def start_log(verbose: bool) -> None:
+    """Log to standard error; `verbose`: what only helps to find an error as well."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
