@@ -32,6 +32,8 @@ step "format" "$bin/ruff" format --check $folders
 # shellcheck disable=SC2086
 step "lint" "$bin/ruff" check $folders
 step "types" "$bin/mypy"
+# What runs on users' machines, as the types see it there: by sys.platform, and by what each system's Python has.
+step "types on macOS" "$bin/mypy" --platform darwin --cache-dir .mypy_cache/darwin edge
 step "templates" "$bin/djlint" --lint templates
 step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
