@@ -20,7 +20,8 @@ from edge.client.options import OptionError, Options
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-GET_IT = "pip install 'causeway[keyring]'"
+# Into the very Python that runs this. Not causeway[keyring]: another Python's pip would fetch a stranger's "causeway".
+GET_IT = shlex.join([sys.executable, "-m", "pip", "install", "keyring"])
 
 
 class KeyringProblem(Exception):
@@ -102,8 +103,10 @@ def _ask(options: Options, note: str, otherwise: str) -> str:
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             text = getpass.getpass(f"Password of {options.username}@{options.instance}{note}: ")
-        except (EOFError, getpass.GetPassWarning):
+        except getpass.GetPassWarning:
             raise OptionError(f"There is no terminal to ask for the password at: {otherwise}") from None
+        except EOFError:
+            text = ""
     if not text:
         raise OptionError("No password was given.")
     return text
@@ -117,7 +120,7 @@ def _backend() -> KeyringBackend:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "keyring":
             raise
-        raise OptionError(f"--keyring needs a package that is not installed: {GET_IT}") from None
+        raise OptionError(f"--keyring needs a package that is not installed. Get it with: {GET_IT}") from None
     # One that keeps passwords in the clear is used only by those who name it (PYTHON_KEYRING_BACKEND, keyringrc.cfg).
     keyring.core.init_backend(limit=keyring.core.recommended)
     found = keyring.core.get_keyring()
