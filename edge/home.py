@@ -18,6 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+# With less than this a disk counts as full: what the console sends may not find room.
+LEAST_BYTES = 2**20
+
 
 class NotEnrolled(Exception):
     """The folder holds no identity: ``enroll`` has not been run there. The message is for the operator."""
@@ -78,9 +81,40 @@ class Home:
             raise
         _sync_folder(target.parent)
 
+    def write_changed(self, name: str, data: bytes) -> None:
+        """Do as `write_atomic` does, unless that is what the file says already.
+
+        Then there is no rename for those who watch for one, and a full disk is no hindrance.
+        """
+        try:
+            if self.file(name).read_bytes() == data:
+                return
+        except OSError:  # it is not there, or broken: it is written
+            pass
+        self.write_atomic(name, data)
+
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON document as `write_atomic` does."""
-        self.write_atomic(name, json.dumps(value, indent=1).encode() + b"\n")
+        self.write_atomic(name, _json(value))
+
+    def write_changed_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON document as `write_changed` does."""
+        self.write_changed(name, _json(value))
+
+    def cannot_write(self) -> str:
+        """Say in a sentence why nothing can be written here now; empty when something can."""
+        try:
+            disk = os.statvfs(self.path)
+        except OSError as error:
+            return f"{self.path} cannot be looked at: {error.strerror}."
+        if disk.f_flag & os.ST_RDONLY:
+            return f"The disk of {self.path} can only be read."
+        if (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) * disk.f_frsize < LEAST_BYTES:
+            return f"The disk of {self.path} is full."
+        # A file system without a limit to their number tells 0 of 0.
+        if disk.f_files and not disk.f_ffree:
+            return f"The disk of {self.path} takes no more files."
+        return ""
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """Return a JSON document, or None when it is missing or broken."""
@@ -99,8 +133,12 @@ class Home:
         folder = self.path / "pki"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         generation = Path(tempfile.mkdtemp(dir=folder, prefix="generation-"))
-        for name, data in files.items():
-            Home(generation).write_atomic(name, data)
+        try:
+            for name, data in files.items():
+                Home(generation).write_atomic(name, data)
+        except BaseException:  # tried again and again, it would fill a full disk all the more
+            shutil.rmtree(generation, ignore_errors=True)
+            raise
         pointer = folder / f".{generation.name}"
         pointer.symlink_to(generation.name)
         pointer.replace(folder / "current")
@@ -116,6 +154,10 @@ class Home:
     def read_pki(self) -> dict[str, bytes]:
         """Return all keys and certificates, in the shape of `write_pki`."""
         return {file.name: file.read_bytes() for file in sorted((self.path / "pki" / "current").iterdir())}
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=1).encode() + b"\n"
 
 
 def _sync_folder(folder: Path) -> None:

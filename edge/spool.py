@@ -57,6 +57,7 @@ class Spool:
         self._given_up = 0
         self._memory_tokens = itertools.count(-1, -1)
         self._full = False
+        self._shut = False
         self._database: sqlite3.Connection | None = None
         self._bytes = 0
         self._open()
@@ -226,35 +227,51 @@ class Spool:
             return []
 
     def _open(self) -> None:
-        """Open the file; a damaged one is put aside, for a machine must go on; else try again later."""
+        """Open the file, else try again later; tell of it once."""
         try:
-            self._database = self._connect()
-        except sqlite3.OperationalError as error:
-            logger.error("The spool %s cannot be opened (%s); holding records in memory.", self._path, error)
+            self._database, self._bytes = self._opened()
+        except (sqlite3.Error, OSError) as error:
+            if not self._shut:
+                logger.error(
+                    "The spool %s cannot be opened (%s); holding records in memory.", self._path, error
+                )
+            self._shut = True
             return
+        if self._shut:
+            logger.info("The spool %s is open.", self._path)
+        self._shut = False
+
+    def _opened(self) -> tuple[sqlite3.Connection, int]:
+        """Open the file, and put a damaged one aside, for a machine must go on. Return also the bytes in use."""
+        try:
+            return self._connect()
+        except sqlite3.OperationalError:
+            # A full disk has no room for the index of the log, which is a file so that others can read beside us.
+            return self._connect("EXCLUSIVE")
         except sqlite3.DatabaseError as error:
             aside = self._path.with_suffix(".damaged")
             logger.error("The spool %s is damaged (%s); it is kept as %s.", self._path, error, aside)
             self._path.replace(aside)
             for suffix in ("-wal", "-shm"):
                 Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-            self._database = self._connect()
-        self._bytes = self._database.execute("SELECT coalesce(sum(size), 0) FROM record").fetchone()[0]
+            return self._connect()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, locking: str = "NORMAL") -> tuple[sqlite3.Connection, int]:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = sqlite3.connect(self._path, check_same_thread=False, timeout=5)
         try:
+            database.execute(f"PRAGMA locking_mode = {locking}")
             database.execute("PRAGMA journal_mode = WAL")
             # A crash of the process loses nothing; a power cut may lose the last moments.
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute(f"PRAGMA journal_size_limit = {4 * 2**20}")
             database.executescript(SCHEMA)
-        except sqlite3.Error:
+            size = database.execute("SELECT coalesce(sum(size), 0) FROM record").fetchone()[0]
+            self._path.chmod(0o600)
+        except (sqlite3.Error, OSError):
             database.close()
             raise
-        self._path.chmod(0o600)
-        return database
+        return database, size
 
 
 def _size_of(rows: list[tuple[int]]) -> int:

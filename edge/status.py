@@ -23,6 +23,9 @@ from edge.support import STATUS, agent_pid
 # A gateway asks every 25 s, a server every 10 s to 60 s.
 CONSOLE_SECONDS = 90.0
 PROBES = 20
+UNWRITTEN = (
+    "Open flows go on and records wait in memory, but no configuration can be written down: make room."
+)
 
 
 @dataclass(frozen=True)
@@ -130,34 +133,39 @@ async def _arrived(envoy: EnvoyProcess) -> Light:
 def _server_configuration(home: Home, configuration: dict[str, Any] | None, now: float) -> Light:
     told = home.read_json(STATUS) or {}
     applied, wanted, heard = told.get("applied", 0), told.get("wanted", 0), told.get("heard_at")
+    problem = f" {told['problem']}" if told.get("problem") else ""
+    if hindrance := home.cannot_write():
+        return Light("configuration", "red", f"{hindrance} {UNWRITTEN}{problem}")
     if configuration is None:
-        return Light("configuration", "red", "There is no configuration on disk yet.")
+        return Light("configuration", "red", f"There is no configuration on disk yet.{problem}")
     if heard is None or now - heard > CONSOLE_SECONDS:
         since = f"since {_moment(heard)}" if heard else "yet"
-        problem = f" {told['problem']}" if told.get("problem") else ""
         return Light(
             "configuration",
             "red",
             f"The console was not heard {since}; working by version {configuration['version']}.{problem}",
         )
     if applied < wanted:
-        return Light("configuration", "red", f"Version {applied} is in force, the console wants {wanted}.")
+        reason = f"Version {applied} is in force, the console wants {wanted}.{problem}"
+        return Light("configuration", "red", reason)
     return Light("configuration", "green", f"Version {applied} is in force, as the console wants.")
 
 
 def _gateway_configuration(home: Home, configuration: dict[str, Any] | None, now: float) -> Light:
+    if hindrance := home.cannot_write():
+        return Light("configuration", "red", f"{hindrance} {UNWRITTEN}")
     if configuration is None:
         problem = (home.read_json(STATUS) or {}).get("problem")
         return Light("configuration", "red", problem or "There is no configuration on disk yet.")
     # The agent sets the file's time whenever the console answers.
     heard = home.file(CONFIGURATION["gateway"]).stat().st_mtime
     version = configuration.get("version")
+    if heard <= 0:
+        reason = "A newer configuration could not be written down; nobody new is let in until the console is heard."
+        return Light("configuration", "red", reason)
     if now - heard > CONSOLE_SECONDS:
-        return Light(
-            "configuration",
-            "red",
-            f"The console was not heard since {_moment(heard)}; working by version {version}.",
-        )
+        reason = f"The console was not heard since {_moment(heard)}; working by version {version}."
+        return Light("configuration", "red", reason)
     return Light("configuration", "green", f"Version {version} is in force; the console was heard just now.")
 
 

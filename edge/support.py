@@ -18,6 +18,8 @@ from edge.enrollment import CONFIGURATION
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 
+logger = logging.getLogger(__name__)
+
 LOCK = "agent.lock"
 STATUS = "status.json"
 STOP_SECONDS = 15.0
@@ -42,8 +44,11 @@ def held(home: Home) -> Iterator[None]:
             raise AlreadyRunning(
                 f"It is running already in {home.path}, as process {agent_pid(home)}."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            # Over what was there, which takes no room of a full disk.
+            os.pwrite(descriptor, f"{os.getpid():<20}".encode(), 0)
+        except OSError as error:
+            logger.warning("It cannot be noted which process runs here, so nobody finds it: %s.", error)
         yield
     finally:
         os.close(descriptor)

@@ -87,6 +87,9 @@ class ConnectorAgent:
         self._removed = False
         self._heard_at: float | None = None
         self._complaint = ""
+        # A configuration that this machine could not follow when it came, and why; it is tried again.
+        self._pending: dict[str, Any] | None = None
+        self._hindrance = ""
         self._logs = LogSender(home, self._api)
 
     async def run(self, stop: asyncio.Event) -> Path | None:
@@ -143,25 +146,47 @@ class ConnectorAgent:
         logger.error("The configuration on disk is damaged; waiting for the console's.")
 
     async def _apply(self, configuration: dict[str, Any]) -> None:
-        """Bring Envoy to a configuration. Raises KeyError and the like when it is not one."""
-        number, enabled = int(configuration["version"]), bool(configuration["server"]["enabled"])
-        self._dialler.follow(configuration)
-        self._probes.follow(configuration)
-        self._logs.follow(configuration)
-        self._home.write_json(CONFIGURATION, configuration)
+        """Work by a configuration, as far as this machine can now. Raises KeyError and the like when it is not one."""
+        number = int(configuration["version"])
+        try:
+            await self._bring_about(configuration)
+        except (EnvoyError, OSError) as error:
+            reason = str(error) if isinstance(error, EnvoyError) else f"{error.strerror or error}."
+            hindrance = f"Configuration {number} cannot be followed now: {reason}"
+            if hindrance != self._hindrance:
+                logger.error("%s", hindrance)
+            self._pending, self._hindrance = configuration, hindrance
+            return
+        self._pending, self._hindrance = None, ""
+        self._applied = number
+        logger.info("Working by configuration %d.", number)
+
+    async def _bring_about(self, configuration: dict[str, Any]) -> None:
+        """Raises `EnvoyError` or OSError for what could not be done, after what could."""
+        enabled = bool(configuration["server"]["enabled"])
+        unwritten = self._take_over(configuration)
         if not enabled:
             if self._envoy.state != "stopped":
                 logger.info("This server was switched off in the console; hanging up.")
             await self._envoy.stop()
         else:
-            try:
-                await self._envoy.start(bootstrap(self._identity))
-            except (EnvoyError, OSError) as error:
-                logger.error("%s", error)
-                return
+            # By the files of before, if the new ones cannot be written.
+            await self._envoy.start(bootstrap(self._identity))
             await self._meter.take()
-        self._applied = number
-        logger.info("Working by configuration %d.", number)
+        if unwritten is not None:
+            raise unwritten
+
+    def _take_over(self, configuration: dict[str, Any]) -> OSError | None:
+        """Tell all parts, and write down what Envoy and the next agent read; return why that cannot be written."""
+        try:
+            self._dialler.follow(configuration)
+            self._probes.follow(configuration)
+            self._logs.follow(configuration)
+            # Last, when it turned out to be one.
+            self._home.write_changed_json(CONFIGURATION, configuration)
+        except OSError as error:
+            return error
+        return None
 
     def _metrics(self) -> Iterable[Metric]:
         return server_metrics(
@@ -178,10 +203,11 @@ class ConnectorAgent:
         """Write for ``causeway status`` what only this process knows; whenever it changes, and now and then."""
         told: dict[str, Any] = {}
         while True:
-            problem = self._complaint
+            problem = " ".join(filter(None, (self._hindrance, self._complaint)))
             facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
             facts["version"] = version()
-            stale = (self._heard_at or 0.0) - (told.get("heard_at") or 0.0) > STATUS_SECONDS
+            # Either way: the machine's clock may be set back.
+            stale = abs((self._heard_at or 0.0) - (told.get("heard_at") or 0.0)) > STATUS_SECONDS
             if stale or facts != {name: told.get(name) for name in facts}:
                 told = {**facts, "heard_at": self._heard_at}
                 with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
@@ -192,6 +218,8 @@ class ConnectorAgent:
         failures = 0
         while True:
             try:
+                if self._pending is not None and not self._removed:
+                    await self._apply(self._pending)
                 pause = await self._report() * random.uniform(0.8, 1.2)  # noqa: S311
                 failures, self._complaint = 0, ""
             except ConsoleUnreachable as error:
@@ -199,7 +227,8 @@ class ConnectorAgent:
                 pause = backoff.pause(failures, asked=error.retry_after)
                 self._complain(f"{error} Going on with what is known; samples are kept.")
             except ApiRefused as error:
-                pause = await self._after_refusal(error)
+                failures += 1
+                pause = await self._after_refusal(error, failures)
             except (KeyError, TypeError, ValueError, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
@@ -230,18 +259,22 @@ class ConnectorAgent:
             self._complain(
                 f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."
             )
-        elif answer.wanted_version > self._applied:
+        elif answer.wanted_version > max(self._applied, int((self._pending or {}).get("version", 0))):
             configuration = await self._api.call("server/config", {})
             if int(configuration["version"]) >= self._applied:
                 await self._apply(configuration)
             return 0.0 if answer.more else 1.0
         return 0.0 if answer.more else answer.interval
 
-    async def _after_refusal(self, error: ApiRefused) -> float:
+    async def _after_refusal(self, error: ApiRefused, failures: int) -> float:
         if error.code == "MachineUnknown" and not self._removed:
             # Gateways give it no flow any more; a machine that nobody counts with must not stay connected either.
             self._removed = True
             await self._envoy.stop()
+        if error.code == "ClockSkew":
+            # A clock was set between the correction and the second try, here or there: the next call corrects again.
+            self._complain(f"The console refused ({error.code}): {error.message}")
+            return backoff.pause(failures)
         if error.status in (401, 403, 404):
             self._complain(
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "

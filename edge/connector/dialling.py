@@ -174,7 +174,7 @@ class Dialler:
         if self._configuration is not None:
             lines = [line for gateway in self._gateways.values() for line in gateway.lines]
             # First what a next agent must know, so as not to take a living line away.
-            self.home.write_json(FILE, {"lines": [asdict(line) for line in lines]})
+            self.home.write_changed_json(FILE, {"lines": [asdict(line) for line in lines]})
             write_configuration(self.home, self._configuration, lines)
 
     def _remembered(self) -> dict[str, list[Line]]:

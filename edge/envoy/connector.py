@@ -74,10 +74,8 @@ def write_configuration(
     for name, value in resources.items():
         files[name] = json.dumps({"version_info": version, "resources": value}, indent=1).encode()
     for name, data in files.items():
-        path = home.file("envoy") / name
         # A rename is an event for Envoy, and would have it read the same again.
-        if not path.exists() or path.read_bytes() != data:
-            home.write_atomic(f"envoy/{name}", data)
+        home.write_changed(f"envoy/{name}", data)
 
 
 def bootstrap(identity: Identity) -> Config:

@@ -79,6 +79,7 @@ class EnvoyProcess:
         self._arguments = ["--concurrency", str(concurrency), *arguments]
         self._digest = ""
         self._process: psutil.Process | None = None
+        self._recorded: int | None = None  # the process that envoy.pid names
         self._wanted = asyncio.Event()
         self._changing = asyncio.Lock()
         self._sockets = ShortPath(directory)
@@ -92,18 +93,22 @@ class EnvoyProcess:
     async def start(self, bootstrap: dict[str, Any]) -> None:
         """Run Envoy with `bootstrap`: adopt the living one if it has the same, else replace it.
 
-        Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration.
+        Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration, or when that
+        cannot be written down.
         """
         # A gateway's is large: without blanks, and given up before anything else takes its place in between.
         data = json.dumps(bootstrap, separators=(",", ":"), sort_keys=True).encode()
         del bootstrap
         async with self._changing:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._digest = hashlib.sha256(data + repr(self._arguments).encode()).hexdigest()
             await self._adopt()
-            Home(self.directory).write_atomic("bootstrap.json", data)
-            if self._process is None:
-                await self._spawn()
+            try:
+                # Of the one that is adopted it is there, and need not find room on a full disk.
+                Home(self.directory).write_changed("bootstrap.json", data)
+                if self._process is None:
+                    await self._spawn()
+            except OSError as error:
+                raise EnvoyError(f"Envoy cannot be started: {error.strerror or error}.") from error
             # Even if it does not come up now: `run_forever` goes on trying.
             self._wanted.set()
             await self._until_live()
@@ -187,7 +192,7 @@ class EnvoyProcess:
         for process in _envoys_in(self.directory):
             if self._process is None and self._is_recorded(process):
                 logger.info("Adopting Envoy, process %d.", process.pid)
-                self._process = process
+                self._process, self._recorded = process, process.pid
             else:
                 await self._end(process)
 
@@ -216,7 +221,19 @@ class EnvoyProcess:
             )
         _children[child.pid] = child
         self._process = psutil.Process(child.pid)
-        Home(self.directory).write_json("envoy.pid", self._record(child.pid))
+        self._recorded = None
+        self._write_down()
+
+    def _write_down(self, *, again: bool = False) -> None:
+        """Note which process it is, for the next agent to adopt; what a full disk does not take is tried again."""
+        if self._process is None or self._recorded == self._process.pid:
+            return
+        try:
+            Home(self.directory).write_json("envoy.pid", self._record(self._process.pid))
+            self._recorded = self._process.pid
+        except OSError as error:
+            if not again:
+                logger.warning("Envoy runs, but the next agent could not adopt it: %s.", error)
 
     def _record(self, pid: int) -> dict[str, Any]:
         """Return what ``envoy.pid`` says of a process that may be adopted."""
@@ -254,6 +271,7 @@ class EnvoyProcess:
             checks += 1
             if checks % 12 == 0:
                 self._rotate_log()
+            self._write_down(again=True)
 
     async def _end(self, process: psutil.Process) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

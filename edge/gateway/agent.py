@@ -84,6 +84,7 @@ class GatewayAgent:
             settled=self._settled,
         )
         self._gateway: Gateway | None = None
+        self._hindrance = ""  # why Envoy does not start
         self._envoy_state = ""
         self._incarnation: str | None = None
         self._settled_at = 0.0
@@ -96,8 +97,7 @@ class GatewayAgent:
         server = self._serve()
         await server.start()
         self.configuration.load()
-        with contextlib.suppress(EnvoyError):
-            await self._follow_gateway()
+        await self._follow_gateway()
         loops = [
             self.configuration.poll_forever(),
             self.envoy.run_forever(),
@@ -164,9 +164,9 @@ class GatewayAgent:
             self._end_lost()
             await self.sessions.renew(flow.identity.session for flow in self.flows)
             await self.configuration.enforce(self._expired)
-            if self._gateway is None and self.state.snapshot is not None:
-                with contextlib.suppress(EnvoyError):
-                    await self._follow_gateway()
+            if self._gateway is None:
+                await self._follow_gateway()
+            await self.configuration.save()
 
     async def _renew_certificates(self) -> None:
         """At two thirds of their life; Envoy takes new ones from the folder without a restart."""
@@ -193,21 +193,23 @@ class GatewayAgent:
     # -- Envoy --
 
     async def _follow_gateway(self) -> None:
-        """Start Envoy, or start it anew when the gateway's own addresses changed."""
+        """Start Envoy, or start it anew when the gateway's own addresses changed. What fails now is tried again."""
         if self.state.snapshot is None or self.state.snapshot.gateway == self._gateway:
             return
         gateway = self.state.snapshot.gateway
-        for name, data in secret_files(["tunnel", "access"]).items():
-            file = self._home.file(f"envoy/{name}")
-            if not file.exists() or file.read_bytes() != data:
-                self._home.write_atomic(f"envoy/{name}", data)
         before = self._recorded_envoy()
         self._gateway = None  # until it has started: it is tried again then
         try:
+            for name, data in secret_files(["tunnel", "access"]).items():
+                self._home.write_changed(f"envoy/{name}", data)
             await self.envoy.start(bootstrap(gateway, slots=self._slots))
-        except EnvoyError as error:
-            logger.error("Envoy does not start: %s", error)
-            raise
+        except (EnvoyError, OSError) as error:
+            reason = str(error) if isinstance(error, EnvoyError) else f"{error.strerror or error}."
+            if reason != self._hindrance:
+                logger.error("Envoy does not start: %s", reason)
+            self._hindrance = reason
+            return
+        self._hindrance = ""
         self._gateway, self._incarnation = gateway, self.envoy.incarnation
         adopted = before and before == self._recorded_envoy()
         self._settled_at = self.state.ticks() + SETTLE_SECONDS if adopted else 0.0
@@ -240,11 +242,8 @@ class GatewayAgent:
         await self.envoy.stop()
         for flow in self.flows:
             self._log.end(flow)
-        self._settled_at = 0.0
-        if self.state.snapshot is None:  # removed meanwhile
-            return
-        await self.envoy.start(bootstrap(self.state.current.gateway, slots=self._slots))
-        self._incarnation = self.envoy.incarnation
+        self._gateway, self._settled_at = None, 0.0
+        await self._follow_gateway()
 
     def _stranger(self, flow: Flow) -> None:
         """The log told of a flow that may not go on: an orphan, or one whose server turned out to be disabled."""

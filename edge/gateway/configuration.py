@@ -58,6 +58,9 @@ class Configuration:
         self._on_removed, self._removed = on_removed, False
         self._cut_flows = 0
         self._cutting = asyncio.Lock()
+        self._unsaved: bytes | None = None
+        self._saving = asyncio.Lock()
+        self._hindered = False
 
     def load(self) -> bool:
         """Take the configuration on disk into force; False when there is none that can be used."""
@@ -104,12 +107,36 @@ class Configuration:
         logger.info(
             "configuration %d in force, %d flows cut, %.1f ms", snapshot.version, self._cut_flows, took
         )
-        await asyncio.to_thread(self._home.write_atomic, FILE, json.dumps(document).encode())
+        self._unsaved = json.dumps(document).encode()
+        await self.save()
         await self._on_applied()
         # Flows from before this agent began show up in the log within its interval; only then is the cut the truth.
         if await self._settled():
             await self.enforce()
         return self._cut_flows
+
+    async def save(self) -> None:
+        """Write down what is in force, if that is not done; a full disk takes it when there is room again."""
+        async with self._saving:
+            if (unsaved := self._unsaved) is None:
+                return
+            try:
+                await asyncio.to_thread(self._home.write_atomic, FILE, unsaved)
+            except OSError as error:
+                if not self._hindered:
+                    logger.error(
+                        "the configuration in force cannot be written down (%s); an agent started now would let "
+                        "nobody in before it hears the console", error.strerror or error,
+                    )  # fmt: skip
+                self._hindered = True
+                # What lies there may let in whom the newer one cut off.
+                self._set_heard(0.0)
+                return
+            if self._hindered:
+                logger.info("the configuration in force is written down")
+            self._hindered = False
+            if self._unsaved is unsaved:
+                self._unsaved = None
 
     async def enforce(self, predicate: Callable[[Flow], bool] | None = None) -> None:
         """Cut the open flows of which ``predicate`` is true, by default those that would not be let in now."""
@@ -156,7 +183,8 @@ class Configuration:
         self._removed = False
         self._home.file(STATUS).unlink(missing_ok=True)  # which says that it was removed
         if answer.get("unchanged") is True:
-            self._touch()
+            if self._unsaved is None:
+                self._set_heard(self._state.heard_at)
             if not self._state.snapshot:
                 await asyncio.sleep(1)
             return
@@ -172,16 +200,20 @@ class Configuration:
         self._removed = True
         logger.error(REMOVED)
         self._state.close(Refusal("NotConfigured", REMOVED))
-        self._home.file(FILE).unlink(missing_ok=True)
+        async with self._saving:
+            self._unsaved = None
+            self._home.file(FILE).unlink(missing_ok=True)
         try:
             self._home.write_json(STATUS, {"problem": REMOVED})
         except OSError as error:
             logger.warning("cannot note that this gateway was removed: %s", error)
         await self._on_removed()
 
-    def _touch(self) -> None:
+    def _set_heard(self, moment: float) -> None:
         """The file's time is when the console was last heard, so that a restart does not prolong the grace."""
         try:
-            os.utime(self._home.file(FILE), (self._state.heard_at, self._state.heard_at))
+            os.utime(self._home.file(FILE), (moment, moment))
+        except FileNotFoundError:
+            return
         except OSError as error:
             logger.warning("cannot note when the console was heard: %s", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -128,17 +129,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def fill(disk: Path) -> Path:
+    """Leave no room; the file to remove for some."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(b"x" * 4096):
+            pass
+    return filler
+
+
 def test_a_full_disk_loses_and_doubles_nothing(small_disk: Path) -> None:
     spool = Spool(small_disk / "spool.db")
     for number in range(20):
         spool.put("kind", {"number": number})
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as stream:
-        try:
-            while True:
-                stream.write(b"x" * 4096)
-        except OSError:
-            pass
+    filler = fill(small_disk)
     for number in range(20, 2000):
         spool.put("kind", {"number": number, "padding": "x" * 100})
     tokens, first = spool.peek("kind", 50)
@@ -155,3 +159,27 @@ def test_a_full_disk_loses_and_doubles_nothing(small_disk: Path) -> None:
         spool.drop(tokens)
     spool.close()
     assert sent == list(range(2001))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["of before", "new"])
+def test_one_that_is_opened_on_a_full_disk_takes_records_and_knows_what_it_knew(
+    small_disk: Path, known: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if known:
+        before = Spool(small_disk / "spool.db")
+        before.put_all("kind", [{"number": 0}], note=("counters", {"rx": 7}))
+        before.close()
+    filler = fill(small_disk)
+    spool = Spool(small_disk / "spool.db")
+    for number in range(1, 20):
+        spool.put("kind", {"number": number})
+    assert spool.note("counters") == ({"rx": 7} if known else None)
+    assert len(caplog.records) == 1, "told once"
+    first = spool.peek("kind", 100)[1]
+    assert [record["number"] for record in first] == list(range(0 if known else 1, 20))
+    filler.unlink()
+    spool.put("kind", {"number": 20})
+    spool.close()
+    after = Spool(small_disk / "spool.db")
+    assert [record["number"] for record in after.peek("kind", 100)[1]] == list(range(0 if known else 1, 21))
+    after.close()
