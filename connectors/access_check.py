@@ -7,7 +7,7 @@ compiled as they compile it) and the tunnels that they reported, so that what th
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from connectors import selectors
@@ -31,13 +31,26 @@ class NamedServer:
     name: str
 
 
+@dataclass(frozen=True)
+class Switch:
+    """A policy or a connector that could be off. ``kind``: which of the two, for people."""
+
+    id: str
+    kind: str
+    name: str
+
+
 @dataclass
 class Answer:
-    """One decision, and the gateways that answer so. ``servers``: one of them is given the flow."""
+    """One decision, and the gateways that answer so. ``servers``: one of them is given the flow.
+
+    ``switches``: what it depends on.
+    """
 
     decision: Decision
     trace: tuple[Step, ...]
     servers: list[NamedServer]
+    switches: list[Switch]
     gateways: list[Gateway] = field(default_factory=list)
 
 
@@ -84,9 +97,13 @@ _kept = _Kept()
 
 
 class World:
-    """What the gateways that are heard of work by, for questions about one account. Four queries."""
+    """What the gateways that are heard of work by, for questions about one account. Four queries.
 
-    def __init__(self, account: ClientAccount) -> None:
+    ``without``: ids of policies and connectors that are taken as switched off; ``off``: those of them that there are,
+    and ``unknown``: the others.
+    """
+
+    def __init__(self, account: ClientAccount, without: Sequence[str] = ()) -> None:
         enrolled = list(Gateway.objects.filter(enrolled_at__isnull=False).select_related("region__area"))
         area = account.instance.region.area_id
         enrolled.sort(key=lambda gateway: (gateway.region.area_id != area, gateway.name))
@@ -94,8 +111,21 @@ class World:
         self.gateways = [gateway for gateway in enrolled if gateway.is_heard]
         self._account = account
         self._snapshot = _kept.get(enrolled[0]) if enrolled else None
+        self.off = [found for each in without if (found := self._switch(each))]
+        self.unknown = sorted(set(without) - {each.id for each in self.off})
+        if self._snapshot:
+            self._snapshot = _switched_off(self._snapshot, account.pk, {each.id for each in self.off})
         self._names: dict[str, str] = {}
         self._tunnels = self._reported() if self.gateways else {}
+
+    def _switch(self, key: str | None) -> Switch | None:
+        """By the id of a policy or a connector."""
+        if self._snapshot is None or key is None:
+            return None
+        if connector := self._snapshot.connectors.get(key):
+            return Switch(key, "connector", connector.name)
+        policy = next((policy for policy in self._snapshot.policies if policy.id == key), None)
+        return Switch(key, "policy", policy.name) if policy else None
 
     def _reported(self) -> dict[str, Tunnels]:
         """Gateway → its tunnels."""
@@ -142,7 +172,9 @@ class World:
             by_connector = decision.path == CONNECTOR and decision.connector is not None
             servers = snapshot.open_servers(decision.connector or "", tunnels) if by_connector else []
             trace = decision.trace
-            answer = Answer(decision, trace, [NamedServer(pk, self._names[pk]) for pk in servers])
+            named = [NamedServer(pk, self._names[pk]) for pk in servers]
+            switches = [self._switch(key) for key in (decision.policy, decision.connector)]
+            answer = Answer(decision, trace, named, [each for each in switches if decision.allowed and each])
             told = tuple((step.subject, step.outcome, step.message) for step in trace)
             found.setdefault((decision, told, tuple(servers)), answer).gateways.append(gateway)
             if (gateway.applied_version or 0) < made.version:
@@ -168,3 +200,29 @@ class World:
         for host, table in list(names.items())[:MOST_ASKED]:
             for application in table.applications:
                 yield application.name, host, application.ports[0][0]
+
+
+def _switched_off(base: Snapshot, account: str, keys: set[str]) -> Snapshot:
+    """The same for questions about one account, but for these policies and connectors."""
+    if not keys:
+        return base
+    gone = [place for place, policy in enumerate(base.policies) if policy.id in keys]
+
+    def left(mask: int) -> int:
+        """A mask has a bit for each policy: without those that are gone."""
+        for place in reversed(gone):
+            mask = mask & ((1 << place) - 1) | mask >> (place + 1) << place
+        return mask
+
+    return replace(
+        base,
+        policies=tuple(policy for policy in base.policies if policy.id not in keys),
+        any_user_mask=left(base.any_user_mask),
+        account_masks={account: left(base.account_masks.get(account, 0))},
+        any_application_mask=left(base.any_application_mask),
+        application_masks={key: left(mask) for key, mask in base.application_masks.items()},
+        connectors={
+            key: replace(connector, enabled=connector.enabled and key not in keys)
+            for key, connector in base.connectors.items()
+        },
+    )

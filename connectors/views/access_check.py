@@ -16,6 +16,7 @@ from roaming.models import ClientAccount
 
 PORT_SENTENCE = "Port must be a whole number from 1 to 65,535."
 SUGGESTIONS = 20
+MOST_WITHOUT = 50
 
 
 class AccessCheckForm(forms.Form):
@@ -84,16 +85,27 @@ def _destination(host: str, port: int | None) -> Destination:
     return Destination.parse(f"{host}:{port}")
 
 
+def _as_it_is(request: HttpRequest) -> str:
+    """The query string of the same question with everything switched as it is."""
+    query = request.GET.copy()
+    query.pop("without", None)
+    return query.urlencode()
+
+
 @require_safe
 @role_required("viewer")
 def access_check(request: HttpRequest) -> HttpResponse:
-    """Reads only: the question stands in the query string, so that an answer can be passed on as a link."""
+    """Reads only: the question stands in the query string, so that an answer can be passed on as a link.
+
+    ``without``, as often as wanted: the id of a policy or connector that is taken as switched off.
+    """
     form = AccessCheckForm(request.GET or None)
     context: dict[str, Any] = {"form": form}
     if form.is_bound and form.is_valid():
         values = form.cleaned_data
-        world = World(values["account"])
+        world = World(values["account"], list(dict.fromkeys(request.GET.getlist("without")))[:MOST_WITHOUT])
         context |= {"account": values["account"], "destination": values["destination"], "udp": False}
+        context |= {"off": world.off, "unknown": world.unknown, "as_it_is": _as_it_is(request)}
         if values["destination"] is None:
             context |= {"reachable": world.reachable(), "gateways": world.gateways, "silent": world.silent}
         elif values["protocol"] == "UDP":

@@ -81,6 +81,52 @@ def test_the_next_connector_takes_over_from_one_that_is_off(viewer_client, accou
     assert "Allowed" in text and "the connector spare carries the flow" in text and "spare-1" in text
 
 
+def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_it(
+    viewer_client, account, wiki, connector, gateway
+):
+    spare = ServerFactory(connector=ConnectorFactory(name="spare"), heard=True, hostname="spare-1")
+    factories.tunnel(gateway, spare)
+    fallback = factories.policy(spare.connector, "fallback", priority=20)
+    query = {"account": account.pk, "host": "wiki.corp.example", "port": "80"}
+    page = viewer_client.get(URL, query).content.decode()
+    assert "What if" in page and f"&amp;without={connector.pk}" in page and "switched off." not in page
+
+    text = ask(viewer_client, account, without=connector.pk)
+    assert "As if the connector office was switched off." in text and "spare carries the flow" in text
+    text = ask(viewer_client, account, without=[connector.pk, fallback.pk])
+    assert "the connector office and the policy fallback were switched off." in text
+    assert "Refused" in text and "403 ConnectorDisabled" in text and "were switched off?" not in text
+    assert "spare carries the flow" not in text
+    text = ask(viewer_client, account, without="fs-0000000000000000")
+    assert (
+        "No policy or connector that is in use has the ID fs-0000000000000000." in text and "Allowed" in text
+    )
+    assert "office carries the flow" in ask(viewer_client, account), "as it is, as before"
+
+
+def test_what_if_is_what_follows_when_it_is_done(operator_client, account, wiki, connector):
+    """The answer foretold, and the one after the act."""
+    policy = connector.policies.get()
+    actor = factories.ACTOR
+    for key, switch_off, switch_on in (
+        (
+            policy.pk,
+            lambda: services.policy_disable(policy=policy, actor=actor),
+            lambda: services.policy_enable(policy=policy, actor=actor),
+        ),
+        (
+            connector.pk,
+            lambda: services.connector_disable(connector=connector, actor=actor),
+            lambda: services.connector_enable(connector=connector, actor=actor),
+        ),
+    ):
+        foretold = ask(operator_client, account, without=key)
+        switch_off()
+        answer = ask(operator_client, account)
+        assert foretold.split("How it was decided")[1] == answer.split("How it was decided")[1]
+        switch_on()
+
+
 def test_a_disabled_account_is_refused_before_anything_else(viewer_client, account, wiki):
     accounts.account_disable(account=account, actor=factories.ACTOR)
     text = ask(viewer_client, account)
