@@ -262,11 +262,18 @@ EOF
 
 install_service() {
     prepare_places
-    say "Installing the service $UNIT."
+    before="$(cat "$UNIT_FILE" 2>/dev/null || true)"
     write_unit
     systemctl enable --quiet "$UNIT"
-    systemctl restart "$UNIT"
-    say "Running. Look at it with: systemctl status $UNIT"
+    # A restart would break its flows.
+    if [ "$before" = "$(cat "$UNIT_FILE")" ] && systemctl is-active --quiet "$UNIT"; then
+        say "The service $UNIT is running already; it is left as it is."
+    else
+        say "Installing the service $UNIT."
+        systemctl restart "$UNIT"
+        say "Running. Look at it with: systemctl status $UNIT"
+    fi
+    say "Its lights: runuser -u $SERVICE_USER -- $causeway status --home $home"
 }
 
 # What systemd would do: the agent keeps Envoy running, this keeps the agent running, until it is told to stop.
@@ -414,6 +421,8 @@ uninstall() {
     if [ "$service" = yes ] && [ -f "$UNIT_FILE" ]; then
         say "Stopping and removing the service $UNIT."
         systemctl disable --now --quiet "$UNIT"
+        # What an agent that was killed has left: Envoy, say, whose capabilities hide it from the user itself.
+        systemctl kill --signal=KILL "$UNIT" 2>/dev/null || true
         rm -f "$UNIT_FILE"
         systemctl daemon-reload
     fi
