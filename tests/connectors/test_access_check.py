@@ -92,7 +92,7 @@ def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_i
     assert "What if" in page and f"&amp;without={connector.pk}" in page and "switched off." not in page
 
     text = ask(viewer_client, account, without=connector.pk)
-    assert "As if the connector office was switched off." in text and "spare carries the flow" in text
+    assert "As if the connector office were switched off." in text and "spare carries the flow" in text
     text = ask(viewer_client, account, without=[connector.pk, fallback.pk])
     assert "the connector office and the policy fallback were switched off." in text
     assert "Refused" in text and "403 ConnectorDisabled" in text and "were switched off?" not in text
