@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 import signal
 import ssl
@@ -70,19 +69,11 @@ def _refused(options: Options, password: Password, error: ApiRefused, events: Ev
         events.tell("unreachable", sentence)
         return Exit.UNREACHABLE
     sentence = error.message
-    if error.status == 429 and error.retry_after:
-        sentence = f"{sentence} Try again in {_patience(error.retry_after)}."
     if password.stored and password.entry is not None and error.code == "LogonRefused":
         command = password.entry.command("set")
         sentence = f"{sentence} The password is the one in the keyring; change it there with: {command}"
     events.tell("refused", sentence, code=error.code, retry_after=error.retry_after)
     return Exit.REFUSED
-
-
-def _patience(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{math.ceil(seconds / 60)} minutes"
 
 
 def _why_unreachable(error: ConsoleUnreachable) -> str:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +54,25 @@ class Client:
 
 @contextlib.contextmanager
 def connected(
-    demo: Demo, folder: Path, *more: str, account: dict[str, Any] | None = None
+    demo: Demo,
+    folder: Path,
+    *more: str,
+    account: dict[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Client]:
-    """A client of the demo's first account (or another), ready; logged off at the end."""
+    """A client of the demo's first account (or another), logged off at the end.
+
+    Its password comes from a file unless `more` says otherwise; `environment` is added to its own.
+    """
     account = account or demo.account()
-    password = folder / "password"
-    password.write_text(account["password"] + "\n")
     listen = free_port()
     command = [sys.executable, "-m", "edge.cli", "connect", "--json", "--console", demo.console]
     command += ["--instance", account["instance"], "--username", account["username"]]
-    command += ["--password-file", str(password), "--listen", str(listen), *more]
+    command += ["--listen", str(listen), *more]
+    if "--keyring" not in more:
+        password = folder / "password"
+        password.write_text(account["password"] + "\n")
+        command += ["--password-file", str(password)]
     with (folder / "connect.log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -71,7 +80,7 @@ def connected(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=clean_environment() | {"TMPDIR": str(folder)},
+            env=clean_environment() | {"TMPDIR": str(folder)} | dict(environment or {}),
         )
     client = Client(process, listen)
     try:

@@ -23,6 +23,17 @@ from tests import postgres
 from tests.demo import Demo, free_port, post, wait_until
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
+# The Debian packages of the programs that the recipes name.
+PACKAGES = {
+    "curl": "curl",
+    "git": "git",
+    "nc": "netcat-openbsd",
+    "openssl": "openssl",
+    "psql": "postgresql-client",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+}
 SSHD = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -39,10 +50,21 @@ LogLevel ERROR
 
 
 def program(name: str) -> str:
-    """The path of a program; a test that needs one that is missing is skipped, and says so."""
+    """The path of a program; a test that needs one that is missing is skipped, and says where it is to be had."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
     if path is None:
-        pytest.skip(f"{name} is not installed on this machine.")
+        pytest.skip(f"{name} is not installed on this machine. On Debian: apt-get install {PACKAGES[name]}.")
+    return path
+
+
+def netcat() -> str:
+    """The path of an nc that knows proxies."""
+    path = program("nc")
+    usage = subprocess.run([path, "-h"], capture_output=True, text=True, check=False, timeout=10)
+    if "-X" not in usage.stdout + usage.stderr:
+        pytest.skip(
+            f"{path} knows no proxies (-X); OpenBSD's does. On Debian: apt-get install {PACKAGES['nc']}."
+        )
     return path
 
 
@@ -211,7 +233,7 @@ def database_server() -> Iterator[int]:
         ):
             yield int(port)
     except postgres.PostgresUnavailable as unavailable:
-        pytest.skip(f"PostgreSQL: {unavailable}")
+        pytest.skip(f"PostgreSQL cannot be run here: {unavailable} On Debian: apt-get install postgresql.")
 
 
 def stamp() -> str:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, free_port, post, wait_until
+from tests.demo import Demo, clean_environment, free_port, post, wait_until
 from tests.e2e.connect import Client, connected
 
 NOTICED_SECONDS = 15
@@ -97,7 +98,10 @@ def test_proxy_and_forwards_work_until_the_user_logs_off(demo: Demo, tmp_path: P
 def test_an_idle_client_that_is_kicked_is_told_within_seconds(
     demo: Demo, tmp_path: Path, admin: httpx.Client, account: dict[str, Any]
 ) -> None:
-    with connected(demo, tmp_path, account=account) as client:
+    # On macOS temporary folders have long names; a unix socket's has room for 104 bytes there, 108 on Linux.
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    with connected(demo, folder, account=account) as client:
         client.event("ready")
         assert post(admin, f"{account_url(admin, account)}/kick/").status_code == 200
         assert client.exit_code(NOTICED_SECONDS) == 3
@@ -154,8 +158,38 @@ def test_a_killed_local_envoy_comes_back(demo: Demo, tmp_path: Path) -> None:
         )
 
 
-def test_a_wrong_password_is_refused(demo: Demo, tmp_path: Path, account: dict[str, Any]) -> None:
-    with connected(demo, tmp_path, account=account | {"password": "Wrong-password-1"}) as client:
+@pytest.mark.parametrize(
+    "wrong",
+    [{"password": "Wrong-password-1"}, {"username": "nobody"}, {"instance": "sag-000000000000000000"}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_wrong_password_user_or_instance_reads_the_same(
+    demo: Demo, tmp_path: Path, account: dict[str, Any], wrong: dict[str, str]
+) -> None:
+    with connected(demo, tmp_path, account=account | wrong) as client:
         assert client.exit_code() == 5
     assert [event["event"] for event in client.events] == ["refused"]
     assert client.events[0]["code"] == "LogonRefused"
+    # Nobody learns by it who has an account.
+    assert client.events[0]["message"] == "The instance ID, the user name or the password is wrong."
+
+
+def test_a_password_in_the_keyring_logs_on(demo: Demo, tmp_path: Path, account: dict[str, Any]) -> None:
+    environment = {
+        "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+        "XDG_DATA_HOME": str(tmp_path / "keyring"),
+    }
+    # As docs/clients.md says it.
+    entry = [f"causeway:{demo.console}", f"{account['username']}@{account['instance']}"]
+    subprocess.run(
+        [sys.executable, "-m", "keyring", "set", *entry],
+        input=account["password"] + "\n",
+        env=clean_environment() | environment,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    with connected(demo, tmp_path, "--keyring", account=account, environment=environment) as client:
+        client.event("ready")
+        assert client.events[0]["username"] == account["username"]
+        assert fetch(client, "http://wiki.corp.example/")[0] == 200

@@ -255,3 +255,30 @@ def test_a_console_that_is_away(tmp_path: Path) -> None:
     with connected(console, tmp_path) as client:
         assert client.process.wait(timeout=30) == 4
     assert "cannot be reached" in client.log.read_text()
+
+
+def test_what_answers_is_no_console(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    console.answers["login"] = lambda body: (404, {"detail": "Not Found"})
+    with connected(console, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 4
+    assert (
+        client.log.read_text().strip() == f"What answers at {console.url} is no console: its status is 404."
+    )
+
+
+def test_a_console_that_goes_away_is_told_and_so_is_its_return(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    console.answers["login"] = lambda body: (200, grant(lab, token(5, life=2.0)))
+    console.answers["session/renew"] = lambda body: (503, {})
+    with connected(console, tmp_path) as client:
+
+        async def told(sentence: str) -> bool:
+            assert client.process.poll() is None, client.log.read_text()
+            return sentence in client.log.read_text()
+
+        lost = "The session could not be renewed yet: The console answered with status 503. Going on with it."
+        lab.runner.run(until(lambda: told(lost), "the console's loss"))
+        console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
+        lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))
+        lab.runner.run(until(client.served, "the application"))
