@@ -111,6 +111,8 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         events.tell("gateway_lost", "No gateway can be reached at present; trying again.")
     folder = Path(tempfile.mkdtemp(prefix="causeway-connect-"))
     with Watchdog(folder):
+        if options.pac is not None and options.listen is not None:
+            options.pac.write_text(pac_file(options.listen, options.pac_domains))
         home = Home(folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
         # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
@@ -163,7 +165,6 @@ def _announce(options: Options, grant: Grant, gateways: list[str], events: Event
         place = written(options.listen)
         events.tell("proxy", f"HTTP proxy: http://{place}", address=place)
         if options.pac is not None:
-            options.pac.write_text(pac_file(options.listen, options.pac_domains))
             events.tell("pac", f"Proxy auto-configuration: {options.pac}", file=str(options.pac))
     for forward in options.forwards:
         here, there = written((forward.address, forward.port)), written((forward.host, forward.target))

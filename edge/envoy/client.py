@@ -93,6 +93,8 @@ def _proxy(name: str, place: Config) -> Config:
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=STATISTICS,
         http2_protocol_options=parts.http2_options(),
+        # OpenBSD's nc and other small programs that ssh starts still speak it to a proxy.
+        http_protocol_options={"accept_http_10": True},
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         stream_idle_timeout="0s",
         request_timeout="0s",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -156,6 +157,30 @@ def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsol
     assert console.bodies("login")[0]["kind"] == "connect"
     assert console.bodies("logout") == [{"token": GOOD}], "the session is given back"
     assert PASSWORD not in client.log.read_text() and GOOD not in client.log.read_text()
+
+
+def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    """Such as nc, by which ssh reaches its hosts: CONNECT without a Host header."""
+    with connected(console, tmp_path) as client:
+        lab.runner.run(until(client.served, "the application by the proxy"))
+        assert b'"/plain"' in ask(client, b"GET http://wiki.corp.example/plain HTTP/1.0\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as tunnel:
+            tunnel.sendall(b"CONNECT wiki.corp.example:80 HTTP/1.0\r\n\r\n")
+            assert b" 200 " in tunnel.recv(1000).partition(b"\r\n")[0]
+            tunnel.sendall(b"GET /inside HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
+            assert b'"/inside"' in read_all(tunnel)
+
+
+def ask(client: Client, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as connection:
+        connection.sendall(request)
+        return read_all(connection)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def test_a_token_that_gateways_refuse_is_renewed_at_once_without_a_restart(
