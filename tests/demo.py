@@ -72,6 +72,14 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str =
     return value
 
 
+def in_time(look: Callable[[], Any], wanted: Any, seconds: float) -> Any:
+    """What ``look`` gives once that is ``wanted``, asked every 20 ms; after ``seconds`` what it gave last."""
+    deadline = time.monotonic() + seconds
+    while (seen := look()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return seen
+
+
 def free_port() -> int:
     """A free port below those that outgoing connections take: nobody takes it between this look and its use."""
     for port in random.sample(range(15000, 32000), 100):

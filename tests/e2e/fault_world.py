@@ -1,8 +1,8 @@
-"""A demo on PostgreSQL in namespaces of its own, every part of which can be made to fail alone, and be mended.
+"""A demo on PostgreSQL in namespaces of its own, every part of which can be broken alone (tests/e2e/breaking.py).
 
-Its network is a namespace (cut by packet filter), the disks of one gateway, one server, the console's log and the
-database are small ones of their own (filled up), clocks are those of libfaketime. The demo's service manager is
-stopped once the demo is ready: from then on the test alone says what runs, and with which environment.
+Its network is a namespace; the disks of one gateway, one server, the console's log and the database are small ones of
+their own. The demo's service manager is stopped once the demo is ready: from then on the test alone says what runs,
+and with which environment.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,24 +38,31 @@ DISKS = {
 # By group, the packet filter tells whose call it is; all belong to root.
 GROUPS = {"gateway": 4201, "server": 4202}
 ENDED_SECONDS = 20.0
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+PACKAGES = {
+    "unshare": "util-linux", "nsenter": "util-linux", "setpriv": "util-linux", "ip": "iproute2", "nft": "nftables",
+}  # fmt: skip
 
 
 def missing() -> str:
-    """Why this world cannot be had here; empty when it can."""
+    """Say in a sentence why this world cannot be had here; empty when it can."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        return "needs Linux and root, for namespaces"
-    for program in ("unshare", "nsenter", "nft", "setpriv"):
+        return (
+            "Run this on Linux as root: the world it breaks has namespaces of its own for network and disks."
+        )
+    for program, package in PACKAGES.items():
         if shutil.which(program) is None:
-            return f"needs {program} (Debian: util-linux, nftables)"
+            return f"The program {program} is missing; Debian's package {package} brings it."
     try:
         find_binaries()
     except PostgresUnavailable as problem:
-        return f"needs PostgreSQL: {problem}"
-    if subprocess.run(
-        ["unshare", "-n", "nft", "list", "ruleset"], capture_output=True, check=False
-    ).returncode:
-        return "needs network namespaces and nftables, which this kernel or container does not allow"
+        return f"PostgreSQL is missing: {problem} Debian's package postgresql brings it."
+    trial = ["unshare", "--net", "--mount", "nft", "list", "ruleset"]
+    tried = subprocess.run(trial, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        reason = (tried.stderr.strip().splitlines() or ["no word"])[0]
+        return f"This kernel or container does not let root make namespaces with a packet filter ({reason})."
     return ""
 
 
@@ -152,9 +159,10 @@ class World:
 
     def disk(self, name: str) -> Path:
         """A folder of the home, as this process can reach it; it is a disk of its own in the world."""
-        return self._seen(self.home / name)
+        return self.seen(self.home / name)
 
-    def _seen(self, path: Path) -> Path:
+    def seen(self, path: Path) -> Path:
+        """Where this process reaches a path of the world."""
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
     def start(self) -> None:
@@ -186,7 +194,7 @@ class World:
     def _start_database(self) -> None:
         who = _unprivileged()
         data, binaries = self.database_folder / "data", find_binaries()
-        folder = self._seen(self.database_folder)
+        folder = self.seen(self.database_folder)
         os.chown(folder, who["user"], who["group"])
         within = [
             *self.within(),
@@ -208,9 +216,9 @@ class World:
             "database", within, command, clean_environment(), log, children=True
         )
         self.programs["database"].start()
-        wait_until(self._database_answers, 30, what="PostgreSQL")
+        wait_until(self.database_answers, 30, what="PostgreSQL")
 
-    def _database_answers(self) -> bool:
+    def database_answers(self) -> bool:
         ready = [str(find_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.database_port)]
         return subprocess.run([*self.within(), *ready], check=False).returncode == 0
 
@@ -262,124 +270,9 @@ class World:
             return []
         return [process] if is_alive(process) else []
 
-    # -- The faults --
-
-    @contextlib.contextmanager
-    def stopped(self, part: str) -> Iterator[None]:
-        victims = self.processes(part)
-        for process in victims:
-            process.suspend()
-        try:
-            yield
-        finally:
-            for process in victims:
-                process.resume()
-
-    @contextlib.contextmanager
-    def ended(self, part: str, number: int) -> Iterator[None]:
-        """Killed or asked to end; started again at the end, or an Envoy at once by its agent."""
-        if part.endswith("Envoy"):
-            (victim,) = self.processes(part)
-            victim.send_signal(number)
-            wait_until(lambda: not is_alive(victim), ENDED_SECONDS, what=f"the end of the {part}")
-            yield
-            return
-        self.program(part).end(number)
-        try:
-            yield
-        finally:
-            self.program(part).start()
-
-    @contextlib.contextmanager
-    def cut(self, part: str) -> Iterator[None]:
-        """Packets of a part vanish: nobody is told."""
-        self._filter("add table inet cut; add chain inet cut out { type filter hook output priority 0; };")
-        for match in self._traffic(part):
-            self._filter(f"add rule inet cut out {match} drop;")
-        try:
-            yield
-        finally:
-            self._filter("delete table inet cut;")
-
-    def _traffic(self, part: str) -> list[str]:
-        console = int(self.demo.console.rpartition(":")[2])
-        if part in ("console", "database"):
-            port = console if part == "console" else self.database_port
-            return [f"tcp dport {port}", f"tcp sport {port}"]
-        if part.endswith("agent"):
-            return [f"meta skgid {GROUPS[part.split(maxsplit=1)[0]]} tcp dport {console}"]
-        mine = json.loads((self.disk("machine-gateway-shanghai") / "snapshot.json").read_text())["gateway"]
-        if part == "gateway Envoy":
-            ports = f"{{ {mine['client_port']}, {mine['tunnel_port']} }}"
-            return [f"tcp dport {ports}", f"tcp sport {ports}"]
-        # Of server 1 alone: what it sends into its tunnels. What comes in is heard, and never answered.
-        dialled = json.loads((self.disk("machine-server-1") / "config.json").read_text())["gateways"]
-        ports = ", ".join(str(each["port"]) for each in dialled)
-        (envoy,) = self.processes(part)
-        own = [each.laddr.port for each in envoy.net_connections("tcp") if each.raddr]
-        listed = ", ".join(map(str, own))
-        return [f"tcp sport {{ {listed} }} tcp dport {{ {ports} }}"] if own else []
-
-    def _filter(self, rules: str) -> None:
-        subprocess.run([*self.within(), "nft", "-f", "-"], input=rules.encode(), check=True)
-
-    @contextlib.contextmanager
-    def full_disk(self, part: str) -> Iterator[None]:
-        disk = self._seen(self.database_folder) if part == "database" else self.disk(DISKS[part])
-        filler = disk / "filler"
-        with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
-            while stream.write(b"\0" * 4096):
-                pass
-        try:
-            yield
-        finally:
-            filler.unlink()
-
-    @contextlib.contextmanager
-    def environment(self, part: str, extra: Mapping[str, str]) -> Iterator[None]:
-        """Started again with other variables, and at the end without them."""
-        self._begin_anew(part, extra)
-        try:
-            yield
-        finally:
-            self._begin_anew(part, {})
-
-    def _begin_anew(self, part: str, extra: Mapping[str, str]) -> None:
-        program = self.program(part)
-        if part == "console":
-            self.programs["worker"].end()
-            self.programs["worker"].start(extra)
-        # An agent that is killed leaves its Envoy alone; an Envoy has the environment of the agent that starts it.
-        program.end(signal.SIGKILL if part != "database" else signal.SIGINT)
-        if part.endswith("Envoy"):
-            for envoy in self.processes(part):
-                envoy.kill()
-        program.start(extra)
-        if part == "database":
-            wait_until(self._database_answers, 30, what="PostgreSQL")
-
-    def clock(self, part: str, hours: int) -> contextlib.AbstractContextManager[None]:
-        """The clock of one part off, of an Envoy that of its machine: it has the clock of the agent that starts it.
-
-        Only what asks for the time of day is told the wrong one.
-        """
-        extra = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        extra |= {"NO_FAKE_STAT": "1", "FAKETIME_DISABLE_SHM": "1"}
-        return self.environment(part, extra)
-
-    def fault(self, name: str, part: str) -> contextlib.AbstractContextManager[None]:
-        """One line of the matrix; undone when the context ends."""
-        faults: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
-            "kill": lambda: self.ended(part, signal.SIGKILL),
-            "stop": lambda: self.stopped(part),
-            "restart": lambda: self.ended(part, signal.SIGINT if part == "database" else signal.SIGTERM),
-            "cut network": lambda: self.cut(part),
-            "full disk": lambda: self.full_disk(part),
-            "clock an hour ahead": lambda: self.clock(part, +1),
-            "clock an hour behind": lambda: self.clock(part, -1),
-            "wrong time zone": lambda: self.environment(part, {"TZ": "Asia/Kathmandu"}),
-        }
-        return faults[name]()
+    def dead(self) -> list[str]:
+        """The programs that do not run."""
+        return [name for name, program in self.programs.items() if not program.alive()]
 
     # -- What the console knows --
 

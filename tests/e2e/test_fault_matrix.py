@@ -7,14 +7,15 @@ a change that was made meanwhile has reached every machine, and the bytes on rec
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from tests.demo import Tunnel, post, read_exactly, wait_until
-from tests.e2e.fault_world import FAKETIME, World, missing, world
+from tests.demo import Tunnel, in_time, post, read_exactly
+from tests.e2e.breaking import FAKETIME, FAULTS
+from tests.e2e.fault_world import World, missing, world
 
 pytestmark = [pytest.mark.processes, pytest.mark.faults]
 
@@ -32,6 +33,12 @@ OPEN, SOON, CLOSED, UNKNOWN = (
 )
 # … and of the console's pages.
 UP, SAYS, SILENT = "answer", "503 with a sentence, or no answer in time", "no answer"
+
+# What is seen when it is kept: of the open flows whether each lives, of new ones whether each is let in, of the pages
+# one of these statuses.
+KEPT: dict[str, Callable[[list[bool]], bool]] = {ALL: all, OTHERS: any, ANY: lambda _: True}
+LET_IN = {OPEN: [True] * 4, SOON: [True] * 6, CLOSED: [False], UNKNOWN: []}
+STATUSES = {UP: (200,), SAYS: (0, 503), SILENT: (0,), UNKNOWN: (None,)}
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,12 @@ MATRIX: dict[tuple[str, str], Promise] = {
     ("full disk", "server agent"): NOTHING,
     ("full disk", "server Envoy"): NOTHING,
     #
+    # Of an Envoy: its agent was told to end, which ends it, and has to start it without room.
+    ("started on a full disk", "gateway agent"): Promise(ALL, SOON, why="it adopts its Envoy"),
+    ("started on a full disk", "gateway Envoy"): Promise(ANY, SOON, exact=False, why="started anew"),
+    ("started on a full disk", "server agent"): NOTHING,
+    ("started on a full disk", "server Envoy"): Promise(OTHERS, OPEN, why="started anew"),
+    #
     # To set its clock or zone a part is started anew; that everything runs on with it is what is promised.
     **{
         (fault, part): promise
@@ -103,19 +116,20 @@ MATRIX: dict[tuple[str, str], Promise] = {
     },
 }
 
+NOT_UNDER_FAKETIME = (
+    "Envoy does not start under libfaketime, by which clocks are set here. What a clock that is off would break are "
+    "certificates; they are valid from two hours before they are made, which tests/console/test_enrollment.py shows."
+)
 # Cells that cannot be looked at, and why.
 LEFT_OUT = {
-    (
-        f"clock an hour {way}",
-        part,
-    ): "Envoy does not start under libfaketime; what a clock that is behind would break"
-    " are certificates, and they are valid from two hours before they are made: tests/console/test_enrollment.py"
+    (f"clock an hour {way}", f"{machine} Envoy"): NOT_UNDER_FAKETIME
     for way in ("ahead", "behind")
-    for part in ("gateway Envoy", "server Envoy")
+    for machine in ("gateway", "server")
 }
+NO_FAKETIME = "The library libfaketime is missing; Debian's package libfaketime brings it."
 
 
-# -- Before, while, after ---------------------------------------------------------------------------------------------
+# -- What is seen ---------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -125,7 +139,6 @@ class Watch:
     world: World
     browser: httpx.Client
     exact: bool = True
-    open: list[Tunnel] = field(default_factory=list)
     # Bytes of a cell's exact flows: given to them, and come back from the echo service; and those on record before
     sent: int = 0
     echoed: int = 0
@@ -168,10 +181,10 @@ class Watch:
         )
         return int(found[0]), int(found[1]) - self.earlier[0], int(found[2]) - self.earlier[1]
 
-    def is_counted(self) -> bool:
-        """Whether the ends of all flows, and what came back to us, are on record."""
+    def uncounted(self) -> tuple[int, int]:
+        """How many flows have no end on record, and how many bytes that came back to us are not."""
         flows, _, down = self.recorded()
-        return not flows and down >= self.echoed
+        return flows, max(0, self.echoed - down)
 
     def begin(self, *, exact: bool) -> None:
         """A cell: what is counted begins at nothing, so that one that fails fails alone."""
@@ -179,13 +192,12 @@ class Watch:
         _, up, down = self.recorded()
         self.earlier = up, down
 
-    def page(self, seconds: float = 3) -> tuple[int, str]:
-        """Status and text of a page; 0 without an answer in time."""
+    def page(self, seconds: float = 3) -> int:
+        """The status of a page; 0 without an answer in time."""
         try:
-            answer = httpx.get(f"{self.world.demo.console}/healthz", timeout=seconds)
+            return httpx.get(f"{self.world.demo.console}/healthz", timeout=seconds).status_code
         except httpx.HTTPError:
-            return 0, ""
-        return answer.status_code, answer.text
+            return 0
 
     def change(self) -> None:
         """Make a change that every gateway and server must learn of."""
@@ -194,50 +206,30 @@ class Watch:
         name = {"name": f"head-office-{self.renamed}"}
         post(self.browser, f"/sase/connectors/{connector}/rename/", name).raise_for_status()
 
-    def all_follow(self) -> bool:
-        """Whether every machine works by the newest configuration."""
+    def behind(self) -> list[str]:
+        """The machines that do not work by the newest configuration, and by which one they do."""
         ((version, servers),) = self.world.rows("SELECT version, servers_version FROM console_configversion")
-        gateways = {found for (found,) in self.world.rows("SELECT applied_version FROM console_gateway")}
-        behind = self.world.rows("SELECT id FROM connectors_server WHERE applied_version < %s", servers)
-        return gateways == {version} and not behind
+        gateways = "SELECT id, applied_version FROM console_gateway WHERE applied_version IS DISTINCT FROM %s"
+        others = "SELECT id, applied_version FROM connectors_server WHERE coalesce(applied_version, 0) < %s"
+        return [
+            f"{machine} works by {applied}, not {wanted}"
+            for query, wanted in ((gateways, version), (others, servers))
+            for machine, applied in self.world.rows(query, wanted)
+        ]
 
+    def new_flows(self, promise: str) -> list[bool]:
+        """Whether new ones are let in and carry bytes; as many as show whether this promise is kept."""
+        if promise == SOON:
+            return list(in_time(lambda: [self.new_flow() for _ in range(6)], LET_IN[SOON], 30))
+        return [self.new_flow(8 if promise == OPEN else 2) for _ in LET_IN[promise]]
 
-def before(watch: Watch) -> None:
-    wait_until(lambda: all(watch.new_flow() for _ in range(3)), BACK_SECONDS, what="a world in good health")
-    # With so many, both servers carry one but for chances of 1 in 32.
-    watch.open = [watch.connect() for _ in range(6)]
-    assert all(watch.echoes(flow, CHUNK) for flow in watch.open)
-
-
-def while_it_lasts(watch: Watch, promise: Promise) -> None:
-    lives = [watch.echoes(flow) for flow in watch.open] if promise.flows != ANY else []
-    assert all(lives) if promise.flows == ALL else any(lives) or promise.flows == ANY, lives
-    if promise.new == OPEN:
-        assert [watch.new_flow(8) for _ in range(4)] == [True] * 4, "new flows of known sessions"
-    elif promise.new == SOON:
-        wait_until(lambda: all(watch.new_flow() for _ in range(6)), 30, what="six new flows in a row")
-    elif promise.new == CLOSED:
-        assert not watch.new_flow(2)
-    if promise.console == UP:
-        wait_until(lambda: watch.page()[0] == 200, 20, what="the console")
-        watch.change()
-    elif promise.console != UNKNOWN:
-        status, text = watch.page(2 if promise.console == SILENT else 12)
-        assert status in ((0,) if promise.console == SILENT else (0, 503)), (status, text)
-
-
-def after(watch: Watch, promise: Promise) -> None:
-    wait_until(lambda: watch.page()[0] == 200, BACK_SECONDS, what="the console")
-    wait_until(lambda: all(watch.new_flow() for _ in range(4)), BACK_SECONDS, what="new flows as before")
-    if promise.console != UP:
-        watch.change()
-    wait_until(watch.all_follow, BACK_SECONDS, what="every machine at the newest configuration")
-    for flow in watch.open:
-        flow.close()
-    # Of a gateway's Envoy that died, the last seconds are lost with it.
-    wait_until(watch.is_counted, BACK_SECONDS, what="every byte on record")
-    _, up, down = watch.recorded()
-    assert watch.echoed <= down <= up <= watch.sent, "every byte once"
+    def pages(self, promise: str) -> int | None:
+        """The status of a page, 0 without an answer; None when it is not looked at."""
+        if promise == UNKNOWN:
+            return None
+        if promise == UP:
+            return int(in_time(self.page, 200, 20))
+        return self.page(2 if promise == SILENT else 12)
 
 
 @pytest.fixture(scope="module")
@@ -258,9 +250,35 @@ def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part:
     if reason := LEFT_OUT.get((fault, part)):
         pytest.skip(reason)
     if fault.startswith("clock") and FAKETIME is None:
-        pytest.skip("needs libfaketime (Debian: faketime)")
+        pytest.skip(NO_FAKETIME)
     watch.begin(exact=promise.exact)
-    before(watch)
-    with watch.world.fault(fault, part):
-        while_it_lasts(watch, promise)
-    after(watch, promise)
+    usual = LET_IN[OPEN]
+    assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, (
+        "a world in good health before"
+    )
+    # With so many, both servers carry one but for chances of 1 in 32.
+    flows = [watch.connect() for _ in range(6)]
+    assert [watch.echoes(flow, CHUNK) for flow in flows] == [True] * 6
+
+    with FAULTS[fault](watch.world, part):
+        lives = [watch.echoes(flow) for flow in flows] if promise.flows != ANY else []
+        assert KEPT[promise.flows](lives), f"open flows: {promise.flows}; seen: {lives}"
+        assert watch.new_flows(promise.new) == LET_IN[promise.new], f"new flows: {promise.new}"
+        assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
+        if promise.console == UP:
+            watch.change()
+
+    assert in_time(watch.page, 200, BACK_SECONDS) == 200, "the console is back"
+    assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as before"
+    if promise.console != UP:
+        watch.change()
+    assert in_time(watch.behind, [], BACK_SECONDS) == [], "every machine works by the newest configuration"
+    assert watch.world.dead() == [], "every program runs, and started on a full disk it did not die of it"
+    for flow in flows:
+        flow.close()
+    # Of a gateway's Envoy that died, the last seconds are lost with it.
+    assert in_time(watch.uncounted, (0, 0), BACK_SECONDS) == (0, 0), (
+        "open flows and bytes that are not on record"
+    )
+    _, up, down = watch.recorded()
+    assert watch.echoed <= down <= up <= watch.sent, "every byte once"

@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, family, wait_until
+from tests.demo import Demo, family, in_time, wait_until
 
 FLOWS, CLIENTS = 1000, 8
 
@@ -117,7 +117,7 @@ def test_a_killed_gateway_envoy_comes_back(demo: Demo, whole_again):
         p for p in family(demo.process, demo.home) if "envoy" in p.name() and p.cwd() == str(home / "envoy")
     )
     envoy.kill()
-    wait_until(lambda: flow_or_none(demo), 30, what="a flow after Envoy's restart")
+    assert in_time(lambda: flow_or_none(demo), True, 30) is True, "a flow after Envoy's restart"
 
 
 def flow_or_none(demo: Demo) -> bool:

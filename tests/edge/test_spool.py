@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.spool import Spool
+from tests.edge.small_disk import filled, small_disk
 
 OPERATIONS = st.lists(
     st.one_of(
@@ -114,39 +112,19 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        os.geteuid() == 0
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 4) as folder:
+        yield folder
 
 
-def fill(disk: Path) -> Path:
-    """Leave no room; the file to remove for some."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
-        while stream.write(b"x" * 4096):
-            pass
-    return filler
-
-
-def test_a_full_disk_loses_and_doubles_nothing(small_disk: Path) -> None:
-    spool = Spool(small_disk / "spool.db")
+def test_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
+    spool = Spool(disk / "spool.db")
     for number in range(20):
         spool.put("kind", {"number": number})
-    filler = fill(small_disk)
-    for number in range(20, 2000):
-        spool.put("kind", {"number": number, "padding": "x" * 100})
-    tokens, first = spool.peek("kind", 50)
-    filler.unlink()
+    with filled(disk):
+        for number in range(20, 2000):
+            spool.put("kind", {"number": number, "padding": "x" * 100})
+        tokens, first = spool.peek("kind", 50)
     # The disk takes records again between the look and the acknowledgement.
     spool.put("kind", {"number": 2000})
     spool.drop(tokens)
@@ -163,23 +141,22 @@ def test_a_full_disk_loses_and_doubles_nothing(small_disk: Path) -> None:
 
 @pytest.mark.parametrize("known", [True, False], ids=["of before", "new"])
 def test_one_that_is_opened_on_a_full_disk_takes_records_and_knows_what_it_knew(
-    small_disk: Path, known: bool, caplog: pytest.LogCaptureFixture
+    disk: Path, known: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     if known:
-        before = Spool(small_disk / "spool.db")
+        before = Spool(disk / "spool.db")
         before.put_all("kind", [{"number": 0}], note=("counters", {"rx": 7}))
         before.close()
-    filler = fill(small_disk)
-    spool = Spool(small_disk / "spool.db")
-    for number in range(1, 20):
-        spool.put("kind", {"number": number})
-    assert spool.note("counters") == ({"rx": 7} if known else None)
+    expected = list(range(0 if known else 1, 21))
+    with filled(disk):
+        spool = Spool(disk / "spool.db")
+        for number in range(1, 20):
+            spool.put("kind", {"number": number})
+        assert spool.note("counters") == ({"rx": 7} if known else None)
+        assert [record["number"] for record in spool.peek("kind", 100)[1]] == expected[:-1]
     assert len(caplog.records) == 1, "told once"
-    first = spool.peek("kind", 100)[1]
-    assert [record["number"] for record in first] == list(range(0 if known else 1, 20))
-    filler.unlink()
     spool.put("kind", {"number": 20})
     spool.close()
-    after = Spool(small_disk / "spool.db")
-    assert [record["number"] for record in after.peek("kind", 100)[1]] == list(range(0 if known else 1, 21))
+    after = Spool(disk / "spool.db")
+    assert [record["number"] for record in after.peek("kind", 100)[1]] == expected
     after.close()

@@ -1,0 +1,147 @@
+"""What can be done to a part of the world (tests/e2e/fault_world.py): one fault each, mended when its block ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from tests.demo import is_alive, wait_until
+from tests.e2e.fault_world import DISKS, ENDED_SECONDS, GROUPS, World
+from tests.edge.small_disk import filled
+
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+
+
+@contextlib.contextmanager
+def stopped(world: World, part: str) -> Iterator[None]:
+    victims = world.processes(part)
+    for process in victims:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in victims:
+            process.resume()
+
+
+@contextlib.contextmanager
+def ended(world: World, part: str, number: int) -> Iterator[None]:
+    """Killed or asked to end; started again at the end, or an Envoy at once by its agent."""
+    if part.endswith("Envoy"):
+        (victim,) = world.processes(part)
+        victim.send_signal(number)
+        wait_until(lambda: not is_alive(victim), ENDED_SECONDS, what=f"the end of the {part}")
+        yield
+        return
+    world.program(part).end(number)
+    try:
+        yield
+    finally:
+        world.program(part).start()
+
+
+@contextlib.contextmanager
+def cut(world: World, part: str) -> Iterator[None]:
+    """Packets of a part vanish: nobody is told."""
+    _filter(world, "add table inet cut; add chain inet cut out { type filter hook output priority 0; };")
+    for match in _traffic(world, part):
+        _filter(world, f"add rule inet cut out {match} drop;")
+    try:
+        yield
+    finally:
+        _filter(world, "delete table inet cut;")
+
+
+def _traffic(world: World, part: str) -> list[str]:
+    """What the packet filter knows a part's packets by."""
+    console = int(world.demo.console.rpartition(":")[2])
+    if part in ("console", "database"):
+        port = console if part == "console" else world.database_port
+        return [f"tcp dport {port}", f"tcp sport {port}"]
+    if part.endswith("agent"):
+        return [f"meta skgid {GROUPS[part.split(maxsplit=1)[0]]} tcp dport {console}"]
+    mine = json.loads((world.disk("machine-gateway-shanghai") / "snapshot.json").read_text())["gateway"]
+    if part == "gateway Envoy":
+        ports = f"{{ {mine['client_port']}, {mine['tunnel_port']} }}"
+        return [f"tcp dport {ports}", f"tcp sport {ports}"]
+    # Of server 1 alone: what it sends into its tunnels. What comes in is heard, and never answered.
+    dialled = json.loads((world.disk("machine-server-1") / "config.json").read_text())["gateways"]
+    ports = ", ".join(str(each["port"]) for each in dialled)
+    (envoy,) = world.processes(part)
+    own = [each.laddr.port for each in envoy.net_connections("tcp") if each.raddr]
+    listed = ", ".join(map(str, own))
+    return [f"tcp sport {{ {listed} }} tcp dport {{ {ports} }}"] if own else []
+
+
+def _filter(world: World, rules: str) -> None:
+    subprocess.run([*world.within(), "nft", "-f", "-"], input=rules.encode(), check=True)
+
+
+def full_disk(world: World, part: str) -> AbstractContextManager[None]:
+    return filled(world.seen(world.database_folder) if part == "database" else world.disk(DISKS[part]))
+
+
+@contextlib.contextmanager
+def started_on_full_disk(world: World, part: str) -> Iterator[None]:
+    """An agent that finds no room when it starts; of an Envoy, one that has to start it too. Not started again."""
+    # An agent that is killed leaves its Envoy to the next one; told to end, it ends it.
+    world.program(part).end(signal.SIGTERM if part.endswith("Envoy") else signal.SIGKILL)
+    with full_disk(world, part):
+        world.program(part).start()
+        yield
+
+
+@contextlib.contextmanager
+def environment(world: World, part: str, extra: Mapping[str, str]) -> Iterator[None]:
+    """Started again with other variables, and at the end without them."""
+    _begin_anew(world, part, extra)
+    try:
+        yield
+    finally:
+        _begin_anew(world, part, {})
+
+
+def _begin_anew(world: World, part: str, extra: Mapping[str, str]) -> None:
+    program = world.program(part)
+    if part == "console":
+        world.programs["worker"].end()
+        world.programs["worker"].start(extra)
+    # An agent that is killed leaves its Envoy alone; an Envoy has the environment of the agent that starts it.
+    program.end(signal.SIGKILL if part != "database" else signal.SIGINT)
+    if part.endswith("Envoy"):
+        for envoy in world.processes(part):
+            envoy.kill()
+    program.start(extra)
+    if part == "database":
+        wait_until(world.database_answers, 30, what="PostgreSQL")
+
+
+def wrong_clock(world: World, part: str, hours: int) -> AbstractContextManager[None]:
+    """The clock of one part off, of an Envoy that of its machine: it has the clock of the agent that starts it.
+
+    Only what asks for the time of day is told the wrong one.
+    """
+    extra = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    extra |= {"NO_FAKE_STAT": "1", "FAKETIME_DISABLE_SHM": "1"}
+    return environment(world, part, extra)
+
+
+# By name, as the table of tests/e2e/test_fault_matrix.py has them.
+FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
+    "kill": lambda world, part: ended(world, part, signal.SIGKILL),
+    "stop": stopped,
+    "restart": lambda world, part: ended(
+        world, part, signal.SIGINT if part == "database" else signal.SIGTERM
+    ),
+    "cut network": cut,
+    "full disk": full_disk,
+    "started on a full disk": started_on_full_disk,
+    "clock an hour ahead": lambda world, part: wrong_clock(world, part, +1),
+    "clock an hour behind": lambda world, part: wrong_clock(world, part, -1),
+    "wrong time zone": lambda world, part: environment(world, part, {"TZ": "Asia/Kathmandu"}),
+}
