@@ -77,8 +77,9 @@ def _refused(options: Options, password: Password, error: ApiRefused, events: Ev
 
 
 def _why_unreachable(error: ConsoleUnreachable) -> str:
-    sentence = re.sub(r"\[Errno -?\d+\] ", "", str(error))
-    if "CERTIFICATE_VERIFY_FAILED" in sentence:
+    """The sentence without the numbers and names by which only programmers know an error."""
+    sentence = re.sub(r"\[(Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)", "", str(error))
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return (
             f"{sentence} If the console's certificate comes from a CA of your own, name that with --ca-file."
         )

@@ -291,6 +291,16 @@ def test_what_answers_is_no_console(lab: Lab, console: FakeConsole, tmp_path: Pa
     )
 
 
+def test_a_console_with_a_certificate_of_an_unknown_ca(lab: Lab, tmp_path: Path) -> None:
+    elsewhere = FakeConsole()
+    elsewhere.url = f"https://127.0.0.1:{lab.gateway.secure}"
+    with connected(elsewhere, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 4
+    told = client.log.read_text().strip()
+    assert told.startswith(f"The console at {elsewhere.url} cannot be reached: certificate verify failed")
+    assert told.endswith("comes from a CA of your own, name that with --ca-file.") and "_ssl" not in told
+
+
 def test_a_console_that_goes_away_is_told_and_so_is_its_return(
     lab: Lab, console: FakeConsole, tmp_path: Path
 ) -> None:
