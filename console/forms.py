@@ -25,5 +25,7 @@ class GatewayForm(forms.ModelForm):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         # The area belongs to a region's label: one query, not one a region.
         self.fields["region"] = forms.ModelChoiceField(
-            Region.objects.select_related("area"), help_text=self.fields["region"].help_text
+            Region.objects.select_related("area"),
+            empty_label="Select a region",
+            help_text=self.fields["region"].help_text,
         )
