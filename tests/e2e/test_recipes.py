@@ -6,10 +6,12 @@ import base64
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import httpx
 import pytest
 from playwright.sync_api import Playwright
 
@@ -41,6 +43,20 @@ def ssh_host(demo: Demo, tmp_path: Path) -> Iterator[str]:
     program("ssh")
     with ssh_server(tmp_path) as origin, published(demo, "ssh", 22, origin) as host:
         yield host
+
+
+def test_the_program_comes_from_the_console(demo: Demo, tmp_path: Path) -> None:
+    script = httpx.get(f"{demo.console}/deploy/connector.sh").text
+    wheel = re.search(r"^WHEEL_URL='(.+)'$", script, re.MULTILINE)
+    assert wheel and wheel[1].startswith(f"{demo.console}/deploy/causeway-"), (
+        "where docs/clients.md says it is"
+    )
+    # Only this package: what it needs is asked of the index by the tests of deployment and of macOS.
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
+    run(*pip, "--report", tmp_path / "report.json", f"causeway[keyring] @ {wheel[1]}")
+    found = json.loads((tmp_path / "report.json").read_text())["install"]
+    assert [each["metadata"]["name"] for each in found] == ["causeway"]
+    assert "keyring" in found[0]["metadata"]["provides_extra"]
 
 
 def test_curl_through_the_gateway_and_through_connect(demo: Demo, tmp_path: Path) -> None:
