@@ -1,52 +1,84 @@
-"""A gateway added in the console, enrolled, used by clients and servers, and removed while a flow is open."""
+"""Gateways added in the console: one run by its Deploy panel's commands; one removed while a flow is open."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.demo import ROOT, Demo, Tunnel, clean_environment, free_port, is_alive, post, wait_until
+from tests.demo import ROOT, Demo, Tunnel, clean_environment, is_alive, wait_until
+from tests.e2e.added_gateway import AddedGateway, added_gateway, echoes
+from tests.e2e.deployed import (
+    INSTALL_SECONDS,
+    Machine,
+    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good,
+    machine_in,
+    running_again_changes_nothing,
+    the_archive_has_no_secret,
+)
 
-CODE = re.compile(r"deploy/gateway\.sh \| sh -s -- --code ([A-Z2-9-]{14})")
+
+@pytest.fixture
+def added(demo: Demo) -> Iterator[AddedGateway]:
+    with added_gateway(demo) as made:
+        yield made
 
 
-class Gateway:
-    """One of the test's own, beside those of the demo; its agent runs from this checkout."""
+@pytest.fixture
+def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
+    with machine_in(demo, tmp_path / "machine", "gateway") as made:
+        yield made
 
-    def __init__(self, demo: Demo, home: Path) -> None:
-        self.demo, self.home, self.id = demo, home, ""
-        self.port, self.tunnel_port = free_port(), free_port()
 
-    def add(self) -> str:
-        """Fill in the console's form; the code that its Deploy panel shows."""
-        form = {
-            "name": "gateway-of-the-test",
-            "region": self.demo.gateway()["region"],
-            "public_host": "127.0.0.1",
-            "listen_address": "127.0.0.1",
-            "client_port": str(self.port),
-            "tunnel_port": str(self.tunnel_port),
-        }
-        with closing(self.demo.admin_client()) as browser:
-            page = str(post(browser, "/gateways/add/", form).url)
-            found = re.search(r"gateway-[0-9a-f]{16}", page)
-            assert found, page
-            self.id = found[0]
-            code = CODE.search(post(browser, f"/gateways/{self.id}/deploy/").text)
-        assert code
-        return code[1]
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # three installations
+def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(machine: Machine, added: AddedGateway):
+    assert "Not enrolled" in added.row()
+    command = added.command()
+    machine.deploy(command)
+    wait_until(machine.is_good, INSTALL_SECONDS, what="no red light")
+    assert "The checksum is right" in machine.output() and "ok      clock" in machine.output()
+    assert machine.id == added.id
+    wait_until(machine.is_green, 30, what="four green lights")
+    wait_until(added.is_online, 30, what="the gateway in the console")
 
-    def remove(self) -> None:
-        with closing(self.demo.admin_client()) as browser:
-            post(browser, f"/gateways/{self.id}/delete/").raise_for_status()
+    with wait_until(added.flow, 40, what="a flow by the new gateway") as flow:
+        assert echoes(flow)
+        running_again_changes_nothing(machine, command)
+        the_archive_has_no_secret(machine)
+        agent = next(p for p in machine.processes() if "gateway run" in " ".join(p.cmdline()))
+        agent.kill()
+        code, report = machine.status()
+        assert code == 1 and "agent does not run" in report["lights"][0]["reason"]
+        wait_until(machine.is_good, 30, what="the agent started again")
+        assert echoes(flow), "Envoy and its flows outlived the agent"
+
+    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
+    wait_until(added.is_online, 30, what="the upgraded gateway in the console")
+    with wait_until(added.flow, 40, what="a flow by the upgraded gateway") as flow:
+        assert echoes(flow)
+
+    done = machine.run(machine.script("--uninstall"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert machine.running is not None and machine.running.wait(30) == 0, machine.output()
+    assert not machine.home.exists()
+    assert machine.processes() == [] and added.flow() is None
+    assert machine.run(machine.script("--uninstall")).returncode == 0, "a second time does no harm"
+    added.remove()
+    assert added.row() == ""
+
+
+class Checkout:
+    """A gateway whose agent runs from this checkout."""
+
+    def __init__(self, added: AddedGateway, home: Path) -> None:
+        self.added, self.home = added, home
 
     def causeway(self, *command: str, code: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -58,6 +90,11 @@ class Gateway:
             timeout=60,
             check=False,
         )
+
+    def enroll(self) -> None:
+        code = self.added.command().rpartition(" ")[2]
+        done = self.causeway("gateway", "enroll", "--console", self.added.demo.console, code=code)
+        assert done.returncode == 0, done.stderr
 
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -85,15 +122,6 @@ class Gateway:
     def log(self) -> str:
         return (self.home / "agent.log").read_text()
 
-    def flow(self) -> Tunnel | None:
-        try:
-            tunnel = self.demo.connect(
-                "echo.corp.example", 7, gateway={"proxy": f"https://127.0.0.1:{self.port}"}
-            )
-        except (OSError, AssertionError):
-            return None
-        return tunnel if tunnel.status == 200 else None
-
 
 def has_ended(flow: Tunnel) -> bool:
     flow.socket.settimeout(10)
@@ -107,21 +135,19 @@ def has_ended(flow: Tunnel) -> bool:
 
 @pytest.mark.timeout(150)
 def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any_more(
-    demo: Demo, tmp_path: Path
+    added: AddedGateway, tmp_path: Path
 ) -> None:
-    gateway = Gateway(demo, tmp_path / "gateway")
-    enrolled = gateway.causeway("gateway", "enroll", "--console", demo.console, code=gateway.add())
-    assert enrolled.returncode == 0, enrolled.stderr
+    gateway = Checkout(added, tmp_path / "gateway")
+    gateway.enroll()
     try:
         with gateway.running() as agent:
-            with wait_until(gateway.flow, 40, what="a flow by the new gateway") as flow:
-                flow.socket.sendall(b"hello")
-                assert flow.socket.recv(100) == b"hello"
-                gateway.remove()
+            with wait_until(added.flow, 40, what="a flow by the new gateway") as flow:
+                assert echoes(flow)
+                added.remove()
                 assert has_ended(flow)
             wait_until(lambda: not gateway.envoys(), 15, what="the end of Envoy")
             assert "was removed from its console" in gateway.log()
-            assert gateway.flow() is None
+            assert added.flow() is None
             told = gateway.causeway("status", "--json")
             reasons = {light["name"]: light["reason"] for light in json.loads(told.stdout)["lights"]}
             assert told.returncode == 1 and "was removed from its console" in reasons["configuration"]
@@ -129,7 +155,7 @@ def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any
 
         with gateway.running():  # after a restart of the machine, say
             wait_until(lambda: gateway.log().count("was removed from its console") == 2, 30, what="its word")
-            assert not gateway.envoys() and gateway.flow() is None
+            assert not gateway.envoys() and added.flow() is None
     except BaseException:
         print(gateway.log()[-3000:])
         raise

@@ -1,144 +1,104 @@
-"""The hardened service under a real systemd: booted as process 1 of a container of its own, without any network.
-
-The root is a layer over this machine's: what is written in it is gone at the end.
-"""
+"""The hardened services under a real systemd without any network, so that their console is away from the start."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.demo import ROOT, wait_until
+from tests.e2e.booted import CONFINED, Container, confinement, missing
+from tests.edge.connector_lab import Authority, application, configuration, enrolled_server
+from tests.edge.deploy_script import write_unit
 from tests.edge.gateway_lab import GatewayLab
 
-PYTHON = Path("/usr/bin/python3.11")
-SCRIPT = ROOT / "templates" / "deploy" / "machine.sh"
-PLACE = Path("/opt/causeway-test")
-# The layer, and what lies in it before systemd starts.
-BOOT = """
-mount -t tmpfs none "$1" && mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-rm -f "$1/root/.dockerenv"
-mkdir -p "$1/root{place}"
-cp -a "$2/home" "$2/causeway" "$1/root{place}/"
-chown -R daemon "$1/root{place}"
-cp "$2/causeway-gateway.service" "$1/root/etc/systemd/system/"
-exec systemd-nspawn -D "$1/root" --register=no --keep-unit --private-network --boot --console=pipe \\
-    --bind-ro="$3:{place}/source/edge" --bind-ro="$4:{place}/packages" systemd.unit=basic.target
-"""
+PYTHON = Path(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
+PLACE = "/opt/causeway-test"
+DAEMON = 1  # the user whom every system has
 
 
-def missing() -> str:
-    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
-        return "needs root and systemd-nspawn (Debian: systemd-container)"
-    if not PYTHON.exists() or not Path("/usr/lib/systemd/systemd").exists():
-        return "needs systemd and a Python 3.11 outside of the home folders"
-    if sys.version_info[:2] != (3, 11):
-        return "the packages of this run are not for Python 3.11"
-    return ""
+def enrolled_machine(kind: str, folder: Path) -> None:
+    """Leave in ``folder/home`` what an enrolment and a configuration leave there."""
+    if kind == "gateway":
+        GatewayLab(folder)
+        return
+    home = enrolled_server(folder / "home", Authority(), "server-1", "connector-1")
+    applications = [application(["wiki.corp.example"], [[80, 80]], "127.0.0.1:80")]
+    gateway = {"id": "gateway-1", "host": "127.0.0.1", "port": 9}
+    home.write_json("config.json", {**configuration(home, [], applications), "gateways": [gateway]})
 
 
-class Container:
-    """A running systemd; ``run`` is a command inside."""
-
-    def __init__(self, folder: Path) -> None:
-        layer = folder / "layer"
-        layer.mkdir()
-        self.log = folder / "boot.log"
-        with self.log.open("wb") as log:
-            script = ["sh", "-euc", BOOT.replace("{place}", str(PLACE)), "boot", str(layer), str(folder)]
-            # Bound where the service may read: a checkout may lie in a home folder or below /tmp.
-            script += [str(ROOT / "edge"), sysconfig.get_path("purelib")]
-            self._boot = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", *script],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._leader = wait_until(self._find_leader, 30, what="systemd as process 1")
-
-    def _find_leader(self) -> int:
-        assert self._boot.poll() is None, self.log.read_text()
-        for process in psutil.Process(self._boot.pid).children(recursive=True):
-            if process.cmdline()[:1] == ["/usr/lib/systemd/systemd"]:
-                return process.pid
-        return 0
-
-    def run(self, *command: str) -> str:
-        inside = ["nsenter", "--target", str(self._leader), "--all", *command]
-        return subprocess.run(inside, capture_output=True, text=True, timeout=60, check=False).stdout.strip()
-
-    def is_up(self) -> bool:
-        return self.run("systemctl", "is-active", "basic.target") == "active"
-
-    def main_pid(self) -> str:
-        return self.run("systemctl", "show", "--property=MainPID", "--value", "causeway-gateway")
-
-    def end(self) -> None:
-        self._boot.send_signal(signal.SIGTERM)
-        try:
-            self._boot.wait(20)
-        except subprocess.TimeoutExpired:
-            psutil.Process(self._leader).kill()
-            self._boot.wait(10)
-
-
-@pytest.fixture
-def container(tmp_path: Path) -> Iterator[Container]:
-    """With an enrolled gateway, whose console is away, and the unit that the deploy script writes for it."""
-    if reason := missing():
-        pytest.skip(reason)
-    GatewayLab(tmp_path)
-    program = tmp_path / "causeway"
+def laid_out(files: Path, kind: str) -> None:
+    """A machine of this kind in a folder like a root: home, program, and the unit that the deploy script writes."""
+    place = files / PLACE.lstrip("/") / kind
+    place.mkdir(parents=True)
+    enrolled_machine(kind, place)
+    program = place / "causeway"
     paths = f"{PLACE}/source:{PLACE}/packages"
     program.write_text(
         f'#!/bin/sh\nPYTHONPATH={paths} PYTHONDONTWRITEBYTECODE=1 exec {PYTHON} -m edge.cli "$@"\n'
     )
     program.chmod(0o755)
-    text = SCRIPT.read_text()
-    start = text.index("write_unit() {")
-    values = {"KIND": "gateway", "UNIT": "causeway-gateway", "SERVICE_USER": "daemon", "place": str(PLACE)}
-    values |= {"home": f"{PLACE}/home", "causeway": f"{PLACE}/causeway"}
-    values["UNIT_FILE"] = str(tmp_path / "causeway-gateway.service")
-    lines = [f"{name}='{value}'" for name, value in values.items()]
-    write = text[start : text.index("\n}\n", start) + 3]
-    subprocess.run(["sh", "-euc", "\n".join([*lines, "systemctl() { :; }", write, "write_unit"])], check=True)
-    made = Container(tmp_path)
+    for path in (place, *place.rglob("*")):
+        os.chown(path, DAEMON, DAEMON, follow_symlinks=False)
+    units = files / "etc" / "systemd" / "system"
+    units.mkdir(parents=True, exist_ok=True)
+    inside = f"{PLACE}/{kind}"
+    write_unit(units / f"causeway-{kind}.service", kind, user="daemon", home=f"{inside}/home", place=inside)
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    if reason := missing():
+        pytest.skip(reason)
+    if not PYTHON.exists():
+        pytest.skip(
+            f"needs {PYTHON}, a Python like that of this run, for a user that is not root (Debian: python3)"
+        )
+    folder = tmp_path_factory.mktemp("systemd")
+    files = folder / "files"
+    for kind in ("connector", "gateway"):
+        laid_out(files, kind)
+    # Bound where a service may read: a checkout may lie in a home folder or below /tmp.
+    packages = Path(sysconfig.get_path("purelib"))
+    made = Container(folder, files, {f"{PLACE}/source/edge": ROOT / "edge", f"{PLACE}/packages": packages})
     yield made
     made.end()
+    shutil.rmtree(files)
 
 
 @pytest.mark.processes
 @pytest.mark.timeout(180)
-def test_the_service_runs_hardened_comes_back_and_leaves_nothing_running(container: Container) -> None:
-    wait_until(container.is_up, 30, what="systemd's basic target")
-    container.run("systemctl", "start", "causeway-gateway")
-    envoy = wait_until(lambda: container.run("pgrep", "-x", "envoy"), 30, what="Envoy in the service")
-    wait_until(lambda: "Envoy started" in log_of(container), 30, what="a live Envoy")
-    agent = container.main_pid()
-    status = container.run("cat", f"/proc/{agent}/status")
-    assert re.search(r"^Uid:\s+1\s", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M)
-    assert re.search(r"^Seccomp:\s+2$", status, re.M), "system calls are filtered"
+@pytest.mark.parametrize("kind", ["connector", "gateway"])
+def test_the_service_runs_hardened_comes_back_and_leaves_nothing_running(
+    container: Container, kind: str
+) -> None:
+    unit = f"causeway-{kind}"
+
+    def process_light() -> tuple[str, str]:
+        """Of the agent and its Envoy, told by a look of the service's own user."""
+        command = [f"{PLACE}/{kind}/causeway", "status", "--json", "--home", f"{PLACE}/{kind}/home"]
+        told = container.say("runuser", "-u", "daemon", "--", *command)
+        light = json.loads(told)["lights"][0]
+        return light["name"], light["color"]
+
+    container.run("systemctl", "start", unit)
+    wait_until(lambda: process_light() == ("process", "green"), 30, what="agent and Envoy")
+    envoy, agent = container.say("pgrep", "-x", "envoy"), container.main_pid(unit)
+    assert envoy.isdigit() and confinement(container, unit) == CONFINED[kind]
 
     container.run("kill", "-KILL", agent)
-    wait_until(lambda: "Envoy adopted" in log_of(container), 30, what="the agent started again")
-    assert container.run("pgrep", "-x", "envoy") == envoy, "open flows live on in the same Envoy"
-    assert container.main_pid() not in ("0", agent)
+    wait_until(lambda: f"Adopting Envoy, process {envoy}" in container.log_of(unit), 30, what="another agent")
+    wait_until(lambda: process_light() == ("process", "green"), 30, what="agent and Envoy")
+    assert container.say("pgrep", "-x", "envoy") == envoy, "open flows live on in the same Envoy"
+    assert container.main_pid(unit) not in ("0", agent)
 
-    container.run("systemctl", "stop", "causeway-gateway")
-    assert container.run("systemctl", "is-active", "causeway-gateway") == "inactive"
-    assert container.run("pgrep", "-x", "envoy") == ""
-
-
-def log_of(container: Container) -> str:
-    return container.run("journalctl", "--unit=causeway-gateway", "--no-pager", "--output=cat")
+    container.run("systemctl", "stop", unit)
+    assert container.say("systemctl", "is-active", unit) == "inactive"
+    assert container.say("pgrep", "-x", "envoy") == ""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "machine.sh"
+from tests.edge.deploy_script import write_unit
+
 MOST_EXPOSED = 25  # tenths, as systemd-analyze counts; up to 49 it says "OK"
 
 pytestmark = pytest.mark.skipif(
@@ -21,22 +22,12 @@ pytestmark = pytest.mark.skipif(
 
 def unit(tmp_path: Path, kind: str) -> Path:
     """What the script writes, made by its own lines; only the call of systemctl is left out."""
-    text = SCRIPT.read_text()
-    start = text.index("write_unit() {")
-    body = text[start : text.index("\n}\n", start) + 3]
-    home = tmp_path / "home"
-    home.mkdir()
+    (tmp_path / "home").mkdir()
     program = tmp_path / "causeway"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     file = tmp_path / f"causeway-{kind}.service"
-    settings = {"KIND": kind, "SERVICE_USER": "daemon", "UNIT": f"causeway-{kind}", "UNIT_FILE": str(file)}
-    settings |= {"home": str(home), "causeway": str(program), "place": str(tmp_path)}
-    lines = [f"{name}='{value}'" for name, value in settings.items()]
-    quiet = "systemctl() { :; }"
-    script = "\n".join(["set -eu", *lines, quiet, body, "write_unit"])
-    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
+    write_unit(file, kind, user="daemon", home=str(tmp_path / "home"), place=str(tmp_path))
     return file
 
 

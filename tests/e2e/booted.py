@@ -1,0 +1,202 @@
+"""A systemd as process 1 of a container, and a machine of it that the Deploy panel's commands make.
+
+The root is a layer over this machine's: what is written in it is gone at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.demo import Demo, wait_until
+from tests.e2e.deployed import INSTALL_SECONDS, Deployed
+
+SYSTEMD = Path("/usr/lib/systemd/systemd")
+# $1: a folder for the layer; $2: what lies in it before systemd starts; then options of systemd-nspawn.
+BOOT = """
+layer=$1 files=$2
+shift 2
+mount -t tmpfs none "$layer" && mkdir "$layer/upper" "$layer/work" "$layer/root"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+rm -f "$layer/root/.dockerenv"
+tar -C "$files" -c . | tar -C "$layer/root" -x --no-overwrite-dir --numeric-owner
+exec systemd-nspawn -D "$layer/root" --register=no --keep-unit --boot --console=pipe "$@" systemd.unit=basic.target
+"""
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+# How a service runs, by its kind. A gateway may take ports below 1024 (CAP_NET_BIND_SERVICE), nothing else.
+CONFINED = {
+    kind: {
+        "root": False,
+        "gains privileges": False,
+        "calls are filtered": True,
+        "capabilities": {capabilities},
+    }
+    for kind, capabilities in (("connector", 0), ("gateway", 1 << 10))
+}
+# What adding and removing a user changes.
+ACCOUNTS = ("passwd", "group", "shadow", "gshadow")
+
+
+def missing() -> str:
+    """Why there can be no such container here; empty when there can."""
+    if os.geteuid() != 0:
+        return "needs root, to boot a systemd in a container"
+    for program, package in (
+        ("systemd-nspawn", "systemd-container"),
+        ("unshare", "util-linux"),
+        ("tar", "tar"),
+    ):
+        if shutil.which(program) is None:
+            return f"needs {program} (Debian: {package})"
+    if not SYSTEMD.exists():
+        return f"needs {SYSTEMD} (Debian: systemd)"
+    try_out = ["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/mnt"]
+    if subprocess.run(try_out, capture_output=True, check=False).returncode:
+        return "needs to mount, which this container does not allow (Docker: --privileged)"
+    return ""
+
+
+class Container:
+    """A running systemd. ``files``: a folder like a root, laid over this machine's.
+
+    ``folders``: those of this machine that are seen inside under other names (name → folder); no one writes there.
+    ``network``: it shares this machine's network; else it has none.
+    """
+
+    def __init__(self, folder: Path, files: Path, folders: dict[str, Path], *, network: bool = False) -> None:
+        self._layer = folder / "layer"
+        self._layer.mkdir()
+        self.boot_log = folder / "boot.log"
+        options = [] if network else ["--private-network"]
+        options += [f"--bind-ro={outside}:{inside}" for inside, outside in folders.items()]
+        script = ["sh", "-euc", BOOT, "boot", str(self._layer), str(files), *options]
+        with self.boot_log.open("wb") as log:
+            self._boot = subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", *script],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self._leader = wait_until(self._find_leader, 30, what="systemd as process 1")
+            wait_until(
+                lambda: self.say("systemctl", "is-active", "basic.target") == "active", 30, what="systemd"
+            )
+        except BaseException:
+            self.end()
+            raise
+
+    def _find_leader(self) -> int:
+        assert self._boot.poll() is None, self.boot_log.read_text()
+        for process in psutil.Process(self._boot.pid).children(recursive=True):
+            if process.cmdline()[:1] == [str(SYSTEMD)]:
+                return process.pid
+        return 0
+
+    def path(self, inside: str) -> Path:
+        """Where a file of the container is found from outside."""
+        return Path(f"/proc/{self._leader}/root{inside}")
+
+    def written(self) -> list[Path]:
+        """Every file and folder that is not as on this machine, seen from the root of the layer."""
+        upper = Path(f"/proc/{self._boot.pid}/root{self._layer}/upper")
+        return [path.relative_to(upper) for path in upper.rglob("*")]
+
+    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """A command inside, by root, with an environment as after booting."""
+        return subprocess.run(
+            ["nsenter", "--target", str(self._leader), "--all", *command],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def say(self, *command: str) -> str:
+        """What a command prints."""
+        return self.run(*command).stdout.strip()
+
+    def log_of(self, unit: str) -> str:
+        return self.say("journalctl", f"--unit={unit}", "--no-pager", "--output=cat")
+
+    def main_pid(self, unit: str) -> str:
+        """Process id of a service as it is called inside; ``0``: it does not run."""
+        return self.say("systemctl", "show", "--property=MainPID", "--value", unit)
+
+    def end(self) -> None:
+        leader = getattr(self, "_leader", 0)
+        self._boot.send_signal(signal.SIGTERM)
+        try:
+            self._boot.wait(20)
+        except subprocess.TimeoutExpired:
+            psutil.Process(leader or self._boot.pid).kill()
+            self._boot.wait(10)
+
+
+class BootedMachine(Deployed):
+    """What the panel's commands make of such a container, as they stand there: with a user and a service."""
+
+    def __init__(self, demo: Demo, container: Container, kind: str) -> None:
+        self.demo, self.container, self.kind = demo, container, kind
+        self.unit = f"causeway-{kind}"
+        self.named_home, self.named_place = f"/var/lib/causeway/{kind}", f"/opt/causeway/{kind}"
+        self.home, self.place = container.path(self.named_home), container.path(self.named_place)
+        self.user = "runuser -u causeway --"
+        self.work = container.path(f"/srv/{kind}")
+        self.work.mkdir()
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        return self.container.run("sh", "-c", f"cd /srv/{self.kind} && {command}", timeout=INSTALL_SECONDS)
+
+    def envoy(self) -> str:
+        return self.container.say("pgrep", "-x", "envoy")
+
+    def accounts(self) -> list[str]:
+        """Lines about the service's user."""
+        lines = [
+            line for name in ACCOUNTS for line in self.container.path(f"/etc/{name}").read_text().split()
+        ]
+        return [line for line in lines if "causeway" in line]
+
+    def left(self) -> list[str]:
+        """Whatever the script made that is there, or that runs; archives are their owner's."""
+        container = self.container
+        units = container.say("systemctl", "list-units", "--all", "--plain", "--no-legend", "causeway-*")
+        processes = container.say("pgrep", "--full", "--list-full", "causeway|envoy")
+        written = [str(path) for path in container.written() if path.parts[0] != "srv"]
+        files = [path for path in written if "causeway" in path]
+        return [*files, *self.accounts(), *units.splitlines(), *processes.splitlines()]
+
+
+@contextmanager
+def booted_machine(demo: Demo, container: Container, kind: str) -> Iterator[BootedMachine]:
+    """It is taken away in the end, if it is still there."""
+    made = BootedMachine(demo, container, kind)
+    try:
+        yield made
+    finally:
+        if made.place.exists():
+            made.run(made.script("--uninstall"))
+
+
+def confinement(container: Container, unit: str) -> dict[str, object]:
+    """What the kernel says of a service's main process, in the words of `CONFINED`."""
+    status = container.say("cat", f"/proc/{container.main_pid(unit)}/status")
+    found = dict(re.findall(r"^(\w+):\s+(\S+)", status, re.M))
+    capabilities = {int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")}
+    return {
+        "root": found["Uid"] == "0",
+        "gains privileges": found["NoNewPrivs"] != "1",
+        "calls are filtered": found["Seccomp"] == "2",
+        "capabilities": capabilities,
+    }

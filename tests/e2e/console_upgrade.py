@@ -1,0 +1,54 @@
+"""An upgrade by a click in the console, and what the console's database says of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+
+import httpx
+
+from tests.demo import Demo, post, wait_until
+from tests.e2e.deployed import INSTALL_SECONDS, Deployed
+
+LAST = "(SELECT id FROM connectors_upgrade ORDER BY created_at DESC LIMIT 1)"
+
+
+def rows(demo: Demo, query: str, *values: str) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(demo.home / "causeway.sqlite3", timeout=20)) as database:
+        return database.execute(query, values).fetchall()
+
+
+def serves(demo: Demo, machine: Deployed) -> bool:
+    """Enabled, with tunnels to every gateway."""
+    query = (
+        "SELECT count(*) FROM connectors_server s JOIN connectors_tunnel t ON t.server_id = s.id "
+        "WHERE s.id = ? AND s.enabled AND s.drain_until IS NULL AND t.count > 0"
+    )
+    return rows(demo, query, machine.id) == [(len(demo.world["gateways"]),)]
+
+
+def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> str:
+    """Click; watch until it is over, and that never more than one server is in hand; the end of the run."""
+    url = f"/sase/connectors/{connector}/"
+    answer = post(client, f"{url}upgrade/", {"when": "now", "minutes": "1"})
+    assert answer.status_code == 200 and f"to {version}" in answer.text, answer.text
+    seen: list[str] = []
+
+    def over() -> str:
+        state = rows(demo, f"SELECT state FROM connectors_upgrade WHERE id = {LAST}")[0][0]
+        page = client.get(f"{url}upgrade/state/").text
+        states = re.findall(r"badge-\w+[^>]*>\s*(?:<[^>]+>\s*)*(Draining|Installing|Checking)\b", page)
+        assert len(states) <= 1, page
+        seen.extend(state for state in states if state not in seen)
+        return str(state) if state not in ("waiting", "running") else ""
+
+    end = wait_until(over, 2 * INSTALL_SECONDS, what="the end of the upgrade")
+    assert "Installing" in seen, "the page tells what goes on"
+    return str(end)
+
+
+def steps(demo: Demo) -> list[tuple[str, str]]:
+    """State and message of each server in the last upgrade."""
+    query = f"SELECT state, message FROM connectors_serverupgrade WHERE upgrade_id = {LAST} ORDER BY position"
+    return rows(demo, query)
