@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-from edge.connector.dialling import Dialler
+from edge.connector.dialling import Dialler, line_tunnels
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyProcess
 from tests.edge.connector_lab import (
@@ -38,6 +38,11 @@ class World:
         self.dialler = Dialler(self.home, self.envoy, WORKERS)
         self.applications = [application(["wiki.corp.example"], [[80, 80]], f"127.0.0.1:{wiki}")]
         self.version = 0
+        self.watching: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Have the tunnels looked after from now on."""
+        self.watching = asyncio.create_task(self.dialler.watch())
 
     def follow(self, **ports: int) -> None:
         """Take a configuration; ``gateway_1=PORT`` moves a gateway."""
@@ -53,6 +58,11 @@ class World:
             for each in json.loads(self.home.file("envoy/listeners.json").read_text())["resources"]
         ]
 
+    async def dialled(self) -> bool:
+        """Whether there are all tunnels, as Envoy has it."""
+        found = await line_tunnels(self.envoy)
+        return len(found) == len(self.gateways) and min(found.values()) == self.dialler.wanted
+
     async def whole(self) -> bool:
         return all(count >= self.dialler.wanted for count in self.dialler.tunnels.values())
 
@@ -64,14 +74,14 @@ class World:
 async def world(folder: Path) -> AsyncIterator[World]:
     with running_application() as wiki:
         made = World(folder, wiki)
-        watching = asyncio.create_task(made.dialler.watch())
         try:
             for gateway in made.gateways:
                 await gateway.start()
             yield made
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            if made.watching is not None:
+                made.watching.cancel()
+                await asyncio.gather(made.watching, return_exceptions=True)
             await made.envoy.stop()
             for gateway in made.gateways:
                 await gateway.envoy.stop()
@@ -86,9 +96,12 @@ def in_world(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
 
 
 async def begin(world: World, **ports: int) -> None:
+    """One line to each gateway. On a busy machine it may take so long that a watch would have begun another."""
     world.follow(**ports)
     await world.envoy.start(bootstrap(world.home.identity))
-    await until(world.whole, "all tunnels")
+    await until(world.dialled, "all tunnels")
+    world.watch()
+    await until(world.whole, "all tunnels seen")
 
 
 async def kill(gateway: LabGateway) -> None:
@@ -135,7 +148,10 @@ def test_a_gateway_that_was_killed_gets_a_new_line_and_no_other_gateway_notices(
             assert world.lines() == ["gateway-1~0", "gateway-2~0"], "nothing to dial while its port is silent"
             await world.gateways[0].start()
             await until(world.whole, "the tunnels back")
-            assert world.lines() == ["gateway-1~1", "gateway-2~0"]
+            lines = world.lines()
+            # One for certain; on a busy machine it may have taken so long that one more was begun.
+            assert "gateway-1~0" not in lines and {"gateway-1~1", "gateway-1~2"} & set(lines)
+            assert lines[-1] == "gateway-2~0"
             assert await served(world.gateways[0])
             assert await lives()
 
@@ -146,6 +162,7 @@ def test_a_gateway_that_was_away_at_the_start_is_dialled_when_it_comes(tmp_path:
     async def test(world: World) -> None:
         await world.gateways[0].envoy.stop()
         world.follow()
+        world.watch()
         await world.envoy.start(bootstrap(world.home.identity))
 
         async def other() -> bool:
@@ -185,17 +202,20 @@ def test_one_lost_tunnel_is_replaced_and_the_others_live(tmp_path: Path) -> None
             await begin(world, gateway_1=way.port)
             async with contextlib.AsyncExitStack() as stack:
                 flows = [await stack.enter_async_context(open_flow(world.gateways[0])) for _ in range(8)]
-                way.close_one()
+                # Envoy sends all flows through one tunnel while that has room. Another is lost.
+                assert way.passed() == world.dialler.wanted
+                way.close_quietest()
 
-                async def second() -> bool:
-                    return "gateway-1~1" in world.lines() and await world.whole()
+                async def replaced() -> bool:
+                    # By a new line, or by Envoy itself, whose own timer may be quicker.
+                    alive = await line_tunnels(world.envoy)
+                    count = sum(number for line, number in alive.items() if line.startswith("gateway-1~"))
+                    return way.passed() > world.dialler.wanted and count >= world.dialler.wanted
 
-                await until(second, "another line")
-                assert world.lines() == ["gateway-1~0", "gateway-1~1", "gateway-2~0"], (
-                    "the living line was kept"
-                )
-                lived = await asyncio.gather(*(lives() for lives in flows))
-                assert lived.count(True) >= 4, "only what was in the lost tunnel may have ended"
+                await until(replaced, "another tunnel")
+                assert world.lines()[0] == "gateway-1~0", "the line that lives was kept"
+                assert await asyncio.gather(*(lives() for lives in flows)) == [True] * len(flows)
+            assert await served(world.gateways[0])
 
     in_world(tmp_path, test)
 
@@ -209,8 +229,10 @@ def test_a_new_agent_keeps_the_lines_that_it_finds(tmp_path: Path) -> None:
         await until(world.whole, "the tunnels back")
         async with open_flow(world.gateways[0]) as lives:
             wanted = configuration(world.home, world.gateways, world.applications, version=9)
+            lines = world.lines()
+            assert "gateway-1~0" not in lines
             Dialler(world.home, world.envoy, WORKERS).follow(wanted)
-            assert world.lines() == ["gateway-1~1", "gateway-2~0"]
+            assert world.lines() == lines
             assert await lives()
 
     in_world(tmp_path, test)
@@ -221,7 +243,9 @@ class Forwarder:
 
     def __init__(self, target: int) -> None:
         self._target, self.port = target, 0
-        self._open: list[asyncio.StreamWriter] = []
+        # With the bytes that have passed
+        self._open: dict[asyncio.StreamWriter, int] = {}
+        self._passed = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -230,12 +254,22 @@ class Forwarder:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        self._open.append(writer)
-        await asyncio.gather(_copy(reader, back), _copy(there, writer), return_exceptions=True)
-        self._open.remove(writer)
+        self._open[writer] = 0
+        self._passed += 1
 
-    def close_one(self) -> None:
-        self._open[-1].transport.abort()
+        def count(length: int) -> None:
+            self._open[writer] += length
+
+        await asyncio.gather(_copy(reader, back, count), _copy(there, writer, count), return_exceptions=True)
+        del self._open[writer]
+
+    def passed(self) -> int:
+        """How many connections there were so far."""
+        return self._passed
+
+    def close_quietest(self) -> None:
+        """Break the one by which the fewest bytes have passed."""
+        min(self._open, key=self._open.__getitem__).transport.abort()
 
     async def close_all(self) -> None:
         """Break every connection and take no more."""
@@ -245,9 +279,12 @@ class Forwarder:
             writer.transport.abort()
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _copy(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, count: Callable[[int], None]
+) -> None:
     try:
         while data := await source.read(2**16):
+            count(len(data))
             target.write(data)
             await target.drain()
     finally:
