@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import signal
 import ssl
 import tempfile
@@ -12,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from edge.api import ApiRefused, Caller, ConsoleUnreachable
-from edge.client.events import Events
+from edge.client.events import Events, plain
 from edge.client.gateways import nearest_first
 from edge.client.keeper import Keeper
 from edge.client.options import Options, PortProblem, check_ports, written
@@ -77,13 +76,9 @@ def _refused(options: Options, password: Password, error: ApiRefused, events: Ev
 
 
 def _why_unreachable(error: ConsoleUnreachable) -> str:
-    """The sentence without the numbers and names by which only programmers know an error."""
-    sentence = re.sub(r"\[(Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)", "", str(error))
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return (
-            f"{sentence} If the console's certificate comes from a CA of your own, name that with --ca-file."
-        )
-    return sentence
+        return f"{plain(error)} If the console's certificate comes from a CA of your own, name that with --ca-file."
+    return plain(error)
 
 
 async def _keep_password(password: Password, events: Events) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from typing import Any
@@ -31,3 +32,8 @@ class Events:
             print(text, file=stream, flush=True)
         except OSError:
             return  # nobody listens any more; the proxy is still of use
+
+
+def plain(error: Exception) -> str:
+    """Return an error's sentence without the numbers and names by which only programmers know it."""
+    return re.sub(r"\[(Errno -?\d+|SSL: \w+)\] | \(_ssl\.c:\d+\)", "", str(error))

@@ -8,7 +8,7 @@ import random
 import time
 
 from edge.api import ApiRefused, ConsoleUnreachable
-from edge.client.events import Events
+from edge.client.events import Events, plain
 from edge.client.session import Session, SessionEnded
 from edge.client.watch import ENDED_CODES, PROBE_HOST, Probe, Refusal, RefusalLog
 from edge.envoy.client import TOKEN_FILE, token_file
@@ -133,7 +133,7 @@ class Keeper:
         self._retry_at = time.monotonic() + max(error.retry_after or 0.0, _pause(self._failures))
         if not self._failures:
             self._events.tell(
-                "console_lost", f"The session could not be renewed yet: {error} Going on with it."
+                "console_lost", f"The session could not be renewed yet: {plain(error)} Going on with it."
             )
         self._failures = min(self._failures + 1, 10)
 

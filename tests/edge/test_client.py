@@ -317,3 +317,21 @@ def test_a_console_that_goes_away_is_told_and_so_is_its_return(
         console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
         lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))
         lab.runner.run(until(client.served, "the application"))
+
+
+def test_gateways_that_are_lost_and_come_back_are_told(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    with connected(console, tmp_path) as client:
+
+        async def told(sentence: str) -> bool:
+            assert client.process.poll() is None, client.log.read_text()
+            return sentence in client.log.read_text()
+
+        lab.runner.run(until(client.served, "the application by the proxy"))
+        lab.runner.run(lab.gateway.envoy.stop())
+        lost = "No gateway can be reached at present; trying again."
+        lab.runner.run(until(lambda: told(lost), "the gateway's loss"))
+        lab.runner.run(lab.gateway.start())
+        lab.runner.run(until(lambda: told("A gateway can be reached again."), "its return"))
+        lab.runner.run(until(client.served, "the application"))

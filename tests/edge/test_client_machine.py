@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,8 +18,6 @@ import jwt
 import psutil
 import pytest
 
-from edge.client.keeper import REASONS
-from edge.client.watch import ENDED_CODES
 from tests.edge.connector_lab import Authority, FakeConsole, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,13 +165,3 @@ def test_a_socket_deep_down_is_reached_where_there_is_no_proc(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(tmp_path), "by a link in the temporary folder"
     assert not list(tmp_path.glob("causeway-*")), "it left no link"
-
-
-def test_every_reason_of_a_gateway_has_a_sentence() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    table = text.partition("## Status codes a client of a gateway sees")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (\d+) \| (.+?) \|", table, re.MULTILINE)
-    told = {code for status, codes in rows if status != "407" for code in re.findall(r"`(\w+)`", codes)}
-    assert len(told) > 10
-    # Log-ons are not the gateway's business here, and the end of a session is told by its own sentence.
-    assert told - ENDED_CODES - {"LockedOut"} - REASONS.keys() == set()
