@@ -68,7 +68,7 @@ def _check_console(console: str) -> None:
         url = httpx.URL(console)
     except httpx.InvalidURL:
         raise OptionError(f"--console {console!r}: {example}") from None
-    if url.scheme not in ("https", "http") or not url.host:
+    if url.scheme not in ("https", "http") or not url.host or url.userinfo or url.query or url.fragment:
         raise OptionError(f"--console {console!r}: {example}")
     if url.scheme == "http" and not (url.host == "localhost" or _is_loopback(url.host)):
         raise OptionError(
