@@ -246,9 +246,13 @@ def _read_output(process: subprocess.Popen[str], output: list[str], ready: threa
 
 
 def start_demo(
-    home: Path, *extra: str, within: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    home: Path,
+    *extra: str,
+    within: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    seconds: float = READY_SECONDS,
 ) -> tuple[subprocess.Popen[str], list[str]]:
-    """Start ``manage.py demo`` and return once it said ``ready``; fails with its output otherwise.
+    """Start ``manage.py demo`` and return once it said ``ready``; fails with its output after so many ``seconds``.
 
     ``within``: a command that runs another one in its place, in a namespace for example.
     """
@@ -276,7 +280,7 @@ def start_demo(
     output: list[str] = []
     ready = threading.Event()
     threading.Thread(target=_read_output, args=(process, output, ready), daemon=True).start()
-    if not ready.wait(READY_SECONDS) or process.poll() is not None or not (home / "demo.json").exists():
+    if not ready.wait(seconds) or process.poll() is not None or not (home / "demo.json").exists():
         stop_demo(process, home)
         raise RuntimeError("the demo did not become ready:\n" + "".join(output[-60:]))
     return process, output

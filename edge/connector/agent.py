@@ -70,7 +70,7 @@ class ConnectorAgent:
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
         self._dialler = Dialler(home, self._envoy, concurrency)
         self._news = asyncio.Event()
-        self._probes = Probes(news=self._heard_of)
+        self._probes = Probes(news=self._heard_of, now=self._api.now)
         self._meter = Meter(self._envoy, self._spool, clock=self._api.now, probes=self._probes.take)
         self._reporter = Reporter(
             self._spool,

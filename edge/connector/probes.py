@@ -75,13 +75,14 @@ class _Line(asyncio.DatagramProtocol):
 
 @dataclass
 class GatewayProbe:
-    """Probes one gateway until cancelled."""
+    """Probes one gateway until cancelled. ``now``: the time by which the gateway tells a fresh question, epoch s."""
 
     id: str
     host: str
     port: int
     key: bytes
     clock: Callable[[], float] = time.perf_counter
+    now: Callable[[], float] = time.time
     news: Callable[[int], None] = lambda version: None
     every: float = EVERY_SECONDS
     lost_after: float = LOST_SECONDS
@@ -114,7 +115,7 @@ class GatewayProbe:
             number = secrets.randbits(64)
             self._open[number] = self.clock()
             if transport is not None and self.key:
-                transport.sendto(echo.question(self.key, number, time.time()))
+                transport.sendto(echo.question(self.key, number, self.now()))
             await asyncio.sleep(self.every)
             self._give_up()
             if not self._silence:
@@ -164,11 +165,14 @@ class GatewayProbe:
 class Probes:
     """All of a server's probes; follows its configuration.
 
-    ``news`` is called with the version of the configuration for servers that a gateway's answer names.
+    ``news`` is called with the version of the configuration for servers that a gateway's answer names. ``now``: the
+    console's time (epoch s), by which both sides go.
     """
 
-    def __init__(self, news: Callable[[int], None] = lambda version: None) -> None:
-        self._news = news
+    def __init__(
+        self, news: Callable[[int], None] = lambda version: None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._news, self._now = news, now
         self._gateways: dict[str, tuple[GatewayProbe, asyncio.Task[None]]] = {}
         self._wanted: dict[str, tuple[str, int, bytes]] = {}
         self._targets: list[tuple[str, str, int]] = []
@@ -229,7 +233,7 @@ class Probes:
                 del self._gateways[name]
         for name, (host, port, key) in self._wanted.items():
             if name not in self._gateways:
-                probe = GatewayProbe(name, host, port, key, news=self._news)
+                probe = GatewayProbe(name, host, port, key, now=self._now, news=self._news)
                 self._gateways[name] = (probe, asyncio.create_task(probe.run()))
 
     async def _probe_destinations(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any, cast
 
 from edge import echo
@@ -29,7 +28,7 @@ class _Answering(asyncio.DatagramProtocol):
         if snapshot is None or self._transport is None:
             return
         key = bytes.fromhex(snapshot.gateway.echo_key)
-        answer = echo.answer(key, data, time.time(), news=snapshot.servers_version)
+        answer = echo.answer(key, data, self._state.clock(), news=snapshot.servers_version)
         if answer is not None:
             self._transport.sendto(answer, addr)
 

@@ -38,6 +38,7 @@ DISKS = {
 # By group, the packet filter tells whose call it is; all belong to root.
 GROUPS = {"gateway": 4201, "server": 4202}
 ENDED_SECONDS = 20.0
+READY_SECONDS = 300.0
 
 
 PACKAGES = {
@@ -168,7 +169,10 @@ class World:
     def start(self) -> None:
         self._start_database()
         url = f"postgres://causeway@127.0.0.1:{self.database_port}/postgres"
-        self._process, output = start_demo(self.home, within=self.within(), environment={"DATABASE_URL": url})
+        # On a durable PostgreSQL, and beside the tests of another demo, it takes long on a small machine.
+        self._process, output = start_demo(
+            self.home, within=self.within(), environment={"DATABASE_URL": url}, seconds=READY_SECONDS
+        )
         self.demo = Demo(self.home, self._process, output)
         self._process.send_signal(signal.SIGSTOP)
         for name, pid in self.demo.world["processes"].items():

@@ -243,7 +243,7 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
         yield Watch(made, browser)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(500)  # with the first cell the world is made
 @pytest.mark.parametrize(("fault", "part"), MATRIX)
 def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part: str) -> None:
     promise = MATRIX[fault, part]

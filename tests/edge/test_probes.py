@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,10 @@ from edge.gateway.echo import EchoResponder
 
 KEY = bytes(range(32))
 NOW = 1_800_000_000.0
+
+
+def an_hour_ago() -> float:
+    return time.time() - 3600
 
 
 def free_port() -> int:
@@ -39,11 +44,13 @@ async def until(what: Callable[[], Any]) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def responder(port: int, key: bytes = KEY) -> AsyncIterator[None]:
+async def responder(
+    port: int, key: bytes = KEY, clock: Callable[[], float] = time.time
+) -> AsyncIterator[None]:
     gateway = SimpleNamespace(listen="127.0.0.1", tunnel_port=port, echo_key=key.hex())
-    task = asyncio.create_task(
-        EchoResponder(SimpleNamespace(snapshot=SimpleNamespace(gateway=gateway, servers_version=42))).run()
-    )  # type: ignore[arg-type]
+    snapshot = SimpleNamespace(gateway=gateway, servers_version=42)
+    state: Any = SimpleNamespace(snapshot=snapshot, clock=clock)
+    task = asyncio.create_task(EchoResponder(state).run())
     try:
         yield
     finally:
@@ -52,8 +59,11 @@ async def responder(port: int, key: bytes = KEY) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def probing(port: int, key: bytes = KEY) -> AsyncIterator[GatewayProbe]:
+async def probing(
+    port: int, key: bytes = KEY, now: Callable[[], float] = time.time
+) -> AsyncIterator[GatewayProbe]:
     probe = GatewayProbe("gateway-1", "127.0.0.1", port, key, every=0.03, lost_after=0.1, tcp_every=0.1)
+    probe.now = now
     task = asyncio.create_task(probe.run())
     try:
         yield probe
@@ -114,6 +124,19 @@ def test_a_gateway_that_answers_has_a_latency_and_no_loss():
             assert way.latency_ms is not None and 0 < way.latency_ms < 1000
 
     asyncio.run(main())
+
+
+def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say():
+    heard: list[int] = []
+
+    async def main() -> None:
+        port = free_port()
+        async with responder(port, clock=an_hour_ago), probing(port, now=an_hour_ago) as probe:
+            probe.news = heard.append
+            await until(lambda: heard)
+
+    asyncio.run(main())
+    assert heard[0] == 42
 
 
 def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by():
