@@ -30,7 +30,7 @@ class Client:
             for line in self.process.stdout:
                 self.events.append(json.loads(line))
 
-    def event(self, name: str, seconds: float = 15) -> dict[str, Any]:
+    def event(self, name: str, seconds: float = 30) -> dict[str, Any]:
         """Wait for an event of this name; the first of its kind."""
 
         def found() -> dict[str, Any] | None:
