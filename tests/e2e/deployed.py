@@ -252,15 +252,9 @@ def an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine: Deployed)
         wait_until(machine.is_good, 30, what="the version before, in good health")
 
         wheel.write_bytes(with_file(original, "edge/upgraded.py", b"UPGRADED = True\n"))
-        upgraded_by_command(machine)
-
-
-def upgraded_by_command(machine: Deployed) -> None:
-    """With another wheel on the console, in which ``edge/upgraded.py`` is new."""
-    before = machine.in_use()
-    done = machine.run(machine.script("--upgrade"))
-    assert done.returncode == 0 and "in good health" in done.stdout, done.stdout + done.stderr
-    (installed,) = machine.installed()
-    assert machine.in_use() != before and machine.in_use().name == installed.name
-    assert list(installed.glob("lib/python3*/site-packages/edge/upgraded.py"))
-    assert machine.is_good()
+        done = machine.run(machine.script("--upgrade"))
+        assert done.returncode == 0 and "in good health" in done.stdout, done.stdout + done.stderr
+        (installed,) = machine.installed()
+        assert machine.in_use() != before and machine.in_use().name == installed.name
+        assert list(installed.glob("lib/python3*/site-packages/edge/upgraded.py"))
+        assert machine.is_good()

@@ -17,14 +17,14 @@ from tests.e2e.added_gateway import added_gateway, echoes
 from tests.e2e.booted import CONFINED, BootedMachine, Container, booted_machine, confinement, missing
 from tests.e2e.console_upgrade import serves, steps, upgraded
 from tests.e2e.deployed import (
+    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good,
     running_again_changes_nothing,
     server_command,
     server_online,
     the_archive_has_no_secret,
-    upgraded_by_command,
 )
 from tests.e2e.private_access import Administrator
-from tests.e2e.wheels import built_wheel, deployment_python, offered, packages, with_file
+from tests.e2e.wheels import built_wheel, deployment_python, offered, packages
 from tests.edge.gateway_lab import Echo
 
 ANOTHER = "0.9.3"
@@ -129,7 +129,7 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
     demo: Demo, container: Container
 ) -> None:
     booted = booted_machine(demo, container, "gateway")
-    with booted as machine, added_gateway(demo, port_of_root()) as added, offered(demo) as wheels:
+    with booted as machine, added_gateway(demo, port_of_root()) as added:
         command = added.command()
         runs_as_a_service(machine, command)
         wait_until(added.is_online, 30, what="the gateway in the console")
@@ -138,9 +138,7 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
             comes_back_when_killed(machine, flow)
         the_archive_has_no_secret(machine)
 
-        wheel = next(wheels.glob("causeway-*.whl"))
-        wheel.write_bytes(with_file(wheel.read_bytes(), "edge/upgraded.py", b"UPGRADED = True\n"))
-        upgraded_by_command(machine)
+        an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
         wait_until(added.is_online, 30, what="the upgraded gateway in the console")
         with wait_until(added.flow, 40, what="a flow by the upgraded gateway") as flow:
             assert echoes(flow)
