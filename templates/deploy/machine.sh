@@ -103,6 +103,15 @@ prepare_places() {
     cd "$place"
 }
 
+# All that lies in it is given to the service's user, and other versions are removed: it must be a folder of its own.
+check_home() {
+    [ -d "$home" ] || return 0
+    for ours in identity.json pki versions; do
+        [ ! -e "$home/$ours" ] || return 0
+    done
+    [ -z "$(ls -A "$home")" ] || fail "$home holds other things. Give a folder of its own with --home."
+}
+
 # One that root alone can run (in its home) is of no use to a service.
 find_python() {
     prepare_user
@@ -321,6 +330,7 @@ install() {
         [ "$(version_in_use)" = "$wanted" ] || say "The console has another version: upgrade with --upgrade."
         find_python
     else
+        check_home
         find_python
         check_disk
         install_program

@@ -54,6 +54,15 @@ def test_a_wheel_with_another_checksum_is_not_installed(tmp_path: Path, wheel: s
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.parametrize("mode", [[], ["--foreground"]])
+def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path, mode: list[str]) -> None:
+    precious = tmp_path / "home" / "photos"
+    precious.mkdir(parents=True)
+    done = run("--code", "ABCD", "--home", str(tmp_path / "home"), *mode)
+    assert done.returncode == 1 and "holds other things. Give a folder of its own with --home" in done.stderr
+    assert list((tmp_path / "home").iterdir()) == [precious]
+
+
 def test_a_console_that_is_away_is_named(tmp_path: Path) -> None:
     done = run("--code", "ABCD", "--home", str(tmp_path / "home"), "--foreground")
     assert done.returncode == 1 and "Check the way to the console" in done.stderr
