@@ -14,8 +14,10 @@ from typing import Annotated
 import typer
 
 from edge import version
-from edge.cli_connect import connect, os_sentence, start_log
+from edge.cli_connect import connect
 from edge.cli_machine import HomeOption, add_machine_commands, check, home_path, status
+from edge.run import become_agent
+from edge.words import Problem, exit_with_sentence, start_log
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,40 +45,10 @@ CodeFileOption = Annotated[
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
 
 
-class Problem(Exception):
-    """Something the user can put right; printed as it is."""
-
-
 def main() -> None:
     """Run the command; turn every failure into a sentence and an exit code other than 0."""
-    try:
+    with exit_with_sentence():
         app()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        if os.environ.get("CAUSEWAY_TRACEBACK"):
-            raise
-        typer.echo(_sentence(error), err=True)
-        sys.exit(getattr(error, "exit_code", 1))
-
-
-def _sentence(error: Exception) -> str:
-    from edge.api import ApiError
-    from edge.client.options import OptionError, PortProblem
-    from edge.client.password import KeyringProblem
-    from edge.enrollment import EnrollmentError
-    from edge.envoy.process import EnvoyError
-    from edge.home import NotEnrolled
-    from edge.support import AlreadyRunning
-
-    ours = (Problem, ApiError, EnrollmentError, EnvoyError, NotEnrolled, AlreadyRunning)
-    if isinstance(error, (*ours, OptionError, PortProblem, KeyringProblem)):
-        return str(error)
-    if isinstance(error, OSError):
-        return os_sentence(error)
-    return (
-        f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
-    )
 
 
 def _show_version(wanted: bool) -> None:
@@ -105,18 +77,7 @@ def gateway_enroll(
 @gateway.command("run")
 def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None:
     """Run the gateway until it is told to stop."""
-    from edge.gateway.agent import run_gateway
-    from edge.home import Home, NotEnrolled
-    from edge.support import held, keep_log
-
-    start_log(verbose)
-    folder = Home(home_path(home, "gateway"))
-    if folder.identity.kind != "gateway":
-        raise NotEnrolled(f"{folder.path} is that of a connector server, not of a gateway.")
-    keep_log(folder)
-    with held(folder):
-        code = asyncio.run(run_gateway(folder))
-    raise typer.Exit(code)
+    become_agent("gateway", home_path(home, "gateway"), verbose=verbose)
 
 
 @connector.command("enroll")
@@ -134,18 +95,7 @@ def connector_run(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Threads that carry traffic.")] = 2,
 ) -> None:
     """Run the connector server until it is told to stop."""
-    from edge.connector.agent import run_connector
-    from edge.home import Home
-    from edge.support import keep_log
-
-    start_log(verbose)
-    folder = Home(home_path(home, "connector"))
-    if folder.enrolled:
-        keep_log(folder)
-    successor = asyncio.run(run_connector(folder, concurrency=concurrency))
-    if successor is not None:
-        # The same process: for systemd, and for whoever else waits for it, the agent has not ended.
-        os.execv(successor, [str(successor), *sys.argv[1:]])  # noqa: S606
+    become_agent("connector", home_path(home, "connector"), verbose=verbose, concurrency=concurrency)
 
 
 add_machine_commands(gateway, "gateway")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from edge.words import os_sentence, start_log
 
 
 def connect(
@@ -88,20 +88,3 @@ def connect(
         events.tell("failed", os_sentence(error))
         code = Exit.FAILED
     raise typer.Exit(code)
-
-
-def os_sentence(error: OSError) -> str:
-    """Return what the operating system said, with the file's name where it named one."""
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}."
-
-
-def start_log(verbose: bool) -> None:
-    """Log to standard error; `verbose`: what only helps to find an error as well."""
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        stream=sys.stderr,
-    )
-    for name in ("httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.WARNING)
