@@ -260,6 +260,30 @@ def test_a_removed_machine_says_so_and_does_not_spin(tmp_path: Path) -> None:
     in_world(tmp_path, test)
 
 
+def test_a_clock_that_could_not_be_corrected_at_once_is_corrected_soon(tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        usual = world.console.answers["telemetry"]
+        world.console.answers["telemetry"] = lambda body: (401, refusal("ClockSkew", "Your clock is off."))
+        world.start()
+
+        async def refused() -> bool:
+            return "Your clock is off." in world.log.read_text()
+
+        await until(refused, "the refusal in the log")
+        world.console.answers["telemetry"] = usual
+        before = len(world.console.calls)
+
+        async def heard() -> bool:
+            return any(path == "server/config" for path, _, _ in world.console.calls[before:])
+
+        # A machine that was removed would ask once a minute.
+        await until(heard, "a call that is taken")
+        await until(world.served, "the application")
+        assert world.end(signal.SIGTERM) == 0
+
+    in_world(tmp_path, test)
+
+
 def test_a_configuration_going_backwards_is_not_taken(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         world.configuration = configuration(world.home, [world.gateway], world.applications, version=5)
