@@ -19,7 +19,7 @@ from edge.client.pac import pac_file
 from edge.client.password import KeyringProblem, Password, save
 from edge.client.session import Grant, Session, SessionEnded
 from edge.client.watchdog import Watchdog
-from edge.envoy.client import ARGUMENTS, TOKEN_FILE, bootstrap, token_file
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
 
@@ -111,13 +111,13 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
             options.pac.write_text(pac_file(options.listen, options.pac_domains))
         home = Home(folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
+        home.write_atomic(CA_FILE, ca_file(options.trust or grant.ca))
         # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
         envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
-        ca = options.trust or grant.ca
         try:
-            await envoy.start(bootstrap(options.listen, options.forwards, gateways, ca=ca))
+            await envoy.start(bootstrap(options.listen, options.forwards, gateways))
             _announce(options, grant, gateways, events)
-            keeper = Keeper(session, home, events, reachable=reachable)
+            keeper = Keeper(session, home, events, reachable=reachable, follow_ca=options.trust is None)
             return await _keep(keeper, envoy, stop, events)
         except EnvoyError as error:
             events.tell("failed", _why_not(options, error))

@@ -11,7 +11,7 @@ from edge.api import ApiRefused, ConsoleUnreachable
 from edge.client.events import Events, plain
 from edge.client.session import Session, SessionEnded
 from edge.client.watch import ENDED_CODES, PROBE_HOST, Probe, Refusal, RefusalLog
-from edge.envoy.client import TOKEN_FILE, token_file
+from edge.envoy.client import CA_FILE, TOKEN_FILE, ca_file, token_file
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
@@ -44,15 +44,21 @@ REASONS = {
 
 
 class Keeper:
-    """`run` ends only by `SessionEnded`, whose text is for the user."""
+    """`run` ends only by `SessionEnded`, whose text is for the user.
 
-    def __init__(self, session: Session, home: Home, events: Events, *, reachable: bool) -> None:
+    `follow_ca`: trust at gateways what the console names with each renewal.
+    """
+
+    def __init__(
+        self, session: Session, home: Home, events: Events, *, reachable: bool, follow_ca: bool = True
+    ) -> None:
         self._session = session
         self._home = home
         self._events = events
         self._log = RefusalLog(home.path)
         self._told: dict[tuple[str, str], float] = {}
         self._reachable = reachable
+        self._follow_ca = follow_ca
         self._failures = 0
         self._doubts = 0
         self._retry_at = 0.0
@@ -121,6 +127,8 @@ class Keeper:
             self._back_off(error)
             return
         self._home.write_atomic(TOKEN_FILE, token_file(grant.token))
+        if self._follow_ca:  # the console may be replacing its CA, or have done so
+            self._home.write_atomic(CA_FILE, ca_file(grant.ca))
         if self._failures:
             self._events.tell("console_back", "The console can be reached again; the session is renewed.")
         self._failures = 0

@@ -1,6 +1,6 @@
 """The Envoy of ``causeway connect``: a local HTTP proxy and port forwards, with the user's token.
 
-The token lies in a file that Envoy watches, so that a renewal touches no open connection.
+The token and the gateways' CA lie in files that Envoy watches, so that a renewal touches no open connection.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from edge.envoy import parts
 from edge.envoy.parts import Config, typed
 
 TOKEN_FILE = "token.json"  # noqa: S105
+CA_FILE = "ca.json"
 PROXY_SOCKET = "proxy.sock"
 OWN_PROXY = "own-proxy"
 REFUSALS_FILE = "refusals.log"
@@ -39,20 +40,27 @@ class Forward:
 
 def token_file(token: str) -> bytes:
     """Return the file from which Envoy takes the value of ``Proxy-Authorization``."""
-    secret = {
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": "token",
-        "generic_secret": {"secret": {"inline_string": f"Bearer {token}"}},
-    }
-    return json.dumps({"resources": [secret]}).encode()
+    return _secret_file("token", {"generic_secret": {"secret": {"inline_string": f"Bearer {token}"}}})
 
 
-def bootstrap(
-    listen: tuple[str, int] | None, forwards: Sequence[Forward], gateways: Sequence[str], *, ca: str
-) -> Config:
+def ca_file(ca: str) -> bytes:
+    """Return the file from which Envoy takes whom to trust. `ca`: PEM, one certificate or several."""
+    return _secret_file("ca", {"validation_context": {"trusted_ca": {"inline_string": ca}}})
+
+
+def _secret_file(name: str, content: Config) -> bytes:
+    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+    return json.dumps({"resources": [{"@type": kind, "name": name, **content}]}).encode()
+
+
+def _watched(file: str) -> Config:
+    return {"path_config_source": {"path": f"./{file}"}, "resource_api_version": "V3"}
+
+
+def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gateways: Sequence[str]) -> Config:
     """Return the configuration.
 
-    `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first; `ca`: PEM.
+    `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first.
     """
     places: list[Config] = [{"address": {"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}}]
     if listen is not None:
@@ -67,7 +75,7 @@ def bootstrap(
         ],
         "static_resources": {
             "listeners": [*listeners, *(_forward(forward) for forward in forwards)],
-            "clusters": [_gateways(gateways, ca), _own_proxy()],
+            "clusters": [_gateways(gateways), _own_proxy()],
         },
     }
 
@@ -80,11 +88,10 @@ def _own_proxy() -> Config:
 
 
 def _proxy(name: str, place: Config) -> Config:
-    source = {"path_config_source": {"path": f"./{TOKEN_FILE}"}, "resource_api_version": "V3"}
     credential = typed(
         "envoy.http.injected_credentials.generic",
         "http.injected_credentials.generic.v3.Generic",
-        credential={"name": "token", "sds_config": source},
+        credential={"name": "token", "sds_config": _watched(TOKEN_FILE)},
         header="proxy-authorization",
     )
     routes = [_route({"connect_matcher": {}}, "reset"), _route({"prefix": "/"}, "reset-before-request")]
@@ -174,13 +181,16 @@ def _forward(forward: Forward) -> Config:
     }
 
 
-def _gateways(gateways: Sequence[str], ca: str) -> Config:
+def _gateways(gateways: Sequence[str]) -> Config:
     hosts = [(urlsplit(url).hostname or "", urlsplit(url).port or 443) for url in gateways]
     names = [
         {"san_type": "IP_ADDRESS" if _is_address(host) else "DNS", "matcher": {"exact": host}}
         for host, _ in hosts
     ]
-    validation = {"trusted_ca": {"inline_string": ca}, "match_typed_subject_alt_names": names}
+    validation = {
+        "default_validation_context": {"match_typed_subject_alt_names": names},
+        "validation_context_sds_secret_config": {"name": "ca", "sds_config": _watched(CA_FILE)},
+    }
     tls = typed(
         "envoy.transport_sockets.tls",
         "transport_sockets.tls.v3.UpstreamTlsContext",
@@ -188,7 +198,7 @@ def _gateways(gateways: Sequence[str], ca: str) -> Config:
         common_tls_context={
             "alpn_protocols": ["h2"],
             "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
-            "validation_context": validation,
+            "combined_validation_context": validation,
         },
     )
     cluster = parts.static_cluster(GATEWAYS, [])

@@ -235,6 +235,16 @@ def test_a_gateway_of_another_ca_is_not_trusted(lab: Lab, console: FakeConsole, 
         assert lab.runner.run(until(answered, "an answer of the proxy")) == "503"
 
 
+def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    before = {**grant(lab, token(5, life=4.0)), "ca": Authority().pem.decode()}
+    console.answers["login"] = lambda body: (200, before)
+    with connected(console, tmp_path) as client:
+        lab.runner.run(until(client.served, "the application by a gateway of the new CA"))
+    assert console.bodies("session/renew"), "no restart was needed"
+
+
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [

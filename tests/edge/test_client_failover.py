@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.client.gateways import nearest_first
-from edge.envoy.client import ARGUMENTS, TOKEN_FILE, bootstrap, token_file
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, Echo, GatewayLab, free_port
@@ -66,13 +66,13 @@ def test_a_gateway_that_dies_or_hangs_loses_no_new_flow(
 ) -> None:
     first, second = labs
     echo, port = Echo("127.0.0.1"), free_port()
-    ca = first.home.file("pki/ca.pem").read_text()
     directory = tmp_path / "client"
     Home(directory).write_atomic(TOKEN_FILE, token_file(first.token()))
+    Home(directory).write_atomic(CA_FILE, ca_file(first.home.file("pki/ca.pem").read_text()))
     process = EnvoyProcess(directory, concurrency=1, arguments=ARGUMENTS)
 
     async def story() -> None:
-        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), url(second)], ca=ca))
+        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), url(second)]))
         try:
             assert [await asyncio.to_thread(flow, port, echo) for _ in range(5)] == ["200"] * 5
             assert (connections(first), connections(second)) == (1, 0), "the first is preferred"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.envoy.client import TOKEN_FILE, bootstrap, token_file
+from edge.envoy.client import CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, free_port
@@ -22,10 +22,10 @@ async def client(lab: GatewayLab, path: Path) -> AsyncIterator[int]:
     """The port of a local proxy whose flows belong to the lab's session."""
     directory, port = path / "client", free_port()
     Home(directory).write_atomic(TOKEN_FILE, token_file(lab.token()))
-    ca = lab.home.file("pki/ca.pem").read_text()
+    Home(directory).write_atomic(CA_FILE, ca_file(lab.home.file("pki/ca.pem").read_text()))
     process = EnvoyProcess(directory, concurrency=1)
     gateway = f"https://127.0.0.1:{lab.client_port}"
-    await process.start(bootstrap(("127.0.0.1", port), [], [gateway], ca=ca))
+    await process.start(bootstrap(("127.0.0.1", port), [], [gateway]))
     try:
         yield port
     finally:
