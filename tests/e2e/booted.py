@@ -58,7 +58,7 @@ def missing() -> str:
             return f"needs {program} (Debian: {package})"
     if not SYSTEMD.exists():
         return f"needs {SYSTEMD} (Debian: systemd)"
-    try_out = ["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/mnt"]
+    try_out = ["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "none", "/tmp"]
     if subprocess.run(try_out, capture_output=True, check=False).returncode:
         return "needs to mount, which this container does not allow (Docker: --privileged)"
     return ""
