@@ -1,5 +1,6 @@
 """What connector servers ask and tell. Shapes: docs/architecture.md."""
 
+import logging
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -16,6 +17,7 @@ from console.address import client_address
 from console.edge_api import Schema, machine_of, signed
 
 router = Router()
+log = logging.getLogger("causeway.telemetry")
 MOST_RECORDS = 1000
 MOST_WAYS = 500
 
@@ -108,18 +110,26 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     report = reports.Report(
         server, samples, heard, paths=_plain(payload.paths), destinations=_plain(payload.destinations)
     )
+    refused = len(payload.samples) - len(samples)
+    if refused:
+        log.warning(
+            "%s: %d of %d samples refused: absurd, future-dated or too old",
+            server,
+            refused,
+            len(payload.samples),
+        )
     with metrics.calls.time():
         answer = reports.submit(report)
     pace.refresh()
     for outcome, count in (
         ("stored", answer.new),
         ("repeated", answer.repeated),
-        ("refused", len(payload.samples) - len(samples)),
+        ("refused", refused),
     ):
         metrics.samples.labels(outcome).inc(count)
     return {
         "acknowledged": len(payload.samples),
-        "refused": len(payload.samples) - len(samples),
+        "refused": refused,
         "wanted_version": answer.wanted_version,
         "interval": pace.interval(),
     }

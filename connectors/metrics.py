@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from connectors import selectors
+from connectors.alerts.kinds import KINDS
 from connectors.models import Alert, Connector, Latest, Server, StaleRollup
 from connectors.telemetry import store
 from console import metrics
@@ -86,6 +87,11 @@ def telemetry() -> Iterable[Metric]:
         .annotate(Count("pk"))
         .order_by("kind")
     )
+    # Every type has its line: one that comes and goes cannot be told from one that was not asked for.
+    counts = dict.fromkeys(KINDS, 0) | dict(firing)
     yield metrics.by(
-        "causeway_alerts_firing", "Alerts that are firing.", "kind", ((kind, float(n)) for kind, n in firing)
+        "causeway_alerts_firing",
+        "Alerts that are firing.",
+        "kind",
+        ((kind, float(count)) for kind, count in counts.items()),
     )

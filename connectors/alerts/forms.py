@@ -6,7 +6,18 @@ from typing import Any
 from django import forms
 
 from connectors.alerts.kinds import Kind
-from connectors.models.alerts import HOLD_SENTENCE, HYSTERESIS_SENTENCE, LONGEST_HOLD
+from connectors.models.alerts import (
+    GROUP_SENTENCE,
+    HOLD_SENTENCE,
+    HYSTERESIS_SENTENCE,
+    LONGEST_HOLD,
+    REMIND_SENTENCE,
+)
+
+
+def _always(sentence: str) -> dict[str, str]:
+    """The same sentence, whatever is wrong with a number."""
+    return dict.fromkeys(("required", "invalid", "min_value", "max_value"), sentence)
 
 
 class RuleForm(forms.Form):
@@ -19,13 +30,13 @@ class RuleForm(forms.Form):
         min_value=0,
         max_value=LONGEST_HOLD,
         help_text="Seconds that the condition must hold before the alert fires.",
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), HOLD_SENTENCE),
+        error_messages=_always(HOLD_SENTENCE),
     )
     hysteresis_percent = forms.IntegerField(
         label="Hysteresis",
         min_value=0,
         max_value=90,
-        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), HYSTERESIS_SENTENCE),
+        error_messages=_always(HYSTERESIS_SENTENCE),
     )
     recovery = forms.BooleanField(
         label="Recovery notice", required=False, help_text="Whether the end of an alert is told as well."
@@ -38,7 +49,7 @@ class RuleForm(forms.Form):
             return
         sentence = f"The threshold must be more than 0 and at most {kind.most:,.0f} {kind.unit}."
         self.fields["threshold"].help_text = f"In {kind.unit}."
-        self.fields["threshold"].error_messages["invalid"] = sentence
+        self.fields["threshold"].error_messages.update(_always(sentence))
         side = "below" if kind.above else "above"
         self.fields["hysteresis_percent"].help_text = f"Percent {side} the threshold at which the alert ends."
 
@@ -53,9 +64,25 @@ SILENCES = (
 
 
 class SilenceForm(forms.Form):
-    scope = forms.ChoiceField(label="Silence", widget=forms.RadioSelect)
-    minutes = forms.TypedChoiceField(label="For", choices=SILENCES, coerce=int, initial="60")
-    reason = forms.CharField(required=False, max_length=128)
+    scope = forms.ChoiceField(
+        label="Silence",
+        widget=forms.RadioSelect,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose one of those that are listed."),
+    )
+    minutes = forms.TypedChoiceField(
+        label="For",
+        choices=SILENCES,
+        coerce=int,
+        initial="60",
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), "Choose one of the times that are listed."
+        ),
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=128,
+        error_messages={"max_length": "The reason must be at most 128 characters."},
+    )
 
     def __init__(self, scopes: list[tuple[str, str]], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,11 +99,13 @@ class SettingsForm(forms.Form):
         label="Remind every",
         min_value=0,
         max_value=10080,
+        error_messages=_always(REMIND_SENTENCE),
         help_text="Minutes after which a firing alert that nobody acknowledged is told again; 0 for never.",
     )
     group_from = forms.IntegerField(
         label="Tell together from",
         min_value=2,
         max_value=1000,
+        error_messages=_always(GROUP_SENTENCE),
         help_text="When so many alerts change at once, one message tells of all of them.",
     )

@@ -93,7 +93,10 @@ def connection(server: Server, world: World) -> float | None:
 def bandwidth(server: Server, world: World) -> float | None:
     """Mbit/s of the newest sample, receive or send, whichever is more."""
     newest = world.latest.get(server.pk)
-    return None if newest is None else max(newest.rx_bytes, newest.tx_bytes) * 8 / newest.seconds / 1e6
+    if newest is None:
+        return None
+    rate = store.rate(newest)
+    return max(rate.receive, rate.send) / 1e6
 
 
 def latency(server: Server, world: World) -> float | None:

@@ -133,8 +133,12 @@ def dry_run_chart(request: HttpRequest, connector_id: str, kind: str) -> HttpRes
     form = RuleForm(known, {**request.GET.dict()})
     if kind not in dry_run.SUPPORTED or not form.is_valid():
         raise Http404
+    try:
+        values = services.checked(known, dict(form.cleaned_data))
+    except Refusal as refusal:
+        raise Http404 from refusal
     for field in ("threshold", "hold_seconds", "hysteresis_percent"):
-        setattr(rule, field, form.cleaned_data[field])
+        setattr(rule, field, values[field])
     span = request.GET.get("span", dry_run.DEFAULT)
     made = dry_run.dry_run(list(connector.servers.all()), rule, span=span)
     return JsonResponse(dry_run.figure(list(connector.servers.all()), made))

@@ -13,6 +13,8 @@ from console.ids import new_id
 LONGEST_HOLD = 24 * 3600
 HOLD_SENTENCE = "The time must be a whole number of seconds from 0 to 86,400."
 HYSTERESIS_SENTENCE = "The hysteresis must be a whole number of percent from 0 to 90."
+REMIND_SENTENCE = "Reminders come at most a week apart: 0 to 10,080 minutes."
+GROUP_SENTENCE = "Alerts are told together from 2 to 1,000 at once."
 
 
 def new_alert_id() -> str:
@@ -181,14 +183,14 @@ class AlertSettings(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     remind_minutes = models.PositiveIntegerField(
         default=240,
-        validators=[MaxValueValidator(10080, "Reminders come at most a week apart: 0 to 10,080 minutes.")],
+        validators=[MaxValueValidator(10080, REMIND_SENTENCE)],
         help_text="0: no reminders.",
     )
     group_from = models.PositiveIntegerField(
         default=5,
         validators=[
-            MinValueValidator(2, "Alerts are told together from 2 to 1,000 at once."),
-            MaxValueValidator(1000, "Alerts are told together from 2 to 1,000 at once."),
+            MinValueValidator(2, GROUP_SENTENCE),
+            MaxValueValidator(1000, GROUP_SENTENCE),
         ],
     )
     evaluated_at = models.DateTimeField(null=True, blank=True, editable=False)

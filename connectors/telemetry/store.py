@@ -82,6 +82,12 @@ def fresh_within() -> timedelta:
     return max(FRESH, timedelta(seconds=2.5 * pace.interval()))
 
 
+def rate(row: Latest) -> Rate:
+    """The rate of a newest sample. One shorter than a second counts as a second, as in the peaks."""
+    seconds = max(row.seconds, 1)
+    return Rate(row.rx_bytes * 8 / seconds, row.tx_bytes * 8 / seconds, row.time)
+
+
 def latest(servers: Iterable[str], now: datetime | None = None) -> dict[str, Latest]:
     """Server id → its newest sample, ways to gateways and destinations; left out when it is not fresh. One query."""
     return {row.server_id: row for row in _fresh(now).filter(server__in=list(servers))}
@@ -96,12 +102,12 @@ def latest_of(server: Server, now: datetime | None = None) -> Latest | None:
 def rate_of(server: Server, now: datetime | None = None) -> Rate | None:
     """The rate of its newest sample while that is fresh; see ``latest_of``."""
     row = latest_of(server, now)
-    return None if row is None else _rate(row)
+    return None if row is None else rate(row)
 
 
 def current(servers: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
     """Server id → the rate of its newest sample, left out when that is not fresh. One query."""
-    return {server: _rate(row) for server, row in latest(servers, now).items()}
+    return {server: rate(row) for server, row in latest(servers, now).items()}
 
 
 def current_of_connectors(connectors: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
@@ -113,16 +119,12 @@ def current_of_connectors(connectors: Iterable[str], now: datetime | None = None
     )
     found: dict[str, list[Rate]] = defaultdict(list)
     for row in rows.defer("paths", "destinations"):
-        found[row.of].append(_rate(row))
+        found[row.of].append(rate(row))
     return {connector: _total(rates) for connector, rates in found.items()}
 
 
 def _fresh(now: datetime | None) -> models.QuerySet[Latest]:
     return Latest.objects.filter(time__gte=(now or timezone.now()) - fresh_within())
-
-
-def _rate(row: Latest) -> Rate:
-    return Rate(row.rx_bytes * 8 / row.seconds, row.tx_bytes * 8 / row.seconds, row.time)
 
 
 def _total(rates: Sequence[Rate]) -> Rate:

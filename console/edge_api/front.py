@@ -3,8 +3,11 @@
 import logging
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from ninja import NinjaAPI
 from ninja import Schema as NinjaSchema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -60,6 +63,17 @@ def http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
 def no_database(request: HttpRequest, problem: OperationalError) -> HttpResponse:
     log.error("database: %s", problem)
     return error(request, 503, "TryAgainLater", "The console's database cannot be reached. Try again later.")
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_big(request: HttpRequest, problem: RequestDataTooBig) -> HttpResponse:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20
+    return error(request, 413, "BodyTooLarge", f"The body must be at most {most} MiB.")
+
+
+@api.exception_handler(UnreadablePostError)
+def broken_off(request: HttpRequest, problem: UnreadablePostError) -> HttpResponse:
+    return error(request, 400, "InvalidRequest", "The body did not arrive whole.")
 
 
 @api.exception_handler(Exception)

@@ -9,6 +9,8 @@ from django.conf import settings
 
 LONGEST = 2000
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that IPv6 has given out so far. Site-local, IPv4-compatible and local NAT64 addresses lie outside.
+GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -103,12 +105,15 @@ def allowed(target: Target) -> list[Address]:
 
 def is_public(address: Address) -> bool:
     """Whether an address lies in the internet at large; one that wraps another is judged by that as well."""
-    inner = [address]
+    inner: list[Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
-        wrapped = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-        if address in NAT64:
-            wrapped.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        inner += [one for one in wrapped if one is not None]
-        if address.ipv4_mapped is not None:
-            inner.remove(address)
+        # Of these two nothing but the inner address says where they lead.
+        carried = (
+            ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else address.ipv4_mapped
+        )
+        if carried is not None:
+            inner = [carried]
+        elif address not in GLOBAL_UNICAST:
+            return False
+        inner += [one for one in (address.sixtofour, *(address.teredo or ())) if one is not None]
     return all(one.is_global and not one.is_multicast and not one.is_unspecified for one in inner)

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from console.models import PushChannel
+from console.models.push import NAME
 
 KEPT = "Leave it empty to keep the present one."
 HELP = {
@@ -14,24 +15,37 @@ HELP = {
 }
 
 
+def _always(sentence: str) -> dict[str, str]:
+    """The same sentence, whether nothing was typed in or too much."""
+    return dict.fromkeys(("required", "max_length"), sentence)
+
+
 class ChannelForm(forms.Form):
     """``kind`` decides the fields; ``existing``: what is not typed in stays."""
 
-    name = forms.CharField(max_length=100, help_text="How lists name it.")
+    name = forms.CharField(
+        max_length=100, help_text="How lists name it.", error_messages=_always(str(NAME.message))
+    )
     recipients = forms.CharField(
         label="Recipients",
         max_length=5000,
+        error_messages={
+            "required": "Give 1 to 50 e-mail addresses.",
+            "max_length": "The addresses must be at most 5,000 characters together.",
+        },
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text="Up to 50 e-mail addresses, one a line or separated by commas.",
     )
     url = forms.CharField(
         label="Address",
         max_length=2000,
+        error_messages=_always("Give an https:// address of at most 2,000 ASCII characters without spaces."),
         widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
     )
     secret = forms.CharField(
         label="Signing secret",
         max_length=200,
+        error_messages=_always("The secret must be at most 200 printable characters."),
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="The robot's SEC… secret, when its security setting is the signature.",

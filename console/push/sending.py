@@ -1,12 +1,14 @@
 """One attempt to hand one message to one channel. No database here; what comes out is the receiver's answer."""
 
 import asyncio
+import re
 import smtplib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 from django.conf import settings
@@ -22,6 +24,8 @@ ATTEMPT_SECONDS = 10.0
 CONNECT_SECONDS = 4.0
 MOST_ANSWER = 2000
 SHOWN_ANSWER = 200
+SHORTEST_HIDDEN = 6
+WORD = re.compile(r"[a-z_.-]+")
 LONGEST_PAUSE = timedelta(hours=1)
 
 
@@ -36,20 +40,21 @@ class Answer:
 
 def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> Answer:
     """Try once. ``values``: what the channel keeps sealed. Never raises for what a receiver may do."""
+    words = Words(hidden_of(values))
     try:
         if channel.kind == PushChannel.Kind.EMAIL:
             return _mail(message, values.get("recipients", []))
-        return asyncio.run(_post(channel.kind, message, values))
+        return asyncio.run(_post(channel.kind, message, values, words))
     except AddressRefused as refused:
         return Answer(False, str(refused))
     except TimeoutError:
         return Answer(False, f"The receiver did not answer within {ATTEMPT_SECONDS:.0f} s.")
     except httpx.ConnectError as error:
-        return Answer(False, f"No connection: {_words(error)}")
+        return Answer(False, f"No connection: {words.of_error(error)}")
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Answer(False, f"{type(error).__name__}: {_words(error)}")
+        return Answer(False, f"{type(error).__name__}: {words.of_error(error)}")
     except (smtplib.SMTPException, OSError) as error:
-        return Answer(False, f"The mail server refused it or cannot be reached: {_words(error)}")
+        return Answer(False, f"The mail server refused it or cannot be reached: {words.of_error(error)}")
 
 
 def _mail(message: PushMessage, recipients: list[str]) -> Answer:
@@ -69,7 +74,7 @@ def _mail(message: PushMessage, recipients: list[str]) -> Answer:
     )
 
 
-async def _post(kind: str, message: PushMessage, values: dict[str, Any]) -> Answer:
+async def _post(kind: str, message: PushMessage, values: dict[str, Any], words: "Words") -> Answer:
     if not values.get("url"):
         return Answer(
             False, "The channel's address cannot be read any more: the console's secret key was changed."
@@ -79,10 +84,10 @@ async def _post(kind: str, message: PushMessage, values: dict[str, Any]) -> Answ
     async with asyncio.timeout(ATTEMPT_SECONDS):
         usable = await asyncio.to_thread(addresses.allowed, target)
         status, headers, body = await _exchange(target, usable, request)
-    said = f"{status}: {_printable(body)}" if body.strip() else f"{status}"
+    said = f"{status}: {words.of(body)}" if body.strip() else f"{status}"
     if 200 <= status < 300:
         if refusal := formats.refused_in(kind, body):
-            return Answer(False, refusal[:SHOWN_ANSWER])
+            return Answer(False, words.of(refusal))
         return Answer(True, f"Answered {said}")
     if 300 <= status < 400:
         return Answer(False, f"Answered {status}: redirects are not followed. Give the final address.")
@@ -138,12 +143,31 @@ def _until(header: str) -> float:
     return (parsedate_to_datetime(header) - timezone.now()).total_seconds() if header else 0.0
 
 
-def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return _printable(error.strerror)  # without its number
-    return _printable(str(error) or type(error).__name__)
+def hidden_of(values: dict[str, Any]) -> list[str]:
+    """What of sealed values must not be shown, longest first: receivers like to repeat what they were asked."""
+    parts = urlsplit(values.get("url", ""))
+    # A word of a path, such as «webhooks», gives nothing away; what has digits or capitals may be its password.
+    pieces = [piece for piece in parts.path.split("/") if len(piece) >= 8 and not WORD.fullmatch(piece)]
+    pieces += [parts.path, parts.query, *(value for _, value in parse_qsl(parts.query))]
+    secret = values.get("secret", "")
+    pieces += [secret, secret.removeprefix(formats.SECRET_PREFIX)]
+    found = {piece for piece in (*pieces, *map(unquote, pieces)) if len(piece) >= SHORTEST_HIDDEN}
+    return sorted(found, key=len, reverse=True)
 
 
-def _printable(text: str) -> str:
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(shown.split())[:SHOWN_ANSWER]
+@dataclass(frozen=True)
+class Words:
+    """What is shown of receivers' and libraries' texts. ``hidden``: what stands in none of them."""
+
+    hidden: Sequence[str]
+
+    def of(self, text: str) -> str:
+        for piece in self.hidden:
+            text = text.replace(piece, "…")
+        shown = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(shown.split())[:SHOWN_ANSWER]
+
+    def of_error(self, error: Exception) -> str:
+        if isinstance(error, OSError) and error.strerror:
+            return self.of(error.strerror)  # without its number
+        return self.of(str(error) or type(error).__name__)

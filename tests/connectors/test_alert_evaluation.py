@@ -40,6 +40,15 @@ def test_bandwidth_fires_after_its_time_and_ends_below_the_hysteresis(watched):
     assert (alert.value, alert.threshold, alert.end) == (110.0, 100.0, "recovered")
 
 
+def test_the_last_moment_of_an_agent_that_stops_is_no_peak(watched):
+    """A sample of a tenth of a second counts as one of a second, on the pages and in the charts' peaks as here."""
+    channel()
+    measured(watched, NOW)
+    Latest.objects.filter(server=watched).update(seconds=0.1, rx_bytes=2_500_000, tx_bytes=0)
+    evaluation.evaluate(NOW)
+    assert not Alert.objects.exists()
+
+
 def test_a_short_peak_leaves_nothing_behind(watched):
     channel()
     rounds(watched, (0, 150), (30, 50))

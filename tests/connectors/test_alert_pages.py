@@ -94,7 +94,9 @@ def test_a_threshold_is_edited(operator_client, connector):
         ({"threshold": "-1"}, "more than 0 and at most 1,000,000 Mbit/s"),
         ({"threshold": "nan"}, "more than 0 and at most 1,000,000 Mbit/s"),
         ({"threshold": "1e30"}, "more than 0 and at most 1,000,000 Mbit/s"),
-        ({"threshold": ""}, "required"),
+        ({"threshold": ""}, "more than 0 and at most 1,000,000 Mbit/s"),
+        ({"hold_seconds": ""}, "from 0 to 86,400"),
+        ({"hysteresis_percent": ""}, "from 0 to 90"),
         ({"hold_seconds": "86401"}, "from 0 to 86,400"),
         ({"hold_seconds": "x"}, "from 0 to 86,400"),
         ({"hysteresis_percent": "91"}, "from 0 to 90"),
@@ -237,9 +239,12 @@ def test_reminders_and_grouping_are_set(operator_client, viewer_client):
     assert answer.status_code == 302
     stored = AlertSettings.objects.get()
     assert (stored.remind_minutes, stored.group_from) == (30, 3)
-    for bad in ({"remind_minutes": "99999"}, {"group_from": "1"}, {"group_from": ""}):
-        form = {"remind_minutes": "30", "group_from": "3"} | bad
-        assert operator_client.post("/alerts/settings/", form).status_code == 422
+    for name, legal in (("remind_minutes", "0 to 10,080 minutes"), ("group_from", "from 2 to 1,000")):
+        for bad in ("", "-1", "99999", "x"):
+            form = {"remind_minutes": "30", "group_from": "3"} | {name: bad}
+            answer = operator_client.post("/alerts/settings/", form)
+            assert answer.status_code == 422 and legal in words(answer)
+            assert not bad or f'value="{bad}"' in answer.content.decode(), "the input is kept"
 
 
 def test_django_admin_knows_them(client, firing, connector, django_user_model):
@@ -283,7 +288,16 @@ def test_the_dry_runs_figure_is_one_that_plotly_accepts(viewer_client, connector
     )
 
 
-@pytest.mark.parametrize("query", [{}, {"threshold": "x"}, {"threshold": "1", "hold_seconds": "-1"}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"threshold": "x"},
+        {"threshold": "1", "hold_seconds": "-1"},
+        {"threshold": "1.7e308", "hold_seconds": "0", "hysteresis_percent": "0"},
+        {"threshold": "-1", "hold_seconds": "0", "hysteresis_percent": "0"},
+    ],
+)
 def test_a_figure_without_a_sensible_rule_is_not_found(viewer_client, connector, query):
     assert viewer_client.get(tab(connector, "bandwidth/dry-run/"), query).status_code == 404
     assert viewer_client.get(tab(connector, "connection/dry-run/"), query).status_code == 404

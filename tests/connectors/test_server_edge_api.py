@@ -169,6 +169,27 @@ def test_an_unknown_field_or_too_many_records_are_refused_whole(server):
     assert not Sample.objects.exists()
 
 
+def test_a_body_too_large_is_refused_with_the_limit(server, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 2**20
+    answer = server.call("telemetry", telemetry(machine={"hostname": "x" * 2**20}))
+    assert answer.status_code == 413
+    assert answer.json()["error"] == {
+        "code": "BodyTooLarge",
+        "message": "The body must be at most 1 MiB.",
+        "field": None,
+    }
+    assert Server.objects.get().heard_at is None
+
+
+def test_refused_samples_are_told_in_the_log_with_the_server(server, caplog):
+    ahead = sample(time=time.time() + 600)
+    with caplog.at_level("WARNING", "causeway.telemetry"):
+        server.call("telemetry", telemetry(sample(), ahead))
+        server.call("telemetry", telemetry(sample()))
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.telemetry"]
+    assert line.startswith(f"{server.id}: 1 of 2 samples refused")
+
+
 def test_old_spooled_samples_do_not_pass_for_the_present_load(server):
     old = timezone.now() - timedelta(hours=2)
     server.call("telemetry", telemetry(sample(cpu_percent=99.0, time=old.timestamp())))

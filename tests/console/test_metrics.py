@@ -54,6 +54,7 @@ def test_it_tells_what_is(client, settings, gateway):
     assert found["causeway_server_latency_seconds", (("server", server.pk),)] == pytest.approx(0.02)
     assert ("causeway_server_loss_ratio", (("server", server.pk),)) not in found, "not measured"
     assert found["causeway_rollups_pending", ()] == 1
+    assert found["causeway_alerts_firing", (("kind", "latency"),)] == 0, "a type without alerts has its line"
 
 
 def test_samples_are_counted_by_what_became_of_them(client, settings):

@@ -5,6 +5,7 @@ import email
 import hashlib
 import hmac
 import socket
+import threading
 from email import policy
 
 import pytest
@@ -141,13 +142,52 @@ def test_a_huge_or_unprintable_answer_is_cut_short(receiver):
     assert answer.ok and len(answer.text) < 300 and "\x1b" not in answer.text
 
 
+TOKEN = "B0aaaaa1/n0tForTheEyes"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Cannot POST /services/B0aaaaa1/n0tForTheEyes?access_token=hunter22&x=1",
+        "no hook of n0tForTheEyes",
+        '{"path":"\\/services\\/B0aaaaa1\\/n0tForTheEyes","token":"hunter22"}',
+        "x" * 190 + "/services/B0aaaaa1/n0tForTheEyes",  # cut in the midst of it
+    ],
+)
+@pytest.mark.parametrize("kind", ["slack", "dingtalk"])
+def test_a_receiver_that_repeats_its_address_gives_no_secret_away(receiver, kind, said):
+    receiver.status = 404
+    receiver.answer = said
+    url = f"http://127.0.0.1:{receiver.port}/services/{TOKEN}?access_token=hunter22&x=1"
+    channel, _, values = made(kind, url=url)
+    answer = send(channel, message(), values)
+    assert not answer.ok and "404" in answer.text and len(answer.text) > 8
+    assert not any(secret in answer.text for secret in ("B0aa", "n0tFor", "hunter"))
+
+
+def test_neither_does_one_that_speaks_no_http(private_allowed):
+    def repeat():
+        with server.accept()[0] as connection:
+            connection.sendall(connection.recv(100_000).split(b"\r\n")[0] + b"\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/services/{TOKEN}"
+        channel, _, values = made("slack", url=url)
+        answer = send(channel, message(), values)
+        thread.join()
+    assert not answer.ok and "…" in answer.text
+    assert "B0aa" not in answer.text and "n0tFor" not in answer.text
+
+
 # --- Where nothing is sent --------------------------------------------------------------------------------------------
 
 PRIVATE = [
     "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1",
     "169.254.169.254", "100.64.0.1", "192.0.2.1", "224.0.0.1", "255.255.255.255", "localhost", "LOCALHOST.",
     "[::1]", "[::]", "[fe80::1]", "[fc00::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]", "[64:ff9b::7f00:1]",
-    "[2002:7f00:1::]", "[ff02::1]",
+    "[2002:7f00:1::]", "[ff02::1]", "[fec0::1]", "[::127.0.0.1]", "[::ffff:0:127.0.0.1]", "[64:ff9b:1::7f00:1]",
 ]  # fmt: skip
 
 
@@ -178,7 +218,7 @@ def test_what_is_no_address_is_refused_when_it_is_typed_in(url, operator_client)
     answer = operator_client.post("/settings/push/add/webhook/", {"name": "x", "url": url})
     assert answer.status_code == 422 and not PushChannel.objects.exists()
     page = answer.content.decode()
-    assert "must" in page or "at most 2000 characters" in page
+    assert "must" in page or "at most 2,000 ASCII characters" in page
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(receiver, monkeypatch, settings):
