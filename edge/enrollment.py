@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import fcntl
 import logging
+import os
 import platform
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,10 +52,18 @@ async def enroll(
     Raises `EnrollmentError`, `edge.api.ApiRefused` (the console's sentence) or `edge.api.ConsoleUnreachable`. On any
     failure the folder is as it was before.
     """
-    if home.enrolled:
-        raise EnrollmentError(f"{home.path} is enrolled already, as {home.identity.id}.")
+    _refuse_enrolled(home)
     _check_console(console)
     created = _create(home.path)
+    with _alone(home):
+        _refuse_enrolled(home)  # somebody else may have been quicker
+        return await _introduce(home, console, code, kind, created, transport)
+
+
+async def _introduce(
+    home: Home, console: str, code: str, kind: str, created: bool, transport: httpx.AsyncBaseTransport | None
+) -> Identity:
+    """Use the code and write down what comes of it; `created`: the folder was made for it. Raises as `enroll`."""
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in CERTIFICATES[kind]}
     request = {
         "code": code,
@@ -133,6 +144,27 @@ def _check_console(console: str) -> None:
         )
     if parts.username or parts.password:
         raise EnrollmentError("The console's address must not contain a user name or a password.")
+
+
+def _refuse_enrolled(home: Home) -> None:
+    if home.enrolled:
+        raise EnrollmentError(f"{home.path} is enrolled already, as {home.identity.id}.")
+
+
+@contextlib.contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Let no other enrolment write into the folder: one that fails takes everything back, also what is not its own."""
+    descriptor = os.open(home.path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EnrollmentError(
+                f"Another command enrols {home.path} at this moment. Wait for it; this code was not used."
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _create(folder: Path) -> bool:

@@ -7,7 +7,9 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,34 @@ def test_an_enrolled_machine_is_not_enrolled_twice(
     with pytest.raises(EnrollmentError, match="enrolled already"):
         asyncio.run(enroll(home, console.url, "Y", "server"))
     assert home.read_pki() == before and len(console.calls) == 1
+
+
+def test_a_second_enrolment_at_the_same_time_takes_nothing_from_the_first(
+    tmp_path: Path, console: FakeConsole, authority: Authority
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body["code"] != "FIRST":
+            return 403, refusal("EnrollmentCodeUsed", "This code was used before.")
+        asked.set()
+        assert answered.wait(30)
+        return admit(authority, body)
+
+    console.answers["enroll"] = answer
+    home = Home(tmp_path / "home")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: asyncio.run(enroll(home, console.url, "FIRST", "server")))
+        assert asked.wait(30)
+        try:
+            with pytest.raises(
+                EnrollmentError, match=r"at this moment\. Wait for it; this code was not used"
+            ):
+                asyncio.run(enroll(home, console.url, "SECOND", "server"))
+        finally:
+            answered.set()
+        assert first.result(30) == home.identity
+    assert set(home.read_pki()) == {"ca.pem", "inner.key", "inner.pem", "outer.key", "outer.pem"}
 
 
 def test_a_console_that_is_away_and_an_address_that_is_none(tmp_path: Path) -> None:
