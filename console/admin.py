@@ -96,7 +96,16 @@ class MachineKeyAdmin(HistoryAdmin):
 
 @admin.register(models.EnrollmentCode)
 class EnrollmentCodeAdmin(HistoryAdmin):
-    list_display = ("kind", "target", "created_by", "created_at", "expires_at", "used_at", "used_by")
+    list_display = (
+        "kind",
+        "target",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "used_at",
+        "used_by",
+        "revoked_at",
+    )
     list_filter = ("kind",)
     search_fields = ("target", "used_by", "created_by")
     exclude = ("digest",)

@@ -9,11 +9,11 @@ from typing import Any
 
 from cryptography import x509
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from console import audit, config, pki
-from console.errors import Forbidden, Invalid, NotFound
+from console.errors import Conflict, Forbidden, Invalid, NotFound
 from console.models import EnrollmentCode, Gateway, MachineKey
 
 # No I, L, O, U, 0, 1: what is read aloud or typed is not mistaken.
@@ -53,18 +53,30 @@ def _digest(code: str) -> str:
 
 
 @transaction.atomic
-def code_create(*, kind: str, target: str, actor: audit.Actor) -> tuple[str, EnrollmentCode]:
-    """A new code in the shape ``XXXX-XXXX-XXXX`` (58 bits) and its record; the code itself is not kept."""
+def code_create(*, kind: str, target: str, actor: audit.Actor, click: str = "") -> tuple[str, EnrollmentCode]:
+    """A new code in the shape ``XXXX-XXXX-XXXX`` (58 bits) and its record; the code itself is not kept.
+
+    ``click`` names the one that asked, if that could be sent twice. Raises ``Conflict`` when it has had its code.
+    """
     text = "-".join("".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(3))
     now = timezone.now()
-    code = EnrollmentCode.objects.create(
-        digest=_digest(text),
-        kind=kind,
-        target=target,
-        created_by=str(actor),
-        created_at=now,
-        expires_at=now + settings.ENROLLMENT_CODE_LIFETIME,
-    )
+    try:
+        with transaction.atomic():
+            code = EnrollmentCode.objects.create(
+                digest=_digest(text),
+                kind=kind,
+                target=target,
+                created_by=str(actor),
+                created_at=now,
+                expires_at=now + settings.ENROLLMENT_CODE_LIFETIME,
+                click=click or None,
+            )
+    except IntegrityError as error:
+        raise Conflict(
+            "The command of this click was made and shown before; it is not shown again. Open the Deploy panel for "
+            "another one.",
+            code="CommandShownBefore",
+        ) from error
     audit.record(actor=actor, verb="enrollment_code.create", target=code, after={"kind": kind, "for": target})
     return text, code
 
@@ -72,29 +84,32 @@ def code_create(*, kind: str, target: str, actor: audit.Actor) -> tuple[str, Enr
 @transaction.atomic
 def code_revoke(*, target: str, digest: str, actor: audit.Actor) -> None:
     """Make a code useless before its time. Raises ``NotFound`` when it was used or is none of the target's."""
-    code = EnrollmentCode.objects.filter(pk=digest, target=target, used_at=None).first()
-    if code is None:
+    codes = EnrollmentCode.objects.filter(pk=digest, target=target)
+    # One statement: a machine that uses it at this moment is either quicker or too late.
+    if not codes.filter(used_at=None, revoked_at=None).update(revoked_at=timezone.now()):
         raise NotFound("This code was used or revoked before.", code="EnrollmentCodeUnknown")
-    audit.record(actor=actor, verb="enrollment_code.revoke", target=code, before={"for": target})
-    EnrollmentCode.objects.filter(pk=code.pk).delete()
+    audit.record(actor=actor, verb="enrollment_code.revoke", target=codes.get(), before={"for": target})
 
 
 @transaction.atomic
 def enroll(*, code: str, kind: str, introduction: Introduction) -> dict[str, Any]:
     """Use a code up and admit the machine; returns the answer of ``POST enroll``.
 
-    Raises ``Forbidden`` with code EnrollmentCodeUnknown, EnrollmentCodeUsed or EnrollmentCodeExpired, ``Invalid`` for
-    bad certificate requests, in which case the code stays usable.
+    Raises ``Forbidden`` with code EnrollmentCodeUnknown, …Used, …Revoked or …Expired, ``Invalid`` for bad certificate
+    requests, in which case the code stays usable.
     """
     now = timezone.now()
     # The lock makes a code that is used twice at once be used once.
     found = EnrollmentCode.objects.select_for_update().filter(digest=_digest(code), kind=kind).first()
     if found is None:
         raise Forbidden(
-            "This enrollment code is not known. Copy the command again.", code="EnrollmentCodeUnknown"
+            "This enrollment code is not known. Copy the whole command again, or make a new one.",
+            code="EnrollmentCodeUnknown",
         )
     if found.used_at is not None:
         raise Forbidden("This enrollment code was used before. Make a new one.", code="EnrollmentCodeUsed")
+    if found.revoked_at is not None:
+        raise Forbidden("This enrollment code was revoked. Make a new one.", code="EnrollmentCodeRevoked")
     if found.expires_at <= now:
         raise Forbidden("This enrollment code has expired. Make a new one.", code="EnrollmentCodeExpired")
     handler = KINDS[kind]

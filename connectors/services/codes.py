@@ -6,9 +6,9 @@ from console.audit import Actor
 from console.models import EnrollmentCode
 
 
-def server_code_create(*, connector: Connector, actor: Actor) -> tuple[str, EnrollmentCode]:
-    """A code that admits one server to the connector; the code itself is not kept."""
-    return enrollment.code_create(kind="server", target=connector.pk, actor=actor)
+def server_code_create(*, connector: Connector, actor: Actor, click: str = "") -> tuple[str, EnrollmentCode]:
+    """A code that admits one server to the connector; see ``enrollment.code_create``."""
+    return enrollment.code_create(kind="server", target=connector.pk, actor=actor, click=click)
 
 
 def server_code_revoke(*, connector: Connector, digest: str, actor: Actor) -> None:

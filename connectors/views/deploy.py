@@ -24,7 +24,8 @@ def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     if request.method == "POST":
         if not context["may_write"]:
             raise Forbidden("This needs the role of operator. Ask an administrator for it.")
-        code, record = services.server_code_create(connector=connector, actor=actor(request))
+        click = deploy.click_of(request)
+        code, record = services.server_code_create(connector=connector, actor=actor(request), click=click)
         context |= {"code": code, "record": record}
     return render(request, "connectors/deploy.html", context | deploy.panel("connector", connector.pk))
 

@@ -92,6 +92,9 @@ class EnrollmentCode(models.Model):
     expires_at = models.DateTimeField(db_index=True)
     used_at = models.DateTimeField(null=True, blank=True)
     used_by = models.CharField(max_length=40, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    # Names the click that asked for it: sent twice (a page that is loaded again, say), it makes one code all the same.
+    click = models.CharField(max_length=32, null=True, unique=True, editable=False)
 
     class Meta:
         ordering = ["-created_at"]

@@ -1,5 +1,7 @@
 """What the commands of the Deploy panels fetch: the script for each kind of machine, and the wheel it installs."""
 
+import secrets
+import shlex
 from datetime import datetime
 
 from django.conf import settings
@@ -18,13 +20,23 @@ from console.wheels import NO_WHEEL, newest_wheel, wheels
 
 def open_codes(target: str, now: datetime | None = None) -> QuerySet[EnrollmentCode]:
     """Codes with which a machine could still be enrolled for this connector or gateway."""
-    return EnrollmentCode.objects.filter(target=target, used_at=None, expires_at__gt=now or timezone.now())
+    unused = EnrollmentCode.objects.filter(target=target, used_at=None, revoked_at=None)
+    return unused.filter(expires_at__gt=now or timezone.now())
+
+
+def click_of(request: HttpRequest) -> str:
+    """Which click on *Create command* a POST stands for; the button's address names it. Empty: it does not say."""
+    return request.GET.get("click", "")[:32].replace("\0", "")
 
 
 def panel(kind: str, target: str) -> dict[str, object]:
-    """What a Deploy panel of either kind shows (``templates/deploy/_panel.html``), its code aside."""
+    """What a Deploy panel of either kind shows (``templates/deploy/_panel.html``), its code aside.
+
+    ``script`` is a word of a shell: some take an IPv6 address for a pattern. ``click``: of the next one.
+    """
     return {
-        "script": settings.PUBLIC_URL + reverse("deploy:script", kwargs={"kind": kind}),
+        "script": shlex.quote(settings.PUBLIC_URL + reverse("deploy:script", kwargs={"kind": kind})),
+        "click": secrets.token_hex(16),
         "open_codes": open_codes(target),
         "lifetime": settings.ENROLLMENT_CODE_LIFETIME,
         "wheel": newest_wheel(),

@@ -64,7 +64,10 @@ def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway, pk=gateway_id)
     context: dict[str, object] = {"gateway": gateway, "may_write": True}
     if request.method == "POST":
-        code, record = enrollment.code_create(kind="gateway", target=gateway.pk, actor=actor(request))
+        click = deploy.click_of(request)
+        code, record = enrollment.code_create(
+            kind="gateway", target=gateway.pk, actor=actor(request), click=click
+        )
         context |= {"code": code, "record": record}
     return render(request, "console/gateways/deploy.html", context | deploy.panel("gateway", gateway.pk))
 

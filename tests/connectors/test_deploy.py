@@ -67,7 +67,7 @@ def test_an_open_code_is_listed_and_revoked(operator_client, connector):
     assert operator_client.post(revoke, {"code": "a\0b"}).status_code == 404
     assert AuditRow.objects.filter(verb="enrollment_code.revoke").count() == 1
     refused = Machine("server", connector.pk).enroll(code)
-    assert refused.json()["error"]["code"] == "EnrollmentCodeUnknown"
+    assert refused.json()["error"]["code"] == "EnrollmentCodeRevoked"
 
 
 def test_the_script_names_the_newest_wheel_and_its_digest(client, wheels):

@@ -42,7 +42,7 @@ def test_an_open_code_is_listed_and_revoked(administrator_client, gateway):
     assert administrator_client.post(revoke, {"code": record.pk}).status_code == 404
     assert AuditRow.objects.filter(verb="enrollment_code.revoke").count() == 1
     refused = Machine("gateway", gateway.pk).enroll(code)
-    assert refused.json()["error"]["code"] == "EnrollmentCodeUnknown"
+    assert refused.json()["error"]["code"] == "EnrollmentCodeRevoked"
 
 
 def test_only_an_administrator_makes_a_code(operator_client, gateway):
