@@ -88,6 +88,16 @@ def is_watched(now: datetime | None = None) -> bool:
     return last is not None and (now or timezone.now()) - last < SILENT
 
 
+def warnings() -> dict[str, Any]:
+    """What keeps alerts from reaching people, for ``connectors/alerts/_warnings.html``. Two queries."""
+    channels = outbox.channels()
+    return {
+        "configured": bool(channels),
+        "failing": [channel for channel in channels if channel.is_failing],
+        "watched": is_watched(),
+    }
+
+
 def cards() -> list[Card]:
     """The overview's figure."""
     counts = Alert.objects.exclude(state="resolved").aggregate(

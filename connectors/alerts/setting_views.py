@@ -15,7 +15,6 @@ from connectors.models import AlertRule, Connector
 from console import web
 from console.access import actor, role_required
 from console.errors import NotFound, Refusal
-from console.push import outbox
 
 GATEWAYS = "gateways"
 
@@ -55,8 +54,7 @@ def rule_list(request: HttpRequest, connector_id: str) -> HttpResponse:
         "key": _key(connector),
         "tab": "alerts",
         "settings": selectors.settings_of(connector.pk if connector else None),
-        "configured": outbox.is_configured(),
-        "watched": selectors.is_watched(),
+        **selectors.warnings(),
     }
     return render(request, "connectors/alerts/rules.html", context)
 

@@ -17,7 +17,6 @@ from connectors.models import Alert, AlertSettings, AlertSilence
 from console import tables, web
 from console.access import actor, role_required
 from console.errors import Refusal
-from console.push import outbox
 
 BY_KIND = tables.Filter(
     "type",
@@ -100,11 +99,7 @@ SILENCES = tables.Table(
 
 
 def _context(tab: str) -> dict[str, Any]:
-    return {
-        "tab": tab,
-        "configured": outbox.is_configured(),
-        "watched": selectors.is_watched(),
-    }
+    return {"tab": tab, **selectors.warnings()}
 
 
 @require_safe

@@ -39,6 +39,11 @@ def is_configured() -> bool:
     return PushChannel.objects.filter(enabled=True).exists()
 
 
+def channels() -> list[PushChannel]:
+    """Those that messages are sent through. One query."""
+    return list(PushChannel.objects.filter(enabled=True))
+
+
 def post(
     *, kind: str, title: str, text: str, url: str = "", body: dict[str, Any] | None = None
 ) -> PushMessage | None:
@@ -48,13 +53,11 @@ def post(
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("post() belongs into the transaction of the change.")
-    channels = list(PushChannel.objects.filter(enabled=True).values_list("pk", flat=True))
-    if not channels:
+    keys = list(PushChannel.objects.filter(enabled=True).values_list("pk", flat=True))
+    if not keys:
         return None
     message = PushMessage.objects.create(kind=kind, title=title[:200], text=text, url=url, body=body or {})
-    PushDelivery.objects.bulk_create(
-        PushDelivery(message=message, channel_id=channel) for channel in channels
-    )
+    PushDelivery.objects.bulk_create(PushDelivery(message=message, channel_id=channel) for channel in keys)
     return message
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from connectors.alerts import evaluation, services
 from connectors.alerts.kinds import KINDS, rules_of
 from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
-from console.models import AuditRow
+from console.models import AuditRow, PushChannel
 from tests.connectors.alert_world import channel, history, measured, rule
 from tests.connectors.factories import ACTOR
 
@@ -57,6 +57,19 @@ def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(viewer_
     channel()
     assert NEEDS_PUSH not in words(viewer_client.get(tab(connector)))
     assert NEEDS_PUSH not in words(viewer_client.get("/alerts/"))
+
+
+def test_it_says_when_messages_do_not_arrive(viewer_client, connector):
+    """Of an alert that fires the list says that it was told: not to whom it did not come."""
+    duty, spare = channel(name="duty"), channel(name="spare", recipients="spare@corp.example")
+    now = timezone.now()
+    PushChannel.objects.filter(pk=duty.pk).update(failed_at=now, failure="no")
+    for page in (tab(connector), "/alerts/", "/alerts/history/", "/alerts/silences/"):
+        text = words(viewer_client.get(page))
+        assert "Messages do not arrive: the last attempt by duty failed." in text
+    PushChannel.objects.filter(pk=duty.pk).update(delivered_at=now + timedelta(seconds=5))
+    PushChannel.objects.filter(pk=spare.pk).update(failed_at=now, enabled=False)
+    assert "do not arrive" not in words(viewer_client.get("/alerts/"))
 
 
 def test_it_says_when_nobody_looks(viewer_client, connector):

@@ -317,10 +317,11 @@ def test_steady_growth_is_told_with_its_basis(server):
     [
         (10, 1e5, 10e6, ""),
         (30, 0.0, 10e6, "does not grow steadily"),
+        (30, -2e4, 10e6, "does not grow steadily"),
         (30, 1e3, 10e9, "stays below 80 %"),
         (30, 1e5, 1e6, "is above 80 %"),
     ],
-    ids=["too few days", "no growth", "far away", "there already"],
+    ids=["too few days", "no growth", "falling", "far away", "there already"],
 )
 def test_no_more_is_said_than_the_days_tell(server, days, a_day, peak, words):
     grow(server, NOW, days=days, rate=1e6, a_day=a_day, peak=peak)
