@@ -87,6 +87,11 @@ for_tests() {
     [ -n "$without_browser" ] || have_chromium || stop "\
 The browser tests need Chromium or Chrome, and none was found. Install one (on Debian: apt-get install chromium),
 or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
+    watches=/proc/sys/fs/inotify/max_user_instances
+    # Every Envoy watches its files: two demos beside each other, with machines that are deployed, need more than 128.
+    if [ -w "$watches" ] && [ "$(cat "$watches")" -lt 512 ] && echo 512 2>/dev/null > "$watches"; then
+        say "Raised fs.inotify.max_user_instances to 512, until the next start of this machine."
+    fi
 }
 
 for_bench() {

