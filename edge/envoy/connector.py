@@ -105,7 +105,7 @@ def _listener(identity: Identity, line: Line) -> Config:
         f"rc://{identity.id}:{identity.connector}:causeway-{line.number}@{line.cluster}:{TUNNELS_PER_GATEWAY}"
     )
     resolver = {"resolver_name": "envoy.resolvers.reverse_connection"}
-    tls = parts.server_tls("inner", alpn=["h2"], clients=True, names=[parts.GATEWAY_NAME])
+    tls = parts.server_tls("inner", alpn=["h2"], clients=True, names=[line.gateway])
     return {
         "@type": f"{_ENVOY}config.listener.v3.Listener",
         "name": line.name,
@@ -214,7 +214,8 @@ def _gateway(line: Line) -> Config:
         **cluster,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        "transport_socket": parts.client_tls("outer", sni=parts.GATEWAY_NAME, names=[parts.GATEWAY_NAME]),
+        # Not any gateway: one that was removed still has its certificate, and could stand in for another one.
+        "transport_socket": parts.client_tls("outer", sni=parts.GATEWAY_NAME, names=[line.gateway]),
     }
 
 

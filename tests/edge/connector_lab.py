@@ -108,7 +108,10 @@ class Authority:
 class LabGateway:
     """A gateway: `access` is its HTTP port for the test, `tunnels` the port that servers dial."""
 
-    def __init__(self, folder: Path, authority: Authority, connector: str, *, token: str = "") -> None:
+    def __init__(
+        self, folder: Path, authority: Authority, connector: str, *, id: str = "gateway-1", token: str = ""
+    ) -> None:
+        self.id = id
         self.tunnels, self.access, self.secure = free_port(), free_port(), free_port()
         self._token = token
         self.envoy = EnvoyProcess(folder, concurrency=1)
@@ -116,7 +119,7 @@ class LabGateway:
 
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        key, certificate = self._authority.issue([GATEWAY, "gateway-1"])
+        key, certificate = self._authority.issue([GATEWAY, self.id])
         access_key, access = self._authority.issue(["127.0.0.1"])
         files = {
             "tunnel.key": key,

@@ -185,7 +185,7 @@ def test_the_application_sees_its_own_name_and_none_of_our_headers(lab: Lab) -> 
 
 def test_applications_and_gateways_change_without_a_restart_or_a_broken_flow(lab: Lab) -> None:
     before = lab.envoy.incarnation
-    second = LabGateway(lab.folder / "gateway-2", lab.authority, "connector-1")
+    second = LabGateway(lab.folder / "gateway-2", lab.authority, "connector-1", id="gateway-2")
 
     async def refused() -> bool:
         through = ("--proxy", f"http://127.0.0.1:{lab.gateway.access}", "--output", "/dev/null")

@@ -32,7 +32,9 @@ class World:
 
     def __init__(self, folder: Path, wiki: int) -> None:
         authority = Authority()
-        self.gateways = [LabGateway(folder / f"gateway-{n}", authority, "connector-1") for n in (1, 2)]
+        self.gateways = [
+            LabGateway(folder / f"gateway-{n}", authority, "connector-1", id=f"gateway-{n}") for n in (1, 2)
+        ]
         self.home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
         self.envoy = EnvoyProcess(self.home.file("envoy"), concurrency=WORKERS, arguments=ARGUMENTS)
         self.dialler = Dialler(self.home, self.envoy, WORKERS)

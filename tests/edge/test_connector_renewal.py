@@ -28,7 +28,7 @@ class Recorder:
 
     def __init__(self, authority: Authority, folder: Path) -> None:
         folder.mkdir()
-        key, certificate = authority.issue([GATEWAY])
+        key, certificate = authority.issue([GATEWAY, "gateway-2"])
         for name, data in (("key", key), ("pem", certificate), ("ca", authority.pem)):
             (folder / name).write_bytes(data)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
