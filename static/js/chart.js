@@ -79,7 +79,19 @@
     return { ...figure, layout, data: figure.data.map((trace) => ({ ...trace, x: inZone(trace.x) })) };
   }
 
-  function dressed(figure) {
+  /** What lies behind an element: a picture of the chart has no page to shine through. */
+  function ground(element) {
+    const color = getComputedStyle(element).backgroundColor;
+    return color !== "rgba(0, 0, 0, 0)" || !element.parentElement ? color : ground(element.parentElement);
+  }
+
+  /** The picture's name says of what it is and of which time. The same at every update: another one would draw all anew. */
+  function pictureName(element) {
+    const { searchParams } = new URL(element.dataset.chart, location.href);
+    return [element.dataset.label || "Chart", ...searchParams.values()].join(" ").replace(/[^\p{L}\p{N}.]+/gu, "-");
+  }
+
+  function dressed(element, figure) {
     const data = figure.data.flatMap((trace, index) => {
       const name = trace.meta?.color || ["receive", "send", "3", "4"][index % 4];
       const color = token(`--chart-${name}`);
@@ -95,7 +107,7 @@
       showlegend: true,
       ...own,
       autosize: true,
-      paper_bgcolor: "rgba(0,0,0,0)",
+      paper_bgcolor: ground(element),
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: token("--font"), size: 12, color: text },
       margin: { l: 48, r: 12, t: 28, b: 32, ...own.margin },
@@ -110,7 +122,8 @@
     layout.yaxis.rangemode ??= "tozero";
     // Named one by one: Plotly's own choice has a button that sends the data to its maker's cloud.
     const modeBarButtons = [["zoom2d", "pan2d", "resetScale2d", "toImage"]];
-    const config = { responsive: true, displaylogo: false, modeBarButtons, ...figure.config };
+    const toImageButtonOptions = { filename: pictureName(element), scale: 2 };
+    const config = { responsive: true, displaylogo: false, modeBarButtons, toImageButtonOptions, ...figure.config };
     return [data, layout, config];
   }
 
@@ -128,7 +141,7 @@
     const state = states.get(element);
     if (isEmpty(state.figure)) return sentence(element, element.dataset.empty || "Nothing was measured in this time yet.");
     const library = await plotly();
-    const [data, layout, config] = dressed(localised(state.figure));
+    const [data, layout, config] = dressed(element, localised(state.figure));
     let canvas = element.querySelector(".chart-canvas");
     if (canvas) return library.react(canvas, data, layout, config);
     canvas = document.createElement("div");

@@ -17,6 +17,12 @@ from tests.connectors.factories import ConnectorFactory, ServerFactory, measured
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
 PASSWORD = "a long password"
 ZONE = "Asia/Shanghai"
+FIRST_PIXEL = """async (bytes) => {
+  const picture = await createImageBitmap(new Blob([new Uint8Array(bytes)], {type: "image/png"}));
+  const canvas = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  canvas.drawImage(picture, 0, 0);
+  return [...canvas.getImageData(1, 1, 1, 1).data];
+}"""
 SPANS = {"1 hour": 1, "6 hours": 6, "24 hours": 24, "7 days": 168, "30 days": 720}
 
 
@@ -238,7 +244,11 @@ def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers)
     chart.hover()
     with page.expect_download() as download:
         chart.locator(".modebar-btn[data-title*='Download']").click()
-    assert download.value.suggested_filename.endswith(".png")
+    assert re.fullmatch(r"[\w.-]+-7d\.png", download.value.suggested_filename)
+    corner = page.evaluate(FIRST_PIXEL, list(download.value.path().read_bytes()))
+    assert corner[3] == 255, (
+        "the picture brings its ground along, so that its words can be read wherever it is shown"
+    )
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
     text = download.value.path().read_text()
