@@ -39,7 +39,10 @@ def ranges(*hours: int) -> dict[str, Range]:
 
 @dataclass(frozen=True)
 class Window:
-    """``name``: a range's, or ``custom``. ``problem``: why the wanted one is not shown, a sentence."""
+    """``name``: a range's, or ``custom``. ``problem``: why the wanted one is not shown, a sentence.
+
+    ``asked``: what was typed in for its beginning and end then, to be put right.
+    """
 
     name: str
     label: str
@@ -47,6 +50,7 @@ class Window:
     end: datetime
     width: int
     problem: str = ""
+    asked: tuple[str, str] = ("", "")
 
     @property
     def custom(self) -> bool:
@@ -77,11 +81,11 @@ class Window:
 
     @property
     def start_text(self) -> str:
-        return _text(self.start)
+        return self.asked[0] if self.problem else _text(self.start)
 
     @property
     def end_text(self) -> str:
-        return _text(self.end)
+        return self.asked[1] if self.problem else _text(self.end)
 
 
 def window(
@@ -99,7 +103,8 @@ def window(
         else:
             return Window(CUSTOM, "chosen time", start, end, width(start, end, now))
     start = now - chosen.span
-    return Window(chosen.name, chosen.label, start, now, width(start, now, now), problem)
+    asked = (query.get("from", ""), query.get("to", ""))
+    return Window(chosen.name, chosen.label, start, now, width(start, now, now), problem, asked)
 
 
 def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:

@@ -200,6 +200,7 @@ def test_points_are_as_fine_as_is_kept_and_as_a_chart_can_show(query, width, poi
 def test_a_time_that_makes_no_sense_is_named_and_an_hour_shown(query, problem):
     shown = windows.window(query, NOW)
     assert problem in shown.problem and shown.name == "1h"
+    assert (shown.start_text, shown.end_text) == (query["from"], query.get("to", "")), "the input is kept"
 
 
 # --- Other figures ----------------------------------------------------------------------------------------------------

@@ -154,6 +154,7 @@ def test_a_chosen_time_stands_in_the_url_and_a_wrong_one_says_so(page: Page, con
     panel.get_by_label("To (UTC)").fill("2020-01-01T00:00")
     panel.get_by_role("button", name="Show").click()
     expect(panel.get_by_text("From must be earlier than To")).to_be_visible()
+    expect(panel.get_by_label("To (UTC)")).to_have_value("2020-01-01T00:00")
 
 
 def test_new_samples_appear_by_themselves(page: Page, console: str, servers):
