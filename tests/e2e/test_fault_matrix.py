@@ -56,6 +56,8 @@ NOTHING = Promise(ALL, OPEN)
 ALONE = Promise(ALL, OPEN, SILENT, why="going on alone")
 NO_DATABASE = Promise(ALL, OPEN, SAYS, why="the console says so, everybody else goes on alone")
 
+SETTINGS = ("clock an hour ahead", "clock an hour behind", "wrong time zone")
+
 MATRIX: dict[tuple[str, str], Promise] = {
     ("kill", "console"): ALONE,
     ("kill", "database"): NO_DATABASE,
@@ -103,7 +105,7 @@ MATRIX: dict[tuple[str, str], Promise] = {
     # To set its clock or zone a part is started anew; that everything runs on with it is what is promised.
     **{
         (fault, part): promise
-        for fault in ("clock an hour ahead", "clock an hour behind", "wrong time zone")
+        for fault in SETTINGS
         for part, promise in {
             "console": NOTHING,
             "database": NOTHING,
@@ -267,6 +269,8 @@ def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part:
         assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
         if promise.console == UP:
             watch.change()
+        if fault in SETTINGS and part.endswith("agent"):
+            assert in_time(watch.behind, [], BACK_SECONDS) == [], "a machine follows whatever its clock says"
 
     assert in_time(watch.page, 200, BACK_SECONDS) == 200, "the console is back"
     assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as before"
