@@ -108,6 +108,14 @@ def cards() -> list[Card]:
     else:
         value = str(counts["firing"])
         note = f"{counts['pending']} pending." if counts["pending"] else "None is about to fire."
-        if not outbox.is_configured():
+        channels = outbox.channels()
+        if not channels:
             note = "Nobody is told: configure message push."
+        elif failing := [channel for channel in channels if channel.is_failing]:
+            all_of_them = len(failing) == len(channels)
+            note = (
+                "Messages do not arrive: see message push."
+                if all_of_them
+                else "A channel of message push fails."
+            )
     return [Card("Firing alerts", value, note, "connectors:alerts", 30)]

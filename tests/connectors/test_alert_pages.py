@@ -61,12 +61,16 @@ def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(viewer_
 
 def test_it_says_when_messages_do_not_arrive(viewer_client, connector):
     """Of an alert that fires the list says that it was told: not to whom it did not come."""
+    evaluation.evaluate()
+    assert "Nobody is told: configure message push." in words(viewer_client.get("/"))
     duty, spare = channel(name="duty"), channel(name="spare", recipients="spare@corp.example")
     now = timezone.now()
+    assert "message push" not in words(viewer_client.get("/"))
     PushChannel.objects.filter(pk=duty.pk).update(failed_at=now, failure="no")
     for page in (tab(connector), "/alerts/", "/alerts/history/", "/alerts/silences/"):
         text = words(viewer_client.get(page))
         assert "Messages do not arrive: the last attempt by duty failed." in text
+    assert "A channel of message push fails." in words(viewer_client.get("/"))
     PushChannel.objects.filter(pk=duty.pk).update(delivered_at=now + timedelta(seconds=5))
     PushChannel.objects.filter(pk=spare.pk).update(failed_at=now, enabled=False)
     assert "do not arrive" not in words(viewer_client.get("/alerts/"))
