@@ -61,6 +61,7 @@ class Configuration:
         self._unsaved: bytes | None = None
         self._saving = asyncio.Lock()
         self._hindered = False
+        self._lost = False
 
     def load(self) -> bool:
         """Take the configuration on disk into force; False when there is none that can be used."""
@@ -171,6 +172,7 @@ class Configuration:
             except Exception:
                 logger.exception("applying a configuration failed")
                 asked = MOST_SECONDS
+            self._note_silence()
             failures += 1
             await asyncio.sleep(backoff.pause(failures, asked=asked, first=FIRST_SECONDS, most=MOST_SECONDS))
 
@@ -180,6 +182,7 @@ class Configuration:
         body = {"applied_version": self._state.version, "cut_flows": self._cut_flows, "wait": wait}
         answer = await self._api.call("gateway/config", body, timeout=wait + 10.0)
         self._state.heard_console()
+        self._note_silence()
         self._removed = False
         self._home.file(STATUS).unlink(missing_ok=True)  # which says that it was removed
         if answer.get("unchanged") is True:
@@ -189,6 +192,19 @@ class Configuration:
                 await asyncio.sleep(1)
             return
         await self.apply(answer)
+
+    def _note_silence(self) -> None:
+        """Say in the log when the console has been away for too long, whether or not somebody asks to be let in."""
+        refusal = self._state.refusal()
+        lost = refusal is not None and refusal.code == "ConsoleLost"
+        if lost and not self._lost:
+            logger.error(
+                "the console was not heard for %d s, longer than this gateway may go on alone: nobody new is let in, "
+                "open flows go on", self._state.clock() - self._state.heard_at,
+            )  # fmt: skip
+        elif self._lost and not lost:
+            logger.info("the console is heard again; users are let in")
+        self._lost = lost
 
     async def _leave(self) -> None:
         """Removed: end everything, and keep nothing by which a restarted agent would let anybody in.
