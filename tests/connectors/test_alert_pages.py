@@ -234,11 +234,20 @@ def test_silenced_for_a_time(operator_client, firing, connector, server, scope, 
 
 
 @pytest.mark.parametrize(
-    "change", [{"scope": "world"}, {"minutes": "7"}, {"minutes": ""}, {"reason": "x" * 129}, {"reason": "\0"}]
+    ("change", "sentence"),
+    [
+        ({"scope": "world"}, "Choose one of those that are listed."),
+        ({"minutes": "7"}, "Choose one of the times that are listed."),
+        ({"minutes": ""}, "Choose one of the times that are listed."),
+        ({"reason": "x" * 129}, "at most 128 characters"),
+        ({"reason": "\0"}, "Null characters are not allowed."),
+    ],
 )
-def test_a_bad_silence_is_refused(operator_client, firing, change):
+def test_a_bad_silence_is_refused(operator_client, firing, change, sentence):
     form = {"scope": "this", "minutes": "60"} | change
-    assert operator_client.post(f"/alerts/{firing.pk}/silence/", form).status_code == 422
+    answer = operator_client.post(f"/alerts/{firing.pk}/silence/", form)
+    assert answer.status_code == 422 and sentence in words(answer)
+    assert firing.subject in words(answer), "the dialog names the machine, as several may have one name"
     assert not AlertSilence.objects.exists()
 
 
