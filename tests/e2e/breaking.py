@@ -8,13 +8,11 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from tests.demo import is_alive, wait_until
 from tests.e2e.fault_world import DISKS, ENDED_SECONDS, GROUPS, World
+from tests.e2e.wrong_clock import wrong_by
 from tests.edge.small_disk import filled
-
-FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
 @contextlib.contextmanager
@@ -126,9 +124,7 @@ def wrong_clock(world: World, part: str, hours: int) -> AbstractContextManager[N
 
     Only what asks for the time of day is told the wrong one.
     """
-    extra = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{hours:+d}h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    extra |= {"NO_FAKE_STAT": "1", "FAKETIME_DISABLE_SHM": "1"}
-    return environment(world, part, extra)
+    return environment(world, part, wrong_by(hours * 3600))
 
 
 # By name, as the table of tests/e2e/test_fault_matrix.py has them.

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from tests.demo import Tunnel, in_time, post, read_exactly
-from tests.e2e.breaking import FAKETIME, FAULTS
+from tests.e2e import wrong_clock
+from tests.e2e.breaking import FAULTS
 from tests.e2e.fault_world import World, missing, world
 
 pytestmark = [pytest.mark.processes, pytest.mark.faults]
@@ -117,18 +118,6 @@ MATRIX: dict[tuple[str, str], Promise] = {
         }.items()
     },
 }
-
-NOT_UNDER_FAKETIME = (
-    "Envoy does not start under libfaketime, by which clocks are set here. What a clock that is off would break are "
-    "certificates; they are valid from two hours before they are made, which tests/console/test_enrollment.py shows."
-)
-# Cells that cannot be looked at, and why.
-LEFT_OUT = {
-    (f"clock an hour {way}", f"{machine} Envoy"): NOT_UNDER_FAKETIME
-    for way in ("ahead", "behind")
-    for machine in ("gateway", "server")
-}
-NO_FAKETIME = "The library libfaketime is missing; Debian's package libfaketime brings it."
 
 
 # -- What is seen ---------------------------------------------------------------------------------------------
@@ -249,10 +238,8 @@ def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
 @pytest.mark.parametrize(("fault", "part"), MATRIX)
 def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part: str) -> None:
     promise = MATRIX[fault, part]
-    if reason := LEFT_OUT.get((fault, part)):
+    if fault.startswith("clock") and (reason := wrong_clock.missing()):
         pytest.skip(reason)
-    if fault.startswith("clock") and FAKETIME is None:
-        pytest.skip(NO_FAKETIME)
     watch.begin(exact=promise.exact)
     usual = LET_IN[OPEN]
     assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, (
@@ -269,7 +256,7 @@ def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part:
         assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
         if promise.console == UP:
             watch.change()
-        if fault in SETTINGS and part.endswith("agent"):
+        if fault in SETTINGS:
             assert in_time(watch.behind, [], BACK_SECONDS) == [], "a machine follows whatever its clock says"
 
     assert in_time(watch.page, 200, BACK_SECONDS) == 200, "the console is back"

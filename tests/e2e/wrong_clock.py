@@ -1,0 +1,86 @@
+"""A library that tells programs the wrong time of day, whatever they are: Envoy does not start under libfaketime.
+
+It stands before the C library's three functions for the time of day; how long things last is left alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+SOURCE = r"""
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static long seconds_off;
+
+__attribute__((constructor)) static void read_seconds_off(void) {
+    const char *text = getenv("SECONDS_OFF");
+    if (text) seconds_off = atol(text);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = (int)syscall(SYS_clock_gettime, clock, now);
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) now->tv_sec += seconds_off;
+    return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    struct timespec fine;
+    (void)zone;
+    if (clock_gettime(CLOCK_REALTIME, &fine)) return -1;
+    now->tv_sec = fine.tv_sec;
+    now->tv_usec = fine.tv_nsec / 1000;
+    return 0;
+}
+
+time_t time(time_t *seconds) {
+    struct timespec fine;
+    clock_gettime(CLOCK_REALTIME, &fine);
+    if (seconds) *seconds = fine.tv_sec;
+    return fine.tv_sec;
+}
+"""
+
+
+def missing() -> str:
+    """Why clocks cannot be set wrong here; empty when they can."""
+    return (
+        "" if shutil.which("cc") else "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
+    )
+
+
+def wrong_by(seconds: int) -> dict[str, str]:
+    """The variables of a program whose clock is to be so far ahead."""
+    return {"LD_PRELOAD": str(_library()), "SECONDS_OFF": str(seconds)}
+
+
+@functools.cache
+def _library() -> Path:
+    """Where every user may read it: PostgreSQL does not run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="causeway-clock-"))
+    folder.chmod(0o755)
+    library = folder / "wrong_clock.so"
+    command = [
+        "cc",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        "-x",
+        "c",
+        "-",
+        "-o",
+        str(library),
+    ]
+    subprocess.run(command, input=SOURCE, text=True, check=True)
+    return library
