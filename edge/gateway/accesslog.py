@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from envoy.config.core.v3.base_pb2 import RequestMethod
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
@@ -44,7 +45,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
             return
         flow = self._flows.adopt(fields[FLOW_KEY].string_value)
         flow.seen(self._state)
-        counted = (entry.request.request_body_bytes, entry.response.response_body_bytes)
+        counted = _bytes(entry)
         changed = counted != (flow.bytes_up, flow.bytes_down)
         flow.bytes_up, flow.bytes_down = counted
         flow.server = common.custom_tags.get(SERVER_TAG, "").rpartition(":")[2] or flow.server
@@ -70,3 +71,14 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         """Have the console told. While it is away a flow keeps one record an hour, so that no month gets another's."""
         record = flow.record(ended_at=ended_at)
         self._spool.put_latest(KIND, f"{flow.id} {record['time'] // HOUR:.0f}", record)
+
+
+def _bytes(entry: Any) -> tuple[int, int]:
+    """Up and down. What a tunnel carries; of a plain request, which may have no body at all, the headers as well."""
+    request, response = entry.request, entry.response
+    if request.request_method == RequestMethod.CONNECT:
+        return request.request_body_bytes, response.response_body_bytes
+    return (
+        request.request_headers_bytes + request.request_body_bytes,
+        response.response_headers_bytes + response.response_body_bytes,
+    )

@@ -258,6 +258,17 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
     assert running[0]["time"] <= ended[0]["time"] <= ended[0]["ended_at"]
 
 
+def test_of_a_plain_request_the_headers_count_too(lab: GatewayLab, echo: Echo) -> None:
+    """The echo service sends the request back, which is no answer of HTTP: what went up is on record all the same."""
+    target, long = f"127.0.0.1:{echo.port}", "x" * 1000
+    lab.send(
+        f"GET http://{target}/{long} HTTP/1.1\r\nHost: {target}\r\n"
+        f"Proxy-Authorization: Bearer {lab.token()}\r\n\r\n".encode()
+    )
+    (record,) = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a record")
+    assert 1000 < record["bytes_up"] < 3000
+
+
 def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> None:
     size = 300_000
     flow = lab.tunnel(f"127.0.0.1:{echo.port}")
