@@ -262,17 +262,26 @@ class Flows(rpc.ExternalProcessorServicer):
         return gone, left
 
     async def _end(self, flow: Flow) -> None:
+        # Not told: either it is ending by itself and the log will say so in a moment, or it is an orphan.
+        patience = CUT_SECONDS if await self._tell(flow) else LOGGED_SECONDS
         try:
-            if flow.stream is None:
-                # Either it is ending by itself and the log will say so in a moment, or it is an orphan.
-                await asyncio.wait_for(flow.closed.wait(), LOGGED_SECONDS)
-                return
-            flow.cut = True
-            await flow.stream.write(_CUT)
-            await asyncio.wait_for(flow.closed.wait(), CUT_SECONDS)
-        except (TimeoutError, grpc.RpcError, asyncio.InvalidStateError, grpc.aio.UsageError) as error:
+            await asyncio.wait_for(flow.closed.wait(), patience)
+        except TimeoutError:
             if not flow.closed.is_set():
-                logger.warning("flow %s did not end when cut: %s", flow.id, type(error).__name__)
+                logger.warning("flow %s did not end when cut", flow.id)
+
+    async def _tell(self, flow: Flow) -> bool:
+        """Have Envoy end a flow; False when its stream is gone, maybe in this very moment."""
+        if flow.stream is None:
+            return False
+        flow.cut = True
+        try:
+            await flow.stream.write(_CUT)
+        except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
+            # What ended the stream was not this cut.
+            flow.cut = flow.closed.is_set()
+            return False
+        return True
 
     def lost(self) -> list[Flow]:
         """Flows of which nothing was heard any more: their end was never logged (Envoy died)."""
