@@ -46,7 +46,8 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     first: dict[str, Any] = problem.errors[0]
     field = ".".join(str(part) for part in first["loc"] if part not in ("body", "payload"))
-    return error(request, 422, "InvalidParameter", f"{field}: {first['msg']}.", field)
+    # Without a field it is the whole body that is wrong.
+    return error(request, 422, "InvalidParameter", f"{field or 'The body'}: {first['msg']}.", field or None)
 
 
 @api.exception_handler(AuthenticationError)

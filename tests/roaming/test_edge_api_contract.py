@@ -65,6 +65,12 @@ def test_bodies_that_are_not_the_object_wanted_are_refused(post, route, body):
     assert 400 <= status < 500
 
 
+@pytest.mark.parametrize("body", ["[]", "null", "1"])
+def test_of_a_body_that_is_no_object_no_field_is_named(post, body):
+    wrong = post("login", body).json()["error"]
+    assert wrong["field"] is None and wrong["message"].startswith("The body: ")
+
+
 def test_an_unknown_field_is_refused_by_name(post, credentials):
     response = post("login", credentials | {"enterprise": "x"})
     assert refusal(response) == (422, "InvalidParameter")
