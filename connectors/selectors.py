@@ -357,10 +357,10 @@ def _ways(server: Server, gateways: list[Gateway]) -> list[Way]:
 
 
 def _configuration(server: Server, wanted_version: int) -> Light:
+    """Its age is that of the version: since when the server works by it."""
     if server.applied_version is None:
         return Light("muted", "—")
     if server.applied_version < wanted_version:
-        return Light(
-            "warning", "Behind", server.heard_at, f"version {server.applied_version} of {wanted_version}"
-        )
-    return Light("success", "Current", server.heard_at, f"version {server.applied_version}")
+        behind = f"version {server.applied_version} of {wanted_version}"
+        return Light("warning", "Behind", server.applied_at, behind)
+    return Light("success", "Current", server.applied_at, f"version {server.applied_version}")

@@ -86,6 +86,8 @@ class Server(models.Model):
     enrolled_at = models.DateTimeField(default=timezone.now, editable=False)
     heard_at = models.DateTimeField(null=True, blank=True, editable=False)
     applied_version = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    # Since when, as far as it told.
+    applied_at = models.DateTimeField(null=True, blank=True, editable=False)
     uptime_seconds = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     envoy_state = models.CharField(max_length=20, blank=True, editable=False)
     cpu_percent = models.FloatField(null=True, blank=True, editable=False)

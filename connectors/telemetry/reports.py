@@ -81,6 +81,8 @@ def _write_heard(reports: Sequence[Report]) -> None:
     }
     relation, given = sql.rows("given", _COLUMNS, [_heard_row(report) for report in newest.values()])
     settings = [f"{name} = given.{name}" for name in HEARD]
+    same = "coalesce(server.applied_version, -1) = coalesce(given.applied_version, -1)"
+    settings.append(f"applied_at = CASE WHEN {same} THEN server.applied_at ELSE given.heard_at END")
     settings += [
         f"{name} = CASE WHEN given.fresh THEN given.{name} ELSE server.{name} END" for name in GAUGES
     ]
