@@ -9,7 +9,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.alerts import dry_run, selectors, services
-from connectors.alerts.forms import RuleForm
+from connectors.alerts.forms import RuleForm, SilenceForm
 from connectors.alerts.kinds import Kind, rules_of
 from connectors.models import AlertRule, Connector
 from console import web
@@ -17,6 +17,8 @@ from console.access import actor, role_required
 from console.errors import NotFound, Refusal
 
 GATEWAYS = "gateways"
+# More than these nobody chooses from; a silence of the connector covers all.
+MOST_SERVERS = 20
 
 
 def _connector(connector_id: str) -> Connector | None:
@@ -77,6 +79,45 @@ def _switched(request: HttpRequest, connector_id: str, name: str, *, enabled: bo
     services.rule_switch(connector=connector, kind=name, enabled=enabled, actor=actor(request))
     word = "enabled" if enabled else "disabled"
     return web.done(request, _tab_url(connector), f"{kind.label} is {word}.", into="panel")
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def connector_silence(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """A dialog for work that is planned: nobody is told of a connector's or a server's alerts for a time."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    names = {connector.pk: connector.name}
+    names |= {
+        server.pk: str(server) for server in connector.servers.order_by("hostname", "pk")[:MOST_SERVERS]
+    }
+    scopes = [
+        (pk, f"All alerts of the {'connector' if pk == connector.pk else 'server'} {name}")
+        for pk, name in names.items()
+    ]
+    form = SilenceForm(scopes, request.POST or None)
+    back = _tab_url(connector)
+    if request.method == "POST" and form.is_valid():
+        scope = form.cleaned_data["scope"]
+        try:
+            services.silence_create(
+                target=scope,
+                target_name=names[scope],
+                lasts=form.lasts,
+                reason=form.cleaned_data["reason"],
+                actor=actor(request),
+            )
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, back, f"{dict(scopes)[scope]}: silenced.", into="panel")
+    context = {
+        "form": form,
+        "name": connector.name,
+        "id": connector.pk,
+        "action": reverse("connectors:alert_connector_silence", kwargs={"connector_id": connector.pk}),
+        "back": back,
+    }
+    return web.form_page(request, "connectors/alerts/silence.html", context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -17,6 +17,7 @@ alert_urls = [
 # Under a connector's id, or under the word «gateways»: those of all gateways.
 rule_urls = [
     path("", setting_views.rule_list, name="alert_rules"),
+    path("silence/", setting_views.connector_silence, name="alert_connector_silence"),
     path("<str:kind>/", setting_views.rule_edit, name="alert_rule"),
     path("<str:kind>/enable/", setting_views.rule_enable, name="alert_rule_enable"),
     path("<str:kind>/disable/", setting_views.rule_disable, name="alert_rule_disable"),

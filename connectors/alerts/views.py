@@ -94,7 +94,7 @@ SILENCES = tables.Table(
     default_sort="until",
     label="Silences",
     empty="Nothing is silenced",
-    empty_hint="An alert is silenced from the list of firing alerts.",
+    empty_hint="What fires is silenced in its list; a connector, before work on it, in its Alert Setting tab.",
 )
 
 
@@ -169,7 +169,15 @@ def alert_silence(request: HttpRequest, alert_id: str) -> HttpResponse:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse("connectors:alerts"), f"{dict(scopes)[scope]}: silenced.")
-    return web.form_page(request, "connectors/alerts/silence.html", {"form": form, "alert": alert})
+    of = f" of {alert.connector_name}" if alert.connector_name else ""
+    context = {
+        "form": form,
+        "name": f"{alert.subject_name}{of}",
+        "id": alert.subject,
+        "action": reverse("connectors:alert_silence", args=[alert.pk]),
+        "back": reverse("connectors:alerts"),
+    }
+    return web.form_page(request, "connectors/alerts/silence.html", context)
 
 
 @require_POST

@@ -6,12 +6,12 @@ import plotly.graph_objects as go
 import pytest
 from django.utils import timezone
 
-from connectors.alerts import evaluation, services
+from connectors.alerts import evaluation, notices, services
 from connectors.alerts.kinds import KINDS, rules_of
 from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
 from console.models import AuditRow, PushChannel
 from tests.connectors.alert_world import channel, history, measured, rule
-from tests.connectors.factories import ACTOR
+from tests.connectors.factories import ACTOR, ServerFactory
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Target": "panel"}
@@ -92,6 +92,29 @@ def test_a_type_is_switched_on_and_off(operator_client, connector):
     assert not setting(connector, "latency").enabled
     rows = AuditRow.objects.filter(verb="alert_rule.update").values_list("before", "after")
     assert {"type": "latency", "enabled": True} in [after for _, after in rows]
+
+
+@pytest.mark.parametrize("of", ["connector", "server"])
+def test_a_connector_is_silenced_before_work_on_it(operator_client, connector, server, of):
+    assert tab(connector, "silence/") in operator_client.get(tab(connector)).content.decode()
+    target = {"connector": connector, "server": server}[of]
+    form = {"scope": target.pk, "minutes": "240", "reason": "new switch"}
+    answer = operator_client.post(tab(connector, "silence/"), form, headers=HTMX)
+    assert answer.status_code == 200 and "#panel" in answer["HX-Location"]
+    silence = AlertSilence.objects.get()
+    assert (silence.target, silence.kind, silence.reason) == (target.pk, "", "new switch")
+    alert = Alert(subject=server.pk, connector=connector.pk, kind="status")
+    assert notices.Silences(timezone.now()).cover(alert) == silence.until
+
+
+def test_what_is_not_of_the_connector_is_not_silenced_by_it(operator_client, viewer_client, connector):
+    other = ServerFactory()
+    form = {"scope": other.pk, "minutes": "240"}
+    answer = operator_client.post(tab(connector, "silence/"), form)
+    assert answer.status_code == 422 and "Choose one of those that are listed." in words(answer)
+    assert not AlertSilence.objects.exists()
+    assert viewer_client.get(tab(connector, "silence/")).status_code == 403
+    assert operator_client.get("/alerts/settings/gateways/silence/").status_code == 404
 
 
 def test_a_threshold_is_edited(operator_client, connector):
