@@ -97,9 +97,10 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     folders = _enrolled(home)
     if not folders:
         where = home or " or ".join(str(home_path(None, kind)) for kind in KINDS)
-        typer.echo(
-            f"There is no enrolled gateway or server in {where}. Name its folder with --home.", err=True
-        )
+        sentence = f"There is no enrolled gateway or server in {where}. Name its folder with --home."
+        if as_json:
+            typer.echo(json.dumps({"enrolled": False, "reason": sentence}))
+        typer.echo(sentence, err=True)
         raise typer.Exit(2)
     reports = [asyncio.run(report(folder)) for folder in folders]
     if as_json:

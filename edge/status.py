@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import ipaddress
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+import psutil
 
 from edge.connector.dialling import answers, line_tunnels
 from edge.enrollment import CONFIGURATION, renewal_due
@@ -87,6 +90,12 @@ async def _process(home: Home, envoy: EnvoyProcess, configuration: dict[str, Any
     if pid is None:
         rest = "Envoy still runs; open flows go on." if live else "Envoy does not run either."
         return Light("process", "red", f"The agent does not run. {rest}")
+    if _is_stopped(pid):
+        return Light(
+            "process",
+            "red",
+            f"The agent was stopped: it does nothing until it is told to go on (kill -CONT {pid}). Open flows go on.",
+        )
     if not live:
         if configuration and not configuration.get("server", {}).get("enabled", True):
             return Light(
@@ -96,6 +105,13 @@ async def _process(home: Home, envoy: EnvoyProcess, configuration: dict[str, Any
             "process", "red", f"The agent runs as process {pid}, but Envoy does not answer; see envoy.log."
         )
     return Light("process", "green", f"The agent runs as process {pid}, and Envoy answers.")
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 async def _dialled(envoy: EnvoyProcess, configuration: dict[str, Any] | None) -> Light:
@@ -165,6 +181,8 @@ def _gateway_configuration(home: Home, configuration: dict[str, Any] | None, now
         return Light("configuration", "red", reason)
     if now - heard > CONSOLE_SECONDS:
         reason = f"The console was not heard since {_moment(heard)}; working by version {version}."
+        if now - heard > configuration.get("offline_seconds", math.inf):
+            reason += " That is too long: nobody new is let in."
         return Light("configuration", "red", reason)
     return Light("configuration", "green", f"Version {version} is in force; the console was heard just now.")
 

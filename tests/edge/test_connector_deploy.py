@@ -83,6 +83,36 @@ def test_what_cannot_be_done_gets_a_sentence(arguments: list[str], sentence: str
     assert done.returncode == 1 and sentence in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run the script as somebody else")
+def test_a_home_that_cannot_be_written_is_said_before_anything_is_downloaded(tmp_path: Path) -> None:
+    script = tmp_path / "deploy.sh"
+    script.write_text(SCRIPT.read_text())
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(0o755)
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", str(script)]
+    home = tmp_path / "roots" / "home"
+    done = subprocess.run(
+        [*command, "--code", "ABCD", "--home", str(home), "--foreground"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and f"{tmp_path} cannot be written. Run this as root" in done.stderr
+    assert "Downloading" not in done.stdout
+
+
+def test_two_runs_do_not_install_into_one_folder(tmp_path: Path) -> None:
+    """The second one says who is at it; what a run that was killed has left is no hindrance."""
+    values = {"versions": str(tmp_path / "versions"), "place": str(tmp_path)}
+    around = 'say() { printf \'%s\\n\' "$*"; }\nfail() { say "$*"; exit 0; }\n{function}\necho entered'
+    lock = tmp_path / "versions.lock"
+    assert called("enter_place", values, around).strip() == "entered"
+    lock.write_text(f"{2**22 + 1}\n")
+    assert called("enter_place", values, around).strip() == "entered"
+    lock.write_text(f"{os.getpid()}\n")
+    assert f"as process {os.getpid()}" in called("enter_place", values, around)
+
+
 @pytest.mark.parametrize(
     ("supervisor", "service", "answer"),
     [

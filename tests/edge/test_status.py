@@ -70,6 +70,11 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
         assert "The console answered with status 503." in found["configuration"][1]
         assert found["destinations"][1] == f"No answer from app at 127.0.0.1:{port}."
 
+        world.agent.send_signal(signal.SIGSTOP)
+        code, found = await asyncio.to_thread(lights, world.home)
+        assert code == 1 and found["process"][0] == "red" and "was stopped" in found["process"][1]
+        world.agent.send_signal(signal.SIGCONT)
+
         world.end(signal.SIGKILL)
         _, found = await asyncio.to_thread(lights, world.home)
         assert found["process"] == ("red", "The agent does not run. Envoy still runs; open flows go on.")
@@ -88,6 +93,10 @@ def test_a_machine_that_never_ran_says_what_is_missing(tmp_path: Path) -> None:
 def test_without_an_enrolment_there_is_a_code_of_its_own(tmp_path: Path) -> None:
     done = causeway("status", "--home", str(tmp_path))
     assert done.returncode == 2 and "There is no enrolled gateway or server" in done.stderr
+    done = causeway("status", "--json", "--home", str(tmp_path))
+    assert done.returncode == 2
+    told = json.loads(done.stdout)
+    assert told["enrolled"] is False and str(tmp_path) in told["reason"]
 
 
 def test_a_second_agent_stands_back(tmp_path: Path) -> None:
