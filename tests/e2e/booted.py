@@ -5,6 +5,7 @@ The root is a layer over this machine's: what is written in it is gone at the en
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -97,8 +98,9 @@ class Container:
     def _find_leader(self) -> int:
         assert self._boot.poll() is None, self.boot_log.read_text()
         for process in psutil.Process(self._boot.pid).children(recursive=True):
-            if process.cmdline()[:1] == [str(SYSTEMD)]:
-                return process.pid
+            with contextlib.suppress(psutil.Error):  # what came up has gone again
+                if process.cmdline()[:1] == [str(SYSTEMD)]:
+                    return process.pid
         return 0
 
     def path(self, inside: str) -> Path:
