@@ -17,6 +17,7 @@ from tests.demo import Demo, Tunnel, post, wait_until
 
 CAP_BYTES = 2_000 * 1000 / 8  # each second
 SECONDS = 3.0
+WINDOWS = 6
 # In the beginning a bucket holds what a second brings.
 LEAST, MOST = CAP_BYTES * (SECONDS - 1.5), CAP_BYTES * (SECONDS + 1.5)
 
@@ -86,9 +87,20 @@ def back_within(flows: list[Echoing]) -> int:
     return sum(flow.received for flow in flows) - before
 
 
+def seen_within(flows: list[Echoing]) -> list[int]:
+    """What comes back in one window after the other, up to one that has as much as the cap lets through.
+
+    Never more is what is promised; that it is as much takes a machine that has a moment for it.
+    """
+    seen = [back_within(flows)]
+    while seen[-1] < LEAST and len(seen) < WINDOWS:
+        seen.append(back_within(flows))
+    return seen
+
+
 def test_an_account_keeps_to_its_bandwidth_with_all_of_its_flows(demo: Demo) -> None:
     with echoing(demo, capped(demo), count=3) as flows:
-        assert LEAST < back_within(flows) < MOST
+        assert LEAST < max(seen_within(flows)) < MOST
     with echoing(demo, demo.account()) as (free,):
         wait_until(lambda: free.received > 4 * MOST, 30, what="an account without such a cap is quicker")
 
@@ -96,7 +108,7 @@ def test_an_account_keeps_to_its_bandwidth_with_all_of_its_flows(demo: Demo) -> 
 def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: Demo) -> None:
     account = capped(demo)
     with echoing(demo, account) as flows:
-        assert LEAST < back_within(flows) < MOST
+        assert LEAST < max(seen_within(flows)) < MOST
     give(demo, account, 100_000)
     try:
         with echoing(demo, account) as (quick,):
@@ -104,7 +116,7 @@ def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: De
     finally:
         give(demo, account, 2_000)
     with echoing(demo, account) as flows:
-        assert LEAST < back_within(flows) < MOST
+        assert LEAST < max(seen_within(flows)) < MOST
 
 
 def give(demo: Demo, account: dict[str, Any], kbps: int) -> None:
