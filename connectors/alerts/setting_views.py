@@ -90,8 +90,14 @@ def connector_silence(request: HttpRequest, connector_id: str) -> HttpResponse:
     names |= {
         server.pk: str(server) for server in connector.servers.order_by("hostname", "pk")[:MOST_SERVERS]
     }
+    # Servers of one name are told apart by their id.
     scopes = [
-        (pk, f"All alerts of the {'connector' if pk == connector.pk else 'server'} {name}")
+        (
+            pk,
+            f"All alerts of the connector {name}"
+            if pk == connector.pk
+            else f"All alerts of the server {name} ({pk})",
+        )
         for pk, name in names.items()
     ]
     form = SilenceForm(scopes, request.POST or None)
