@@ -9,8 +9,9 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.alerts import dry_run, selectors, services
-from connectors.alerts.forms import RuleForm, SilenceForm
+from connectors.alerts.forms import RuleForm
 from connectors.alerts.kinds import Kind, rules_of
+from connectors.alerts.views import Scope, silence_dialog
 from connectors.models import AlertRule, Connector
 from console import web
 from console.access import actor, role_required
@@ -86,44 +87,21 @@ def _switched(request: HttpRequest, connector_id: str, name: str, *, enabled: bo
 def connector_silence(request: HttpRequest, connector_id: str) -> HttpResponse:
     """A dialog for work that is planned: nobody is told of a connector's or a server's alerts for a time."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    names = {connector.pk: connector.name}
-    names |= {
-        server.pk: str(server) for server in connector.servers.order_by("hostname", "pk")[:MOST_SERVERS]
-    }
     # Servers of one name are told apart by their id.
     scopes = [
-        (
-            pk,
-            f"All alerts of the connector {name}"
-            if pk == connector.pk
-            else f"All alerts of the server {name} ({pk})",
-        )
-        for pk, name in names.items()
+        Scope(connector.pk, f"All alerts of the connector {connector.name}", connector.pk, connector.name),
+        *(
+            Scope(server.pk, f"All alerts of the server {server} ({server.pk})", server.pk, str(server))
+            for server in connector.servers.order_by("hostname", "pk")[:MOST_SERVERS]
+        ),
     ]
-    form = SilenceForm(scopes, request.POST or None)
-    back = _tab_url(connector)
-    if request.method == "POST" and form.is_valid():
-        scope = form.cleaned_data["scope"]
-        try:
-            services.silence_create(
-                target=scope,
-                target_name=names[scope],
-                lasts=form.lasts,
-                reason=form.cleaned_data["reason"],
-                actor=actor(request),
-            )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
-            return web.done(request, back, f"{dict(scopes)[scope]}: silenced.", into="panel")
     context = {
-        "form": form,
         "name": connector.name,
         "id": connector.pk,
         "action": reverse("connectors:alert_connector_silence", kwargs={"connector_id": connector.pk}),
-        "back": back,
+        "back": _tab_url(connector),
     }
-    return web.form_page(request, "connectors/alerts/silence.html", context)
+    return silence_dialog(request, scopes, context, into="panel")
 
 
 @require_http_methods(["GET", "POST"])

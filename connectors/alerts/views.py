@@ -1,7 +1,8 @@
 """Alerts: what fires now, what was, what is silenced; acknowledging and silencing."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
@@ -98,6 +99,17 @@ SILENCES = tables.Table(
 )
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What can be silenced: by ``key`` in the form; all alerts of ``target`` (an id), or those of one ``kind``."""
+
+    key: str
+    label: str
+    target: str
+    name: str
+    kind: str = ""
+
+
 def _context(tab: str) -> dict[str, Any]:
     return {"tab": tab, **selectors.warnings()}
 
@@ -146,21 +158,40 @@ def alert_silence(request: HttpRequest, alert_id: str) -> HttpResponse:
     """A dialog: of which alerts nobody is told, and for how long."""
     alert = get_object_or_404(Alert, pk=alert_id)
     label = KINDS[alert.kind].label
+    subject, connector = (alert.subject, alert.subject_name), (alert.connector, alert.connector_name)
     scopes = [
-        ("this", f"{label} of {alert.subject_name}"),
-        ("subject", f"All alerts of {alert.subject_name}"),
+        Scope("this", f"{label} of {alert.subject_name}", *subject, kind=alert.kind),
+        Scope("subject", f"All alerts of {alert.subject_name}", *subject),
     ]
     if alert.connector:
-        scopes.append(("connector", f"All alerts of the connector {alert.connector_name}"))
-    form = SilenceForm(scopes, request.POST or None)
+        scopes.append(Scope("connector", f"All alerts of the connector {alert.connector_name}", *connector))
+    of = f" of {alert.connector_name}" if alert.connector_name else ""
+    context = {
+        "name": f"{alert.subject_name}{of}",
+        "id": alert.subject,
+        "action": reverse("connectors:alert_silence", args=[alert.pk]),
+        "back": reverse("connectors:alerts"),
+    }
+    return silence_dialog(request, scopes, context)
+
+
+def silence_dialog(
+    request: HttpRequest,
+    scopes: list[Scope],
+    context: dict[str, Any],
+    *,
+    into: Literal["page", "panel"] = "page",
+) -> HttpResponse:
+    """Ask which of ``scopes`` is silenced and how long, and do it. ``context``: the template's, but for the form."""
+    labels = [(scope.key, scope.label) for scope in scopes]
+    form = SilenceForm(labels, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        scope = form.cleaned_data["scope"]
-        whole = scope == "connector"
+        chosen = next(scope for scope in scopes if scope.key == form.cleaned_data["scope"])
         try:
             services.silence_create(
-                target=alert.connector if whole else alert.subject,
-                target_name=alert.connector_name if whole else alert.subject_name,
-                kind=alert.kind if scope == "this" else "",
+                target=chosen.target,
+                target_name=chosen.name,
+                kind=chosen.kind,
                 lasts=form.lasts,
                 reason=form.cleaned_data["reason"],
                 actor=actor(request),
@@ -168,16 +199,8 @@ def alert_silence(request: HttpRequest, alert_id: str) -> HttpResponse:
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
-            return web.done(request, reverse("connectors:alerts"), f"{dict(scopes)[scope]}: silenced.")
-    of = f" of {alert.connector_name}" if alert.connector_name else ""
-    context = {
-        "form": form,
-        "name": f"{alert.subject_name}{of}",
-        "id": alert.subject,
-        "action": reverse("connectors:alert_silence", args=[alert.pk]),
-        "back": reverse("connectors:alerts"),
-    }
-    return web.form_page(request, "connectors/alerts/silence.html", context)
+            return web.done(request, context["back"], f"{chosen.label}: silenced.", into=into)
+    return web.form_page(request, "connectors/alerts/silence.html", {"form": form, **context})
 
 
 @require_POST

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,7 @@ CONFIGURATION = {"connector": "config.json", "gateway": "snapshot.json"}
 LAST_LIGHT = {"connector": "destinations", "gateway": "clients"}
 
 
-class Deployed:
+class Deployed(ABC):
     """``kind``: connector or gateway. ``home`` and ``place`` (of its program) are where we find them, ``named_home``
     and ``named_place`` what they are called on the machine, ``options`` what the script needs to know of it.
     """
@@ -49,9 +50,9 @@ class Deployed:
     # Where the commands are run.
     work: Path
 
+    @abstractmethod
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """What a shell of the machine's owner makes of a command."""
-        raise NotImplementedError
 
     def script(self, *options: str) -> str:
         """A command as the panel shows it, without a code."""

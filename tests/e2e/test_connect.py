@@ -16,7 +16,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, clean_environment, free_port, post, wait_until
+from tests.demo import Demo, clean_environment, free_port, in_time, post, wait_until
 from tests.e2e.connect import Client, connected
 
 NOTICED_SECONDS = 15
@@ -153,9 +153,7 @@ def test_a_killed_local_envoy_comes_back(demo: Demo, tmp_path: Path) -> None:
     with connected(demo, tmp_path) as client:
         client.event("ready")
         local_envoys(tmp_path)[0].kill()
-        wait_until(
-            lambda: fetch(client, "http://wiki.corp.example/")[0] == 200, 15, what="the proxy's return"
-        )
+        assert in_time(lambda: fetch(client, "http://wiki.corp.example/")[0], 200, 15) == 200
 
 
 @pytest.mark.parametrize(

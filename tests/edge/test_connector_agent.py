@@ -216,8 +216,10 @@ def test_switched_off_it_hangs_up_and_on_again_it_dials(tmp_path: Path) -> None:
             return world.envoy() is None
 
         await until(gone, "Envoy stopped")
+        assert not await world.served()
         world.configuration = configuration(world.home, [world.gateway], world.applications, version=3)
         await until(world.served, "the application again")
+        assert world.envoy() is not None
 
     in_world(tmp_path, test)
 

@@ -83,7 +83,7 @@ def test_what_cannot_be_done_gets_a_sentence(arguments: list[str], sentence: str
     assert done.returncode == 1 and sentence in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run the script as somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="Run this as root: it runs the script as somebody else.")
 def test_a_home_that_cannot_be_written_is_said_before_anything_is_downloaded(tmp_path: Path) -> None:
     script = tmp_path / "deploy.sh"
     script.write_text(SCRIPT.read_text())
@@ -139,7 +139,10 @@ def test_a_script_that_breaks_off_does_nothing() -> None:
     assert half.stdout == ""
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.skipif(
+    shutil.which("shellcheck") is None,
+    reason="shellcheck is not installed. On Debian: apt-get install shellcheck.",
+)
 def test_shellcheck_finds_nothing() -> None:
     done = subprocess.run(["shellcheck", "--shell=sh", str(SCRIPT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -129,6 +129,7 @@ def test_an_ended_sessions_address_is_free(account):
     session_like(account, ended_at=timezone.now(), end_reason="kicked").save()
     session_like(account).full_clean()
     session_like(account).save()
+    assert UserSession.objects.filter(client_ip=session_like(account).client_ip).count() == 2
 
 
 def test_addresses_sort_as_numbers(account):
