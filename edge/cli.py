@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from edge import version
-from edge.cli_connect import connect
+from edge.cli_connect import ConsoleOption, VerboseOption, connect
 from edge.cli_machine import HomeOption, add_machine_commands, check, home_path, status
 from edge.run import become_agent
 from edge.words import Problem, exit_with_sentence, start_log
@@ -31,7 +31,6 @@ app.add_typer(gateway, name="gateway")
 app.add_typer(connector, name="connector")
 
 CODE_VARIABLE = "CAUSEWAY_CODE"
-ConsoleOption = Annotated[str, typer.Option("--console", help="The console's address, https://….")]
 CodeOption = Annotated[
     str | None,
     typer.Option(
@@ -42,7 +41,6 @@ CodeOption = Annotated[
 CodeFileOption = Annotated[
     Path | None, typer.Option("--code-file", help="A file with the code; - for standard input.")
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
 
 
 def main() -> None:

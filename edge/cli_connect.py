@@ -10,41 +10,44 @@ import typer
 
 from edge.words import os_sentence, start_log
 
+ConsoleOption = Annotated[str, typer.Option("--console", help="The console's address, https://….")]
+InstanceOption = Annotated[str, typer.Option(help="The instance's id, sag-….")]
+UsernameOption = Annotated[str, typer.Option(help="Your user name.")]
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(help="A file whose first line is the password; - for standard input. Else it is asked for."),
+]
+KeyringOption = Annotated[
+    bool,
+    typer.Option(
+        "--keyring",
+        help="Take the password from the system's keyring; asked for once, and saved when it is right.",
+    ),
+]
+ListenOption = Annotated[str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")]
+ForwardOption = Annotated[
+    list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
+]
+PacOption = Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")]
+PacForOption = Annotated[list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")]
+CaFileOption = Annotated[Path | None, typer.Option(help="Trust this CA for the console and the gateways.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
+
 
 def connect(
-    console: Annotated[str, typer.Option("--console", help="The console's address, https://….")],
-    instance: Annotated[str, typer.Option(help="The instance's id, sag-….")],
-    username: Annotated[str, typer.Option(help="Your user name.")],
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="A file whose first line is the password; - for standard input. Else it is asked for."
-        ),
-    ] = None,
-    keyring: Annotated[
-        bool,
-        typer.Option(
-            "--keyring",
-            help="Take the password from the system's keyring; asked for once, and saved when it is right.",
-        ),
-    ] = False,
-    listen: Annotated[
-        str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")
-    ] = "127.0.0.1:3128",
-    forward: Annotated[
-        list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
-    ] = None,
-    pac: Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")] = None,
-    pac_for: Annotated[
-        list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, typer.Option(help="Trust this CA for the console and the gateways.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+    console: ConsoleOption,
+    instance: InstanceOption,
+    username: UsernameOption,
+    password_file: PasswordFileOption = None,
+    keyring: KeyringOption = False,
+    listen: ListenOption = "127.0.0.1:3128",
+    forward: ForwardOption = None,
+    pac: PacOption = None,
+    pac_for: PacForOption = None,
+    ca_file: CaFileOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Log on and offer a local HTTP proxy and port forwards until Ctrl-C.
 
