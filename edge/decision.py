@@ -192,7 +192,7 @@ def _denied(evidence: _Evidence) -> Decision:
         status, code, message = (
             403,
             "ConnectorNotLicensed",
-            f"The licence of the connector {name} has expired.",
+            f"The license of the connector {name} has expired.",
         )
     else:
         status, code, message = 403, "ConnectorDisabled", f"The connector {name} is switched off."

@@ -3,7 +3,7 @@
 set -u
 bin=$1
 status=0
-folders="edge console roaming connectors demo tests bench manage.py"
+folders="edge console roaming connectors demo tests bench tools manage.py"
 
 step() {
     name=$1
@@ -37,6 +37,7 @@ step "types on macOS" "$bin/mypy" --platform darwin --cache-dir .mypy_cache/darw
 step "templates" "$bin/djlint" --lint templates
 step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
+step "spelling" "$bin/python" -m tools.spelling
 step "imports" "$bin/lint-imports"
 if command -v shellcheck >/dev/null 2>&1; then
     # shellcheck disable=SC2046 # one argument per script

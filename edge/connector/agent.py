@@ -278,7 +278,7 @@ class ConnectorAgent:
         if error.status in (401, 403, 404):
             self._complain(
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "
-                "uninstall it here, or enrol it again."
+                "uninstall it here, or enroll it again."
             )
             return backoff.pause(1, asked=REFUSED_SECONDS)
         self._complain(f"The console refused ({error.code}): {error.message}")

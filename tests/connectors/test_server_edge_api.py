@@ -40,7 +40,7 @@ def names(pem: str) -> tuple[list[str], list[str], list[str]]:
     )
 
 
-def test_enrolment_makes_the_server_and_names_it_in_its_certificates(connector):
+def test_enrollment_makes_the_server_and_names_it_in_its_certificates(connector):
     before = config.current().version
     machine = Machine("server", connector.pk)
     record = Server.objects.get(pk=machine.id)

@@ -283,7 +283,7 @@ def _reverse(inner: dict[str, Any]) -> dict[str, Any]:
 def enrolled_server(
     folder: Path, authority: Authority, server: str, connector: str, *, console: str = "http://127.0.0.1:1"
 ) -> Home:
-    """Return a home as an enrolment leaves it, without its first configuration."""
+    """Return a home as an enrollment leaves it, without its first configuration."""
     home = Home(folder)
     outer_key, outer = authority.issue([server, f"uri:{connector}"])
     inner_key, inner = authority.issue([connector])
