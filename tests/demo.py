@@ -96,7 +96,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Demo:
-    """A demo that said ``ready``. ``world`` is its ``demo.json``, as design §11 describes it."""
+    """A demo that said ``ready``. ``world`` is its ``demo.json``: see demo/world.py."""
 
     def __init__(self, home: Path, process: subprocess.Popen[str], output: list[str]) -> None:
         self.home, self.process, self.output = home, process, output

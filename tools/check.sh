@@ -38,6 +38,7 @@ step "templates" "$bin/djlint" --lint templates
 step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
 step "spelling" "$bin/python" -m tools.spelling
+step "citations" "$bin/python" -m tools.citations
 step "imports" "$bin/lint-imports"
 if command -v shellcheck >/dev/null 2>&1; then
     # shellcheck disable=SC2046 # one argument per script

@@ -84,7 +84,7 @@ def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
 
 
 def this_month(now: datetime | None = None) -> QuerySet[Usage]:
-    """The rows of the present month, one a subject. Data of the month counts the larger direction (facts A.3)."""
+    """The rows of the present month, one a subject. Data of the month counts the larger direction."""
     return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
 
 

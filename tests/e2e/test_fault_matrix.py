@@ -1,6 +1,6 @@
 """Every fault on every part of a running world: each cell of the matrix is one line of a table, with what is promised.
 
-Design §10: open flows, new flows and the console's pages while the fault lasts; afterwards everything is as before,
+Promised are open flows, new flows and the console's pages while the fault lasts; afterwards everything is as before,
 a change that was made meanwhile has reached every machine, and the bytes on record are those that were sent.
 """
 

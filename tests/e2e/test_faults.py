@@ -1,4 +1,4 @@
-"""What dies, and who notices: the promises of design §10 on the running demo."""
+"""What dies, and who notices: what open and new flows are promised meanwhile, on the running demo."""
 
 from __future__ import annotations
 
