@@ -37,6 +37,9 @@ step "types on macOS" "$bin/mypy" --platform darwin --cache-dir .mypy_cache/darw
 step "templates" "$bin/djlint" --lint templates
 step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
+# Without the tests, which do on purpose what is looked for here.
+step "security" "$bin/bandit" --configfile pyproject.toml --quiet --recursive \
+    edge console roaming connectors demo bench tools manage.py
 step "spelling" "$bin/python" -m tools.spelling
 step "citations" "$bin/python" -m tools.citations
 step "imports" "$bin/lint-imports"
