@@ -14,7 +14,7 @@ TEST_READY := $(VENV)/.ready-test
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
 	@echo "make test    every test, on SQLite and on PostgreSQL"
-	@echo "make check   format, lint, types, templates, migrations, deploy check, import contracts"
+	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
@@ -27,6 +27,7 @@ test: $(TEST_READY)
 	@sh tools/test.sh $(BIN) $(ARGS)
 
 check: $(TEST_READY)
+	@sh tools/system.sh check
 	@sh tools/check.sh $(BIN)
 
 bench: $(TEST_READY)

@@ -14,7 +14,7 @@ from tools import texts
 
 LIST = Path(__file__).with_name("spelling.txt")
 # These files name the wrong words in order to find them.
-SELF = {"tools/spelling.txt", "tools/spelling.py"}
+SELF = {"tools/spelling.txt", "tools/spelling.py", "tests/tools/test_texts.py"}
 
 
 class Term(NamedTuple):
@@ -52,11 +52,11 @@ def read(text: str) -> tuple[list[Term], list[Exempt]]:
 
 def faults(name: str, content: str, terms: list[Term]) -> Iterator[tuple[int, str, str]]:
     """Yield the line, the word that was found and the right one."""
-    whole, sentences = content.splitlines(), texts.prose(name, content).splitlines()
+    sentences = texts.prose(name, content)
     for term in terms:
-        for number, line in enumerate(whole if term.in_names else sentences, start=1):
-            for found in term.wrong.finditer(line):
-                yield number, found.group(), term.right
+        text = content if term.in_names else sentences
+        for found in term.wrong.finditer(text):
+            yield text.count("\n", 0, found.start()) + 1, found.group(), term.right
 
 
 def main() -> int:
