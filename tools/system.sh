@@ -83,6 +83,8 @@ for_tests() {
     without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
     [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
     have_postgres || packages="$packages postgresql"
+    # Tests run in other time zones too.
+    [ -e /usr/share/zoneinfo/Asia/Kathmandu ] || packages="$packages tzdata"
     if can_install; then
         for package in $packages; do install "$package" || true; done
     fi

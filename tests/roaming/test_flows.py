@@ -153,9 +153,18 @@ def counted(subject, span):
     return [(row.time.timestamp(), row.bytes_up, row.bytes_down) for row in rows]
 
 
+def middle_of_a_month() -> datetime:
+    """Return a moment that is over, in the middle of its minute, its hour and its month."""
+    return (timezone.now() - timedelta(days=60)).replace(day=15, hour=12, minute=30, second=30, microsecond=0)
+
+
+def first_of_the_month(moment: float) -> float:
+    first = datetime.fromtimestamp(moment, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return first.timestamp()
+
+
 def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
-    # The middle of a minute and of a month, so that the test does not straddle either.
-    moment = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC).timestamp()
+    moment = middle_of_a_month().timestamp()
     told = {"started_at": moment - 100}
     machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=moment, **told)))
     machine.call("flows", flows(flow(bytes_up=15, bytes_down=50, time=moment + 5, **told)))
@@ -163,7 +172,7 @@ def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
     minute = moment - 30
     assert counted("user-1", "minute") == [(minute, 15, 50), (minute + 60, 1, 10)]
     assert counted("user-1", "hour") == [(minute - 30 * 60, 16, 60)]
-    assert counted("sag-1", "month") == [(datetime(2026, 7, 1, tzinfo=UTC).timestamp(), 16, 60)]
+    assert counted("sag-1", "month") == [(first_of_the_month(moment), 16, 60)]
     assert [row[1:] for row in counted("session-1", "total")] == [(16, 60)]
 
 
@@ -186,9 +195,9 @@ def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(machine, said, bel
 
 
 def test_a_late_end_counts_for_the_month_of_the_flow(machine):
-    ended = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC).timestamp()
+    ended = first_of_the_month(middle_of_a_month().timestamp()) - 1
     machine.call("flows", flows(flow(started_at=ended - 60, ended_at=ended, end="closed")))
-    assert counted("user-1", "month") == [(datetime(2026, 6, 1, tzinfo=UTC).timestamp(), 10, 20)]
+    assert counted("user-1", "month") == [(first_of_the_month(ended), 10, 20)]
 
 
 def test_a_flow_without_an_account_counts_for_nobody(machine):
