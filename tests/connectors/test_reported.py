@@ -70,6 +70,28 @@ def latest() -> Latest:
     return Latest.objects.get()
 
 
+class Reader:
+    """Reads a server's page whenever what is stored of it is new: reading it for each absurd value takes long."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._seen: set[str] = set()
+
+    def read(self) -> None:
+        record = Server.objects.select_related("latest").get()
+        newest = getattr(record, "latest", None)
+        ways = newest and (newest.paths, newest.destinations, newest.cpu_percent, newest.latency_ms)
+        stored = repr(([getattr(record, name) for name in STORED], ways))
+        if stored not in self._seen:
+            self._seen.add(stored)
+            shown(self._client)
+
+
+@pytest.fixture
+def reader(viewer_client: Client) -> Reader:
+    return Reader(viewer_client)
+
+
 def shown(client: Client) -> str:
     record = Server.objects.get()
     answer = client.get(f"/sase/connectors/{record.connector_id}/servers/{record.pk}/")
@@ -85,21 +107,21 @@ def test_every_field_of_a_report_is_dropped_by_itself_or_with_its_row() -> None:
 
 @pytest.mark.parametrize("field", absurd.reported(edge_api.MachineState))
 def test_whatever_a_server_says_of_its_machine_it_learns_its_configuration(
-    server: Machine, viewer_client: Client, field: str
+    server: Machine, reader: Reader, field: str
 ) -> None:
     usual = telemetry()["machine"]
     for value in absurd.ABSURD:
         tell(server, telemetry(machine=absurd.put(usual, field, value)))
-        shown(viewer_client)
+        reader.read()
     config_of_it = server.call("server/config", {}).json()
     assert config_of_it["version"] == config.current().servers_version
 
 
 @pytest.mark.parametrize("field", absurd.reported(edge_api.Telemetry))
-def test_whole_blocks_may_be_absurd(server: Machine, viewer_client: Client, field: str) -> None:
+def test_whole_blocks_may_be_absurd(server: Machine, reader: Reader, field: str) -> None:
     for value in absurd.ABSURD:
         tell(server, absurd.put(telemetry(sample()), field, value))
-        shown(viewer_client)
+        reader.read()
 
 
 @pytest.mark.parametrize("field", ["batch", "samples"])
@@ -114,7 +136,7 @@ def test_what_decides_is_refused_when_it_is_absurd(server: Machine, field: str) 
 
 @pytest.mark.parametrize("field", PATH)
 def test_a_way_is_shown_without_what_makes_no_sense(
-    server: Machine, gateway: Gateway, viewer_client: Client, field: str
+    server: Machine, gateway: Gateway, reader: Reader, field: str
 ) -> None:
     Machine("gateway", gateway.pk)
     for value in absurd.ABSURD:
@@ -123,12 +145,12 @@ def test_a_way_is_shown_without_what_makes_no_sense(
         assert latest().paths[-1] == PATH, "the others are kept"
         for path in latest().paths:
             assert all(absurd.makes_sense(each) for each in path.values()) and len(path) == len(PATH)
-        shown(viewer_client)
+        reader.read()
 
 
 @pytest.mark.parametrize("field", DESTINATION)
 def test_a_destination_is_shown_without_what_makes_no_sense(
-    server: Machine, viewer_client: Client, field: str
+    server: Machine, reader: Reader, field: str
 ) -> None:
     for value in absurd.ABSURD:
         odd = absurd.put(DESTINATION, field, value)
@@ -136,12 +158,12 @@ def test_a_destination_is_shown_without_what_makes_no_sense(
         assert latest().destinations[-1] == DESTINATION
         for destination in latest().destinations:
             assert all(absurd.makes_sense(each) for each in destination.values())
-        shown(viewer_client)
+        reader.read()
 
 
 @pytest.mark.parametrize("field", absurd.reported(intake.SampleRecord))
 def test_a_sample_counts_without_the_gauge_that_makes_no_sense(
-    server: Machine, viewer_client: Client, field: str
+    server: Machine, reader: Reader, field: str
 ) -> None:
     begin = time.time() - len(absurd.ABSURD)
     for place, value in enumerate(absurd.ABSURD):
@@ -151,7 +173,7 @@ def test_a_sample_counts_without_the_gauge_that_makes_no_sense(
     stored = Sample.objects.all()
     assert sorted(each.rx_bytes for each in stored) == list(range(len(absurd.ABSURD)))
     assert all(absurd.makes_sense(getattr(each, field)) for each in stored)
-    shown(viewer_client)
+    reader.read()
 
 
 @pytest.mark.parametrize("field", sorted(ROW[intake.SampleRecord]))
@@ -159,10 +181,10 @@ def test_no_value_of_a_sample_makes_the_call_fail(server: Machine, field: str) -
     tell(server, telemetry(*(absurd.put(sample(), field, value) for value in absurd.ABSURD)))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_no_report_keeps_a_configuration_from_its_server(
-    server: Machine, viewer_client: Client, data: st.DataObject
+    server: Machine, reader: Reader, data: st.DataObject
 ) -> None:
     def some(usual: dict[str, Any]) -> st.SearchStrategy[Any]:
         return absurd.JSON | st.fixed_dictionaries({}, optional=dict.fromkeys([*usual, "new"], absurd.JSON))
@@ -175,7 +197,7 @@ def test_no_report_keeps_a_configuration_from_its_server(
         "applied_version": absurd.JSON,
     }
     tell(server, telemetry() | data.draw(st.fixed_dictionaries({}, optional=blocks)))
-    shown(viewer_client)
+    reader.read()
 
 
 def test_a_negative_uptime_is_shown_as_not_measured(server: Machine, viewer_client: Client) -> None:

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, WrapValidator
 
 MISSING = object()
+LONG = "x" * 2**20
 ABSURD: list[Any] = [
     *(-1, math.nan, math.inf, -math.inf, 2**63, -(2**63), 10**400, 1e-320, 0.5, True, None, MISSING),
-    *("x" * 2**20, "a\0b", "\x1b[2J", "\ud800", "\u202eevil", "-3574", ""),
-    *([], [1], [[]], [None], {}, {"a": 1}, {"\0": 1}, {"x" * 2**20: -1}),
+    *(LONG, "a\0b", "\x1b[2J", "\ud800", "\u202eevil", "-3574", ""),
+    *([], [1], [[]], [None], {}, {"a": 1}, {"\0": 1}, {"x" * 1000: -1}),
 ]
 # Any JSON, with what is absurd in its leaves and names.
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from([value for value in ABSURD if value is not MISSING])
+    st.sampled_from([each for each in ABSURD if each is not MISSING and each != LONG])
     | st.integers()
     | st.floats()
     | st.text(st.characters(exclude_categories=()), max_size=20),
