@@ -194,6 +194,14 @@ class ConsoleApi(Caller):
         )
 
 
+def pause_of(answer: dict[str, Any], usual: float) -> float:
+    """Return the ``interval`` in seconds that an answer asks for; `usual` for one that is none, or over an hour."""
+    value = answer.get("interval")
+    if isinstance(value, int | float) and 0 <= value <= 3600:
+        return float(value)
+    return usual
+
+
 def _answer(response: httpx.Response) -> dict[str, Any]:
     if 400 <= response.status_code < 500:
         raise _refusal(response)

@@ -124,15 +124,15 @@ def renewal_due(home: Home) -> dt.datetime:
 
 def private_address(console: str) -> str:
     """Return the address from which this machine reaches the console; empty when there is no way."""
-    parts = urlsplit(console)
     try:
+        parts = urlsplit(console)
         family, kind, protocol, _, address = socket.getaddrinfo(
             parts.hostname, parts.port or 443, type=socket.SOCK_DGRAM
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(address)  # nothing is sent: UDP only chooses the way
-            return str(probe.getsockname()[0])
-    except OSError:
+            return str(probe.getsockname()[0]).partition("%")[0]  # a scope means nothing elsewhere
+    except (OSError, ValueError):  # a host name that is too long raises UnicodeError
         return ""
 
 

@@ -67,7 +67,7 @@ def test_a_flow_of_the_cloud_path_has_no_connector(machine):
         {"end": "lost"},
         {"host": "a\0b"},
         {"started_at": "now"},
-        {"gateway": "gateway-of-somebody-else"},
+        {"bytes_down": 2**63 - 1},
     ],
 )
 def test_a_record_that_makes_no_sense_is_refused_alone(machine, absurd):
@@ -75,6 +75,32 @@ def test_a_record_that_makes_no_sense_is_refused_alone(machine, absurd):
     assert answer.status_code == 200
     assert (answer.json()["acknowledged"], answer.json()["refused"]) == (2, 1)
     assert [item.flow for item in Flow.objects.all()] == ["good"]
+
+
+def test_bytes_that_no_line_carries_hold_back_nothing(machine):
+    absurd = [flow(flow=f"f{place}", bytes_up=2**63 - 1, bytes_down=2**63 - 1) for place in range(3)]
+    answer = machine.call("flows", flows(*absurd, flow(flow="good")))
+    assert (answer.status_code, answer.json()) == (200, {"acknowledged": 4, "refused": 3})
+    assert [item.flow for item in Flow.objects.all()] == ["good"]
+
+
+def test_a_batch_of_the_largest_flows_is_taken(machine):
+    largest = [
+        flow(flow=f"f{place}", bytes_up=service.LARGEST, bytes_down=service.LARGEST) for place in range(1000)
+    ]
+    for records in (largest, [item | {"flow": item["flow"] + "b"} for item in largest]):
+        answer = machine.call("flows", flows(*records))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    assert set(Usage.objects.values_list("bytes_up", "bytes_down")) == {(usage.MOST, usage.MOST)}
+
+
+def test_a_field_that_a_newer_gateway_adds_is_ignored_and_named_once(machine, caplog):
+    for _ in range(2):
+        answer = machine.call("flows", flows(flow(protocol="h3")))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
+    assert line.startswith(machine.id) and "protocol" in line
+    assert Flow.objects.count() == 1
 
 
 def test_a_gateways_fast_clock_loses_no_bytes(machine):
