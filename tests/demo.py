@@ -82,7 +82,8 @@ def in_time(look: Callable[[], Any], wanted: Any, seconds: float) -> Any:
 
 def free_port() -> int:
     """A free port below those that outgoing connections take: nobody takes it between this look and its use."""
-    for port in random.sample(range(15000, 32000), 100):
+    # Not of the seeded generator: tests of one seed that run side by side would all try the same ports.
+    for port in random.SystemRandom().sample(range(15000, 32000), 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

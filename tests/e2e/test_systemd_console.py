@@ -151,7 +151,7 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
 
 def port_of_root() -> int:
     """A free port that only root may take, or a service that is allowed to."""
-    for port in random.sample(range(600, 1024), 50):
+    for port in random.SystemRandom().sample(range(600, 1024), 50):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
