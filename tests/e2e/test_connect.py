@@ -16,8 +16,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, clean_environment, free_port, in_time, post, wait_until
+from tests.demo import Demo, clean_environment, in_time, post, wait_until
 from tests.e2e.connect import Client, connected
+from tests.ports import free_port
 
 NOTICED_SECONDS = 15
 

@@ -25,6 +25,7 @@ import psutil
 
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
+from tests.ports import free_port
 
 GATEWAY = "gateway-00000000000000a1"
 INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
@@ -32,12 +33,6 @@ ACCOUNT = "user-00000000000000c1"
 SESSION = "session-00000000000000d1"
 CONNECTOR = "connector-00000000000000e1"
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 20) -> Any:

@@ -28,11 +28,11 @@ from tests.edge.connector_lab import (
     configuration,
     curl,
     enrolled_server,
-    free_port,
     refusal,
     running_application,
     until,
 )
+from tests.ports import free_port
 
 SECRET = "a key of the test's console, long enough to sign with"
 PASSWORD = "Correct-Horse-7"

@@ -18,7 +18,8 @@ import jwt
 import psutil
 import pytest
 
-from tests.edge.connector_lab import Authority, FakeConsole, free_port
+from tests.edge.connector_lab import Authority, FakeConsole
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 # Python runs this before anything else: afterwards it is as macOS's, which has no such function.

@@ -18,10 +18,10 @@ from tests.edge.gateway_lab import (
     GatewayLab,
     basic,
     echoes,
-    free_port,
     records,
     wait_until,
 )
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

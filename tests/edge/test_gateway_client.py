@@ -14,7 +14,8 @@ import pytest
 from edge.envoy.client import CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
-from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, free_port
+from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab
+from tests.ports import free_port
 
 
 @asynccontextmanager
