@@ -35,7 +35,7 @@ CONNECTOR = "connector-00000000000000e1"
 ROOT = Path(__file__).parents[2]
 
 
-def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 20) -> Any:
+def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
@@ -153,7 +153,7 @@ class GatewayLab:
         if self.agent and self.agent.poll() is None:
             self.agent.send_signal(signal.SIGTERM)
             try:
-                self.agent.wait(15)
+                self.agent.wait(30)
             except subprocess.TimeoutExpired:
                 self.agent.kill()
                 self.agent.wait()
@@ -171,7 +171,7 @@ class GatewayLab:
 
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.home.file("pki/ca.pem")))
-        raw = socket.create_connection(("127.0.0.1", self.client_port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", self.client_port), timeout=30)
         self.sockets.append(raw)
         wrapped = context.wrap_socket(raw, server_hostname="127.0.0.1")
         self.sockets.append(wrapped)

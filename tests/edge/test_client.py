@@ -135,7 +135,7 @@ def connected(console: FakeConsole, folder: Path, *more: str, password: str = PA
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
+        process.wait(timeout=30)
 
 
 def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
     with connected(console, tmp_path) as client:
         lab.runner.run(until(client.served, "the application by the proxy"))
         assert b'"/plain"' in ask(client, b"GET http://wiki.corp.example/plain HTTP/1.0\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as tunnel:
+        with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as tunnel:
             tunnel.sendall(b"CONNECT wiki.corp.example:80 HTTP/1.0\r\n\r\n")
             assert b" 200 " in tunnel.recv(1000).partition(b"\r\n")[0]
             tunnel.sendall(b"GET /inside HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
@@ -174,7 +174,7 @@ def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
 
 
 def ask(client: Client, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as connection:
+    with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as connection:
         connection.sendall(request)
         return read_all(connection)
 

@@ -234,7 +234,7 @@ def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
     assert envoy and envoy.is_running()
     assert lab.agent
     lab.agent.terminate()
-    assert lab.agent.wait(15) == 0
+    assert lab.agent.wait(30) == 0
     wait_until(lambda: not envoy.is_running(), "Envoy has ended")
 
 
@@ -288,7 +288,7 @@ def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> 
         assert echoes(flow, b"x" * (size // 3))
     assert lab.agent
     lab.agent.terminate()
-    assert lab.agent.wait(15) == 0
+    assert lab.agent.wait(30) == 0
     (record,) = records(lab).values()
     assert (record["bytes_up"], record["bytes_down"]) == (size, size)
     assert record["end"] == "cut" and record["ended_at"]

@@ -25,7 +25,7 @@ def an_hour_ago() -> float:
 
 
 async def until(what: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (found := what()):
             await asyncio.sleep(0.02)
     return found
