@@ -15,7 +15,8 @@ from edge.client.gateways import nearest_first
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
-from tests.edge.gateway_lab import GATEWAY, Echo, GatewayLab, free_port
+from tests.edge.gateway_lab import GATEWAY, Echo, GatewayLab
+from tests.ports import free_port
 
 
 def url(lab: GatewayLab) -> str:

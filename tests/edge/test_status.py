@@ -16,8 +16,9 @@ import pytest
 
 from edge.checks import Check, checks
 from edge.home import Home
-from tests.edge.connector_lab import Authority, enrolled_server, free_port, until
+from tests.edge.connector_lab import Authority, enrolled_server, until
 from tests.edge.test_connector_agent import World, in_world
+from tests.ports import free_port
 
 
 def causeway(*arguments: str) -> subprocess.CompletedProcess[str]:
