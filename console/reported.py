@@ -58,12 +58,12 @@ def _is_news(machine: str, field: str) -> bool:
 
 
 def _machine(info: ValidationInfo) -> str:
-    """Name who reports: ``machine`` of the context, or who signed the call. A machine that enrols has no name yet."""
+    """Name who reports: ``machine`` of the context, or who signed the call. A machine that enrolls has no name yet."""
     context = info.context or {}
     if "machine" in context:
         return str(context["machine"])
     caller = getattr(context.get("request"), "auth", None)
-    return str(getattr(caller, "id", "a machine that enrols"))
+    return str(getattr(caller, "id", "a machine that enrolls"))
 
 
 def drop(info: ValidationInfo, value: object) -> None:

@@ -1,4 +1,4 @@
-"""What gateways report, and what machines say when they enrol, never makes a call fail, however absurd it is."""
+"""What gateways report, and what machines say when they enroll, never makes a call fail, however absurd it is."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_poll_confirms_and_is_answered_whatever_it_says_to_have_cut(
     assert answer.json()["gateway"]["id"] == gateway.pk, "the configuration arrives"
 
 
-def test_a_machine_enrols_whatever_it_says_of_itself(machine: Machine, gateway: Gateway) -> None:
+def test_a_machine_enrolls_whatever_it_says_of_itself(machine: Machine, gateway: Gateway) -> None:
     said = absurd.reported(routes.Enroll)
     assert said == ["hostname", "version", "private_address", "system"]
     for value in absurd.ABSURD:
@@ -91,7 +91,7 @@ def test_a_machine_enrols_whatever_it_says_of_itself(machine: Machine, gateway: 
 
 
 @pytest.mark.parametrize("field", ["code", "kind", "csrs"])
-def test_what_decides_on_an_enrolment_is_refused_when_it_is_absurd(machine: Machine, field: str) -> None:
+def test_what_decides_on_an_enrollment_is_refused_when_it_is_absurd(machine: Machine, field: str) -> None:
     for value in absurd.ABSURD:
         body = absurd.put({"code": "ABCD-EFGH-JKMN", "kind": "gateway", "csrs": {}}, field, value)
         answer = machine.client.post("/edge/v1/enroll", json.dumps(body), content_type="application/json")
