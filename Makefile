@@ -9,11 +9,12 @@ LOCK := requirements-test.lock
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test test-days check bench lock clean
+.PHONY: help demo test quick test-days check bench lock clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
-	@echo "make test    every test, on SQLite and on PostgreSQL"
+	@echo "make test    every test, on SQLite and on PostgreSQL, with real processes and a real browser"
+	@echo "make quick   what needs neither process nor browser, on SQLite; ARGS=tests/roaming narrows it"
 	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
 	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
@@ -26,6 +27,9 @@ demo: $(DEMO_READY)
 test: $(TEST_READY)
 	@sh tools/system.sh test
 	@sh tools/test.sh $(BIN) $(ARGS)
+
+quick: $(TEST_READY)
+	@sh tools/test.sh $(BIN) --quick $(ARGS)
 
 test-days: $(TEST_READY)
 	@sh tools/system.sh test

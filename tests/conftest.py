@@ -14,7 +14,7 @@ HAS_DJANGO = importlib.util.find_spec("django") is not None
 STATE_DIR = pytest.StashKey[Path]()
 EDGE_TESTS = Path(__file__).parent / "edge"
 
-pytest_plugins = ["tests.days", "tests.order"]
+pytest_plugins = ["tests.days", "tests.order", "tests.marks"]
 if HAS_DJANGO:
     # Not in pyproject.toml, because pytest-django would then load the settings for `pytest tests/edge` as well.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
