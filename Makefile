@@ -9,12 +9,13 @@ LOCK := requirements-test.lock
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test check fresh bench lock clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
 	@echo "make test    every test, on SQLite and on PostgreSQL"
 	@echo "make check   format, lint, types, templates, migrations, deploy check, import contracts"
+	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
@@ -28,6 +29,9 @@ test: $(TEST_READY)
 
 check: $(TEST_READY)
 	@sh tools/check.sh $(BIN)
+
+fresh:
+	@sh tools/fresh.sh $(ARGS)
 
 bench: $(TEST_READY)
 	@sh tools/system.sh bench
