@@ -28,7 +28,7 @@ import pytest
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 120
+READY_SECONDS = 300
 STOP_SECONDS = 30
 
 
