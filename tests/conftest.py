@@ -12,7 +12,7 @@ import pytest
 
 HAS_DJANGO = importlib.util.find_spec("django") is not None
 STATE_DIR = pytest.StashKey[Path]()
-EDGE_TESTS = Path(__file__).parent / "edge"
+EDGE_TESTS, E2E_TESTS = Path(__file__).parent / "edge", Path(__file__).parent / "e2e"
 
 pytest_plugins = ["tests.days", "tests.order", "tests.marks"]
 if HAS_DJANGO:
@@ -80,6 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.fixturenames.append("django_db_serialized_rollback")
         if "demo" in fixtures:
             item.add_marker("processes")
+        if "browser" in fixtures or item.path.is_relative_to(E2E_TESTS):
+            item.add_marker("alone")
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:

@@ -1,4 +1,4 @@
-"""Honest marks: a test that starts a program without the mark ``processes`` fails, since ``make quick`` would run it."""
+"""Honest marks: a test that starts a program and is not marked ``processes`` fails; ``make quick`` would run it."""
 
 from __future__ import annotations
 

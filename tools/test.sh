@@ -43,19 +43,21 @@ part() {
     [ $code = 0 ] || [ $code = 5 ] || printf '%s\n' "$name" >>"$scratch/failed"
 }
 
-# Three lanes side by side: faults mostly wait, in a network of their own; processes and the browser run one test at a
-# time; what only counts takes what is left of the machine. What the first two say is shown when they are done.
+# Three lanes side by side: faults mostly wait, in a network of their own; what fills the machine runs one test at a time;
+# the rest takes what is left. What the first two say is shown when they are done.
 faults() {
     part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@"
 }
 
-processes() {
-    part "Browser and real processes" "$bin/python" -m pytest -q --durations=15 \
-        -o cache_dir=.pytest_cache/processes -m "(browser or processes) and not faults" "$@"
+alone() {
+    part "Browser and whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
+        -m "alone and not faults" "$@"
 }
 
-databases() {
+rest() {
     part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
+    part "Real processes" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/processes \
+        -m "processes and not alone" "$@"
     part "One other day" "$bin/python" -m tests.days --of-today "$@"
     if "$bin/python" -m tests.postgres --available; then
         part "PostgreSQL" "$bin/python" -m tests.postgres -- \
@@ -64,10 +66,10 @@ databases() {
 }
 
 faults "$@" >"$scratch/faults.log" 2>&1 &
-processes "$@" >"$scratch/processes.log" 2>&1 &
-databases "$@"
+alone "$@" >"$scratch/alone.log" 2>&1 &
+rest "$@"
 wait
-cat "$scratch/processes.log" "$scratch/faults.log"
+cat "$scratch/alone.log" "$scratch/faults.log"
 if [ -e "$scratch/failed" ]; then
     printf '\nFailed: %s\n' "$(paste -sd, "$scratch/failed")"
     exit 1

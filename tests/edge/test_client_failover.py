@@ -18,6 +18,8 @@ from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, Echo, GatewayLab
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 
 def url(lab: GatewayLab) -> str:
     return f"https://127.0.0.1:{lab.client_port}"

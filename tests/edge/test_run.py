@@ -9,6 +9,8 @@ import pytest
 from tests.demo import ROOT, clean_environment, wait_until
 from tests.edge.gateway_lab import GatewayLab
 
+pytestmark = pytest.mark.processes
+
 LOADED = "import sys, edge.run, edge.{0}.agent; print('typer' in sys.modules, 'pydantic' in sys.modules)"
 
 
@@ -19,7 +21,6 @@ def test_an_agent_does_without_the_library_that_read_its_command(kind):
     assert done.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.processes
 def test_the_command_becomes_the_agent_and_keeps_its_process(tmp_path):
     home = GatewayLab(tmp_path).home.path
     command = [sys.executable, "-m", "edge.cli", "gateway", "run", "--home", str(home)]

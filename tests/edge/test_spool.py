@@ -117,6 +117,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.processes
 def test_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
     spool = Spool(disk / "spool.db")
     for number in range(20):
@@ -139,6 +140,7 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
     assert sent == list(range(2001))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("known", [True, False], ids=["of before", "new"])
 def test_one_that_is_opened_on_a_full_disk_takes_records_and_knows_what_it_knew(
     disk: Path, known: bool, caplog: pytest.LogCaptureFixture
