@@ -83,6 +83,7 @@ def test_a_code_that_was_used_cannot_be_revoked(gateway):
     assert EnrollmentCode.objects.get(pk=record.pk).used_by == gateway.pk, "who used it stays known"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "console",
     ["https://console.example.com/causeway", "http://[::1]:8443", "https://console.example.com:444"],
