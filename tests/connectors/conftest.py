@@ -2,9 +2,11 @@
 
 import pytest
 
+from connectors.models import Connector, Server
+
 
 @pytest.fixture
-def connector(db):
+def connector(db: None) -> Connector:
     """A switched-on connector called ``office`` without servers."""
     from tests.connectors.factories import ConnectorFactory
 
@@ -12,7 +14,7 @@ def connector(db):
 
 
 @pytest.fixture
-def server(connector):
+def server(connector: Connector) -> Server:
     """Its server, heard of just now."""
     from tests.connectors.factories import ServerFactory
 

@@ -25,7 +25,7 @@ def overtaken(row: Connector) -> Connector:
     return row
 
 
-def test_a_refusal_names_its_field():
+def test_a_refusal_names_its_field() -> None:
     with pytest.raises(Invalid) as refused:
         saving.save(named(""))
     assert refused.value.field == "name"
@@ -35,7 +35,7 @@ def test_a_refusal_names_its_field():
     assert refused.value.field == "name"
 
 
-def test_who_comes_second_gets_the_same_sentence_as_a_conflict():
+def test_who_comes_second_gets_the_same_sentence_as_a_conflict() -> None:
     saving.save(named("office"))
     with pytest.raises(Invalid) as refused:
         saving.save(named("office"))
@@ -45,7 +45,7 @@ def test_who_comes_second_gets_the_same_sentence_as_a_conflict():
     assert Connector.objects.filter(name="branch").count() == 1
 
 
-def test_only_what_differs_is_written_and_told():
+def test_only_what_differs_is_written_and_told() -> None:
     row = saving.save(named("office"))
     told = []
     saving.listeners.append(told.append)

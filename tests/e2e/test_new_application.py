@@ -26,7 +26,7 @@ def greeter() -> Iterator[int]:
         server.shutdown()
 
 
-def test_the_first_who_asks_for_an_application_allowed_just_now_reaches_it(demo: Demo, greeter: int):
+def test_the_first_who_asks_for_an_application_allowed_just_now_reaches_it(demo: Demo, greeter: int) -> None:
     for number in range(3):
         with published(demo, f"fresh{number}", 4000, greeter, settled=False) as host:
             # The gateway hears within a moment; from its first yes on nobody may be turned away.

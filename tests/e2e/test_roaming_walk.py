@@ -74,7 +74,7 @@ def choose(row: Locator, action: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: dict[str, Any]):
+def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: dict[str, Any]) -> None:
     if not demo.world["cloud_services"]:
         pytest.skip("this system has one loopback address only, hence no cloud networks")
     name, there = traveller["username"], instance(demo, ABROAD)
@@ -128,7 +128,9 @@ def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: 
     )
 
 
-def test_roaming_without_javascript(demo: Demo, page_without_javascript: Page, traveller: dict[str, Any]):
+def test_roaming_without_javascript(
+    demo: Demo, page_without_javascript: Page, traveller: dict[str, Any]
+) -> None:
     page, name, there = page_without_javascript, traveller["username"], instance(demo, ABROAD)
     log_in(page, demo)
     page.goto(f"{demo.console}{accounts_page(demo, HOME)}?q={name}")
