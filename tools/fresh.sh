@@ -159,7 +159,7 @@ exit $code
 '
 
 in_machine() {
-    # The environment of a login, and what says where packages come from.
+    # The environment that root has, and what says where packages come from.
     set -- HOME=/root LOGNAME=root USER=root SHELL=/bin/sh "TERM=${TERM:-dumb}" \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         $own --ipc --uts sh -euc "$ENTER" enter "$root" "$folder/binds" "$FIRST" first "$@"
