@@ -1,8 +1,14 @@
-"""The world that most tests of private access start from. Django is set up only after this file is read."""
+"""The world that most tests of private access start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
-from connectors.models import Connector, Server
+# Django is not set up yet when this file is read.
+if TYPE_CHECKING:
+    from connectors.models import Connector, Server
 
 
 @pytest.fixture

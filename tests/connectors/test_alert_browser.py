@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from connectors.alerts import evaluation
 from console.models import PushChannel
-from tests.connectors.alert_world import history, measured, timezone
+from tests.connectors.alert_world import history, measured
 from tests.console.factories import PASSWORD
 from tests.console.push_receivers import web_receiver
 

@@ -31,6 +31,7 @@ def test_it_counts_the_times_that_the_condition_held_long_enough(
     assert [one.server for one in made.fired] == [server, server]
     assert made.sentence == "With this threshold it would have fired twice in the last 24 hours."
     for one in made.fired:
+        assert one.episode.ended_at is not None
         lasted = one.episode.ended_at - one.episode.since
         assert timedelta(minutes=9) <= lasted <= timedelta(minutes=12)
         assert one.episode.worst == pytest.approx(150, rel=0.01)
@@ -82,6 +83,7 @@ def test_the_threshold_and_each_time_are_drawn_over_what_was_measured(
     threshold, *bands = drawn.layout.shapes
     assert (threshold.y0, threshold.y1) == (100.0, 100.0) and len(bands) == len(made.fired) == 2
     for band, fired in zip(bands, made.fired, strict=True):
+        assert fired.episode.ended_at is not None
         assert band.x0 == iso(fired.episode.since) and band.x1 == iso(fired.episode.ended_at)
     assert max(value for value in drawn.data[0].y if value is not None) == pytest.approx(150, rel=0.01)
     assert drawn.layout.yaxis.range[1] > 150

@@ -264,7 +264,7 @@ def test_what_fires_and_ends_within_a_silence_is_never_told(watched: Server) -> 
 
 def test_many_at_once_are_one_message(connector: Connector, watched: Server) -> None:
     channel()
-    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(6))]
+    servers: list[Server] = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(6))]
     for seconds in (0, 60):
         for server in servers:
             measured(server, after(seconds), mbit=200)
@@ -276,7 +276,7 @@ def test_many_at_once_are_one_message(connector: Connector, watched: Server) -> 
 
 def test_few_at_once_are_a_message_each(connector: Connector, watched: Server) -> None:
     channel()
-    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(2))]
+    servers: list[Server] = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(2))]
     for seconds in (0, 60):
         for server in servers:
             measured(server, after(seconds), mbit=200)

@@ -1,6 +1,8 @@
 """The state machine of alerts beside a reference that sees the whole series at once."""
 
 import itertools
+import operator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,8 +34,9 @@ def reference(points: list[Any], rule: Rule) -> list[tuple[int, Event]]:
     """Fired and ended, found the other way round: cut the series into runs of the condition, then look at each."""
     known = [(seconds, value) for seconds, value in points if value is not None]
     clear = rule.threshold * (1 - rule.hysteresis if rule.above else 1 + rule.hysteresis)
-    bad = (lambda v, line: v >= line) if rule.above else (lambda v, line: v <= line)
-    runs, run = [], []
+    bad: Callable[[float, float], bool] = operator.ge if rule.above else operator.le
+    runs: list[tuple[list[int], int | None]] = []
+    run: list[int] = []
     for seconds, value in known:
         if bad(value, clear if run else rule.threshold):
             run.append(seconds)

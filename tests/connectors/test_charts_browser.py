@@ -1,9 +1,11 @@
 """Charts in Chromium: each range is opened, its axis read and hovered over; new samples appear by themselves."""
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -262,12 +264,14 @@ def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_screenshots(
-    page: Page, console: str, servers: Any, scheme: str, tmp_path: Path, request: pytest.FixtureRequest
+    page: Page,
+    console: str,
+    servers: Any,
+    scheme: Literal["light", "dark"],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Drawn in the colours of both schemes; with ``CAUSEWAY_SCREENSHOTS`` the pictures stay to be looked at."""
-    import os
-    from pathlib import Path
-
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 1280, "height": 900})
     folder = Path(os.environ.get("CAUSEWAY_SCREENSHOTS", tmp_path))

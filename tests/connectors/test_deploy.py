@@ -41,7 +41,9 @@ def test_looking_makes_no_code_and_asking_makes_one_that_admits_a_server(
 ) -> None:
     assert not CODE.search(operator_client.get(url(connector)).content.decode())
     text = operator_client.post(url(connector)).content.decode()
-    code = CODE.search(text)[1]
+    found = CODE.search(text)
+    assert found is not None
+    code = found[1]
     assert f"curl -fsSL {django_settings.PUBLIC_URL}/deploy/connector.sh | sh -s -- --code {code}" in text
     for command in ("--upgrade", "--uninstall", "--export-logs"):
         assert command in text
@@ -86,7 +88,7 @@ def test_the_script_names_the_newest_wheel_and_its_digest(client: Client, wheels
 
 def test_the_wheel_is_served_to_anybody(client: Client, wheels: Path) -> None:
     answer = client.get("/deploy/causeway-0.2.0-py3-none-any.whl")
-    assert b"".join(answer.streaming_content) == b"wheel 0.2.0"
+    assert answer.getvalue() == b"wheel 0.2.0"
 
 
 @pytest.mark.parametrize(

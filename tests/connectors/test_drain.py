@@ -51,6 +51,7 @@ def test_a_server_drains_and_gateways_are_told(
     answer = operator_client.post(url(server), {"minutes": 5}, headers=headers)
     assert answer.status_code == (200 if htmx else 302)
     assert (state(server), told(gateway, server)) == ("draining", "draining")
+    assert server.drain_until is not None
     left = server.drain_until - timezone.now()
     assert timedelta(minutes=4) < left <= timedelta(minutes=5)
     assert AuditRow.objects.get(verb="server.drain").after["state"] == "draining"

@@ -17,8 +17,8 @@ OBJECTS = {
     "application": urls.application_urls,
     "group": urls.group_urls,
 }
-NAMES = [(kind, pattern.name) for kind, patterns in OBJECTS.items() for pattern in patterns]
-SERVER_NAMES = [pattern.name for pattern in urls.server_urls]
+NAMES = [(kind, str(pattern.name)) for kind, patterns in OBJECTS.items() for pattern in patterns]
+SERVER_NAMES = [str(pattern.name) for pattern in urls.server_urls]
 # What changes something without a form of its own answers to nothing but POST.
 ACTIONS = ("enable", "disable", "delete", "remove", "priority")
 CHANGES = [(kind, name) for kind, name in NAMES if name.removeprefix(f"{kind}_") in ACTIONS]

@@ -76,7 +76,7 @@ def test_one_rule_of_several_is_enough(people: dict[str, ClientAccount]) -> None
 @given(value=st.text("ab*.", min_size=1, max_size=8), text=st.text("ab.", max_size=8))
 def test_a_star_stands_for_any_text_and_nothing_else_is_special(value: str, text: str) -> None:
     expected = re.fullmatch(re.escape(value).replace(r"\*", ".*"), text) is not None
-    areas = {}
+    areas: dict[str, set[str]] = {}
     person = membership.Person("user-1", text, "", "sag-1")
     assert membership.Description([Rule("username", "Equal", value)], areas).holds(person) is expected
     assert membership.Description([Rule("username", "Unequal", value)], areas).holds(person) is not expected

@@ -1,5 +1,7 @@
 """Forwarding Policies: marks on rows, priorities changed in place, tags, and pickers for thousands."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -42,7 +44,7 @@ def test_a_policy_behind_one_that_covers_it_never_matches(viewer_client: Client,
         online, "first", all_users=False, groups=[group], accounts=[one], all_applications=False,
         applications=[wiki, mail],
     )  # fmt: skip
-    behind = {"priority": 20, "all_users": False, "all_applications": False}
+    behind: dict[str, Any] = {"priority": 20, "all_users": False, "all_applications": False}
     inside = factories.policy(online, accounts=[one], tags=[Tag.objects.get()], **behind)
     assert shadow(inside) == "first"
     wider = factories.policy(online, accounts=[one, other], applications=[wiki], **behind)
@@ -153,7 +155,10 @@ def test_a_policy_goes_by_tags_as_applications_carry_them(
     assert operator_client.post(f"{LIST}add/", form(connector, **leftover)).status_code == 302
     policy = Policy.objects.get()
     assert not policy.applications.exists(), "a selection left over beside tags is dropped"
-    sent = lambda: snapshot.part(gateway)["policies"][0]["application_ids"]  # noqa: E731
+
+    def sent() -> Any:
+        return snapshot.part(gateway)["policies"][0]["application_ids"]
+
     assert sent() == [wiki.pk]
     services.application_update(application=mail, tags=["web"], actor=ACTOR)
     assert sent() == sorted([wiki.pk, mail.pk])

@@ -5,7 +5,7 @@ import random
 import pytest
 from django.test import Client
 
-from connectors import reach, services, snapshot
+from connectors import reach, selectors, services, snapshot
 from connectors.models import Application, Connector, Policy
 from console.models import Gateway
 from edge.decision import Destination, decide
@@ -89,7 +89,7 @@ def test_it_is_what_decide_says_before_and_after(gateway: Gateway, seed: int) ->
 
     def world() -> Snapshot:
         document = machine.call("gateway/config", {"applied_version": 0}).json()
-        return Snapshot.compile(document).with_online(frozenset(reach.selectors.online(names)))
+        return Snapshot.compile(document).with_online(frozenset(selectors.online(names)))
 
     names = [each.pk for each in connectors]
     before = world()

@@ -1,6 +1,7 @@
 """Status tells the truth: what the gateways report, how fresh it is, and nothing that nobody measured."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -21,12 +22,13 @@ from tests.console.machine import Machine
 pytestmark = pytest.mark.django_db
 
 
-def status(**tunnels: int) -> dict:
+def status(**tunnels: int) -> dict[str, Any]:
     return {"version": "0.1.0", "open_flows": 0, "envoy": "running", "tunnels": tunnels, "applied_version": 1}
 
 
 def online() -> bool:
-    return selectors.connectors_with_status().get().online
+    connector: Any = selectors.connectors_with_status().get()
+    return bool(connector.online)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,16 +11,15 @@ from django.db import connection, transaction
 from connectors.models import Latest, Sample, Server
 from connectors.telemetry import intake, reports
 from connectors.telemetry.grouping import Busy, Groups
-from connectors.telemetry.reports import Answer
 from console.errors import NotFound
 from tests.connectors.factories import ServerFactory, sample
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 
-def together(calls: list[Callable[..., Any]]) -> list[Answer | NotFound | int]:
+def together(calls: list[Callable[..., Any]]) -> list[Any]:
     """Run all at once; returns (result or exception) of each, in order."""
-    results = [None] * len(calls)
+    results: list[Any] = [None] * len(calls)
     begin = threading.Barrier(len(calls))
 
     def run(place: int) -> None:
@@ -59,7 +58,7 @@ def test_each_call_of_a_crowd_is_written_once_and_answered_after_its_commit() ->
 
 def test_a_removed_servers_report_is_refused_and_spoils_no_other() -> None:
     servers = [ServerFactory() for _ in range(4)]
-    calls = [lambda s=s: reports.submit(report(s.pk, sample())) for s in servers]
+    calls: list[Callable[..., Any]] = [lambda s=s: reports.submit(report(s.pk, sample())) for s in servers]
     calls.insert(2, lambda: reports.submit(report("server-gone", sample())))
     results = together(calls)
     assert isinstance(results[2], NotFound)
@@ -69,7 +68,7 @@ def test_a_removed_servers_report_is_refused_and_spoils_no_other() -> None:
 def test_all_who_came_while_a_group_was_written_make_the_next() -> None:
     sizes, hold, entered = [], threading.Event(), threading.Event()
 
-    def write(items: list[int]) -> list[int]:
+    def write(items: Sequence[int]) -> Sequence[int]:
         sizes.append(len(items))
         entered.set()
         hold.wait(10)
@@ -99,7 +98,7 @@ def test_all_who_came_while_a_group_was_written_make_the_next() -> None:
 def test_more_than_may_wait_are_told_to_come_again() -> None:
     hold, entered = threading.Event(), threading.Event()
 
-    def write(items: list[int]) -> list[int]:
+    def write(items: Sequence[int]) -> Sequence[int]:
         entered.set()
         hold.wait(10)
         return items

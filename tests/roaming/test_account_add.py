@@ -16,7 +16,7 @@ from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
-WISH = {
+WISH: dict[str, Any] = {
     "username": "alice-ant",
     "email": "alice@example.org",
     "password": "Winter-2026",
@@ -52,7 +52,7 @@ def test_a_generated_password_is_shown_once_and_works(
 ) -> None:
     response = operator_client.post(url, WISH | {"password": ""}, headers=headers)
     assert response.status_code == 200
-    password = re.search(r'<code id="new-password">([^<]+)</code>', text(response))[1]
+    [password] = re.findall(r'<code id="new-password">([^<]+)</code>', text(response))
     assert "no-store" in response["Cache-Control"]
     body = {"instance": instance.pk, "username": "alice-ant", "password": password, "kind": "connect"}
     assert post("login", body).status_code == 200

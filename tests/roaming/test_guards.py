@@ -46,7 +46,7 @@ ACTIONS = {
     "network_remove",
     "ccn_delete",
 }
-UNKNOWN = {
+UNKNOWN: dict[str, int | str] = {
     "instance_id": "sag-000000000000000000",
     "account_id": "user-0000000000000000",
     "session_id": "session-0000000000000000",
@@ -59,7 +59,7 @@ ELSEWHERE = {
     pattern.name for pattern in urlpatterns if pattern.callback.__module__ == "roaming.views.imports"
 }
 HERE = [pattern for pattern in urlpatterns if pattern.name not in ELSEWHERE]
-WITH_ID = [pattern.name for pattern in HERE if "<" in str(pattern.pattern)]
+WITH_ID = [str(pattern.name) for pattern in HERE if "<" in str(pattern.pattern)]
 
 
 @pytest.fixture

@@ -201,6 +201,7 @@ def test_a_ccn_is_either_chosen_or_named(operator_client: Client, instance: Inst
     instance.refresh_from_db()
     operator_client.post(url("network", instance), network(instance, new_ccn="fresh-ccn"))
     instance.refresh_from_db()
+    assert instance.ccn is not None
     assert instance.ccn.name == "fresh-ccn"
 
 
@@ -208,7 +209,9 @@ def test_a_new_instance_may_bring_its_ccn(operator_client: Client) -> None:
     data = {"region": "cn-shanghai", "name": "office", "account_quota": 5, "cidrs": "10.1.0.0/24"}
     answer = operator_client.post(reverse("roaming:instance_add"), data | {"new_ccn": "office-ccn"})
     assert answer.status_code == 302
-    assert Instance.objects.get(name="office").ccn.name == "office-ccn"
+    ccn = Instance.objects.get(name="office").ccn
+    assert ccn is not None
+    assert ccn.name == "office-ccn"
 
 
 def test_basic_information_is_complete(operator_client: Client, gateway: Gateway) -> None:

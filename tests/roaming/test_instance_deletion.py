@@ -1,7 +1,7 @@
 """Deleting an instance with many accounts: cut off with the click, removed by the worker, resumable."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -47,7 +47,7 @@ def delete(operator_client: Client, instance: Instance) -> Callable[..., Any]:
     return send
 
 
-def work(worker: str = "tests", **more: datetime) -> None:
+def work(worker: str = "tests", **more: Any) -> None:
     while tasks.work(worker, **more):
         pass
 

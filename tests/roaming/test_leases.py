@@ -19,7 +19,7 @@ from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFac
 pytestmark = pytest.mark.django_db
 
 
-def log_on(account: ClientAccount, kind: str = "connect") -> UserSession | None:
+def log_on(account: ClientAccount, kind: str = "connect") -> UserSession:
     _, session = logon.logon(
         instance_id=account.instance_id,
         username=account.username,

@@ -8,9 +8,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from playwright.sync_api import Page
 
-from roaming.models import Instance
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts, roaming
 from tests.roaming.answers import text
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
@@ -39,9 +38,7 @@ def world_of_accounts(rows: int) -> str:
 
 def world_of_copies(rows: int) -> str:
     world_of_accounts(rows)
-    from roaming.models import ClientAccount
-
-    copy = ClientAccount.objects.filter(source__isnull=False).first()
+    copy = ClientAccount.objects.filter(source__isnull=False).earliest("pk")
     return reverse("roaming:accounts", args=[copy.instance_id])
 
 
@@ -140,7 +137,7 @@ def test_the_instance_list_counts_accounts_and_sessions(operator_client: Client,
 
 @pytest.mark.parametrize("page", ["account_menu", "account_monitoring", "account_roam"])
 def test_pages_of_an_account_stand_under_instances(
-    operator_client: Client, account: ClientAccount, page: Page
+    operator_client: Client, account: ClientAccount, page: str
 ) -> None:
     shown = text(operator_client.get(reverse(f"roaming:{page}", args=[account.pk])))
     assert f'<a href="{reverse("roaming:instances")}" aria-current="page">Instances</a>' in " ".join(

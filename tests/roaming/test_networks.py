@@ -3,9 +3,9 @@
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
+from django.conf import LazySettings
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from pytest_django import Settings
 
 from console.errors import Invalid
 from roaming.networks import first_overlap, holds, parse_block, parse_instance_blocks, usable_count
@@ -38,7 +38,7 @@ def test_first_overlap_agrees_with_comparing_every_address(
 @settings(deadline=None)
 @given(blocks=st.lists(BLOCK, max_size=7), quota=st.integers(1, 300))
 def test_the_rules_for_an_instances_blocks_agree_with_the_oracle(
-    blocks: list[IPv4Network], quota: int, django_settings: Settings
+    blocks: list[IPv4Network], quota: int, django_settings: LazySettings
 ) -> None:
     overlap = any(addresses(a) & addresses(b) for i, a in enumerate(blocks) for b in blocks[:i])
     room = sum(len(clients(block)) for block in blocks)
@@ -56,7 +56,7 @@ def test_the_rules_for_an_instances_blocks_agree_with_the_oracle(
 
 
 @pytest.fixture(scope="module")
-def django_settings() -> Settings:
+def django_settings() -> LazySettings:
     from django.conf import settings
 
     return settings

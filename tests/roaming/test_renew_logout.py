@@ -36,7 +36,7 @@ def test_renewal_extends_the_session(post: Callable[..., Any], token: str) -> No
     assert set(answer) == {"token", "session", "gateways", "ca"}
 
 
-ENDS = {
+ENDS: dict[str, Callable[[ClientAccount], object]] = {
     "kicked": lambda a: accounts.account_kick(account=a, actor=ACTOR),
     "account disabled": lambda a: accounts.account_disable(account=a, actor=ACTOR),
     "account removed": lambda a: accounts.account_delete(account=a, actor=ACTOR),
