@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if touches_database(item):
             item.add_marker("database")
-        if empties_tables(item):
+        if isinstance(item, pytest.Function) and empties_tables(item):
             item.fixturenames.append("django_db_serialized_rollback")
         if "demo" in fixtures:
             item.add_marker("processes")

@@ -78,4 +78,4 @@ def django_db_setup(django_db_setup: None) -> None:
 
     for connection in connections.all():
         if contents := getattr(connection, "_test_serialized_contents", None):
-            type(connection)._test_serialized_contents = contents
+            type(connection)._test_serialized_contents = contents  # type: ignore[attr-defined]

@@ -51,6 +51,7 @@ def test_the_console_knows_when_a_gateways_certificates_end(gateway: Gateway) ->
     machine = Machine("gateway", gateway.pk)
     gateway.refresh_from_db()
     given = x509.load_pem_x509_certificate(machine.answer["certificates"]["tunnel"].encode())
+    assert gateway.certificate_ends_at
     assert abs(gateway.certificate_ends_at - given.not_valid_after_utc) < timedelta(seconds=5)
     type(gateway).objects.update(certificate_ends_at=None)
     assert machine.call("renew", {"csrs": machine.csrs()}).status_code == 200

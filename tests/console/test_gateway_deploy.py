@@ -24,7 +24,9 @@ def test_asking_makes_a_code_that_admits_this_gateway(administrator_client: Clie
     assert not CODE.search(administrator_client.get(url(gateway)).content.decode())
     answer = administrator_client.post(url(gateway))
     text = answer.content.decode()
-    code = CODE.search(text)[1]
+    shown = CODE.search(text)
+    assert shown
+    code = shown[1]
     assert "no-store" in answer["Cache-Control"]
     assert all(f"--{command}" in text for command in ("upgrade", "uninstall", "export-logs"))
     assert code not in administrator_client.get(url(gateway)).content.decode(), "it is shown once"

@@ -68,7 +68,7 @@ def test_asked_sent_in_pieces_and_fetched(operator_client: Client, machine: Mach
     link = url(machine, f"{export.pk}.tar.gz")
     assert "Ready" in page and link in page
     answer = operator_client.get(link)
-    assert b"".join(answer.streaming_content) == b"one two three"
+    assert answer.getvalue() == b"one two three"
     assert answer["Content-Length"] == "13" and answer["Content-Type"] == "application/gzip"
     assert "no-store" in answer["Cache-Control"]
     verbs = list(

@@ -17,6 +17,7 @@ from pytest_django import Settings
 
 from connectors.models import Server
 from console import audit, enrollment
+from console.errors import NotFound
 from console.models import AuditRow, EnrollmentCode, Gateway
 from tests.connectors.factories import ConnectorFactory
 from tests.console.factories import GatewayFactory
@@ -36,7 +37,9 @@ def panel(request: pytest.FixtureRequest) -> str:
 
 def button(page: str) -> str:
     """Where the form of *Create command* goes."""
-    return unescape(re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page)[1])
+    form = re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page)
+    assert form
+    return unescape(form[1])
 
 
 def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client: Client, panel: str) -> None:
@@ -83,7 +86,7 @@ def test_a_viewer_neither_makes_nor_revokes_a_code(
 def test_a_code_that_was_used_cannot_be_revoked(gateway: Gateway) -> None:
     code, record = enrollment.code_create(kind="gateway", target=gateway.pk, actor=audit.System("test"))
     assert Machine("gateway", gateway.pk).enroll(code).status_code == 200
-    with pytest.raises(enrollment.NotFound, match="used or revoked before"):
+    with pytest.raises(NotFound, match="used or revoked before"):
         enrollment.code_revoke(target=gateway.pk, digest=record.pk, actor=audit.System("test"))
     assert EnrollmentCode.objects.get(pk=record.pk).used_by == gateway.pk, "who used it stays known"
 
@@ -98,7 +101,8 @@ def test_the_command_is_good_for_any_shell_wherever_the_console_is(
 ) -> None:
     settings.PUBLIC_URL = console
     page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).content.decode()))
-    command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)[0]
+    command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)
+    assert command
     curl = tmp_path / "curl"
     curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >fetched\n')
     curl.chmod(0o755)
@@ -108,7 +112,7 @@ def test_the_command_is_good_for_any_shell_wherever_the_console_is(
         found.parent.mkdir(parents=True, exist_ok=True)
         found.touch()
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=True, timeout=30)
+    subprocess.run(["sh", "-c", command[0]], cwd=tmp_path, env=environment, check=True, timeout=30)
     kind = "gateway" if "gateways" in panel else "connector"
     assert (tmp_path / "fetched").read_text().split() == ["-fsSL", f"{console}/deploy/{kind}.sh"]
 
@@ -117,7 +121,9 @@ def test_no_log_and_no_audit_row_holds_a_code(
     administrator_client: Client, panel: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    code = CODE.search(administrator_client.post(panel).content.decode())[1]
+    shown = CODE.search(administrator_client.post(panel).content.decode())
+    assert shown
+    code = shown[1]
     kind = "gateway" if "gateways" in panel else "server"
     target = panel.split("/")[-3]
     machine = Machine(kind, target)

@@ -60,6 +60,7 @@ def test_a_message_goes_to_every_enabled_channel(receiver: WebReceiver, channel:
     services.channel_create(name="off", kind="webhook", url=receiver.url, actor=ACTOR)
     services.channel_disable(channel=PushChannel.objects.get(name="off"), actor=ACTOR)
     message = post(body={"alerts": []})
+    assert message
     turn()
     delivery = PushDelivery.objects.get()
     assert (delivery.state, delivery.attempts, delivery.answer) == ("delivered", 1, "Answered 200: ok")
@@ -200,6 +201,7 @@ def test_a_worker_killed_between_sending_and_recording_sends_the_same_id_again(
 ) -> None:
     receiver.hold.clear()
     message = post()
+    assert message
     with worker() as first:
         wait_for(lambda: receiver.got)  # it has the message, the worker does not know yet
         first.send_signal(signal.SIGKILL)

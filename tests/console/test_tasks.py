@@ -38,7 +38,7 @@ def known_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(
     *names: str, actor: User | None = None, secret: dict[str, str] | None = None, **parameters: Any
-) -> Task | None:
+) -> Task:
     items = [tasks.Item(name, parameters, secret or {}) for name in names]
     return tasks.start(kind=kind.NAME, title="Notes", items=items, actor=actor or audit.System("tests"))
 
@@ -66,6 +66,7 @@ def test_every_item_is_done_in_order_and_its_result_kept(operator: User) -> None
     assert noted() == ["A", "B", "C"]
     assert list(task.items.values_list("message", flat=True)) == ["Noted."] * 3
     row = AuditRow.objects.filter(verb=kind.VERB).first()
+    assert row
     assert (row.actor, row.source) == ("operator", "192.0.2.7"), "as if the one who started it had done it"
 
 

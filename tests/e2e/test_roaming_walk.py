@@ -78,8 +78,11 @@ def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: 
     if not demo.world["cloud_services"]:
         pytest.skip("this system has one loopback address only, hence no cloud networks")
     name, there = traveller["username"], instance(demo, ABROAD)
-    at_home = {"account": traveller, "gateway": demo.gateway(HOME)}
-    abroad = {"account": traveller | {"instance": there["id"]}, "gateway": demo.gateway(ABROAD)}
+    at_home: dict[str, Any] = {"account": traveller, "gateway": demo.gateway(HOME)}
+    abroad: dict[str, Any] = {
+        "account": traveller | {"instance": there["id"]},
+        "gateway": demo.gateway(ABROAD),
+    }
     assert demo.curl(service(demo, HOME), **at_home).status == 200
     with demo.connect("wiki.corp.example", 80, **abroad) as refused:
         assert (refused.status, refused.headers["x-causeway-reason"]) == (407, "LogonRefused")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge import backoff
 
 
-def spread(failures: int, **options: float | None) -> list[float]:
+def spread(failures: int, **options: float) -> list[float]:
     return sorted(backoff.pause(failures, **options) for _ in range(2000))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ OPERATIONS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(OPERATIONS)
 def test_everything_is_sent_exactly_once_whatever_happens_between(
-    operations: list[tuple[str, object]],
+    operations: list[tuple[str, Any]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spool.db"
@@ -54,13 +55,13 @@ def test_everything_is_sent_exactly_once_whatever_happens_between(
             elif name == "latest":
                 number += 1
                 latest[value] = number
-                spool.put_latest("kind", str(value), {"number": number, "key": value})
+                spool.put_latest("kind", value, {"number": number, "key": value})
             elif name == "send":
-                send(int(str(value)))
+                send(int(value))
             elif name == "replace while sending":
-                send(3, replace=str(value))
+                send(3, replace=value)
             elif name == "unanswered":
-                spool.peek("kind", int(str(value)))
+                spool.peek("kind", int(value))
             else:
                 spool.close()
                 spool = Spool(path)

@@ -72,6 +72,7 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
         assert "The console answered with status 503." in found["configuration"][1]
         assert found["destinations"][1] == f"No answer from app at 127.0.0.1:{port}."
 
+        assert world.agent
         world.agent.send_signal(signal.SIGSTOP)
         code, found = await asyncio.to_thread(lights, world.home)
         assert code == 1 and found["process"][0] == "red" and "was stopped" in found["process"][1]
