@@ -3,7 +3,7 @@
 Only the standard library is used, because a bare machine has nothing else: ``python3 tools/fresh_demo.py``.
 """
 
-# ruff: noqa: T201, S607 (it talks to a terminal; `make` is the one on the PATH)
+
 from __future__ import annotations
 
 import base64
