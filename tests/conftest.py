@@ -78,9 +78,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("database")
         if isinstance(item, pytest.Function) and empties_tables(item):
             item.fixturenames.append("django_db_serialized_rollback")
-        if "demo" in fixtures:
+        whole_world = item.path.is_relative_to(E2E_TESTS)
+        if "demo" in fixtures or whole_world:
             item.add_marker("processes")
-        if "browser" in fixtures or item.path.is_relative_to(E2E_TESTS):
+        if "browser" in fixtures or whole_world:
             item.add_marker("alone")
         if "browser" in fixtures:
             item.add_marker("browser")
