@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -91,3 +92,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if item.get_closest_marker("browser") and without_browser:
             item.add_marker(pytest.mark.skip(reason="CAUSEWAY_TEST_WITHOUT_BROWSER is set"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of the search for garbage, which else takes a tenth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
