@@ -70,6 +70,7 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     return {
         "node": {"id": "connect", "cluster": "clients"},
         "admin": parts.admin(),
+        "layered_runtime": {"layers": [parts.runtime()]},
         "bootstrap_extensions": [
             typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
         ],
@@ -105,7 +106,7 @@ def _proxy(name: str, place: Config) -> Config:
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         stream_idle_timeout="0s",
         request_timeout="0s",
-        delayed_close_timeout="0.01s",
+        delayed_close_timeout="0s",
         access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[

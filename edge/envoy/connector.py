@@ -86,7 +86,7 @@ def bootstrap(identity: Identity) -> Config:
     return {
         "node": {"id": identity.id, "cluster": identity.connector},
         "admin": parts.admin(),
-        "layered_runtime": {"layers": [{"name": "own", "static_layer": expressions}]},
+        "layered_runtime": {"layers": [parts.runtime(**expressions)]},
         "bootstrap_extensions": [
             typed(
                 f"envoy.bootstrap.{interface}",
