@@ -1,13 +1,14 @@
 """Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
 
-The way of a flow: access listener → ext_authz (the agent decides, fail closed) → ext_proc (the agent holds one stream
-a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel, or the gateway itself
-dials.
+The way of a flow: access listener → its address's pace → ext_authz (the agent decides, fail closed) → ext_proc (the
+agent holds one stream a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel,
+or the gateway itself dials.
 """
 
 from __future__ import annotations
 
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
+from edge.envoy.pace import ADDRESS_FLOWS, pace_filter, pace_reply
 from edge.envoy.parts import (
     NAME_HEADER,
     NOT_SERVED,
@@ -32,6 +33,7 @@ from edge.snapshot import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
+FLOW_METADATA = "flow"  # the one field there
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER)
 # A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
 WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
@@ -46,8 +48,11 @@ NO_DECISION = 511  # what Envoy says to itself when the agent does not answer; s
 __all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
 
 
-def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
-    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it."""
+def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS) -> Config:
+    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it.
+
+    ``flows``: how many an address may open in a second.
+    """
     return {
         "node": {"id": gateway.id, "cluster": "gateway"},
         "admin": admin(),
@@ -56,7 +61,7 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
         "layered_runtime": {"layers": [runtime(), {"name": "caps", "admin_layer": {}}]},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
         "static_resources": {
-            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots)],
+            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots, flows)],
             "clusters": [_agent_cluster(), _reverse_cluster(), _cloud_cluster()],
         },
     }
@@ -184,7 +189,7 @@ def _cloud_cluster() -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
-def _access_listener(gateway: Gateway, slots: int) -> Config:
+def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
     tls = server_tls("access", alpn=["h2", "http/1.1"])
     return {
         "name": "access",
@@ -192,11 +197,11 @@ def _access_listener(gateway: Gateway, slots: int) -> Config:
         # A client is one long connection: by chance, several fast ones would share a thread beside an idle one.
         "connection_balance_config": {"exact_balance": {}},
         "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots)]}],
+        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots, flows)]}],
     }
 
 
-def _http(slots: int) -> Config:
+def _http(slots: int, flows: int) -> Config:
     return typed(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -219,6 +224,7 @@ def _http(slots: int) -> Config:
             "flush_log_on_tunnel_successfully_established": True,
         },
         http_filters=[
+            pace_filter(flows),
             _authorization(),
             _flow_control(),
             bandwidth_filter(slots),
@@ -275,6 +281,7 @@ def _local_replies() -> list[Config]:
         }
 
     return [
+        pace_reply(),
         _agent_away(),
         reply(["UH"], "ConnectorOffline", "The connector has no live tunnel to this gateway."),
         reply(
@@ -331,7 +338,9 @@ def _flow_control() -> Config:
 
 
 def _access_log() -> Config:
-    return typed(
+    """Tell the agent of flows; what it refused, or never saw, is none of them."""
+    let_in = {"filter": METADATA, "path": [{"key": FLOW_METADATA}], "value": {"present_match": True}}
+    log = typed(
         "envoy.access_loggers.http_grpc",
         "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
         common_config={
@@ -343,3 +352,4 @@ def _access_log() -> Config:
             "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],
         },
     )
+    return log | {"filter": {"metadata_filter": {"matcher": let_in, "match_if_key_not_found": False}}}
