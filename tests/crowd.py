@@ -52,15 +52,20 @@ Opener = Callable[[], Awaitable[Flow]]
 
 
 @contextlib.asynccontextmanager
-async def origin(host: str = "127.0.0.1") -> AsyncIterator[int]:
-    """Run the origin; give its port."""
+async def origin(
+    host: str = "127.0.0.1", connections: dict[asyncio.StreamWriter, None] | None = None
+) -> AsyncIterator[int]:
+    """Run the origin; give its port. `connections`: where those that are open are kept, the oldest first."""
+    open_ = connections if connections is not None else {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_[writer] = None
         with contextlib.suppress(OSError):
             writer.write(GREETING)
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
+        open_.pop(writer)
         writer.close()
 
     server = await asyncio.start_server(serve, host, 0, backlog=1024)
@@ -197,6 +202,11 @@ class Http2:
             stream.data.put_nowait(b"")
             if not stream.answered.done():
                 stream.answered.set_exception(ConnectionError(f"the stream ended {self.ended}"))
+
+    def acknowledge(self, count: int) -> None:
+        """Tell the gateway that so many bytes were read, in a frame of its own."""
+        self._h2.increment_flow_control_window(count)
+        self._send()
 
     async def open(self) -> Flow:
         """Open a flow. Raises Refused."""

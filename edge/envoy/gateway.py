@@ -10,6 +10,7 @@ from __future__ import annotations
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
 from edge.envoy.pace import ADDRESS_FLOWS, pace_filter, pace_reply
 from edge.envoy.parts import (
+    MANY,
     NAME_HEADER,
     NOT_SERVED,
     PKI,
@@ -150,6 +151,7 @@ def _reverse_cluster() -> Config:
             "override_auto_sni_header": NAME_HEADER,
         },
         http_filters=[strip, codec],
+        common_http_protocol_options={"idle_timeout": "0s"},  # an idle tunnel stays, by default for an hour
     )
     return {
         "name": "reverse",
@@ -169,7 +171,14 @@ def _reverse_cluster() -> Config:
 
 # -- The cloud path ---------------------------------------------------------------------------------------------------
 
-_DNS_CACHE: Config = {"name": "cloud", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 65536}
+_DNS_CACHE: Config = {
+    "name": "cloud",
+    "dns_lookup_family": "V4_PREFERRED",
+    "max_hosts": 65536,
+    "dns_cache_circuit_breaker": {
+        "max_pending_requests": MANY
+    },  # flows that wait for a name, by default 1,024
+}
 
 
 def _cloud_cluster() -> Config:
@@ -189,6 +198,15 @@ def _cloud_cluster() -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
+# What a client that reads nothing can have a gateway keep for it: a reset for each of its streams and some more, and
+# as many frames as fill the connection's buffer of 1 MiB.
+_CLIENT_LIMITS: Config = {
+    "max_concurrent_streams": 10_000,
+    "max_outbound_control_frames": 20_000,
+    "max_outbound_frames": 200_000,
+}
+
+
 def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
     tls = server_tls("access", alpn=["h2", "http/1.1"])
     return {
@@ -196,6 +214,7 @@ def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
         "address": address(gateway.listen, gateway.client_port),
         # A client is one long connection: by chance, several fast ones would share a thread beside an idle one.
         "connection_balance_config": {"exact_balance": {}},
+        "tcp_backlog_size": 4096,  # beyond it, by default 128, a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
         "filter_chains": [{"transport_socket": tls, "filters": [_http(slots, flows)]}],
     }
@@ -214,7 +233,7 @@ def _http(slots: int, flows: int) -> Config:
         generate_request_id=False,
         preserve_external_request_id=True,
         server_header_transformation="PASS_THROUGH",
-        http2_protocol_options={**http2_options(), "max_concurrent_streams": 10_000},
+        http2_protocol_options=http2_options() | _CLIENT_LIMITS,
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
         local_reply_config={"mappers": _local_replies()},
