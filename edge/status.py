@@ -34,7 +34,7 @@ UNWRITTEN = (
 
 @dataclass(frozen=True)
 class Light:
-    """`color`: ``green``, ``yellow`` (it works, but not well), ``red``, or ``off``: not measured. `reason`: a sentence."""
+    """`color`: ``green``, ``yellow`` (works, but not well), ``red``, ``off`` (not measured). `reason`: a sentence."""
 
     name: str
     color: str

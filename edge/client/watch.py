@@ -72,9 +72,14 @@ def _read(line: bytes) -> Refusal | None:
     """Return a refusal by a gateway, or for want of one; None for an application's own errors."""
     try:
         fields = json.loads(line)
+        if "answer" in fields:  # of a port forward, as Envoy keeps it; without one no gateway answered
+            headers = {each["key"]: each["value"] for each in (fields["answer"] or {}).get("headers", [])}
+            fields |= {"status": headers.get(":status", 503), "reason": headers.get("x-causeway-reason")}
         status, reason = int(fields["status"]), fields["reason"] or ""
         flags = set((fields["flags"] or "").split(","))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if status < 400:  # a forward that another gateway let through
         return None
     if not reason and status != 407 and not flags & _NO_GATEWAY:
         return None

@@ -17,9 +17,10 @@ from edge.envoy.parts import Config, typed
 TOKEN_FILE = "token.json"  # noqa: S105
 CA_FILE = "ca.json"
 PROXY_SOCKET = "proxy.sock"
-OWN_PROXY = "own-proxy"
 REFUSALS_FILE = "refusals.log"
-GATEWAYS = "gateways"
+GATEWAYS, FORWARDS = "gateways", "gateways-of-forwards"
+# Where a forward keeps the token that it shows, and the answer that it got
+_TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
 # For `EnvoyProcess`: refusals are told soon after they happened, not up to 10 s later.
 ARGUMENTS = ("--file-flush-interval-msec", "500")
@@ -66,25 +67,16 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     if listen is not None:
         places.append({"address": parts.address(*listen)})
     listeners = [_proxy(f"proxy-{index}", place) for index, place in enumerate(places)]
-    listeners.append(_proxy(OWN_PROXY, {"internal_listener": {}}))
     return {
         "node": {"id": "connect", "cluster": "clients"},
         "admin": parts.admin(),
-        "bootstrap_extensions": [
-            typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
-        ],
+        # A flow that ended by a reset must not seem to have ended well (port forwards).
+        "layered_runtime": {"layers": [parts.runtime(**dict.fromkeys(_RESETS, True))]},
         "static_resources": {
             "listeners": [*listeners, *(_forward(forward) for forward in forwards)],
-            "clusters": [_gateways(gateways), _own_proxy()],
+            "clusters": [_gateways(name, gateways) for name in (GATEWAYS, FORWARDS)],
         },
     }
-
-
-def _own_proxy() -> Config:
-    """From a port forward to the proxy within this Envoy: buffers change hands, no byte is copied or framed."""
-    place = {"envoy_internal_address": {"server_listener_name": OWN_PROXY}}
-    options = parts.http_protocol_options({"http_protocol_options": {}})
-    return parts.static_cluster(OWN_PROXY, [place], typed_extension_protocol_options=options)
 
 
 def _proxy(name: str, place: Config) -> Config:
@@ -105,7 +97,7 @@ def _proxy(name: str, place: Config) -> Config:
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         stream_idle_timeout="0s",
         request_timeout="0s",
-        delayed_close_timeout="0.01s",
+        delayed_close_timeout="0s",
         access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[
@@ -145,50 +137,90 @@ def _retry(retry_on: str) -> Config:
 
 def _refusals() -> Config:
     """A line for every error answer; the reader tells a gateway's refusals from applications' own errors."""
-    line = {
-        "status": "%RESPONSE_CODE%",
-        "reason": "%RESP(X-CAUSEWAY-REASON)%",
-        "flags": "%RESPONSE_FLAGS%",
-        "host": "%REQ(:AUTHORITY)%",
-        "gateway": "%UPSTREAM_HOST%",
-    }
     threshold = {"default_value": 400, "runtime_key": "causeway.refusals"}
     return {
-        **typed(
-            "file",
-            "access_loggers.file.v3.FileAccessLog",
-            path=REFUSALS_FILE,
-            log_format={"json_format": line},
-        ),
+        **_log(status="%RESPONSE_CODE%", reason="%RESP(X-CAUSEWAY-REASON)%", host="%REQ(:AUTHORITY)%"),
         "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}},
     }
 
 
+def _log(**fields: str) -> Config:
+    line = fields | {"flags": "%RESPONSE_FLAGS%", "gateway": "%UPSTREAM_HOST%"}
+    message = "access_loggers.file.v3.FileAccessLog"
+    return typed("file", message, path=REFUSALS_FILE, log_format={"json_format": line})
+
+
+# -- Port forwards ----------------------------------------------------------------------------------------------------
+
+# The pauses, each up to these and the later ones longer, let Envoy's threads learn which gateway was passed over.
+_TRIES, _PAUSES = 4, {"base_interval": "0.1s", "max_interval": "0.4s"}
+# Not yet Envoy's own choice: what ends by a reset on one side ends by a reset on the other.
+_RESETS = (
+    "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy",
+    "envoy.reloadable_features.map_http_stream_reset_to_tcp_rst",
+    "envoy.reloadable_features.propagate_downstream_rst_to_upstream",
+)
+
+
 def _forward(forward: Forward) -> Config:
+    """Bytes go straight into a stream to the gateway: each side may end its sending alone, as over plain TCP.
+
+    An attempt that a gateway refused counts as a failed connection to it: the next attempt goes to the next gateway,
+    and so do new flows for a few seconds. That is why forwards have a cluster of their own, beside the proxy's.
+    """
     host = f"[{forward.host}]" if ":" in forward.host else forward.host
+    target = f"{host}:{forward.target}"
+    value = {"key": "proxy-authorization", "value": f"%FILTER_STATE({_TOKEN}:PLAIN)%"}
+    refused = {"response_flag_filter": {"flags": ["UF", "UH", "URX", "UT", "UC", "NC"]}}
     tunnel = typed(
         "tcp",
         "filters.network.tcp_proxy.v3.TcpProxy",
         stat_prefix="forward",
-        cluster=OWN_PROXY,
+        cluster=FORWARDS,
         idle_timeout="0s",
-        tunneling_config={"hostname": f"{host}:{forward.target}"},
+        max_connect_attempts=_TRIES,
+        backoff_options=_PAUSES,
+        tunneling_config={
+            "hostname": target,
+            "headers_to_add": [{"header": value}],
+            "propagate_response_headers": True,
+        },
+        access_log=[_log(host=target, answer=f"%FILTER_STATE({_ANSWER}:TYPED)%") | {"filter": refused}],
     )
     return {
         "name": f"forward-{forward.address}-{forward.port}",
         "address": parts.address(forward.address, forward.port),
-        "filter_chains": [{"filters": [tunnel]}],
+        "filter_chains": [{"filters": [_token(), tunnel]}],
     }
 
 
-def _gateways(gateways: Sequence[str]) -> Config:
+def _token() -> Config:
+    """Take the token, as it is when the flow begins, from the file that Envoy watches."""
+    secret = {"token": {"name": "token", "sds_config": _watched(TOKEN_FILE)}}
+    formatter = typed(
+        "envoy.formatter.generic_secret", "formatter.generic_secret.v3.GenericSecret", secret_configs=secret
+    )
+    text = {"text_format_source": {"inline_string": "%SECRET(token)%"}, "formatters": [formatter]}
+    return typed(
+        "token",
+        "filters.network.set_filter_state.v3.Config",
+        on_new_connection=[
+            {"object_key": _TOKEN, "factory_key": "envoy.string", "format_string": text},
+        ],
+    )
+
+
+# -- Gateways ---------------------------------------------------------------------------------------------------------
+
+
+def _gateways(name: str, gateways: Sequence[str]) -> Config:
     hosts = [(urlsplit(url).hostname or "", urlsplit(url).port or 443) for url in gateways]
-    names = [
+    sans = [
         {"san_type": "IP_ADDRESS" if _is_address(host) else "DNS", "matcher": {"exact": host}}
         for host, _ in hosts
     ]
     validation = {
-        "default_validation_context": {"match_typed_subject_alt_names": names},
+        "default_validation_context": {"match_typed_subject_alt_names": sans},
         "validation_context_sds_secret_config": {"name": "ca", "sds_config": _watched(CA_FILE)},
     }
     tls = typed(
@@ -201,7 +233,7 @@ def _gateways(gateways: Sequence[str]) -> Config:
             "combined_validation_context": validation,
         },
     )
-    cluster = parts.static_cluster(GATEWAYS, [])
+    cluster = parts.static_cluster(name, [])
     # One priority each: all flows go by the first gateway that is up, so that they share its connection.
     cluster["load_assignment"]["endpoints"] = [
         {"priority": place, "lb_endpoints": [{"endpoint": _endpoint(host, port)}]}
@@ -216,6 +248,8 @@ def _gateways(gateways: Sequence[str]) -> Config:
         ),
         "transport_socket": tls,
         "outlier_detection": _OUTLIERS,
+        # Who is passed over is passed over now; by default such news are collected for a second.
+        "common_lb_config": {"update_merge_window": "0s"},
         "health_checks": [_HEALTH_CHECK],
     }
 

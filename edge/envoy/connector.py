@@ -107,9 +107,7 @@ def bootstrap(identity: Identity) -> Config:
     return {
         "node": {"id": identity.id, "cluster": identity.connector},
         "admin": parts.admin(),
-        "layered_runtime": {
-            "layers": [{"name": "own", "static_layer": expressions | (_HALF_CLOSE if exact else {})}]
-        },
+        "layered_runtime": {"layers": [parts.runtime(**expressions, **(_HALF_CLOSE if exact else {}))]},
         "bootstrap_extensions": [tunnels, *([halfclose.internal_listeners()] if exact else [])],
         "dynamic_resources": {"cds_config": _file("clusters.json"), "lds_config": _file("listeners.json")},
         "static_resources": {

@@ -22,6 +22,7 @@ from edge.envoy.parts import (
     http2_options,
     http_protocol_options,
     keepalive_options,
+    runtime,
     secret_files,
     server_tls,
     static_cluster,
@@ -52,7 +53,7 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
         "admin": admin(),
         "bootstrap_extensions": [_tunnel_sockets()],
         # What the admin socket sets holds as long as this process lives (edge.gateway.bandwidth)
-        "layered_runtime": {"layers": [{"name": "caps", "admin_layer": {}}]},
+        "layered_runtime": {"layers": [runtime(), {"name": "caps", "admin_layer": {}}]},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
         "static_resources": {
             "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots)],
@@ -200,7 +201,7 @@ def _http(slots: int) -> Config:
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix="access",
-        delayed_close_timeout="0.01s",  # an HTTP/1.1 client keeps a cut connection this long
+        delayed_close_timeout="0s",  # closed as soon as all is written, however slowly the client reads
         request_headers_timeout="10s",
         stream_idle_timeout="0s",  # an idle ssh session is no fault
         use_remote_address=True,

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from edge.client.gateways import nearest_first
-from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
+from edge.client.watch import RefusalLog
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
-from tests.edge.gateway_lab import GATEWAY, Echo, GatewayLab, free_port
+from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, free_port, wait_until
 
 
 def url(lab: GatewayLab) -> str:
@@ -41,6 +42,16 @@ def labs(tmp_path: Path) -> Iterator[tuple[GatewayLab, GatewayLab]]:
         second.close()
 
 
+def forwarded(port: int) -> bytes:
+    """What a flow through a port forward brings back; empty when it was refused."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"hello")
+        try:
+            return connection.recv(100)
+        except ConnectionResetError:
+            return b""
+
+
 def flow(port: int, echo: Echo) -> str:
     """The status of a new flow that then echoes; empty when it ends before."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
@@ -60,33 +71,104 @@ def connections(lab: GatewayLab) -> int:
     return sum(c.laddr.port == lab.client_port and c.status == "ESTABLISHED" for c in envoy.net_connections())
 
 
+def client(directory: Path, lab: GatewayLab) -> EnvoyProcess:
+    """The Envoy of a client whose session the lab's gateway knows."""
+    Home(directory).write_atomic(TOKEN_FILE, token_file(lab.token()))
+    Home(directory).write_atomic(CA_FILE, ca_file(lab.home.file("pki/ca.pem").read_text()))
+    return EnvoyProcess(directory, concurrency=1, arguments=ARGUMENTS)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_gateway_that_dies_or_hangs_loses_no_new_flow(
     labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, number: signal.Signals
 ) -> None:
     first, second = labs
-    echo, port = Echo("127.0.0.1"), free_port()
-    directory = tmp_path / "client"
-    Home(directory).write_atomic(TOKEN_FILE, token_file(first.token()))
-    Home(directory).write_atomic(CA_FILE, ca_file(first.home.file("pki/ca.pem").read_text()))
-    process = EnvoyProcess(directory, concurrency=1, arguments=ARGUMENTS)
+    echo, port, local = Echo("127.0.0.1"), free_port(), free_port()
+    forward = Forward("127.0.0.1", local, echo.host, echo.port)
+    process = client(tmp_path / "client", first)
 
     async def story() -> None:
-        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), url(second)]))
+        await process.start(bootstrap(("127.0.0.1", port), [forward], [url(first), url(second)]))
         try:
             assert [await asyncio.to_thread(flow, port, echo) for _ in range(5)] == ["200"] * 5
-            assert (connections(first), connections(second)) == (1, 0), "the first is preferred"
+            assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
+            assert (connections(first), connections(second)) == (2, 0), "the first is preferred"
             if number == signal.SIGKILL:
                 first.kill_agent()  # or it would start Envoy again
             os.kill(first.envoy().pid, number)  # type: ignore[union-attr]
             assert [await asyncio.to_thread(flow, port, echo) for _ in range(20)] == ["200"] * 20
-            assert connections(second) == 1
+            assert [await asyncio.to_thread(forwarded, local) for _ in range(20)] == [b"hello"] * 20
+            assert connections(second) == 2
         finally:
             await process.stop()
 
     try:
         asyncio.run(story())
     finally:
+        echo.close()
+
+
+def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path
+) -> None:
+    first, second = labs
+    allowed = first.document["instances"]
+    first.apply(instances={INSTANCE: allowed[INSTANCE] | {"cloud_networks": []}})
+    echo, port, local, denied = Echo("127.0.0.1"), free_port(), free_port(), free_port()
+    forwards = [
+        Forward("127.0.0.1", local, echo.host, echo.port),
+        Forward("127.0.0.1", denied, "nothing.corp.example", 22),
+    ]
+    process = client(tmp_path / "client", first)
+
+    async def story() -> None:
+        await process.start(bootstrap(("127.0.0.1", port), forwards, [url(first), url(second)]))
+        try:
+            assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
+            assert await asyncio.to_thread(forwarded, denied) == b"", "nobody lets it pass"
+            assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
+            first.apply(instances=allowed)
+            assert await asyncio.to_thread(flow, port, echo) == "200"
+            assert connections(first) == 2, "to the proxy the first gateway is as good as before"
+        finally:
+            await process.stop()
+
+    try:
+        asyncio.run(story())
+    finally:
+        echo.close()
+    log = RefusalLog(tmp_path / "client")
+    told = [(refusal.host, refusal.reason, refusal.status) for refusal in log.new()]
+    assert told == [("nothing.corp.example:22", "NoMatch", 403)]
+
+
+def test_a_forward_shows_the_renewed_token_and_a_cut_reaches_it_as_an_error(tmp_path: Path) -> None:
+    lab, echo, local = GatewayLab(tmp_path), Echo("127.0.0.1"), free_port()
+    process = client(tmp_path / "client", lab)
+    home = Home(tmp_path / "client")
+    home.write_atomic(TOKEN_FILE, token_file("not a token"))
+
+    async def story() -> None:
+        forward = Forward("127.0.0.1", local, echo.host, echo.port)
+        await process.start(bootstrap(None, [forward], [url(lab)]))
+        try:
+            assert await asyncio.to_thread(forwarded, local) == b""
+            home.write_atomic(TOKEN_FILE, token_file(lab.token()))
+            await asyncio.to_thread(wait_until, lambda: forwarded(local), "a flow by the new token")
+            with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
+                connection.sendall(b"hello")
+                assert connection.recv(100) == b"hello"
+                assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
+                with pytest.raises(ConnectionResetError):
+                    connection.recv(100)
+        finally:
+            await process.stop()
+
+    try:
+        lab.start()
+        asyncio.run(story())
+    finally:
+        lab.close()
         echo.close()
 
 
