@@ -131,7 +131,10 @@ class Http2:
                 if self._broken:
                     raise ConnectionResetError(self._end)
                 size = min(len(left), self._h2.local_flow_control_window(1), self._h2.max_outbound_frame_size)
-                self._h2.send_data(1, bytes(left[:size]))
+                try:
+                    self._h2.send_data(1, bytes(left[:size]))
+                except h2.exceptions.H2Error as error:  # reset after its clean end
+                    raise ConnectionResetError("the stream is closed") from error
                 self._flush()
             left = left[size:]
 
