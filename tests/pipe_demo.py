@@ -52,7 +52,7 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
             found[f"proxy {path}"] = partial(Proxied, client.listen, authority)
             found[f"forward {path}"] = partial(Plain, forwards[path])
         for name, way in found.items():
-            wait_until(lambda way=way: _opens(way), 120, what=name)
+            wait_until(partial(_opens, way), 120, what=name)
         yield found
 
 
