@@ -11,12 +11,13 @@ MODULE := hatch_build.py edge/envoy/module/build.py edge/envoy/module/halfclose.
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test test-days check bench lock clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
 	@echo "make test    every test, on SQLite and on PostgreSQL"
-	@echo "make check   format, lint, types, templates, migrations, deploy check, import contracts"
+	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
+	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
@@ -28,7 +29,12 @@ test: $(TEST_READY)
 	@sh tools/system.sh test
 	@sh tools/test.sh $(BIN) $(ARGS)
 
+test-days: $(TEST_READY)
+	@sh tools/system.sh test
+	@$(BIN)/python -m tests.days $(ARGS)
+
 check: $(TEST_READY)
+	@sh tools/system.sh check
 	@sh tools/check.sh $(BIN)
 
 bench: $(TEST_READY)

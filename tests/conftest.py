@@ -14,10 +14,11 @@ HAS_DJANGO = importlib.util.find_spec("django") is not None
 STATE_DIR = pytest.StashKey[Path]()
 EDGE_TESTS = Path(__file__).parent / "edge"
 
+pytest_plugins = ["tests.days", "tests.order"]
 if HAS_DJANGO:
     # Not in pyproject.toml, because pytest-django would then load the settings for `pytest tests/edge` as well.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    pytest_plugins = ["tests.fixtures_django", "tests.browser", "tests.demo"]
+    pytest_plugins += ["tests.fixtures_django", "tests.browser", "tests.demo"]
 
 
 def only_edge(arguments: list[str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -25,6 +24,8 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 120
@@ -80,15 +81,6 @@ def in_time(look: Callable[[], Any], wanted: Any, seconds: float) -> Any:
     return seen
 
 
-def free_port() -> int:
-    """A free port below those that outgoing connections take: nobody takes it between this look and its use."""
-    for port in random.sample(range(15000, 32000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no free port between 15000 and 32000")
-
-
 def clean_environment() -> dict[str, str]:
     """Ours without what the tests set for themselves, so that the demo runs with its own settings."""
     own = ("CAUSEWAY_", "DJANGO_", "DATABASE_URL", "PYTEST_")
@@ -96,7 +88,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Demo:
-    """A demo that said ``ready``. ``world`` is its ``demo.json``, as design §11 describes it."""
+    """A demo that said ``ready``. ``world`` is its ``demo.json``: see demo/world.py."""
 
     def __init__(self, home: Path, process: subprocess.Popen[str], output: list[str]) -> None:
         self.home, self.process, self.output = home, process, output

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.register import HOST, PORT
-from tests.demo import ROOT, Demo, clean_environment, free_port, wait_until
+from tests.demo import ROOT, Demo, clean_environment, wait_until
 from tests.e2e.connect import connected
 from tests.pipe import Origin, Plain, Proxied, Way
 from tests.pipe_tls import Http1, Http2, basic
+from tests.ports import free_port
 
 Ways = Mapping[str, Callable[[], Way]]
 CONNECTOR, CLOUD = "connector", "cloud"

@@ -2,7 +2,7 @@
 # What the virtual environment cannot bring: a fitting Python, Chromium, PostgreSQL, a few programs.
 # On Debian and as root they are installed; elsewhere this says what is missing and what to do about it.
 #
-#   tools/system.sh venv PYTHON DIR    tools/system.sh test    tools/system.sh bench
+#   tools/system.sh venv PYTHON DIR    tools/system.sh test|check|bench
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -83,6 +83,8 @@ for_tests() {
     without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
     [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
     have_postgres || packages="$packages postgresql"
+    # Tests run in other time zones too.
+    [ -e /usr/share/zoneinfo/Asia/Kathmandu ] || packages="$packages tzdata"
     if can_install; then
         for package in $packages; do install "$package" || true; done
     fi
@@ -96,6 +98,13 @@ or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
     fi
 }
 
+for_check() {
+    packages=$(missing_packages shellcheck=shellcheck)
+    if can_install; then
+        for package in $packages; do install "$package" || true; done
+    fi
+}
+
 for_bench() {
     packages=$(missing_packages ssh=openssh-client sshd=openssh-server)
     if can_install && [ ! -d /run/systemd/system ]; then  # as for the tests
@@ -106,6 +115,7 @@ for_bench() {
 case ${1:-} in
     venv) make_venv "$2" "$3" ;;
     test) for_tests ;;
+    check) for_check ;;
     bench) for_bench ;;
-    *) stop "usage: $0 venv PYTHON DIR | test | bench" ;;
+    *) stop "usage: $0 venv PYTHON DIR | test | check | bench" ;;
 esac

@@ -44,6 +44,8 @@ REFUSED_SECONDS = 60.0
 RENEWAL_CHECK_SECONDS = 600.0
 STATUS_SECONDS = 15.0
 WITHOUT_MODULE = "without half-close"
+# What working by an answer raises that is not what it should be.
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 async def run_connector(home: Home, *, concurrency: int = 2) -> Path | None:
@@ -149,7 +151,7 @@ class ConnectorAgent:
         if configuration is None:
             logger.warning("There is no configuration on disk yet; waiting for the console's.")
             return
-        with contextlib.suppress(KeyError, TypeError, ValueError):
+        with contextlib.suppress(*UNUSABLE):
             await self._apply(configuration)
             return
         logger.error("The configuration on disk is damaged; waiting for the console's.")
@@ -238,7 +240,7 @@ class ConnectorAgent:
             except ApiRefused as error:
                 failures += 1
                 pause = await self._after_refusal(error, failures)
-            except (KeyError, TypeError, ValueError, OSError) as error:
+            except (*UNUSABLE, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
             await self._rest(pause)
@@ -287,7 +289,7 @@ class ConnectorAgent:
         if error.status in (401, 403, 404):
             self._complain(
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "
-                "uninstall it here, or enrol it again."
+                "uninstall it here, or enroll it again."
             )
             return backoff.pause(1, asked=REFUSED_SECONDS)
         self._complain(f"The console refused ({error.code}): {error.message}")

@@ -18,7 +18,8 @@ from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
 pytestmark = pytest.mark.django_db
-START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+# The beginning of an hour, and of any bucket with it; new enough for raw samples to be kept.
+START = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
 END = START + timedelta(minutes=10)
 
 
@@ -160,6 +161,7 @@ def test_raw_samples_are_pruned_after_their_time(server, settings):
 
 # --- Which time, and how fine -----------------------------------------------------------------------------------------
 
+# Handed to what is tested as its present, with the times that are asked for: any other day would do as well.
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The licence: how many connectors, until when; what happens beyond either."""
+"""The license: how many connectors, until when; what happens beyond either."""
 
 from datetime import timedelta
 
@@ -86,16 +86,16 @@ def test_the_last_day_still_counts(connector, gateway):
     assert licensing.state().word == "Authorized" and licensed(gateway, connector)
 
 
-def test_entering_an_expired_licence_cuts_at_once(administrator_client, operator_client, connector, gateway):
+def test_entering_an_expired_license_cuts_at_once(administrator_client, operator_client, connector, gateway):
     administrator_client.post(URL, {"connectors": 10, "valid_until": days(-1)})
     assert Cutover.objects.get().reason == "license.expire" and not licensed(gateway, connector)
     text = details(operator_client, connector)
     assert "Expired" in text and "Gateways pass over every connector" in text
-    with pytest.raises(Conflict, match="licence expired"):
+    with pytest.raises(Conflict, match="license expired"):
         services.connector_create(name="new", region=factories.region(), actor=ACTOR)
     factories.policy(connector)
     page = operator_client.get("/sase/policies/").content.decode()
-    assert "Licence expired: passed over" in page
+    assert "License expired: passed over" in page
     administrator_client.post(URL, {"connectors": 10, "valid_until": ""})
     assert licensed(gateway, connector) and services.license_expire() == 0
 

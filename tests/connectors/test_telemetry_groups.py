@@ -81,10 +81,10 @@ def test_all_who_came_while_a_group_was_written_make_the_next():
 
     threads = [threading.Thread(target=submit, args=(number,)) for number in range(6)]
     threads[0].start()
-    assert entered.wait(10)
+    assert entered.wait(30)
     for thread in threads[1:]:
         thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(groups._waiting) < 5 and time.monotonic() < deadline:
         time.sleep(0.005)
     hold.set()
@@ -109,9 +109,9 @@ def test_more_than_may_wait_are_told_to_come_again():
 
     first, second = (threading.Thread(target=submit, args=(number,)) for number in range(2))
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(30)
     second.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not groups._waiting and time.monotonic() < deadline:
         time.sleep(0.005)
     with pytest.raises(Busy):

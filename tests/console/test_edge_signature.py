@@ -71,17 +71,16 @@ def test_broken_tokens_are_refused(machine, token):
 @pytest.mark.parametrize(
     "change",
     [
-        {"open_flows": -1},
-        {"open_flows": 2**70},
-        {"open_flows": "many"},
-        {"tunnels": {"server-1": -1}},
-        {"tunnels": []},
-        {"envoy": "x" * 300},
+        {"applied_version": -1},
+        {"applied_version": 2**70},
+        {"applied_version": "all"},
+        {"applied_version": None},
+        {"wait": 26},
         {"unknown": True},
     ],
 )
-def test_bad_values_are_named(machine, change):
-    response = machine.call("gateway/status", STATUS | change)
+def test_bad_values_of_what_decides_are_named(machine, change):
+    response = machine.call("gateway/config", {"applied_version": 0} | change)
     assert response.status_code == 422
     assert next(iter(change)) in response.json()["error"]["message"]
 

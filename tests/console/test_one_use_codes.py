@@ -129,7 +129,7 @@ def test_of_many_machines_with_one_code_at_the_same_moment_one_is_admitted():
 
     def enroll(machine: Machine) -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             answers.append(machine.enroll(code).json())
         finally:
             connection.close()

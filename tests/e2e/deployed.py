@@ -87,7 +87,7 @@ class Deployed(ABC):
         return done.returncode, json.loads(done.stdout) if done.stdout else {}
 
     def lights(self) -> dict[str, str]:
-        """Each light's color by its name."""
+        """Each light's colour by its name."""
         return {light["name"]: light["color"] for light in self.status()[1].get("lights", [])}
 
     def is_good(self) -> bool:

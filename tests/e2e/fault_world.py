@@ -24,7 +24,8 @@ from typing import Any
 
 import psutil
 
-from tests.demo import ROOT, Demo, clean_environment, free_port, is_alive, start_demo, stop_demo, wait_until
+from tests.demo import ROOT, Demo, clean_environment, is_alive, start_demo, stop_demo, wait_until
+from tests.ports import free_port
 from tests.postgres import OPTIONS, PostgresUnavailable, _unprivileged, find_binaries
 
 PARTS = ("console", "database", "gateway agent", "gateway Envoy", "server agent", "server Envoy")

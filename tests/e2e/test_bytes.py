@@ -82,19 +82,18 @@ def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_pat
         "port",
         str(tunnel_port(demo)),
     ]
-    dump = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert dump.stderr is not None
-    assert "listening" in dump.stderr.readline()
     marker = b"this-marker-must-not-be-readable-" + os.urandom(8).hex().encode()
     data = marker * 2000
-    with demo.connect("echo.corp.example", 7) as flow:
-        flow.socket.sendall(data)
-        assert read_exactly(flow.socket, len(data)) == data
-    wait_until(
-        lambda: capture.exists() and capture.stat().st_size > len(data), 10, what="the capture of the bytes"
-    )
-    dump.terminate()
-    dump.communicate(timeout=10)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as dump:
+        try:
+            assert dump.stderr is not None
+            assert "listening" in dump.stderr.readline()
+            with demo.connect("echo.corp.example", 7) as flow:
+                flow.socket.sendall(data)
+                assert read_exactly(flow.socket, len(data)) == data
+            wait_until(lambda: capture.stat().st_size > len(data), 30, what="the capture of the bytes")
+        finally:
+            dump.terminate()
     captured = capture.read_bytes()
     assert len(captured) > len(data)
     assert marker not in captured

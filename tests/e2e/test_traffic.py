@@ -71,13 +71,13 @@ def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo):
         assert flow.status == 200
         assert post(admin, f"{url}/disable/").status_code == 200
         try:
-            flow.socket.settimeout(5)
+            flow.socket.settimeout(30)
             assert read_to_end(flow.socket) == b""
-            refused = wait_until(lambda: refusal(demo, account), 5, what="the refusal")
+            refused = wait_until(lambda: refusal(demo, account), 30, what="the refusal")
             assert refused == (403, "AccountDisabled")
         finally:
             assert post(admin, f"{url}/enable/").status_code == 200
-    again = wait_until(lambda: opened(demo, account), 10, what="the enabled account's next flow")
+    again = wait_until(lambda: opened(demo, account), 30, what="the enabled account's next flow")
     assert again
 
 

@@ -13,7 +13,6 @@ import datetime as dt
 import http.server
 import ipaddress
 import json
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
+from tests.ports import free_port
 
 TYPE = "type.googleapis.com/"
 TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
@@ -36,12 +36,6 @@ HTTP2 = {
     "initial_stream_window_size": 2**20,
     "initial_connection_window_size": 8 * 2**20,
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
@@ -283,7 +277,7 @@ def _reverse(inner: dict[str, Any]) -> dict[str, Any]:
 def enrolled_server(
     folder: Path, authority: Authority, server: str, connector: str, *, console: str = "http://127.0.0.1:1"
 ) -> Home:
-    """Return a home as an enrolment leaves it, without its first configuration."""
+    """Return a home as an enrollment leaves it, without its first configuration."""
     home = Home(folder)
     outer_key, outer = authority.issue([server, f"uri:{connector}"])
     inner_key, inner = authority.issue([connector])

@@ -16,7 +16,8 @@ import psutil
 
 from edge.connector.agent import run_connector
 from edge.home import Home, Identity
-from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab, free_port
+from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
+from tests.ports import free_port
 
 
 class ConnectorServer:

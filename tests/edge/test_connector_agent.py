@@ -76,7 +76,7 @@ class World:
     def end(self, number: signal.Signals) -> int:
         assert self.agent is not None
         self.agent.send_signal(number)
-        return self.agent.wait(timeout=15)
+        return self.agent.wait(timeout=30)
 
     def envoy(self) -> int | None:
         """The pid of this server's Envoy, or None."""

@@ -32,7 +32,7 @@ class Gateway(GatewayLab):
     def end(self) -> None:
         assert self.agent is not None
         self.agent.send_signal(signal.SIGTERM)
-        assert self.agent.wait(20) == 0
+        assert self.agent.wait(30) == 0
         self._close_pipes()
 
     def version_on_disk(self) -> int:

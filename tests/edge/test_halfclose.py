@@ -21,10 +21,10 @@ from tests.edge.connector_lab import (
     application,
     configuration,
     enrolled_server,
-    free_port,
     until,
 )
 from tests.pipe import Cell, Origin, Proxied, connect, measure
+from tests.ports import free_port
 
 WITH, WITHOUT = "with the module", "without"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 from edge import echo
 from edge.connector.probes import Destination, GatewayProbe, Probes, Way, targets_of
 from edge.gateway.echo import EchoResponder
+from tests.ports import free_port
 
 KEY = bytes(range(32))
 NOW = 1_800_000_000.0
@@ -24,20 +24,8 @@ def an_hour_ago() -> float:
     return time.time() - 3600
 
 
-def free_port() -> int:
-    """Free for UDP and for TCP."""
-    while True:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", 0)) as tcp,
-            socket.socket(type=socket.SOCK_DGRAM) as udp,
-        ):
-            udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-            return int(tcp.getsockname()[1])
-
-
 async def until(what: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (found := what()):
             await asyncio.sleep(0.02)
     return found

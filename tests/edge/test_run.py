@@ -32,7 +32,7 @@ def test_the_command_becomes_the_agent_and_keeps_its_process(tmp_path):
         assert agent.cmdline()[-4:] == ["gateway", "run", "--home", str(home)]
         wait_until(lambda: agent.children(), 20, what="its Envoy")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()

@@ -16,8 +16,9 @@ import pytest
 
 from edge.checks import Check, checks
 from edge.home import Home
-from tests.edge.connector_lab import Authority, enrolled_server, free_port, until
+from tests.edge.connector_lab import Authority, enrolled_server, until
 from tests.edge.test_connector_agent import World, in_world
+from tests.ports import free_port
 
 
 def causeway(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -90,7 +91,7 @@ def test_a_machine_that_never_ran_says_what_is_missing(tmp_path: Path) -> None:
     assert found["configuration"] == ("red", "There is no configuration on disk yet.")
 
 
-def test_without_an_enrolment_there_is_a_code_of_its_own(tmp_path: Path) -> None:
+def test_without_an_enrollment_there_is_a_code_of_its_own(tmp_path: Path) -> None:
     done = causeway("status", "--home", str(tmp_path))
     assert done.returncode == 2 and "There is no enrolled gateway or server" in done.stderr
     done = causeway("status", "--json", "--home", str(tmp_path))

@@ -67,7 +67,7 @@ def test_a_flow_of_the_cloud_path_has_no_connector(machine):
         {"end": "lost"},
         {"host": "a\0b"},
         {"started_at": "now"},
-        {"gateway": "gateway-of-somebody-else"},
+        {"bytes_down": 2**63 - 1},
     ],
 )
 def test_a_record_that_makes_no_sense_is_refused_alone(machine, absurd):
@@ -75,6 +75,32 @@ def test_a_record_that_makes_no_sense_is_refused_alone(machine, absurd):
     assert answer.status_code == 200
     assert (answer.json()["acknowledged"], answer.json()["refused"]) == (2, 1)
     assert [item.flow for item in Flow.objects.all()] == ["good"]
+
+
+def test_bytes_that_no_line_carries_hold_back_nothing(machine):
+    absurd = [flow(flow=f"f{place}", bytes_up=2**63 - 1, bytes_down=2**63 - 1) for place in range(3)]
+    answer = machine.call("flows", flows(*absurd, flow(flow="good")))
+    assert (answer.status_code, answer.json()) == (200, {"acknowledged": 4, "refused": 3})
+    assert [item.flow for item in Flow.objects.all()] == ["good"]
+
+
+def test_a_batch_of_the_largest_flows_is_taken(machine):
+    largest = [
+        flow(flow=f"f{place}", bytes_up=service.LARGEST, bytes_down=service.LARGEST) for place in range(1000)
+    ]
+    for records in (largest, [item | {"flow": item["flow"] + "b"} for item in largest]):
+        answer = machine.call("flows", flows(*records))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    assert set(Usage.objects.values_list("bytes_up", "bytes_down")) == {(usage.MOST, usage.MOST)}
+
+
+def test_a_field_that_a_newer_gateway_adds_is_ignored_and_named_once(machine, caplog):
+    for _ in range(2):
+        answer = machine.call("flows", flows(flow(protocol="h3")))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
+    assert line.startswith(machine.id) and "protocol" in line
+    assert Flow.objects.count() == 1
 
 
 def test_a_gateways_fast_clock_loses_no_bytes(machine):
@@ -153,9 +179,18 @@ def counted(subject, span):
     return [(row.time.timestamp(), row.bytes_up, row.bytes_down) for row in rows]
 
 
+def middle_of_a_month() -> datetime:
+    """Return a moment that is over, in the middle of its minute, its hour and its month."""
+    return (timezone.now() - timedelta(days=60)).replace(day=15, hour=12, minute=30, second=30, microsecond=0)
+
+
+def first_of_the_month(moment: float) -> float:
+    first = datetime.fromtimestamp(moment, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return first.timestamp()
+
+
 def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
-    # The middle of a minute and of a month, so that the test does not straddle either.
-    moment = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC).timestamp()
+    moment = middle_of_a_month().timestamp()
     told = {"started_at": moment - 100}
     machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=moment, **told)))
     machine.call("flows", flows(flow(bytes_up=15, bytes_down=50, time=moment + 5, **told)))
@@ -163,7 +198,7 @@ def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
     minute = moment - 30
     assert counted("user-1", "minute") == [(minute, 15, 50), (minute + 60, 1, 10)]
     assert counted("user-1", "hour") == [(minute - 30 * 60, 16, 60)]
-    assert counted("sag-1", "month") == [(datetime(2026, 7, 1, tzinfo=UTC).timestamp(), 16, 60)]
+    assert counted("sag-1", "month") == [(first_of_the_month(moment), 16, 60)]
     assert [row[1:] for row in counted("session-1", "total")] == [(16, 60)]
 
 
@@ -186,9 +221,9 @@ def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(machine, said, bel
 
 
 def test_a_late_end_counts_for_the_month_of_the_flow(machine):
-    ended = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC).timestamp()
+    ended = first_of_the_month(middle_of_a_month().timestamp()) - 1
     machine.call("flows", flows(flow(started_at=ended - 60, ended_at=ended, end="closed")))
-    assert counted("user-1", "month") == [(datetime(2026, 6, 1, tzinfo=UTC).timestamp(), 10, 20)]
+    assert counted("user-1", "month") == [(first_of_the_month(ended), 10, 20)]
 
 
 def test_a_flow_without_an_account_counts_for_nobody(machine):

@@ -116,7 +116,7 @@ def test_log_ons_at_the_same_moment_never_share_an_address():
 
     def run(account):
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             for _ in range(2):
                 log_on(account)
         except Exception as error:
@@ -154,7 +154,7 @@ def test_disabling_during_log_ons_leaves_no_live_session():
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert started.wait(10)
+    assert started.wait(30)
     accounts.account_disable(account=account, actor=ACTOR)
     for thread in threads:
         thread.join(30)

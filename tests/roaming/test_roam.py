@@ -222,7 +222,7 @@ def at_once(*jobs):
 
     def run(place, job):
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             results[place] = job()
         except Refusal as refused:
             results[place] = refused.code
