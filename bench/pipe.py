@@ -22,7 +22,7 @@ from bench.others import others
 from bench.processes import Processes
 from tests.demo import Demo, start_demo, stop_demo
 from tests.pipe import Cell, Origin, Verdict, measure
-from tests.pipe_demo import Ways, ways
+from tests.pipe_demo import Ways, register, ways
 
 MB = 1_000_000
 CELLS = [
@@ -69,6 +69,7 @@ def main(
         stack.callback(stop_demo, process, folder / "demo")
         demo = Demo(folder / "demo", process, output)
         demo.kill(demo.pid("traffic"))
+        register(demo, origin)
         with ways(demo, origin, folder) as product:
             found.measure(origin, product, CELLS)
         capped = [each for each in demo.world["accounts"] if each["instance"] == demo.account()["instance"]][

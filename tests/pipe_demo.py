@@ -24,12 +24,11 @@ CONNECTOR, CLOUD = "connector", "cloud"
 
 @contextmanager
 def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | None = None) -> Iterator[Ways]:
-    """Make the origin an application of the demo, connect as a client, and give the ways.
+    """Connect as a client and give the ways to an origin that is an application of the demo (`register`).
 
     The names: ``h1`` and ``h2`` straight to the gateway, ``proxy`` and ``forward`` of ``causeway connect``, each to
     ``connector`` and to ``cloud``. `account`: another one than the first, for example one with a cap.
     """
-    _register(demo, origin)
     account = account or demo.account()
     cloud = next(
         (one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]), None
@@ -65,7 +64,8 @@ def _opens(way: Callable[[], Way]) -> bool:
     return True
 
 
-def _register(demo: Demo, origin: Origin) -> None:
+def register(demo: Demo, origin: Origin) -> None:
+    """Make the origin an application of the demo, for everybody; once for each demo."""
     arguments = [str(demo.home), str(urlsplit(demo.console).port), demo.connector()["id"], str(origin.port)]
     subprocess.run(
         [sys.executable, "-m", "bench.register", *arguments], cwd=ROOT, env=clean_environment(), check=True

@@ -11,7 +11,7 @@ import pytest
 
 from tests.demo import Demo
 from tests.pipe import Cell, Origin, measure
-from tests.pipe_demo import Ways, ways
+from tests.pipe_demo import Ways, register, ways
 
 KB, MB = 1000, 1_000_000
 APP = [Cell("app closes", 1000), Cell("app closes", 3 * MB), Cell("app closes", 3 * MB, 2 * MB)]
@@ -40,6 +40,7 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def product(demo: Demo, origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
+    register(demo, origin)
     with ways(demo, origin, tmp_path_factory.mktemp("pipe")) as found:
         yield found
 
