@@ -24,7 +24,7 @@ import typer
 
 from edge.envoy import halfclose
 from edge.envoy.connector import ARGUMENTS, bootstrap, write_configuration
-from edge.envoy.process import EnvoyProcess
+from edge.envoy.process import EnvoyError, EnvoyProcess
 from tests.edge.connector_lab import (
     Authority,
     LabGateway,

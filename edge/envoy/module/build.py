@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edge.envoy.module import PLATFORMS, SOURCE, library, this_platform
 
-FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIC", "-shared")
+FLAGS = ("-std=c11", "-O2", "-s", "-Wall", "-Wextra", "-fPIC", "-shared")
 # Envoy's own functions are found when it loads the module.
 MACOS_FLAGS = ("-Wl,-undefined,dynamic_lookup",)
 
