@@ -115,9 +115,11 @@ async def _flows(
 
     async def empty() -> bool:
         names = "cluster.(ends|applications).upstream_cx_active|http.reverse.downstream_rq_active"
-        return all(
-            line.endswith(": 0") for line in (await envoy.admin(f"/stats?filter=^({names})$")).splitlines()
-        )
+        try:
+            lines = (await envoy.admin(f"/stats?filter=^({names})$")).splitlines()
+        except EnvoyError:  # a loaded machine
+            return False
+        return bool(lines) and all(line.endswith(": 0") for line in lines)
 
     await until(empty, "every connection closed", 60)
     for what, count in sorted(seen.items()):
