@@ -11,13 +11,15 @@ MODULE := hatch_build.py edge/envoy/module/build.py edge/envoy/module/halfclose.
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test test-days check bench lock clean
+.PHONY: help demo test quick test-days check fresh bench lock clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
-	@echo "make test    every test, on SQLite and on PostgreSQL"
+	@echo "make test    every test, on SQLite and on PostgreSQL, with real processes and a real browser"
+	@echo "make quick   what needs neither process nor browser, on SQLite; ARGS=tests/roaming narrows it"
 	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
 	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
+	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
@@ -29,6 +31,9 @@ test: $(TEST_READY)
 	@sh tools/system.sh test
 	@sh tools/test.sh $(BIN) $(ARGS)
 
+quick: $(TEST_READY)
+	@sh tools/test.sh $(BIN) --quick $(ARGS)
+
 test-days: $(TEST_READY)
 	@sh tools/system.sh test
 	@$(BIN)/python -m tests.days $(ARGS)
@@ -36,6 +41,9 @@ test-days: $(TEST_READY)
 check: $(TEST_READY)
 	@sh tools/system.sh check
 	@sh tools/check.sh $(BIN)
+
+fresh:
+	@sh tools/fresh.sh $(ARGS)
 
 bench: $(TEST_READY)
 	@sh tools/system.sh bench

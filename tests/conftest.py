@@ -12,9 +12,9 @@ import pytest
 
 HAS_DJANGO = importlib.util.find_spec("django") is not None
 STATE_DIR = pytest.StashKey[Path]()
-EDGE_TESTS = Path(__file__).parent / "edge"
+EDGE_TESTS, E2E_TESTS = Path(__file__).parent / "edge", Path(__file__).parent / "e2e"
 
-pytest_plugins = ["tests.days", "tests.order"]
+pytest_plugins = ["tests.days", "tests.order", "tests.marks"]
 if HAS_DJANGO:
     # Not in pyproject.toml, because pytest-django would then load the settings for `pytest tests/edge` as well.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
@@ -76,10 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if touches_database(item):
             item.add_marker("database")
-        if empties_tables(item):
+        if isinstance(item, pytest.Function) and empties_tables(item):
             item.fixturenames.append("django_db_serialized_rollback")
         if "demo" in fixtures:
             item.add_marker("processes")
+        if "browser" in fixtures or item.path.is_relative_to(E2E_TESTS):
+            item.add_marker("alone")
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:

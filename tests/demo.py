@@ -28,7 +28,7 @@ import pytest
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 120
+READY_SECONDS = 300
 STOP_SECONDS = 30
 
 
@@ -163,7 +163,7 @@ class Demo:
         *,
         account: dict[str, Any] | None = None,
         gateway: dict[str, Any] | None = None,
-        timeout: float = 10,
+        timeout: float = 30,
     ) -> Tunnel:
         """One CONNECT over TLS, as a stock HTTP/1.1 client sends it; on 200 the socket carries the flow."""
         account, gateway = account or self.account(), gateway or self.gateway()

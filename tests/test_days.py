@@ -43,6 +43,7 @@ def outcome(folder: Path, variables: dict[str, str], *arguments: str) -> tuple[i
     return done.returncode, failed
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("arguments", [(), ("-p", "xdist.plugin", "-n", "1")], ids=["alone", "in a worker"])
 def test_a_planted_test_that_relies_on_today_passes_today_and_fails_under_its_day(
     tmp_path: Path, arguments: tuple[str, ...]
@@ -56,6 +57,7 @@ def test_a_planted_test_that_relies_on_today_passes_today_and_fails_under_its_da
     assert outcome(tmp_path, abroad, *arguments) == (1, ["test_of_the_zone"])
 
 
+@pytest.mark.processes
 def test_a_day_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test_planted.py").write_text(PLANTED.format(now=datetime.now(UTC).isoformat()))
     assert outcome(tmp_path, {days.VARIABLE: "tomorrow"}) == (pytest.ExitCode.USAGE_ERROR, [])

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.demo import ROOT
+
+pytestmark = pytest.mark.processes
 
 PAIRS = 6
 # Green in the order of the file only: the second test needs what the first one leaves behind.

@@ -75,7 +75,8 @@ make_venv() {
 for_tests() {
     packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl shellcheck=shellcheck ssh=openssh-client)
     # Faults are made with these, and machines to deploy on; on other systems than Linux those tests are left out.
-    packages="$packages $(missing_packages nft=nftables systemd-nspawn=systemd-container tcpdump=tcpdump)"
+    packages="$packages $(missing_packages ip=iproute2 mount=mount nft=nftables pgrep=procps tcpdump=tcpdump)"
+    packages="$packages $(missing_packages systemd-nspawn=systemd-container)"
     # A library of the tests' own sets their clocks.
     have cc || packages="$packages gcc libc6-dev"
     # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
@@ -86,7 +87,10 @@ for_tests() {
     # Tests run in other time zones too.
     [ -e /usr/share/zoneinfo/Asia/Kathmandu ] || packages="$packages tzdata"
     if can_install; then
-        for package in $packages; do install "$package" || true; done
+        # shellcheck disable=SC2086 # a list of packages
+        set -- $packages
+        # All at once is quicker; where one of them cannot be had, the others are still wanted.
+        [ $# = 0 ] || install "$@" || for package in "$@"; do install "$package" || true; done
     fi
     [ -n "$without_browser" ] || have_chromium || stop "\
 The browser tests need Chromium or Chrome, and none was found. Install one (on Debian: apt-get install chromium),

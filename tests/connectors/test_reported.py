@@ -239,7 +239,8 @@ def test_a_tunnel_told_of_in_a_way_that_makes_no_sense_is_left_to_grow_old(gatew
             assert answer.status_code == 200
             assert Tunnel.objects.get(server=other).count == 3
             assert Tunnel.objects.get(server=one).seen_at == before
-    for whole in ([], "x", None, -1):
+    nonsense: list[Any] = [[], "x", None, -1]
+    for whole in nonsense:
         assert machine.call("gateway/status", status | {"tunnels": whole}).status_code == 200
         assert Tunnel.objects.count() == 2
     machine.call("gateway/status", status | {"tunnels": {other.pk: 1}})

@@ -286,7 +286,7 @@ class World:
 
         where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=5"
         with psycopg.connect(where) as connection:
-            return connection.execute(sql, values).fetchall()  # type: ignore[call-overload, no-any-return]
+            return connection.execute(sql, values).fetchall()
 
 
 def _set_network(path: str) -> None:

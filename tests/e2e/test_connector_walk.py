@@ -42,7 +42,9 @@ def close(page: Page, panel: Locator) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)  # an installation, as slow as the package index
-def test_from_add_connector_to_disable_a_connector(demo: Demo, page: Page, machine: Machine, name: str):
+def test_from_add_connector_to_disable_a_connector(
+    demo: Demo, page: Page, machine: Machine, name: str
+) -> None:
     log_in(page, demo)
     page.get_by_role("link", name="Network Settings").click()
     settle(page)

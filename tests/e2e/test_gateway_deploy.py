@@ -38,7 +38,9 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # three installations
-def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(machine: Machine, added: AddedGateway):
+def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(
+    machine: Machine, added: AddedGateway
+) -> None:
     assert "Not enrolled" in added.row()
     command = added.command()
     machine.deploy(command)

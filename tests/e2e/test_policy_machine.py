@@ -260,7 +260,7 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.mark.timeout(240)
-def test_every_answer_of_the_gateways_is_what_decide_says(machine: Machine):
+def test_every_answer_of_the_gateways_is_what_decide_says(machine: Machine) -> None:
     machine.check(machine.fail_or_start_server())
     for _ in range(STEPS):
         machine.check(machine.step())

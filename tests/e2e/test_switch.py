@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("switched_on")
 
 
 @pytest.fixture
-def admin(demo: Demo):
+def admin(demo: Demo) -> Iterator[Any]:
     client = demo.admin_client()
     yield client
     client.close()
@@ -53,7 +55,7 @@ class Stream:
         self.flow.close()
 
 
-def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin):
+def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin: Any) -> None:
     stream = Stream(demo)
     wait_until(lambda: stream.received > 100_000, what="bytes on the open flow")
     assert post(admin, url(demo, "disable")).status_code == 200
@@ -64,7 +66,7 @@ def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin)
     wait_until(lambda: new_flow(demo)[0] == 200, 30, what="a new flow after switching on")
 
 
-def test_the_console_says_how_many_gateways_confirmed_the_cut(demo: Demo, admin):
+def test_the_console_says_how_many_gateways_confirmed_the_cut(demo: Demo, admin: Any) -> None:
     post(admin, url(demo, "disable"))
     page = wait_until(
         lambda: confirmed(admin.get(f"/sase/connectors/{demo.connector()['id']}/").text),

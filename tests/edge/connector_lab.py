@@ -216,18 +216,16 @@ class LabGateway:
 
     def _connection_manager(self, headers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         add = {"header": {"key": "x-connector", "value": self._connector}, "append_action": "ADD_IF_ABSENT"}
-        routes = [
+        matches: list[dict[str, Any]] = [{"connect_matcher": {}}, {"prefix": "/"}]
+        routes: list[dict[str, Any]] = [
             {
                 "match": {**match, "headers": headers or []},
                 "route": {"cluster": "reverse", "timeout": "0s"},
                 "request_headers_to_add": [add],
             }
-            for match in ({"connect_matcher": {}}, {"prefix": "/"})
+            for match in matches
         ]
-        routes += [
-            {"match": match, "direct_response": {"status": 407}}
-            for match in ({"connect_matcher": {}}, {"prefix": "/"})
-        ]
+        routes += [{"match": match, "direct_response": {"status": 407}} for match in matches]
         return {
             "@type": TYPE
             + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -353,7 +351,7 @@ class _Application(http.server.BaseHTTPRequestHandler):
         self._tell({"length": length})
 
     def _tell(self, value: dict[str, Any]) -> None:
-        body = json.dumps({**value, "port": self.server.server_address[1]}).encode()
+        body = json.dumps({**value, "port": self.connection.getsockname()[1]}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -73,4 +73,4 @@ class ConnectorServer:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    sys.exit(asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1)))
+    asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1))

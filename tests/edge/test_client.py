@@ -34,6 +34,8 @@ from tests.edge.connector_lab import (
 )
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 SECRET = "a key of the test's console, long enough to sign with"
 PASSWORD = "Correct-Horse-7"
 

@@ -19,6 +19,8 @@ from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 
 def url(lab: GatewayLab) -> str:
     return f"https://127.0.0.1:{lab.client_port}"

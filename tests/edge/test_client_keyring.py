@@ -23,6 +23,8 @@ import pytest
 from tests.edge.connector_lab import FakeConsole, refusal
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 PASSWORD = "Correct-Horse-7"
 COMMAND = [sys.executable, "-m", "edge.cli", "connect"]
 WITHOUT_PACKAGE = "import sys; sys.modules['keyring'] = None; from edge.cli import main; main()"

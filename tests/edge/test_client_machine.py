@@ -21,6 +21,8 @@ import pytest
 from tests.edge.connector_lab import Authority, FakeConsole
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 # Python runs this before anything else: afterwards it is as macOS's, which has no such function.
 WITHOUT_PIDFD = "import os\ndel os.pidfd_open\n"

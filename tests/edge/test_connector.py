@@ -30,6 +30,8 @@ from tests.edge.connector_lab import (
     until,
 )
 
+pytestmark = pytest.mark.processes
+
 
 def own_address() -> str | None:
     """An address of this machine that is neither loopback nor link-local."""

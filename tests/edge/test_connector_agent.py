@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
@@ -29,6 +30,8 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+
+pytestmark = pytest.mark.processes
 
 
 class World:

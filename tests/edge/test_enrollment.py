@@ -187,6 +187,7 @@ def causeway(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.processes
 def test_the_command_enrolls_and_never_shows_code_or_traceback(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
@@ -206,6 +207,7 @@ def test_the_command_enrolls_and_never_shows_code_or_traceback(
     assert "SECRET-CODE" not in everything and "Traceback" not in everything
 
 
+@pytest.mark.processes
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     run = causeway("connector", "run", "--home", str(tmp_path))
     assert run.returncode == 1 and "run the enroll command first" in run.stderr

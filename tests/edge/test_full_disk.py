@@ -16,6 +16,8 @@ from tests.edge.small_disk import filled, small_disk
 from tests.edge.test_connector_agent import World, in_world
 from tests.edge.test_status import lights
 
+pytestmark = pytest.mark.processes
+
 MIB = 16
 
 

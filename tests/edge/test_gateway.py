@@ -23,6 +23,8 @@ from tests.edge.gateway_lab import (
 )
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Echo]:

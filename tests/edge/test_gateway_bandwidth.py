@@ -26,6 +26,8 @@ from edge.snapshot import Snapshot
 from tests.edge.gateway_lab import ACCOUNT, INSTANCE, GatewayLab, snapshot_document, wait_until
 from tests.edge.gateway_pki import TokenSigner
 
+pytestmark = pytest.mark.processes
+
 CAP = 800  # kbit/s
 RATE = CAP / 8 * 1000  # bytes a second
 SECONDS = 4.0

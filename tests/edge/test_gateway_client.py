@@ -17,6 +17,8 @@ from edge.home import Home
 from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 
 @asynccontextmanager
 async def client(lab: GatewayLab, path: Path) -> AsyncIterator[int]:

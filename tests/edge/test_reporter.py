@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from edge.api import Caller
+from edge.connector.agent import UNUSABLE
 from edge.connector.reporter import USUAL_INTERVAL, Answer, Reporter, uptime
 from edge.spool import Spool
 
@@ -56,3 +57,11 @@ def test_an_interval_that_makes_no_sense_is_the_usual_one(tmp_path: Path, interv
     answer, _ = report(tmp_path, f'{{"interval": {interval}, "wanted_version": 8}}')
     assert answer == Answer(interval=USUAL_INTERVAL, wanted_version=8, more=False)
     assert math.isfinite(answer.interval)
+
+
+@pytest.mark.parametrize("version", ["Infinity", "NaN", '"new"', "null", "[]", "1e400"])
+def test_a_version_that_makes_no_sense_is_one_of_the_answers_that_the_agent_survives(
+    tmp_path: Path, version: str
+) -> None:
+    with pytest.raises(UNUSABLE):
+        report(tmp_path, f'{{"wanted_version": {version}}}')
