@@ -29,6 +29,7 @@ demo: $(DEMO_READY)
 
 test: $(TEST_READY)
 	@sh tools/system.sh test
+	@$(BIN)/python -m edge.envoy.module.build --here >/dev/null # the compiler may have come just now
 	@sh tools/test.sh $(BIN) $(ARGS)
 
 quick: $(TEST_READY)

@@ -26,6 +26,8 @@ from tests.edge.connector_lab import (
 from tests.pipe import Cell, Origin, Proxied, connect, measure
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
+
 WITH, WITHOUT = "with the module", "without"
 
 

@@ -1,6 +1,7 @@
 """Compiles the module: for this machine when Causeway is installed, for all platforms when a release is made.
 
-``python -m edge.envoy.module.build`` makes the files of all platforms, by the ``ziglang`` package of PyPI.
+``python -m edge.envoy.module.build`` makes the files of all platforms, by the ``ziglang`` package of PyPI; with
+``--here`` only that of this machine, if it is not there.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _zig(platform: str) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        for path in build_all():
+        for path in [build_here()] if sys.argv[1:] == ["--here"] else build_all():
             print(path)  # noqa: T201
     except BuildError as error:
         raise SystemExit(str(error)) from error
