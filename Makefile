@@ -5,6 +5,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-test.lock
+# Compiled when the packages are installed.
+MODULE := hatch_build.py edge/envoy/module/build.py edge/envoy/module/halfclose.c
 # One stamp per set of packages; made again when the requirements change.
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
@@ -27,6 +29,7 @@ demo: $(DEMO_READY)
 
 test: $(TEST_READY)
 	@sh tools/system.sh test
+	@$(BIN)/python -m edge.envoy.module.build --here >/dev/null # the compiler may have come just now
 	@sh tools/test.sh $(BIN) $(ARGS)
 
 quick: $(TEST_READY)
@@ -58,12 +61,12 @@ clean:
 $(BIN)/python:
 	@sh tools/system.sh venv "$(PYTHON)" $(VENV)
 
-$(DEMO_READY): pyproject.toml $(LOCK) | $(BIN)/python
+$(DEMO_READY): pyproject.toml $(LOCK) $(MODULE) | $(BIN)/python
 	@echo "Installing the packages of the demo (once, and when the requirements change) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console]'
 	@touch $@
 
-$(TEST_READY): pyproject.toml $(LOCK) | $(BIN)/python
+$(TEST_READY): pyproject.toml $(LOCK) $(MODULE) | $(BIN)/python
 	@echo "Installing the packages of the tests (once, and when the requirements change) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console,test]'
 	@touch $(DEMO_READY) $@

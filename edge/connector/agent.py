@@ -26,6 +26,7 @@ from edge.connector.metrics import server_metrics
 from edge.connector.probes import Probes
 from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
+from edge.envoy import halfclose
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home, NotEnrolled
@@ -42,6 +43,7 @@ CONFIGURATION = "config.json"
 REFUSED_SECONDS = 60.0
 RENEWAL_CHECK_SECONDS = 600.0
 STATUS_SECONDS = 15.0
+WITHOUT_MODULE = "without half-close"
 # What working by an answer raises that is not what it should be.
 UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
@@ -78,7 +80,7 @@ class ConnectorAgent:
             self._spool,
             self._api,
             self._identity.console,
-            envoy_state=lambda: self._envoy.state,
+            envoy_state=self._envoy_state,
             open_flows=self._meter.open_flows,
             told=self._probes.told,
         )
@@ -101,6 +103,8 @@ class ConnectorAgent:
         """
         upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
+        if hindrance := await asyncio.to_thread(halfclose.hindrance):
+            logger.warning("%s %s", hindrance, halfclose.CONSEQUENCE)
         await self._apply_known()
         loops = [
             self._sampling(),
@@ -130,6 +134,11 @@ class ConnectorAgent:
             await self._api.close()
         logger.info("Stopped.")
         return upgrader.successor
+
+    def _envoy_state(self) -> str:
+        """What the console shows of Envoy: anything but ``running`` is a yellow light there."""
+        known = self._envoy.state == "running" and not halfclose.usable()
+        return WITHOUT_MODULE if known else self._envoy.state
 
     def _current(self) -> dict[str, Any] | None:
         """The configuration, once the console has said that it has none newer."""

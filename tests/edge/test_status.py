@@ -150,6 +150,7 @@ def test_a_console_that_cannot_be_reached_is_an_error_with_its_fix(tmp_path: Pat
     assert console.severity == "error" and "firewall" in console.fix
 
 
+@pytest.mark.processes
 def test_a_gateway_that_does_not_answer_is_named_and_hinders_nothing(tmp_path: Path) -> None:
     home = enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1")
     port = free_port()
