@@ -15,7 +15,9 @@ from typing import Any
 
 from edge.connector.routes import NAME, PORT, RBAC, SET_FILTER_STATE, route_configuration
 from edge.envoy import parts
+from edge.envoy.failures import server_failures
 from edge.envoy.parts import Config, typed
+from edge.envoy.plain import Hop, early_mutation, last_hop, manager_options, to_application_options
 from edge.home import Home, Identity
 
 TUNNELS_PER_GATEWAY = 2  # for each of Envoy's workers
@@ -117,7 +119,9 @@ def _listener(identity: Identity, line: Line) -> Config:
 
 
 def _connection_manager() -> Config:
-    early = "http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    options = manager_options(Hop.SERVER)
+    # What the gateway and Envoy tell one another is none of the application's business.
+    options["early_header_mutation_extensions"].append(early_mutation("strip", _stripped_headers()))
     return typed(
         "http",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -127,8 +131,8 @@ def _connection_manager() -> Config:
         strip_trailing_host_dot=True,
         stream_idle_timeout="0s",
         request_timeout="0s",
-        # What the gateway and Envoy tell one another is none of the application's business.
-        early_header_mutation_extensions=[typed("strip", early, mutations=_stripped_headers())],
+        **options,
+        local_reply_config=server_failures(),
         rds={"route_config_name": NAME, "config_source": _file("routes.json")},
         http_filters=[
             typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=[_keep_port()]),
@@ -190,6 +194,9 @@ def _applications() -> Config:
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": parts.circuit_breakers(),
         "cluster_type": kind,
+        "typed_extension_protocol_options": last_hop(
+            Hop.SERVER, {"http_protocol_options": to_application_options()}
+        ),
     }
 
 
