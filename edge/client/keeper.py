@@ -39,6 +39,7 @@ REASONS = {
     "RequestInvalid": "What the program sent is not valid HTTP.",
     "RequestTimedOut": "The program did not send its request in time.",
     "BandwidthUnavailable": "The gateway has no room for another account with a bandwidth limit. Try again later.",
+    "TooManyFlows": "Connections are opened faster than the gateway can let them in. Try again in a moment.",
     "NotAProxyRequest": "The program did not send it as to a proxy.",
     "MethodUnsupported": "The program sent it in a way that gateways do not support.",
     "NotConfigured": "The gateway has no configuration.",

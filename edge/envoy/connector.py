@@ -120,6 +120,8 @@ def _listener(identity: Identity, line: Line) -> Config:
 
 def _connection_manager() -> Config:
     options = manager_options(Hop.SERVER)
+    # An idle tunnel stays, by default for an hour.
+    options["common_http_protocol_options"]["idle_timeout"] = "0s"
     # What the gateway and Envoy tell one another is none of the application's business.
     options["early_header_mutation_extensions"].append(early_mutation("strip", _stripped_headers()))
     return typed(
@@ -206,10 +208,12 @@ def _dns_cache() -> Config:
         "name": NAME,
         "dns_lookup_family": "V4_PREFERRED",
         "max_hosts": MANY_HOSTS,
+        "dns_cache_circuit_breaker": {"max_pending_requests": parts.MANY},  # flows that wait for a name
         # The machine's own resolver, with its hosts file and search list.
         "typed_dns_resolver_config": typed(
             "envoy.network.dns_resolver.getaddrinfo",
             "network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
+            num_resolver_threads=8,  # so that one name that is slow to resolve holds up no other
         ),
     }
 

@@ -6,6 +6,7 @@ as it is.
 
 from __future__ import annotations
 
+from edge.envoy.pace import pace_reply
 from edge.envoy.parts import REASON_HEADER, ROUTE_HEADER, Config, typed
 from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
 
@@ -75,6 +76,7 @@ def gateway_failures() -> Config:
     lost = "The tunnel to the connector's server was lost before an answer came."
     return {
         "mappers": [
+            pace_reply(),
             _reply(_status(NO_DECISION), "GatewayAgentDown", "gateway", agent_away, 503),
             *_invalid_requests(),
             _reply(_flags("UH"), "ConnectorOffline", "tunnel", offline),
