@@ -73,7 +73,7 @@ make_venv() {
 }
 
 for_tests() {
-    packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl shellcheck=shellcheck ssh=openssh-client)
+    packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl redis-cli=redis-tools redis-server=redis-server shellcheck=shellcheck ssh=openssh-client)
     # Faults are made with these, and machines to deploy on; on other systems than Linux those tests are left out.
     packages="$packages $(missing_packages ip=iproute2 mount=mount nft=nftables pgrep=procps tcpdump=tcpdump)"
     packages="$packages $(missing_packages systemd-nspawn=systemd-container)"

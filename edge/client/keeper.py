@@ -31,6 +31,13 @@ REASONS = {
     "ConnectorOffline": "The connector that leads there has no live tunnel.",
     "DestinationInvalid": "The destination's name or port is not valid.",
     "DestinationUnreachable": "The destination does not answer.",
+    "DestinationForbidden": "It is the connector's server itself or a neighbour of it, and no origin says so.",
+    "AnswerInvalid": "Its answer is no HTTP that can be passed on.",
+    "TunnelLost": "The tunnel to the connector's server was lost before an answer came.",
+    "GatewayUnreachable": "No gateway answered.",
+    "HeadersTooLarge": "The program sent more headers, or longer ones, than can be passed on.",
+    "RequestInvalid": "What the program sent is not valid HTTP.",
+    "RequestTimedOut": "The program did not send its request in time.",
     "BandwidthUnavailable": "The gateway has no room for another account with a bandwidth limit. Try again later.",
     "TooManyFlows": "Connections are opened faster than the gateway can let them in. Try again in a moment.",
     "NotAProxyRequest": "The program did not send it as to a proxy.",
@@ -41,6 +48,13 @@ REASONS = {
     "ConsoleRefused": "The gateway's console does not accept the gateway.",
     "GatewayAgentDown": "The gateway cannot decide on new connections now. Try again in a moment.",
     "InternalError": "The gateway could not decide; its log says why.",
+}
+# Parts of the way that say more of an unreachable destination than its reason.
+PARTS = {
+    "name": "The destination's name does not resolve.",
+    "refused": "The destination refused the connection.",
+    "time-out": "The destination did not take the connection in time.",
+    "ended": "The destination ended the connection before it answered.",
 }
 
 
@@ -90,16 +104,19 @@ class Keeper:
         return doubt
 
     def _tell_refused(self, refusal: Refusal) -> None:
-        now, key = time.monotonic(), (refusal.host, refusal.reason)
+        now, key = time.monotonic(), (refusal.host, refusal.reason + refusal.part)
         if now < self._told.get(key, 0.0):
             return
         if len(self._told) >= TOLD_AT_MOST:
             self._told.clear()
         self._told[key] = now + REPEAT_SECONDS
-        why = REASONS.get(refusal.reason, f"The gateway's reason is {refusal.reason}.")
+        why = PARTS.get(refusal.part) or REASONS.get(
+            refusal.reason, f"The gateway's reason is {refusal.reason}."
+        )
         verb = "could not be reached" if refusal.status >= 500 else "was refused"
         sentence = f"{refusal.host} {verb}: {why}"
-        self._events.tell("denied", sentence, host=refusal.host, reason=refusal.reason, status=refusal.status)
+        place = {"host": refusal.host, "reason": refusal.reason, "part": refusal.part}
+        self._events.tell("denied", sentence, **place, status=refusal.status)
 
     async def _ask(self, probe: Probe) -> Refusal | None:
         answer = await probe.ask()

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 
 from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
+from edge.envoy.failures import GATEWAY_UNREACHABLE, PART_HEADER
+from edge.envoy.parts import REASON_HEADER
 from edge.envoy.process import ShortPath
 from edge.identity import SESSION_CHECK
 
@@ -26,13 +28,14 @@ _NO_GATEWAY = frozenset({"UH", "UF", "URX", "UT", "UC", "LR", "UR", "NC"})
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused request. `reason`: the gateway's code, empty when none answered; `message`: its sentence, if known."""
+    """A refused request. `reason`: the gateway's code; `part`: what failed; `message`: its sentence, if known."""
 
     status: int
     reason: str
     message: str = ""
     host: str = ""
     gateway: str = ""
+    part: str = ""
 
     @property
     def about_session(self) -> bool:
@@ -74,17 +77,24 @@ def _read(line: bytes) -> Refusal | None:
         fields = json.loads(line)
         if "answer" in fields:  # of a port forward, as Envoy keeps it; without one no gateway answered
             headers = {each["key"]: each["value"] for each in (fields["answer"] or {}).get("headers", [])}
-            fields |= {"status": headers.get(":status", 503), "reason": headers.get("x-causeway-reason")}
+            fields |= {"status": headers.get(":status", 503), "reason": headers.get(REASON_HEADER)}
+            fields["part"] = headers.get(PART_HEADER)
         status, reason = int(fields["status"]), fields["reason"] or ""
         flags = set((fields["flags"] or "").split(","))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if status < 400:  # a forward that another gateway let through
         return None
-    if not reason and status != 407 and not flags & _NO_GATEWAY:
+    if not reason and flags & _NO_GATEWAY:
+        reason = GATEWAY_UNREACHABLE
+    if not reason and status != 407:
         return None
     return Refusal(
-        status, str(reason)[:64], host=str(fields.get("host"))[:300], gateway=str(fields.get("gateway"))
+        status,
+        str(reason)[:64],
+        host=str(fields.get("host"))[:300],
+        gateway=str(fields.get("gateway")),
+        part=str(fields.get("part") or "")[:64],
     )
 
 
@@ -103,7 +113,9 @@ class Probe:
             response = await self._client.get(f"http://{PROBE_HOST}/")
         except (httpx.HTTPError, OSError):
             return Refusal(503, "")
-        reason = response.headers.get("x-causeway-reason", "")
+        reason = response.headers.get(REASON_HEADER, "")
+        if reason == GATEWAY_UNREACHABLE:
+            return Refusal(503, "")
         return Refusal(response.status_code, reason, " ".join(response.text.split())[:300] if reason else "")
 
     async def close(self) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.connector.patterns import network_pattern, ports_pattern
-from edge.envoy.parts import NAME_HEADER, NOT_SERVED, REASON_HEADER, ROUTE_HEADER
+from edge.envoy.failures import OWN_HEADERS
+from edge.envoy.parts import NAME_HEADER, NOT_SERVED, ROUTE_HEADER
 from edge.hosts import HostInvalid, Network, Pattern, mask, parse_host, parse_pattern
 
 logger = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ def _to_application(more: dict[str, Any], cluster: str = NAME) -> dict[str, Any]
     return {
         "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", **more},
         # A gateway tries again what a server refuses so; an application must not be able to ask for that.
-        "response_headers_to_remove": [REASON_HEADER],
+        "response_headers_to_remove": [*OWN_HEADERS],
     }
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from edge.envoy import parts
+from edge.envoy.failures import PART_HEADER, client_failures
 from edge.envoy.parts import Config, typed
+from edge.envoy.plain import Hop, answer_options, manager_options
 
 TOKEN_FILE = "token.json"  # noqa: S105
 CA_FILE = "ca.json"
@@ -24,9 +26,20 @@ _TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
 # For `EnvoyProcess`: refusals are told soon after they happened, not up to 10 s later.
 ARGUMENTS = ("--file-flush-interval-msec", "500")
-# A gateway that says one of these could not decide or has no way; the next one may. Nothing has reached an
+# A gateway that says one of these could not decide or has no way or no room; the next one may. Nothing has reached an
 # application then, so that trying again is safe.
-_TRY_THE_NEXT = "ConnectorOffline|ConsoleLost|ConsoleUnreachable|NotConfigured|InternalError"
+_TRY_THE_NEXT = (
+    "BandwidthUnavailable",
+    "ConnectorOffline",
+    "ConsoleLost",
+    "ConsoleRefused",
+    "ConsoleUnreachable",
+    "GatewayAgentDown",
+    "InternalError",
+    "NotConfigured",
+)
+# As the tunnel was lost, a plain request may have reached its application; of a CONNECT, nothing has.
+_TRY_CONNECT_AT_THE_NEXT = (*_TRY_THE_NEXT, "TunnelLost")
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     places: list[Config] = [{"address": {"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}}]
     if listen is not None:
         places.append({"address": parts.address(*listen)})
-    listeners = [_proxy(f"proxy-{index}", place) for index, place in enumerate(places)]
+    listeners = [_proxy(f"proxy-{index}", place, len(gateways)) for index, place in enumerate(places)]
     return {
         "node": {"id": "connect", "cluster": "clients"},
         "admin": parts.admin(),
@@ -79,21 +92,24 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     }
 
 
-def _proxy(name: str, place: Config) -> Config:
+def _proxy(name: str, place: Config, gateways: int) -> Config:
     credential = typed(
         "envoy.http.injected_credentials.generic",
         "http.injected_credentials.generic.v3.Generic",
         credential={"name": "token", "sds_config": _watched(TOKEN_FILE)},
         header="proxy-authorization",
     )
-    routes = [_route({"connect_matcher": {}}, "reset"), _route({"prefix": "/"}, "reset-before-request")]
+    routes = [
+        _route({"connect_matcher": {}}, _retry("reset", _TRY_CONNECT_AT_THE_NEXT, gateways)),
+        _route({"prefix": "/"}, _retry("reset-before-request", _TRY_THE_NEXT, gateways)),
+    ]
     manager = typed(
         "http",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
         stat_prefix=STATISTICS,
         http2_protocol_options=parts.http2_options(),
-        # OpenBSD's nc and other small programs that ssh starts still speak it to a proxy.
-        http_protocol_options={"accept_http_10": True},
+        **manager_options(Hop.CLIENT),
+        local_reply_config=client_failures(),
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         stream_idle_timeout="0s",
         request_timeout="0s",
@@ -113,13 +129,14 @@ def _proxy(name: str, place: Config) -> Config:
     return {"name": name, **place, "filter_chains": [{"filters": [manager]}]}
 
 
-def _route(match: Config, retry_on: str) -> Config:
-    """What a gateway that vanished left unanswered is tried again: of CONNECT, nothing has reached an application."""
-    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": _retry(retry_on)}
-    return {"match": match, "route": route}
+def _route(match: Config, retry: Config) -> Config:
+    route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": retry}
+    # Added by this Envoy, and none of an application's business
+    return {"match": match, "route": route, "request_headers_to_remove": ["x-forwarded-proto"]}
 
 
-def _retry(retry_on: str) -> Config:
+def _retry(retry_on: str, reasons: Sequence[str], gateways: int) -> Config:
+    """Try what a gateway that vanished left unanswered, or refused for one of `reasons`, at the next gateway."""
     next_gateway = typed(
         "previous_priorities",
         "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
@@ -128,9 +145,9 @@ def _retry(retry_on: str) -> Config:
     return {
         "retry_on": f"connect-failure,refused-stream,retriable-headers,{retry_on}",
         "retriable_headers": [
-            {"name": "x-causeway-reason", "string_match": {"safe_regex": {"regex": _TRY_THE_NEXT}}}
+            {"name": parts.REASON_HEADER, "string_match": {"exact": reason}} for reason in reasons
         ],
-        "num_retries": 2,
+        "num_retries": max(2, gateways - 1),
         "retry_priority": next_gateway,
     }
 
@@ -139,7 +156,12 @@ def _refusals() -> Config:
     """A line for every error answer; the reader tells a gateway's refusals from applications' own errors."""
     threshold = {"default_value": 400, "runtime_key": "causeway.refusals"}
     return {
-        **_log(status="%RESPONSE_CODE%", reason="%RESP(X-CAUSEWAY-REASON)%", host="%REQ(:AUTHORITY)%"),
+        **_log(
+            status="%RESPONSE_CODE%",
+            reason=f"%RESP({parts.REASON_HEADER})%",
+            part=f"%RESP({PART_HEADER})%",
+            host="%REQ(:AUTHORITY)%",
+        ),
         "filter": {"status_code_filter": {"comparison": {"op": "GE", "value": threshold}}},
     }
 
@@ -244,7 +266,8 @@ def _gateways(name: str, gateways: Sequence[str]) -> Config:
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
         "typed_extension_protocol_options": parts.http_protocol_options(
-            {"http2_protocol_options": {**parts.http2_options(), "connection_keepalive": _KEEPALIVE}}
+            {"http2_protocol_options": {**parts.http2_options(), "connection_keepalive": _KEEPALIVE}},
+            common_http_protocol_options=answer_options(Hop.CLIENT),
         ),
         "transport_socket": tls,
         "outlier_detection": _OUTLIERS,

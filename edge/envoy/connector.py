@@ -30,7 +30,9 @@ from edge.connector.routes import (
     state,
 )
 from edge.envoy import halfclose, parts
+from edge.envoy.failures import server_failures
 from edge.envoy.parts import Config, typed
+from edge.envoy.plain import Hop, early_mutation, last_hop, manager_options, to_application_options
 from edge.home import Home, Identity
 
 TUNNELS_PER_GATEWAY = 2  # for each of Envoy's workers
@@ -176,7 +178,11 @@ def _listener(identity: Identity, line: Line) -> Config:
 
 
 def _connection_manager() -> Config:
-    early = "http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    options = manager_options(Hop.SERVER)
+    # An idle tunnel stays, by default for an hour.
+    options["common_http_protocol_options"]["idle_timeout"] = "0s"
+    # What the gateway and Envoy tell one another is none of the application's business.
+    options["early_header_mutation_extensions"].append(early_mutation("strip", _stripped_headers()))
     return typed(
         "http",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -184,11 +190,10 @@ def _connection_manager() -> Config:
         http2_protocol_options=parts.http2_options(),
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         strip_trailing_host_dot=True,
-        common_http_protocol_options={"idle_timeout": "0s"},  # an idle tunnel stays, by default for an hour
         stream_idle_timeout="0s",
         request_timeout="0s",
-        # What the gateway and Envoy tell one another is none of the application's business.
-        early_header_mutation_extensions=[typed("strip", early, mutations=_stripped_headers())],
+        **options,
+        local_reply_config=server_failures(),
         rds={"route_config_name": NAME, "config_source": _file("routes.json")},
         http_filters=[
             typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=_keep_authority()),
@@ -274,6 +279,9 @@ def _applications() -> Config:
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": parts.circuit_breakers(),
         "cluster_type": kind,
+        "typed_extension_protocol_options": last_hop(
+            Hop.SERVER, {"http_protocol_options": to_application_options()}
+        ),
     }
 
 

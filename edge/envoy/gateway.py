@@ -8,7 +8,8 @@ or the gateway itself dials.
 from __future__ import annotations
 
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
-from edge.envoy.pace import ADDRESS_FLOWS, pace_filter, pace_reply
+from edge.envoy.failures import NO_DECISION, OWN_HEADERS, gateway_failures
+from edge.envoy.pace import ADDRESS_FLOWS, pace_filter
 from edge.envoy.parts import (
     MANY,
     NAME_HEADER,
@@ -30,6 +31,7 @@ from edge.envoy.parts import (
     static_cluster,
     typed,
 )
+from edge.envoy.plain import Hop, answer_options, last_hop, last_hop_options, manager_options
 from edge.snapshot import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
@@ -44,7 +46,6 @@ TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 AGENT = "agent"
 SERVER_TAG = "server"
 MAX_CONNECTIONS = 50_000
-NO_DECISION = 511  # what Envoy says to itself when the agent does not answer; see _agent_away
 
 __all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
 
@@ -145,13 +146,14 @@ def _reverse_cluster() -> Config:
                 "connection_keepalive": {"interval": "5s", "timeout": "3s"},
             }
         },
+        # An idle tunnel stays, by default for an hour
+        common_http_protocol_options=answer_options(Hop.GATEWAY) | {"idle_timeout": "0s"},
         upstream_http_protocol_options={
             "auto_sni": True,
             "auto_san_validation": True,
             "override_auto_sni_header": NAME_HEADER,
         },
         http_filters=[strip, codec],
-        common_http_protocol_options={"idle_timeout": "0s"},  # an idle tunnel stays, by default for an hour
     )
     return {
         "name": "reverse",
@@ -192,6 +194,9 @@ def _cloud_cluster() -> Config:
             "clusters.dynamic_forward_proxy.v3.ClusterConfig",
             dns_cache_config=_DNS_CACHE,
         ),
+        "typed_extension_protocol_options": last_hop(
+            Hop.GATEWAY, {"http_protocol_options": last_hop_options()}
+        ),
     }
 
 
@@ -230,13 +235,11 @@ def _http(slots: int, flows: int) -> Config:
         stream_idle_timeout="0s",  # an idle ssh session is no fault
         use_remote_address=True,
         skip_xff_append=True,
-        generate_request_id=False,
-        preserve_external_request_id=True,
-        server_header_transformation="PASS_THROUGH",
+        **manager_options(Hop.GATEWAY),
         http2_protocol_options=http2_options() | _CLIENT_LIMITS,
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
-        local_reply_config={"mappers": _local_replies()},
+        local_reply_config=gateway_failures(),
         access_log=[_access_log()],
         access_log_options={
             "access_log_flush_interval": "2s",
@@ -275,53 +278,20 @@ def _routes() -> list[Config]:
         "num_retries": 3,
     }
     cloud = {"cluster": "cloud", "timeout": "0s"}
+    # What an application says under our names would be taken for a gateway's word.
+    own = {"response_headers_to_remove": [*OWN_HEADERS]}
     reverse = {"cluster": "reverse", "timeout": "0s", "retry_policy": retry}
     hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
     refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}
     connect: Config = {"connect_matcher": {}}
     return [
         {"match": connect | by("cloud"), "route": cloud | dial, "request_headers_to_remove": inner},
-        {"match": {"prefix": "/"} | by("cloud"), "route": cloud, "request_headers_to_remove": inner},
+        {"match": {"prefix": "/"} | by("cloud"), "route": cloud, "request_headers_to_remove": inner} | own,
         {"match": connect | by("connector"), "route": reverse} | hop,
         {"match": {"prefix": "/"} | by("connector"), "route": reverse} | hop,
         {"match": connect, "direct_response": refused},
         {"match": {"prefix": "/"}, "direct_response": refused},
     ]
-
-
-def _local_replies() -> list[Config]:
-    """What a client reads when a flow that was let in comes to nothing here; refusals by the agent stay as they are."""
-
-    def reply(flags: list[str], reason: str, sentence: str) -> Config:
-        return {
-            "filter": {"response_flag_filter": {"flags": flags}},
-            "body": {"inline_string": sentence + "\n"},
-            "headers_to_add": [{"header": {"key": "x-causeway-reason", "value": reason}}],
-        }
-
-    return [
-        pace_reply(),
-        _agent_away(),
-        reply(["UH"], "ConnectorOffline", "The connector has no live tunnel to this gateway."),
-        reply(
-            ["UF", "UC", "URX", "UR", "LR", "UT"],
-            "DestinationUnreachable",
-            "The destination cannot be reached.",
-        ),
-    ]
-
-
-def _agent_away() -> Config:
-    """By a status that no decision has, the agent's absence is told from its refusals; the client reads 503."""
-    comparison = {"op": "EQ", "value": {"default_value": NO_DECISION, "runtime_key": "causeway.no_decision"}}
-    return {
-        "filter": {"status_code_filter": {"comparison": comparison}},
-        "status_code": 503,
-        "body": {
-            "inline_string": "This gateway cannot decide on new connections now. Try again in a moment.\n"
-        },
-        "headers_to_add": [{"header": {"key": "x-causeway-reason", "value": "GatewayAgentDown"}}],
-    }
 
 
 def _authorization() -> Config:

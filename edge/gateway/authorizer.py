@@ -16,8 +16,10 @@ from google.rpc.status_pb2 import Status
 
 from edge.decision import CLOUD, Decision, Destination
 from edge.envoy.bandwidth import BANDWIDTH_HEADER
+from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
 from edge.envoy.pace import TOO_MANY_FLOWS
+from edge.envoy.parts import REASON_HEADER
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.pace import Pace
@@ -183,7 +185,9 @@ def _set(target: Any, headers: dict[str, str]) -> None:
 
 def _denied(refused: _Refused) -> Any:
     reply = auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
-    headers = {"content-type": "text/plain; charset=utf-8", "x-causeway-reason": refused.code}
+    headers = {"content-type": "text/plain; charset=utf-8", REASON_HEADER: refused.code}
+    if refused.status == 503:
+        headers[PART_HEADER] = "tunnel" if refused.code == "ConnectorOffline" else "gateway"
     if refused.status == 407:
         headers["proxy-authenticate"] = 'Basic realm="Causeway"'
     if refused.retry_after:

@@ -26,11 +26,17 @@ from tests.ports import free_port
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # The Debian packages of the programs that the recipes name.
 PACKAGES = {
+    "apt-get": "apt",
     "curl": "curl",
+    "dpkg-deb": "dpkg",
     "git": "git",
+    "java": "openjdk-17-jdk-headless",
     "nc": "netcat-openbsd",
+    "node": "nodejs",
     "openssl": "openssl",
     "psql": "postgresql-client",
+    "redis-cli": "redis-tools",
+    "redis-server": "redis-server",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
@@ -101,16 +107,25 @@ def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = 
     ``settled``: once it is reached, and not at once.
     """
     host = f"{name}-{time.time_ns()}.recipes.example"
+    with application(demo, host, str(port), f"127.0.0.1:{origin}"):
+        if settled:
+            wait_until(lambda: all(reaches(demo, host, port) for _ in range(12)), 30, what=f"a way to {host}")
+        yield host
+
+
+@contextlib.contextmanager
+def application(demo: Demo, address: str, ports: str, origin: str) -> Iterator[None]:
+    """An application with a policy for everybody; both are deleted at the end."""
     with contextlib.closing(demo.admin_client()) as admin:
-        application = _add(
+        added = _add(
             admin,
             "/sase/applications/",
             {
-                "name": host,
+                "name": address,
                 "protocol": "TCP",
-                "addresses": host,
-                "ports": str(port),
-                "origin": f"127.0.0.1:{origin}",
+                "addresses": address,
+                "ports": ports,
+                "origin": origin,
                 "enabled": "on",
             },
         )
@@ -118,24 +133,20 @@ def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = 
             admin,
             "/sase/policies/",
             {
-                "name": host,
+                "name": address,
                 "priority": "5",
                 "users": "all",
                 "scope": "selected",
-                "applications": application,
+                "applications": added,
                 "connector": demo.connector()["id"],
                 "enabled": "on",
             },
         )
         try:
-            if settled:
-                wait_until(
-                    lambda: all(reaches(demo, host, port) for _ in range(12)), 30, what=f"a way to {host}"
-                )
-            yield host
+            yield
         finally:
             post(admin, f"/sase/policies/{policy}/delete/").raise_for_status()
-            post(admin, f"/sase/applications/{application}/delete/").raise_for_status()
+            post(admin, f"/sase/applications/{added}/delete/").raise_for_status()
 
 
 def _add(admin: httpx.Client, url: str, fields: dict[str, str]) -> str:

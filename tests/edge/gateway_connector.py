@@ -21,29 +21,26 @@ from tests.ports import free_port
 
 
 class ConnectorServer:
-    """One server of a connector, dialling the lab's gateway. ``origin``: what it dials for the application."""
+    """One server of a connector, dialling the lab's gateway. ``origins``: what it dials for a host, on port 80."""
 
     def __init__(
-        self, lab: GatewayLab, path: Path, server: str, connector: str, host: str, origin: str
+        self, lab: GatewayLab, path: Path, server: str, connector: str, origins: dict[str, str]
     ) -> None:
         self.home = Home(path / server)
         self.server = server
         lab.authority.issue(self.home.file("pki"), "outer", dns=[server], uri=connector)
         lab.authority.issue(self.home.file("pki"), "inner", dns=[connector])
         self.home.write_identity(Identity(server, "server", f"http://127.0.0.1:{free_port()}", connector))
-        application = {
-            "id": "pa-application-1",
-            "name": "a",
-            "addresses": [host],
-            "ports": [[80, 80]],
-            "origin": origin,
-        }
+        applications = [
+            {"id": f"pa-{host}", "name": host, "addresses": [host], "ports": [[80, 80]], "origin": origin}
+            for host, origin in origins.items()
+        ]
         configuration: dict[str, Any] = {
             "version": 1,
             "server": {"id": server, "enabled": True},
             "connector": {"id": connector, "name": "c", "enabled": True},
             "gateways": [{"id": GATEWAY, "host": "127.0.0.1", "port": lab.tunnel_port}],
-            "applications": [application],
+            "applications": applications,
         }
         self.home.write_json("config.json", configuration)
         with (path / f"{server}.log").open("ab") as log:

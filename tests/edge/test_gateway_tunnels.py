@@ -50,7 +50,7 @@ class Office:
         """Start servers and wait for their tunnels."""
         origin = f"127.0.0.1:{self.echo.port}"
         self.servers += [
-            ConnectorServer(self.gateway, self.path, name, CONNECTOR, HOST, origin) for name in names
+            ConnectorServer(self.gateway, self.path, name, CONNECTOR, {HOST: origin}) for name in names
         ]
         wait_until(lambda: set(names) <= set(self.tunnels()), lambda: f"tunnels of {names}: {self.log()}", 30)
 
@@ -102,7 +102,7 @@ def test_switching_a_connector_off_cuts_its_flows_and_on_lets_them_in_again(offi
 def test_a_server_that_the_console_does_not_list_gets_no_tunnel(office: Office) -> None:
     office.gateway.apply(connectors=connector(first=False))
     origin = f"127.0.0.1:{office.echo.port}"
-    office.servers.append(ConnectorServer(office.gateway, office.path, SERVERS[0], CONNECTOR, HOST, origin))
+    office.servers.append(ConnectorServer(office.gateway, office.path, SERVERS[0], CONNECTOR, {HOST: origin}))
     wait_until(lambda: f"tunnel refused: server '{SERVERS[0]}'" in office.gateway.log.read_text(), office.log)
     assert office.tunnels() == {}
     assert office.refusal() == (503, "connectoroffline")

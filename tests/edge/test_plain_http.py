@@ -1,0 +1,247 @@
+"""What passes over plain HTTP passes unchanged, on every way; HTTP/1.0 is spoken; every failure says what it was."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
+from tests.edge.gateway_lab import wait_until
+from tests.edge.plain_lab import UNDERSCORE, World, connect, failure, full_port, get, status
+from tests.edge.test_client_words import names, rows
+
+WAYS = ["gateway", "connect"]
+OFFICE = "plain.corp.example"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with full_port() as full:
+        made = World(tmp_path_factory.mktemp("plain"), full)
+        yield made
+        made.close()
+
+
+def cloud(world: World) -> str:
+    """The same origin, dialled by the gateway itself."""
+    return f"127.0.0.1:{world.origin.port}"
+
+
+def headers(request: bytes) -> list[tuple[str, str]]:
+    """The headers of a request as its origin saw them."""
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_http_1_0_is_spoken_to_a_proxy(world: World, way: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        answer = world.talk(way, get(host, version="1.0"))
+        assert answer.startswith(b"HTTP/1.0 200 ") and answer.endswith(b"\r\n\r\nok")
+    assert status(world.talk(way, connect(f"{OFFICE}:80", "1.0"))) == 200
+
+
+def test_a_request_without_a_host_is_told_what_is_missing(world: World) -> None:
+    answer = world.talk("gateway", b"GET / HTTP/1.0\r\n\r\n")
+    assert failure(answer)[:2] == (400, "NotAProxyRequest")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_added_to_a_request(world: World, way: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        assert status(world.talk(way, get(host, "/page?a=%2f..//b"))) == 200
+        request = world.origin.seen[-1]
+        assert request.startswith(b"GET /page?a=%2f..//b HTTP/1.1\r\n")
+        assert [(name.lower(), value) for name, value in headers(request)] == [("host", host)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_clients_own_headers_arrive_in_order(world: World, way: str) -> None:
+    sent = [
+        ("X-Request-Id", "mine"), ("X-Forwarded-Proto", "gopher"), ("X-Forwarded-For", "192.0.2.1"), ("Via", "1.0 me"),
+        ("X-Envoy-Retry-On", "5xx"), ("X-Envoy-Upstream-Rq-Timeout-Ms", "1"), ("X-Forwarded-Client-Cert", "By=me"),
+        ("Cookie", "a=1"), ("X-Twice", "a"), ("X-Twice", "b"), ("X_Under_Score", "1"), ("X-Empty", ""),
+        ("X-Latin", "b\u00fccher"),
+    ]  # fmt: skip
+    for host in (OFFICE, cloud(world)):
+        assert status(world.talk(way, get(host, "/", *(f"{name}: {value}" for name, value in sent)))) == 200
+        seen = [(name.lower(), value) for name, value in headers(world.origin.seen[-1])]
+        taken = ("x-forwarded-proto", "x-envoy-", "cookie")  # these come last
+        expected = sorted(
+            ((name.lower(), value) for name, value in sent), key=lambda pair: pair[0].startswith(taken)
+        )
+        assert sorted(seen) == sorted([("host", host), *expected])
+        in_order = [pair for pair in seen if not pair[0].startswith(taken)]
+        assert in_order == [("host", host), *(pair for pair in expected if not pair[0].startswith(taken))]
+
+
+def test_spelling_is_kept_on_the_cloud_path_and_is_usual_behind_a_connector(world: World) -> None:
+    for host, name in ((cloud(world), "SOAPAction"), (OFFICE, "Soapaction")):
+        answer = world.talk("gateway", get(host, "/words", "SOAPAction: urn:x", "x-small: 1"))
+        assert (name, "urn:x") in headers(world.origin.seen[-1])
+        assert b"Own/1" in answer
+        if host != OFFICE:
+            assert ("x-small", "1") in headers(world.origin.seen[-1])
+            assert answer.startswith(b"HTTP/1.1 299 Quite So\r\n") and b"\r\nX-MiXed: 1\r\n" in answer
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", ["PROPFIND", "FROB", "DELETE", "OPTIONS"])
+def test_any_method_passes(world: World, way: str, method: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        assert status(world.talk(way, get(host, method=method))) == 200
+        assert world.origin.seen[-1].startswith(f"{method} / ".encode())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bodies_of_any_framing_pass(world: World, way: str) -> None:
+    chunked = b"5\r\nhello\r\n3\r\nabc\r\n0\r\nX-Sum: 8\r\n\r\n"
+    for host in (OFFICE, cloud(world)):
+        for method in ("POST", "GET", "DELETE"):
+            assert status(world.talk(way, get(host, "/", "Content-Length: 3", method=method) + b"abc")) == 200
+            assert world.origin.seen[-1].endswith(b"\r\n\r\nabc")
+            request = get(host, "/", "Transfer-Encoding: chunked", "Trailer: X-Sum", method=method)
+            assert status(world.talk(way, request + chunked)) == 200
+            body = world.origin.seen[-1].partition(b"\r\n\r\n")[2]
+            assert (
+                re.sub(rb"(?m)^[0-9a-f]+\r\n", b"", body).replace(b"\r\n", b"").lower() == b"helloabcx-sum: 8"
+            )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_origin_decides_on_expect_and_says_early_hints(world: World, way: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        request = get(host, "/", "Expect: 100-continue", "Content-Length: 3", method="PUT")
+        answer = world.talk(way, request, rest=b"abc")
+        assert answer.startswith(b"HTTP/1.1 100 ") and b"HTTP/1.1 200 " in answer
+        assert b"HTTP/1.1 103 " in world.talk(way, get(host, "/early"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_many_and_long_headers_pass_both_ways(world: World, way: str) -> None:
+    many = [f"X-{index}: v" for index in range(MAX_HEADERS - 20)]
+    long = f"X-Long: {'v' * (MAX_HEADERS_KB - 4) * 1024}"
+    for host in (OFFICE, cloud(world)):
+        assert status(world.talk(way, get(host, "/", *many))) == 200
+        assert len(headers(world.origin.seen[-1])) == len(many) + 1
+        assert status(world.talk(way, get(host, "/", long))) == 200
+        assert long[8:].encode() in world.origin.seen[-1]
+        assert world.talk(way, get(host, f"/many/{len(many)}")).count(b": v\r\n") == len(many)
+        assert len(world.talk(way, get(host, f"/big/{MAX_HEADERS_KB - 4}"))) > (MAX_HEADERS_KB - 4) * 1024
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_beyond_the_limits_there_is_a_reason_and_nobody_else_suffers(world: World, way: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        many = get(host, "/", *(f"X-{index}: v" for index in range(MAX_HEADERS + 100)))
+        for request in (many, get(host, "/", f"X-Long: {'v' * (MAX_HEADERS_KB + 99) * 1024}")):
+            assert failure(world.talk(way, request)) == (431, "HeadersTooLarge", "request")
+        for path in (f"/many/{MAX_HEADERS + 100}", f"/big/{MAX_HEADERS_KB + 99}"):
+            assert failure(world.talk(way, get(host, path))) == (502, "AnswerInvalid", "answer")
+            assert status(world.talk(way, get(host))) == 200
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_application_cannot_speak_as_the_product(world: World, way: str) -> None:
+    for host in (OFFICE, cloud(world)):
+        assert failure(world.talk(way, get(host, "/forged"))) == (200, "", "")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_with_an_underscore_is_reached_by_a_forward_and_elsewhere_the_refusal_says_so(
+    world: World, way: str
+) -> None:
+    for request in (get(UNDERSCORE), connect(f"{UNDERSCORE}:80")):
+        answer = world.talk(way, request)
+        assert failure(answer) == (400, "DestinationInvalid", "request")
+        assert b"underscore" in answer
+    with socket.create_connection(("127.0.0.1", world.forward), timeout=20) as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: {UNDERSCORE}\r\n\r\n".encode())
+        assert status(connection.recv(65536)) == 200
+
+
+# -- Failures: each has a documented reason, and says which part of the way failed -------------------------------------
+
+
+def documented() -> tuple[set[str], set[str]]:
+    """The reasons and the parts of docs/architecture.md."""
+    table = rows("architecture.md", "## Status codes a client of a gateway sees")
+    return set().union(*(names(row[1]) for row in table)), {row[0].strip("`") for row in table}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("host", "expected", "who"),
+    [
+        ("refused.corp.example", (503, "DestinationUnreachable", "refused"), b"the connector's server"),
+        ("name.invalid", (503, "DestinationUnreachable", "name"), b"the connector's server"),
+        ("localhost", (403, "DestinationForbidden", "server"), b"the connector's server"),
+        ("127.0.0.1:{nobody}", (503, "DestinationUnreachable", "refused"), b"the gateway"),
+        ("nothing.example", (403, "NoMatch", ""), b""),
+    ],
+)
+def test_what_takes_no_connection(
+    world: World, way: str, host: str, expected: tuple[int, str, str], who: bytes
+) -> None:
+    host = host.format(nobody=world.nobody)
+    for request in (get(host), connect(host if ":" in host else f"{host}:80")):
+        answer = world.talk(way, request)
+        assert failure(answer) == expected
+        assert who in answer
+    reasons, parts = documented()
+    assert expected[1] in reasons and expected[2] in parts | {""}
+
+
+def test_what_neither_takes_nor_refuses_a_connection(world: World) -> None:
+    requests = (connect("full.corp.example:80"), get(f"127.0.0.1:{world.full}"))
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda request: world.talk("gateway", request), requests))
+    for answer, who in zip(answers, (b"the connector's server", b"the gateway"), strict=True):
+        assert failure(answer) == (503, "DestinationUnreachable", "time-out")
+        assert who in answer
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_takes_a_connection_and_gives_no_answer(world: World, way: str) -> None:
+    ended = (503, "DestinationUnreachable", "ended")
+    for host in ("ends.corp.example", f"127.0.0.1:{world.ends.port}"):
+        assert failure(world.talk(way, get(host))) == ended
+    for host in ("junk.corp.example", f"127.0.0.1:{world.junk.port}"):
+        assert failure(world.talk(way, get(host))) == (502, "AnswerInvalid", "answer")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_no_request(world: World, way: str) -> None:
+    assert failure(world.talk(way, b"GET http:// HTTP/1.1\r\n\r\n"))[:2] == (400, "DestinationInvalid")
+    assert failure(world.talk(way, b"NO HTTP AT ALL\r\n\r\n")) == (400, "RequestInvalid", "request")
+
+
+def test_a_client_without_a_gateway_and_a_connector_without_a_tunnel(world: World) -> None:
+    """The last one of this file: it takes the world apart."""
+    world.server.kill()
+
+    def offline(way: str, request: bytes) -> bool:
+        return failure(world.talk(way, request)) == (503, "ConnectorOffline", "tunnel")
+
+    for way in WAYS:
+        for request in (get("plain.corp.example"), connect("plain.corp.example:80")):
+            wait_until(lambda way=way, request=request: offline(way, request), "the tunnel's part", 40)  # type: ignore[misc]
+    envoy = world.gateway.envoy()
+    world.gateway.kill_agent()
+    assert envoy is not None
+    for request in (get("plain.corp.example"), connect("plain.corp.example:80")):
+        wait_until(
+            lambda request=request: (
+                failure(world.talk("gateway", request))  # type: ignore[misc]
+                == (503, "GatewayAgentDown", "gateway")
+            ),
+            "the agent's absence",
+        )
+    envoy.send_signal(signal.SIGKILL)
+    for request in (get("plain.corp.example"), connect("plain.corp.example:80")):
+        assert failure(world.talk("connect", request)) == (503, "GatewayUnreachable", "gateway")
