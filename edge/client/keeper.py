@@ -32,6 +32,7 @@ REASONS = {
     "DestinationInvalid": "The destination's name or port is not valid.",
     "DestinationUnreachable": "The destination does not answer.",
     "BandwidthUnavailable": "The gateway has no room for another account with a bandwidth limit. Try again later.",
+    "TooManyFlows": "Connections are opened faster than the gateway can let them in. Try again in a moment.",
     "NotAProxyRequest": "The program did not send it as to a proxy.",
     "MethodUnsupported": "The program sent it in a way that gateways do not support.",
     "NotConfigured": "The gateway has no configuration.",

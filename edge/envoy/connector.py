@@ -184,6 +184,7 @@ def _connection_manager() -> Config:
         http2_protocol_options=parts.http2_options(),
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         strip_trailing_host_dot=True,
+        common_http_protocol_options={"idle_timeout": "0s"},  # an idle tunnel stays, by default for an hour
         stream_idle_timeout="0s",
         request_timeout="0s",
         # What the gateway and Envoy tell one another is none of the application's business.
@@ -282,10 +283,12 @@ def _dns_cache() -> Config:
         "name": NAME,
         "dns_lookup_family": "V4_PREFERRED",
         "max_hosts": MANY_HOSTS,
+        "dns_cache_circuit_breaker": {"max_pending_requests": parts.MANY},  # flows that wait for a name
         # The machine's own resolver, with its hosts file and search list.
         "typed_dns_resolver_config": typed(
             "envoy.network.dns_resolver.getaddrinfo",
             "network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
+            num_resolver_threads=8,  # so that one name that is slow to resolve holds up no other
         ),
     }
 

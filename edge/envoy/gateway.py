@@ -1,14 +1,16 @@
 """Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
 
-The way of a flow: access listener → ext_authz (the agent decides, fail closed) → ext_proc (the agent holds one stream
-a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel, or the gateway itself
-dials.
+The way of a flow: access listener → its address's pace → ext_authz (the agent decides, fail closed) → ext_proc (the
+agent holds one stream a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel,
+or the gateway itself dials.
 """
 
 from __future__ import annotations
 
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
+from edge.envoy.pace import ADDRESS_FLOWS, pace_filter, pace_reply
 from edge.envoy.parts import (
+    MANY,
     NAME_HEADER,
     NOT_SERVED,
     PKI,
@@ -32,6 +34,7 @@ from edge.snapshot import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
+FLOW_METADATA = "flow"  # the one field there
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER)
 # A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
 WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
@@ -46,8 +49,11 @@ NO_DECISION = 511  # what Envoy says to itself when the agent does not answer; s
 __all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
 
 
-def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
-    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it."""
+def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS) -> Config:
+    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it.
+
+    ``flows``: how many an address may open in a second.
+    """
     return {
         "node": {"id": gateway.id, "cluster": "gateway"},
         "admin": admin(),
@@ -56,7 +62,7 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS) -> Config:
         "layered_runtime": {"layers": [runtime(), {"name": "caps", "admin_layer": {}}]},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
         "static_resources": {
-            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots)],
+            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots, flows)],
             "clusters": [_agent_cluster(), _reverse_cluster(), _cloud_cluster()],
         },
     }
@@ -145,6 +151,7 @@ def _reverse_cluster() -> Config:
             "override_auto_sni_header": NAME_HEADER,
         },
         http_filters=[strip, codec],
+        common_http_protocol_options={"idle_timeout": "0s"},  # an idle tunnel stays, by default for an hour
     )
     return {
         "name": "reverse",
@@ -164,7 +171,14 @@ def _reverse_cluster() -> Config:
 
 # -- The cloud path ---------------------------------------------------------------------------------------------------
 
-_DNS_CACHE: Config = {"name": "cloud", "dns_lookup_family": "V4_PREFERRED", "max_hosts": 65536}
+_DNS_CACHE: Config = {
+    "name": "cloud",
+    "dns_lookup_family": "V4_PREFERRED",
+    "max_hosts": 65536,
+    "dns_cache_circuit_breaker": {
+        "max_pending_requests": MANY
+    },  # flows that wait for a name, by default 1,024
+}
 
 
 def _cloud_cluster() -> Config:
@@ -184,19 +198,29 @@ def _cloud_cluster() -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
-def _access_listener(gateway: Gateway, slots: int) -> Config:
+# What a client that reads nothing can have a gateway keep for it: a reset for each of its streams and some more, and
+# as many frames as fill the connection's buffer of 1 MiB.
+_CLIENT_LIMITS: Config = {
+    "max_concurrent_streams": 10_000,
+    "max_outbound_control_frames": 20_000,
+    "max_outbound_frames": 200_000,
+}
+
+
+def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
     tls = server_tls("access", alpn=["h2", "http/1.1"])
     return {
         "name": "access",
         "address": address(gateway.listen, gateway.client_port),
         # A client is one long connection: by chance, several fast ones would share a thread beside an idle one.
         "connection_balance_config": {"exact_balance": {}},
+        "tcp_backlog_size": 4096,  # beyond it, by default 128, a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots)]}],
+        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots, flows)]}],
     }
 
 
-def _http(slots: int) -> Config:
+def _http(slots: int, flows: int) -> Config:
     return typed(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -209,7 +233,7 @@ def _http(slots: int) -> Config:
         generate_request_id=False,
         preserve_external_request_id=True,
         server_header_transformation="PASS_THROUGH",
-        http2_protocol_options={**http2_options(), "max_concurrent_streams": 10_000},
+        http2_protocol_options=http2_options() | _CLIENT_LIMITS,
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
         local_reply_config={"mappers": _local_replies()},
@@ -219,6 +243,7 @@ def _http(slots: int) -> Config:
             "flush_log_on_tunnel_successfully_established": True,
         },
         http_filters=[
+            pace_filter(flows),
             _authorization(),
             _flow_control(),
             bandwidth_filter(slots),
@@ -275,6 +300,7 @@ def _local_replies() -> list[Config]:
         }
 
     return [
+        pace_reply(),
         _agent_away(),
         reply(["UH"], "ConnectorOffline", "The connector has no live tunnel to this gateway."),
         reply(
@@ -331,7 +357,9 @@ def _flow_control() -> Config:
 
 
 def _access_log() -> Config:
-    return typed(
+    """Tell the agent of flows; what it refused, or never saw, is none of them."""
+    let_in = {"filter": METADATA, "path": [{"key": FLOW_METADATA}], "value": {"present_match": True}}
+    log = typed(
         "envoy.access_loggers.http_grpc",
         "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
         common_config={
@@ -343,3 +371,4 @@ def _access_log() -> Config:
             "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],
         },
     )
+    return log | {"filter": {"metadata_filter": {"matcher": let_in, "match_if_key_not_found": False}}}

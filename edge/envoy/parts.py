@@ -62,9 +62,17 @@ def http2_options() -> Config:
     A reverse tunnel cannot be multiplied by dialling again, so one connection must be allowed any number of streams.
     Nor may slow streams hold up the others: what a flow that is held to its bandwidth has not taken yet counts against
     the connection's window, so that this window must be out of reach. Each stream's own window bounds its memory.
+
+    The limits of frames end the whole connection when they are reached. Of those that wait to be sent there are as many
+    resets as flows, when an application or a cut ends them all at once, and as many others as fit into the
+    connection's buffer, when small pieces are sent to a client that sleeps.
     """
     return {
         "allow_connect": True,
+        "max_outbound_frames": MANY,
+        "max_outbound_control_frames": MANY,
+        "max_inbound_window_update_frames_per_data_frame_sent": 100,  # for clients that report each small read
+        "max_consecutive_inbound_frames_with_empty_payload": 100,  # and for those that write nothing at times
         "max_concurrent_streams": 2_147_483_647,
         "initial_stream_window_size": 1_048_576,
         "initial_connection_window_size": 2_147_483_647,

@@ -22,6 +22,7 @@ from edge.api import ApiError, ConsoleApi
 from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.bandwidth import SLOTS
 from edge.envoy.gateway import bootstrap, secret_files
+from edge.envoy.pace import ADDRESS_FLOWS
 from edge.envoy.parts import GATEWAY_WORKERS
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.accesslog import FlowLog
@@ -31,6 +32,7 @@ from edge.gateway.configuration import Configuration
 from edge.gateway.echo import EchoResponder
 from edge.gateway.flows import LOGGED_SECONDS, Flow, Flows
 from edge.gateway.metrics import gateway_metrics
+from edge.gateway.pace import Pace
 from edge.gateway.reports import FlowSender, StatusReporter
 from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState, Refusal
@@ -53,12 +55,15 @@ RENEWAL_CHECK_SECONDS = 300.0
 class GatewayAgent:
     """All parts of a running gateway, put together.
 
-    ``slots``: how many accounts with a bandwidth cap may have flows at the same time.
+    ``slots``: how many accounts with a bandwidth cap may have flows at the same time; ``flows``: how many an address
+    may open in a second, and an account a tenth of it while decisions have to wait.
     """
 
-    def __init__(self, home: Home, api: ConsoleApi, *, slots: int = SLOTS) -> None:
+    def __init__(
+        self, home: Home, api: ConsoleApi, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS
+    ) -> None:
         self._home = home
-        self._slots = slots
+        self._slots, self._flows_per_second = slots, flows
         self._api = api
         self._directory = home.file("envoy")
         self.state = GatewayState(clock=api.now)
@@ -123,8 +128,9 @@ class GatewayAgent:
 
     def _serve(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        pace = Pace(self.state.ticks, self._flows_per_second / 10)
         auth_grpc.add_AuthorizationServicer_to_server(
-            Authorizer(self.state, self.sessions, self.flows, self.tunnels, self.bandwidth), server
+            Authorizer(self.state, self.sessions, self.flows, self.tunnels, self.bandwidth, pace), server
         )
         proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, server)
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, server)
@@ -202,7 +208,7 @@ class GatewayAgent:
         try:
             for name, data in secret_files(["tunnel", "access"]).items():
                 self._home.write_changed(f"envoy/{name}", data)
-            await self.envoy.start(bootstrap(gateway, slots=self._slots))
+            await self.envoy.start(bootstrap(gateway, slots=self._slots, flows=self._flows_per_second))
         except (EnvoyError, OSError) as error:
             reason = str(error) if isinstance(error, EnvoyError) else f"{error.strerror or error}."
             if reason != self._hindrance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,8 +17,10 @@ from google.rpc.status_pb2 import Status
 from edge.decision import CLOUD, Decision, Destination
 from edge.envoy.bandwidth import BANDWIDTH_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
+from edge.envoy.pace import TOO_MANY_FLOWS
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
@@ -47,9 +50,11 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         flows: Flows,
         tunnels: TunnelWatch,
         bandwidth: Bandwidth,
+        pace: Pace,
     ) -> None:
         self._state, self._sessions, self._flows, self._tunnels = state, sessions, flows, tunnels
         self._bandwidth = bandwidth
+        self._pace = pace
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         attributes = request.attributes
@@ -83,6 +88,10 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             raise _Refused(407, error.code, error.message) from None
         except LogonFailed as error:
             raise _Refused(error.status, error.code, error.message, error.retry_after) from None
+        waited = time.time() - attributes.request.time.ToMicroseconds() / 1e6
+        if not self._pace.allows(identity.account, waited):
+            message = "The gateway is busy, and this account opens more flows than others. Try again."
+            raise _Refused(429, TOO_MANY_FLOWS, message, 0.5)
         destination = _destination(http)
         decision = await self._decide(identity, destination)
         if not decision.allowed:

@@ -23,7 +23,7 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as rpc
 
 from edge.decision import CONNECTOR, Decision, Destination, decide
-from edge.envoy.gateway import METADATA
+from edge.envoy.gateway import FLOW_METADATA, METADATA
 from edge.gateway.state import GatewayState
 from edge.hosts import parse_host
 from edge.identity import SessionIdentity
@@ -31,7 +31,7 @@ from edge.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 
-FLOW_KEY = "flow"  # the one metadata field: the flow as JSON
+FLOW_KEY = FLOW_METADATA  # the one metadata field: the flow as JSON
 CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
 LOGGED_SECONDS = 1.0  # the end of a flow is logged within about 0.1 s
 ADMITTED_SECONDS = 30.0  # by then Envoy has opened a flow that was let in, or never will

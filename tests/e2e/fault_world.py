@@ -284,7 +284,7 @@ class World:
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         import psycopg
 
-        where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=5"
+        where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=30"
         with psycopg.connect(where) as connection:
             return connection.execute(sql, values).fetchall()
 

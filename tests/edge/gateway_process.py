@@ -1,7 +1,7 @@
 """Runs a gateway's agent as its own process for a test: as ``run_gateway`` does, with an ear for configurations.
 
-``python gateway_process.py HOME [SLOTS]``: each line on stdin is a snapshot document to apply; the answer, a line of
-JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
+``python gateway_process.py HOME [SLOTS [FLOWS]]``: each line on stdin is a snapshot document to apply; the answer, a
+line of JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
 """
 
 from __future__ import annotations
@@ -45,4 +45,6 @@ async def main(path: Path, **options: int) -> None:
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    asyncio.run(main(Path(sys.argv[1]), **dict(zip(["slots"], map(int, sys.argv[2:]), strict=False))))
+    asyncio.run(
+        main(Path(sys.argv[1]), **dict(zip(["slots", "flows"], map(int, sys.argv[2:]), strict=False)))
+    )

@@ -1,0 +1,46 @@
+"""How fast one address may open flows at a gateway: looked at before the agent is asked, so that a flood costs little.
+
+Each new flow costs the agent a decision, whether its client waits for it or resets it at once. A gateway can do some
+600 a second, so that an honest crowd, which waits for its answers, does not come to the limit.
+"""
+
+from __future__ import annotations
+
+from edge.envoy.parts import REASON_HEADER, Config, typed
+
+TOO_MANY_FLOWS = "TooManyFlows"
+ADDRESS_FLOWS = 1000  # a second, and twice as many at once
+# One bucket an address costs some 200 bytes; beyond so many the one that was used least recently begins anew.
+ADDRESSES = 100_000
+
+
+def pace_filter(flows: int) -> Config:
+    """Refuse what an address (IPv6: a /64 network) opens beyond so many a second; `pace_reply` says why."""
+    address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+    always = {"default_value": {"numerator": 100}}
+    bucket = {"max_tokens": 2 * flows, "tokens_per_fill": flows // 20, "fill_interval": "0.05s"}
+    # For a request without an address there would be no bucket of its own: none is without.
+    unlimited = {"max_tokens": 4_294_967_295, "tokens_per_fill": 4_294_967_295, "fill_interval": "1s"}
+    return typed(
+        "pace",
+        "filters.http.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix="pace",
+        filter_enabled=always,
+        filter_enforced=always,
+        token_bucket=unlimited,
+        rate_limits=[{"actions": [address]}],
+        descriptors=[{"entries": [{"key": "masked_remote_address"}], "token_bucket": bucket}],
+        max_dynamic_descriptors=ADDRESSES,
+        response_headers_to_add=[{"header": {"key": "retry-after", "value": "1"}}],
+    )
+
+
+def pace_reply() -> Config:
+    """What a client reads that opens flows too fast."""
+    return {
+        "filter": {"response_flag_filter": {"flags": ["RL"]}},
+        "body": {
+            "inline_string": "This address opens flows faster than the gateway lets one do. Try again in a moment.\n"
+        },
+        "headers_to_add": [{"header": {"key": REASON_HEADER, "value": TOO_MANY_FLOWS}}],
+    }

@@ -1,0 +1,74 @@
+"""The guards of Envoy and its codecs that an honest crowd comes to: none may end what its flows share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.crowd import GREETING, Flow, Http2, Refused
+from tests.edge.crowd_world import NEIGHBOUR, running
+from tests.edge.gateway_lab import SESSION
+
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
+# More than the resets that Envoy queues in a connection by itself
+MANY = 1300
+
+
+async def opened(client: Http2, count: int) -> list[Flow]:
+    """So many open flows, each with its greeting read; what a loaded machine refuses is asked again."""
+    flows: list[Flow] = []
+    while len(flows) < count:
+        wanted = min(20, count - len(flows))
+        tried = await asyncio.gather(*(client.open() for _ in range(wanted)), return_exceptions=True)
+        assert not [each for each in tried if not isinstance(each, Flow | Refused)], tried
+        flows += [each for each in tried if isinstance(each, Flow)]
+    assert all(each == GREETING for each in await asyncio.gather(*(flow.read() for flow in flows)))
+    return flows
+
+
+@pytest.mark.parametrize("who", ["application", "cut"])
+def test_thousands_of_flows_that_end_at_once_cost_no_tunnel(tmp_path: Path, who: str) -> None:
+    async def story() -> None:
+        # Two neighbours, so that one of them has the client's thread of the gateway, and with it its tunnel.
+        async with (
+            running(tmp_path) as world,
+            world.http2() as client,
+            world.http2(**NEIGHBOUR) as first,
+            world.http2(**NEIGHBOUR) as second,
+        ):
+            neighbours = [*await opened(first, 1), *await opened(second, 1)]
+            flows, before = await opened(client, MANY), await world.ended_tunnels()
+            if who == "cut":
+                cut = await asyncio.to_thread(world.gateway.apply, ended_sessions={SESSION: "kicked"})
+                assert cut == {"cut": MANY}
+            else:
+                server = world.server.envoy()
+                assert server
+                os.kill(server.pid, signal.SIGSTOP)  # so that it sees them all in one turn
+                for writer in list(world.connections)[len(neighbours) :]:
+                    writer.close()
+                os.kill(server.pid, signal.SIGCONT)
+            await asyncio.gather(*(flow.read() for flow in flows))
+            assert [await flow.beats() for flow in neighbours] == [True, True]
+            assert not client.ended
+            assert await world.ended_tunnels() == before
+
+    asyncio.run(story())
+
+
+def test_a_client_may_report_each_small_read_and_write_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as world, world.http2() as client:
+            flow, other = await opened(client, 2)
+            for _ in range(20):
+                await flow.write(b"")
+            for _ in range(100):
+                client.acknowledge(1)
+            assert await flow.beats() and await other.beats()
+            assert not client.ended
+
+    asyncio.run(story())
