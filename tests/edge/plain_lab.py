@@ -17,7 +17,8 @@ from edge.envoy.client import CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, free_port, wait_until
+from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
+from tests.ports import free_port
 
 SERVER = "server-00000000000000f1"
 UNDERSCORE = "my_host.corp.example"
