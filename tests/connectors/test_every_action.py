@@ -47,40 +47,54 @@ def test_the_tables_hold_what_there_is() -> None:
     assert {kind for kind, _ in CHANGES} == set(OBJECTS) and len(CHANGES) >= 10 and len(SERVER_CHANGES) == 3
 
 
-@pytest.mark.parametrize(("kind", "name"), CHANGES)
 def test_a_get_changes_nothing(
-    administrator_client: Client, world: dict[str, str], kind: str, name: str
+    subtests: pytest.Subtests, administrator_client: Client, world: dict[str, str]
 ) -> None:
-    before = everything()
-    assert administrator_client.get(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 405
-    assert everything() == before
+    for kind, name in CHANGES:
+        with subtests.test(kind=kind, name=name):
+            before = everything()
+            assert (
+                administrator_client.get(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 405
+            )
+            assert everything() == before
 
 
-@pytest.mark.parametrize("name", SERVER_CHANGES)
-def test_a_get_changes_no_server(administrator_client: Client, world: dict[str, str], name: str) -> None:
-    before = everything()
-    url = reverse(f"connectors:{name}", args=[world["connector"], world["server"]])
-    assert administrator_client.get(url).status_code == 405 and everything() == before
+def test_a_get_changes_no_server(
+    subtests: pytest.Subtests, administrator_client: Client, world: dict[str, str]
+) -> None:
+    for name in SERVER_CHANGES:
+        with subtests.test(name=name):
+            before = everything()
+            url = reverse(f"connectors:{name}", args=[world["connector"], world["server"]])
+            assert administrator_client.get(url).status_code == 405 and everything() == before
 
 
-@pytest.mark.parametrize(("kind", "name"), CHANGES)
-def test_a_viewer_changes_nothing(viewer_client: Client, world: dict[str, str], kind: str, name: str) -> None:
-    before = everything()
-    assert viewer_client.post(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 403
-    assert everything() == before
+def test_a_viewer_changes_nothing(
+    subtests: pytest.Subtests, viewer_client: Client, world: dict[str, str]
+) -> None:
+    for kind, name in CHANGES:
+        with subtests.test(kind=kind, name=name):
+            before = everything()
+            assert viewer_client.post(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 403
+            assert everything() == before
 
 
-@pytest.mark.parametrize("htmx", [True, False])
-@pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_an_id_that_is_none_is_not_found(
-    administrator_client: Client, world: dict[str, str], kind: str, name: str, htmx: bool
+    subtests: pytest.Subtests, administrator_client: Client, world: dict[str, str]
 ) -> None:
-    headers = {"HX-Request": "true", "HX-Target": "panel"} if htmx else {}
-    for unknown in (f"{kind}-0000000000000000", "x", "a\0b"):
-        url = reverse(f"connectors:{name}", args=[unknown])
-        answers = [getattr(administrator_client, verb)(url, headers=headers) for verb in ("get", "post")]
-        assert {answer.status_code for answer in answers} <= {404, 405} and answers[0] != answers[1]
-        assert 404 in {answer.status_code for answer in answers}
+    for htmx in [True, False]:
+        for kind, name in NAMES:
+            with subtests.test(htmx=htmx, kind=kind, name=name):
+                headers = {"HX-Request": "true", "HX-Target": "panel"} if htmx else {}
+                for unknown in (f"{kind}-0000000000000000", "x", "a\0b"):
+                    url = reverse(f"connectors:{name}", args=[unknown])
+                    answers = [
+                        getattr(administrator_client, verb)(url, headers=headers) for verb in ("get", "post")
+                    ]
+                    assert {answer.status_code for answer in answers} <= {404, 405} and answers[0] != answers[
+                        1
+                    ]
+                    assert 404 in {answer.status_code for answer in answers}
 
 
 @pytest.mark.parametrize("name", SERVER_NAMES)

@@ -35,30 +35,34 @@ def test_every_url_declares_a_role() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("path", "role"), PROTECTED, ids=[path for path, _ in PROTECTED])
-def test_strangers_are_sent_to_the_log_in(client: Client, path: str, role: str) -> None:
-    response = client.get(concrete(path))
-    assert response.status_code in (302, 405)
-    if response.status_code == 302:
-        assert response["Location"].startswith("/log-in/")
+def test_strangers_are_sent_to_the_log_in(subtests: pytest.Subtests, client: Client) -> None:
+    for path, role in PROTECTED:
+        with subtests.test(path=path, role=role):
+            response = client.get(concrete(path))
+            assert response.status_code in (302, 405)
+            if response.status_code == 302:
+                assert response["Location"].startswith("/log-in/")
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "operator"])
-def test_viewers_may_not_act(viewer_client: Client, path: str) -> None:
-    assert statuses(viewer_client, concrete(path)) <= {403, 405}
+def test_viewers_may_not_act(subtests: pytest.Subtests, viewer_client: Client) -> None:
+    for path in [path for path, role in PROTECTED if role == "operator"]:
+        with subtests.test(path=path):
+            assert statuses(viewer_client, concrete(path)) <= {403, 405}
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "administrator"])
-def test_operators_may_not_administer(operator_client: Client, path: str) -> None:
-    assert statuses(operator_client, concrete(path)) <= {403, 405}
+def test_operators_may_not_administer(subtests: pytest.Subtests, operator_client: Client) -> None:
+    for path in [path for path, role in PROTECTED if role == "administrator"]:
+        with subtests.test(path=path):
+            assert statuses(operator_client, concrete(path)) <= {403, 405}
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "viewer"])
-def test_viewers_may_see(viewer_client: Client, path: str) -> None:
-    assert viewer_client.get(concrete(path)).status_code in (200, 404, 405)
+def test_viewers_may_see(subtests: pytest.Subtests, viewer_client: Client) -> None:
+    for path in [path for path, role in PROTECTED if role == "viewer"]:
+        with subtests.test(path=path):
+            assert viewer_client.get(concrete(path)).status_code in (200, 404, 405)
 
 
 @pytest.mark.django_db

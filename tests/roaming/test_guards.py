@@ -94,62 +94,82 @@ def test_every_url_is_covered_here() -> None:
     assert {pattern.name for pattern in HERE} == {*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS}
 
 
-@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS]))
-@pytest.mark.parametrize("target", [None, "panel", "dialog"])
 def test_an_operator_sees_every_page(
-    operator_client: Client, ids: dict[str, int | str], name: str, target: str | None
+    subtests: pytest.Subtests, operator_client: Client, ids: dict[str, int | str]
 ) -> None:
-    headers = {"HX-Request": "true", "HX-Target": target} if target else {}
-    response = operator_client.get(url(name, ids), headers=headers)
-    assert response.status_code == 200
-    if target == "panel" and name in FORMS:
-        assert b"<html" not in response.content
+    for name in sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS]):
+        for target in [None, "panel", "dialog"]:
+            with subtests.test(name=name, target=target):
+                headers = {"HX-Request": "true", "HX-Target": target} if target else {}
+                response = operator_client.get(url(name, ids), headers=headers)
+                assert response.status_code == 200
+                if target == "panel" and name in FORMS:
+                    assert b"<html" not in response.content
 
 
-@pytest.mark.parametrize("name", sorted(READ))
-def test_a_viewer_sees_lists_and_details(viewer_client: Client, ids: dict[str, int | str], name: str) -> None:
-    assert viewer_client.get(url(name, ids)).status_code == 200
+def test_a_viewer_sees_lists_and_details(
+    subtests: pytest.Subtests, viewer_client: Client, ids: dict[str, int | str]
+) -> None:
+    for name in sorted(READ):
+        with subtests.test(name=name):
+            assert viewer_client.get(url(name, ids)).status_code == 200
 
 
-@pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *QUESTIONS]))
 def test_a_viewer_gets_no_form_and_no_question(
-    viewer_client: Client, ids: dict[str, int | str], name: str
+    subtests: pytest.Subtests, viewer_client: Client, ids: dict[str, int | str]
 ) -> None:
-    response = viewer_client.get(url(name, ids))
-    assert response.status_code == 403
-    assert "role of operator" in response.content.decode()
+    for name in sorted([*FORMS, *DIALOGS, *QUESTIONS]):
+        with subtests.test(name=name):
+            response = viewer_client.get(url(name, ids))
+            assert response.status_code == 403
+            assert "role of operator" in response.content.decode()
 
 
-@pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *ACTIONS]))
-def test_a_viewer_changes_nothing(viewer_client: Client, ids: dict[str, int | str], name: str) -> None:
+def test_a_viewer_changes_nothing(
+    subtests: pytest.Subtests, viewer_client: Client, ids: dict[str, int | str]
+) -> None:
     from console.models import AuditRow
 
-    before = AuditRow.objects.count()
-    assert viewer_client.post(url(name, ids)).status_code == 403
-    assert AuditRow.objects.count() == before
+    for name in sorted([*FORMS, *DIALOGS, *ACTIONS]):
+        with subtests.test(name=name):
+            before = AuditRow.objects.count()
+            assert viewer_client.post(url(name, ids)).status_code == 403
+            assert AuditRow.objects.count() == before
 
 
-@pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS]))
-def test_nobody_comes_in_without_logging_on(client: Client, ids: dict[str, int | str], name: str) -> None:
-    response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
-    assert response.status_code == 302
-    assert response["Location"].startswith(reverse("login"))
+def test_nobody_comes_in_without_logging_on(
+    subtests: pytest.Subtests, client: Client, ids: dict[str, int | str]
+) -> None:
+    for name in sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS]):
+        with subtests.test(name=name):
+            response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
+            assert response.status_code == 302
+            assert response["Location"].startswith(reverse("login"))
 
 
-@pytest.mark.parametrize("name", sorted(ACTIONS))
-def test_actions_are_posted(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
-    assert operator_client.get(url(name, ids)).status_code == 405
+def test_actions_are_posted(
+    subtests: pytest.Subtests, operator_client: Client, ids: dict[str, int | str]
+) -> None:
+    for name in sorted(ACTIONS):
+        with subtests.test(name=name):
+            assert operator_client.get(url(name, ids)).status_code == 405
 
 
-@pytest.mark.parametrize("name", sorted([*READ, *QUESTIONS]))
-def test_pages_are_not_posted_to(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
-    assert operator_client.post(url(name, ids)).status_code == 405
+def test_pages_are_not_posted_to(
+    subtests: pytest.Subtests, operator_client: Client, ids: dict[str, int | str]
+) -> None:
+    for name in sorted([*READ, *QUESTIONS]):
+        with subtests.test(name=name):
+            assert operator_client.post(url(name, ids)).status_code == 405
 
 
-@pytest.mark.parametrize("name", sorted(WITH_ID))
-def test_an_unknown_id_is_not_found(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
-    method = operator_client.post if name in ACTIONS else operator_client.get
-    assert method(url(name, UNKNOWN)).status_code == 404
+def test_an_unknown_id_is_not_found(
+    subtests: pytest.Subtests, operator_client: Client, ids: dict[str, int | str]
+) -> None:
+    for name in sorted(WITH_ID):
+        with subtests.test(name=name):
+            method = operator_client.post if name in ACTIONS else operator_client.get
+            assert method(url(name, UNKNOWN)).status_code == 404
 
 
 @pytest.mark.parametrize("bad", ["x", "sag-%00", "SAG-abc", "sag-" + "a" * 200, "sag-%F0%9F%92%A5", ".."])
