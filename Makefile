@@ -5,16 +5,21 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-test.lock
+# Compiled when the packages are installed.
+MODULE := hatch_build.py edge/envoy/module/build.py edge/envoy/module/halfclose.c
 # One stamp per set of packages; made again when the requirements change.
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test check bench lock clean
+.PHONY: help demo test quick test-days check fresh bench lock clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
-	@echo "make test    every test, on SQLite and on PostgreSQL"
-	@echo "make check   format, lint, types, templates, migrations, deploy check, import contracts"
+	@echo "make test    every test, on SQLite and on PostgreSQL, with real processes and a real browser"
+	@echo "make quick   what needs neither process nor browser, on SQLite; ARGS=tests/roaming narrows it"
+	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
+	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
+	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
@@ -24,10 +29,22 @@ demo: $(DEMO_READY)
 
 test: $(TEST_READY)
 	@sh tools/system.sh test
+	@$(BIN)/python -m edge.envoy.module.build --here >/dev/null # the compiler may have come just now
 	@sh tools/test.sh $(BIN) $(ARGS)
 
+quick: $(TEST_READY)
+	@sh tools/test.sh $(BIN) --quick $(ARGS)
+
+test-days: $(TEST_READY)
+	@sh tools/system.sh test
+	@$(BIN)/python -m tests.days $(ARGS)
+
 check: $(TEST_READY)
+	@sh tools/system.sh check
 	@sh tools/check.sh $(BIN)
+
+fresh:
+	@sh tools/fresh.sh $(ARGS)
 
 bench: $(TEST_READY)
 	@sh tools/system.sh bench
@@ -44,12 +61,12 @@ clean:
 $(BIN)/python:
 	@sh tools/system.sh venv "$(PYTHON)" $(VENV)
 
-$(DEMO_READY): pyproject.toml $(LOCK) | $(BIN)/python
+$(DEMO_READY): pyproject.toml $(LOCK) $(MODULE) | $(BIN)/python
 	@echo "Installing the packages of the demo (once, and when the requirements change) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console]'
 	@touch $@
 
-$(TEST_READY): pyproject.toml $(LOCK) | $(BIN)/python
+$(TEST_READY): pyproject.toml $(LOCK) $(MODULE) | $(BIN)/python
 	@echo "Installing the packages of the tests (once, and when the requirements change) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[console,test]'
 	@touch $(DEMO_READY) $@

@@ -23,7 +23,7 @@ STEP = 10
 
 
 def make_servers(number: int, file: Path) -> dict[str, Any]:
-    """Servers of ten connectors with keys of their own, as an enrolment leaves them."""
+    """Servers of ten connectors with keys of their own, as an enrollment leaves them."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import (
         Encoding,

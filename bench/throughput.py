@@ -13,7 +13,7 @@ from bench.traffic import Sink
 STREAMS = (1, 8)
 # The bare lab chain; OpenSSH's -L over -R in two hops.
 CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
-# What is to be reached (design §9), as a ratio of Causeway to the other, by number of streams.
+# The goal: a ratio of Causeway to the other, by number of streams.
 WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
 
 Rates = dict[tuple[str, int], list[float]]

@@ -34,7 +34,7 @@ class ConnectorsConfig(AppConfig):
         console_overview.contribute(alert_selectors.cards)
         saving.listeners.append(account_written)
         account_dependants.contribute(dependants.naming)
-        jobs.register("notice the licence's end", every=timedelta(minutes=1), run=license_expire)
+        jobs.register("notice the license's end", every=timedelta(minutes=1), run=license_expire)
         jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
         jobs.register("upgrade servers", every=timedelta(seconds=1), run=upgrades_advance)
         jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate, urgent=True)

@@ -15,13 +15,27 @@ from connectors.server_enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.address import client_address
 from console.edge_api import Schema, machine_of, signed
+from console.edge_api.routes import EnvoyState
+from console.reported import (
+    Address,
+    Block,
+    Count,
+    Message,
+    Milliseconds,
+    Percent,
+    Reported,
+    ReportedRows,
+    ReportedText,
+    Seconds,
+    Text,
+    Version,
+    Word,
+)
 
 router = Router()
 log = logging.getLogger("causeway.telemetry")
 MOST_RECORDS = 1000
-MOST_WAYS = 500
 
-Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 # Checked one by one, so that one bad record does not refuse its batch for ever.
 Records = Annotated[list[Any], Field(max_length=MOST_RECORDS)]
 
@@ -30,44 +44,42 @@ class Nothing(Schema):
     pass
 
 
-class MachineState(Schema):
-    hostname: Text = ""
-    version: Text = ""
-    private_address: Text = ""
-    uptime_seconds: float | None = Field(default=None, ge=0, le=2**40, allow_inf_nan=False)
-    envoy: Annotated[str, StringConstraints(max_length=20, pattern=r"^[^\x00]*$")] = ""
-    open_flows: int | None = Field(default=None, ge=0, le=2**31 - 1)
+class MachineState(Block):
+    hostname: ReportedText[Text] = ""
+    version: ReportedText[Word] = ""
+    private_address: ReportedText[Address] = ""
+    uptime_seconds: Reported[Seconds] = None
+    envoy: ReportedText[EnvoyState] = ""
+    open_flows: Reported[Count] = None
 
 
-Milliseconds = Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
-
-
-class Path(Schema):
+class Path(Block):
     """A way to a gateway over the last seconds; null what was not measured. ``by``: udp or tcp."""
 
-    gateway: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
-    latency_ms: Milliseconds | None = None
-    loss_percent: float | None = Field(default=None, ge=0, le=100, allow_inf_nan=False)
-    by: Literal["udp", "tcp", ""] = ""
+    gateway: Word
+    latency_ms: Reported[Milliseconds] = None
+    loss_percent: Reported[Percent] = None
+    by: ReportedText[Literal["udp", "tcp", ""]] = ""
 
 
-class Destination(Schema):
+class Destination(Block):
     """Whether an application's host answered a connection."""
 
-    application: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
+    application: Word
     host: Text
-    port: int = Field(ge=1, le=65535)
-    reached: bool
-    milliseconds: Milliseconds | None = None
+    port: int = Field(strict=True, ge=1, le=65535)
+    reached: bool = Field(strict=True)
+    milliseconds: Reported[Milliseconds] = None
 
 
 class Telemetry(Schema):
     batch: UUID
-    applied_version: int | None = Field(default=None, ge=0, le=2**53)
+    # A server's confirms nothing: the answer names the wanted one, and the server itself compares.
+    applied_version: Reported[Version] = None
     samples: Records
-    machine: MachineState
-    paths: Annotated[list[Path], Field(max_length=MOST_WAYS)] | None = None
-    destinations: Annotated[list[Destination], Field(max_length=MOST_WAYS)] | None = None
+    machine: Reported[MachineState] = None
+    paths: ReportedRows[Path] = None
+    destinations: ReportedRows[Destination] = None
 
 
 @router.post("server/config", auth=signed("server"))
@@ -80,7 +92,7 @@ class UpgradeWord(Schema):
 
     order: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
     state: Literal["installing", "restarting", "healthy", "failed", "rolled_back"]
-    message: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    message: ReportedText[Message] = ""
 
 
 @router.post("server/upgrade", auth=signed("server"))
@@ -95,13 +107,13 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     """An empty batch is a heartbeat. The answer names the configuration that the server should work by."""
     server = machine_of(request).id
     samples = intake.samples_of(server, payload.samples)
-    machine = payload.machine
+    machine = payload.machine or MachineState()
     heard = {
         "heard_at": timezone.now(),
         "endpoint_ip": address_or_none(client_address(request)),
-        "private_ip": address_or_none(machine.private_address),
+        "private_ip": machine.private_address or None,
         "hostname": machine.hostname,
-        "version": machine.version[:40],
+        "version": machine.version,
         "applied_version": payload.applied_version,
         "uptime_seconds": None if machine.uptime_seconds is None else int(machine.uptime_seconds),
         "envoy_state": machine.envoy,
@@ -135,5 +147,5 @@ def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
     }
 
 
-def _plain(ways: Sequence[Schema] | None) -> list[dict[str, Any]] | None:
-    return None if ways is None else [way.model_dump() for way in ways]
+def _plain(ways: Sequence[Block | None] | None) -> list[dict[str, Any]] | None:
+    return None if ways is None else [way.model_dump() for way in ways if way is not None]

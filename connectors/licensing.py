@@ -1,4 +1,4 @@
-"""What the licence allows now: read by pages, by ``connector_create`` and by the gateways' configuration."""
+"""What the license allows now: read by pages, by ``connector_create`` and by the gateways' configuration."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -51,7 +51,7 @@ class _Facts:
     @property
     def passed_over(self) -> str:
         if not self.licensed:
-            return "Licence expired"
+            return "License expired"
         if not self.connector_enabled:
             return "Disabled"
         return "" if self.connector_online else "Offline"

@@ -15,9 +15,9 @@ from console.errors import Forbidden, NotFound
 
 
 def address_or_none(text: str) -> str | None:
-    """An IP address as the database takes it; None for anything else, since a machine may say what it likes."""
+    """An IP address as the database takes it: without a scope such as ``%eth0``; None for anything else."""
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
         return None
 
@@ -33,11 +33,11 @@ def admit(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]
         ) from error
     server = Server.objects.create(
         connector=connector,
-        hostname=introduction.hostname[:255],
+        hostname=introduction.hostname,
         endpoint_ip=address_or_none(introduction.public_address),
-        private_ip=address_or_none(introduction.private_address),
-        version=introduction.version[:40],
-        system=introduction.system[:255],
+        private_ip=introduction.private_address or None,
+        version=introduction.version,
+        system=introduction.system,
         enrolled_at=timezone.now(),
     )
     after = {"connector": connector.pk, "hostname": server.hostname, "endpoint_ip": server.endpoint_ip}

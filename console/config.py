@@ -40,8 +40,8 @@ def publish(*, servers: bool = False, cut: str | None = None, target: str = "") 
     return version
 
 
-def applied(gateway: Gateway, *, version: int, flows_cut: int) -> None:
-    """Note which version a gateway works by; confirms the cut-overs up to it."""
+def applied(gateway: Gateway, *, version: int, flows_cut: int | None) -> None:
+    """Note which version a gateway works by; confirms the cut-overs up to it. ``flows_cut``: None if not known."""
     now = timezone.now()
     changes: dict[str, object] = {"heard_at": now}
     if gateway.applied_version != version:

@@ -22,7 +22,7 @@ LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 
 @dataclass(frozen=True)
 class Introduction:
-    """What a machine says of itself; nothing in it is trusted for its identity."""
+    """What a machine says of itself; nothing in it is trusted for its identity. What is not known is empty."""
 
     csrs: dict[str, str]
     hostname: str
@@ -154,7 +154,7 @@ def _gateway(machine: str) -> Gateway:
 def _admit_gateway(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]:
     gateway = _gateway(target)
     gateway.enrolled_at = timezone.now()
-    gateway.software = introduction.version[:40]
+    gateway.software = introduction.version
     gateway.save(update_fields=["enrolled_at", "software"])
     audit.record(actor=audit.System("enrollment"), verb="gateway.enroll", target=gateway)
     config.publish(servers=True)  # connector servers dial the new gateway

@@ -1,4 +1,4 @@
-"""Identifiers in the shapes of the products (facts A.3, B.2, B.5, B.6, B.7)."""
+"""Identifiers in the shapes that the cloud service gives them, so that its users recognise what they see."""
 
 import secrets
 import string

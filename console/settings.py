@@ -199,7 +199,7 @@ STORAGES = {
     },
 }
 
-# The strictest policy from the first day; pages with a chart relax style attributes alone (design §8).
+# The strictest policy. Pages with a chart relax style attributes alone: Plotly draws by them, and by nothing else.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

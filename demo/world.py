@@ -60,7 +60,7 @@ class World:
         return [f"{each.fileno()}={cities.get(name, name)}" for name, each in self.sockets.items()]
 
     def description(self, pids: dict[str, int]) -> dict[str, Any]:
-        """The content of ``demo.json`` (design §11)."""
+        """Return the content of ``demo.json``: addresses, names and passwords of the world, for tests and scripts."""
         from connectors.models import Connector
         from console.models import Gateway
         from roaming.models import Instance

@@ -1,4 +1,4 @@
-"""Calls to the console's edge API, signed with the key that the machine made at its enrolment.
+"""Calls to the console's edge API, signed with the key that the machine made at its enrollment.
 
 The errors::
 
@@ -71,7 +71,7 @@ class Signer:
         except (OSError, ValueError) as error:
             raise NotEnrolled(f"The key {file} cannot be read: {error}.") from error
         if not isinstance(key, EllipticCurvePrivateKey):
-            raise NotEnrolled(f"The key {file} is not an elliptic-curve key; enrol this machine again.")
+            raise NotEnrolled(f"The key {file} is not an elliptic-curve key; enroll this machine again.")
         self._key = key
         self._id = identity.id
         self._clock = clock
@@ -192,6 +192,14 @@ class ConsoleApi(Caller):
         super().__init__(
             home.identity.console, signer=Signer(home, clock=clock), transport=transport, timeout=timeout
         )
+
+
+def pause_of(answer: dict[str, Any], usual: float) -> float:
+    """Return the ``interval`` in seconds that an answer asks for; `usual` for one that is none, or over an hour."""
+    value = answer.get("interval")
+    if isinstance(value, int | float) and 0 <= value <= 3600:
+        return float(value)
+    return usual
 
 
 def _answer(response: httpx.Response) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import httpx
 
 from edge.connector.dialling import answers
 from edge.enrollment import CONFIGURATION
+from edge.envoy import halfclose
 from edge.home import Home
 
 # Sessions and certificates are checked by both sides; the agent corrects its own calls, Envoy corrects nothing.
@@ -52,6 +53,7 @@ async def checks(
     if name.severity == "ok":
         found += await _console(console, transport, clock)
     if home.enrolled and home.identity.kind == "server":
+        found.append(await asyncio.to_thread(_module))
         configuration = home.read_json(CONFIGURATION["server"]) or {}
         ways = await asyncio.gather(*(_gateway(each) for each in configuration.get("gateways", [])))
         found += [check for way in ways for check in way]
@@ -88,6 +90,17 @@ def _watches() -> Check:
         "Run 'sysctl -w fs.inotify.max_user_instances=1024', and write it to /etc/sysctl.d/60-causeway.conf."
     )
     return Check("file watches", "error", "This user has no inotify instance left, which Envoy needs.", fix)
+
+
+def _module() -> Check:
+    """What makes the ends of flows exact; a server works without."""
+    name, hindrance = "byte-exact ends", halfclose.hindrance()
+    if not hindrance:
+        return Check(name, "ok", "Envoy loads the module for byte-exact ends.")
+    fix = (
+        f"{halfclose.CONSEQUENCE} Install a wheel that has the module for this machine (docs/operations.md)."
+    )
+    return Check(name, "warning", hindrance, fix)
 
 
 def _disk(home: Home) -> Check:

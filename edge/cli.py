@@ -119,7 +119,7 @@ def _code(code: str | None, code_file: Path | None) -> str:
     code = (code or os.environ.get(CODE_VARIABLE) or "").strip()
     if not code:
         raise Problem(
-            f"An enrolment code is needed: --code-file FILE, {CODE_VARIABLE} in the environment, or --code."
+            f"An enrollment code is needed: --code-file FILE, {CODE_VARIABLE} in the environment, or --code."
         )
     return code
 

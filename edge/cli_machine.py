@@ -19,6 +19,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document, for
 KINDS = ("connector", "gateway")
 COLORS = {
     "green": "green",
+    "yellow": "yellow",
     "red": "red",
     "off": "bright_black",
     "ok": "green",

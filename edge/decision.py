@@ -102,7 +102,12 @@ class _Evidence:
 def decide(
     identity: SessionIdentity, destination: Destination, snapshot: Snapshot, *, now: float
 ) -> Decision:
-    """Decide by design §4, "Destination of a flow". ``now`` in epoch seconds."""
+    """Decide whether a flow may open, and by which way. ``now`` in epoch seconds.
+
+    First the session must live and its instance be active. An address within a cloud network of the instance is reached
+    straight from a gateway of its area. Everything else goes by the first enabled policy that fits the user
+    and the application and whose connector is usable; without one it is refused, with the reason nearest to success.
+    """
     refused = _session_refusal(identity, snapshot, now)
     if refused is not None:
         status, code, message = refused
@@ -192,7 +197,7 @@ def _denied(evidence: _Evidence) -> Decision:
         status, code, message = (
             403,
             "ConnectorNotLicensed",
-            f"The licence of the connector {name} has expired.",
+            f"The license of the connector {name} has expired.",
         )
     else:
         status, code, message = 403, "ConnectorDisabled", f"The connector {name} is switched off."

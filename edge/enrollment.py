@@ -47,7 +47,7 @@ class EnrollmentError(Exception):
 async def enroll(
     home: Home, console: str, code: str, kind: str, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> Identity:
-    """Enrol this machine as `kind` (``server`` or ``gateway``) with a one-use code.
+    """Enroll this machine as `kind` (``server`` or ``gateway``) with a one-use code.
 
     Raises `EnrollmentError`, `edge.api.ApiRefused` (the console's sentence) or `edge.api.ConsoleUnreachable`. On any
     failure the folder is as it was before.
@@ -124,15 +124,15 @@ def renewal_due(home: Home) -> dt.datetime:
 
 def private_address(console: str) -> str:
     """Return the address from which this machine reaches the console; empty when there is no way."""
-    parts = urlsplit(console)
     try:
+        parts = urlsplit(console)
         family, kind, protocol, _, address = socket.getaddrinfo(
             parts.hostname, parts.port or 443, type=socket.SOCK_DGRAM
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(address)  # nothing is sent: UDP only chooses the way
-            return str(probe.getsockname()[0])
-    except OSError:
+            return str(probe.getsockname()[0]).partition("%")[0]  # a scope means nothing elsewhere
+    except (OSError, ValueError):  # a host name that is too long raises UnicodeError
         return ""
 
 
@@ -153,14 +153,14 @@ def _refuse_enrolled(home: Home) -> None:
 
 @contextlib.contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """Let no other enrolment write into the folder: one that fails takes everything back, also what is not its own."""
+    """Let no other enrollment write into the folder: one that fails takes everything back, also what is not its own."""
     descriptor = os.open(home.path, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnrollmentError(
-                f"Another command enrols {home.path} at this moment. Wait for it; this code was not used."
+                f"Another command enrolls {home.path} at this moment. Wait for it; this code was not used."
             ) from None
         yield
     finally:
@@ -180,7 +180,7 @@ def _create(folder: Path) -> bool:
 
 
 def _remove(home: Home, kind: str, *, folder: bool) -> None:
-    """Take back what an enrolment wrote."""
+    """Take back what an enrollment wrote."""
     shutil.rmtree(home.file("pki"), ignore_errors=True)
     for name in (CONFIGURATION[kind], "identity.json"):
         home.file(name).unlink(missing_ok=True)
@@ -221,7 +221,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise EnrollmentError("The key of this machine is not an elliptic-curve key; enrol it again.")
+        raise EnrollmentError("The key of this machine is not an elliptic-curve key; enroll it again.")
     return key
 
 

@@ -48,7 +48,7 @@ class Home:
 
     @property
     def enrolled(self) -> bool:
-        """Whether an identity is there (written last by an enrolment)."""
+        """Whether an identity is there (written last by an enrollment)."""
         return self.file("identity.json").exists()
 
     @property

@@ -19,6 +19,7 @@ import psutil
 
 from edge.connector.dialling import answers, line_tunnels
 from edge.enrollment import CONFIGURATION, renewal_due
+from edge.envoy import halfclose
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
 from edge.support import STATUS, agent_pid
@@ -33,7 +34,7 @@ UNWRITTEN = (
 
 @dataclass(frozen=True)
 class Light:
-    """`color`: ``green``, ``red``, or ``off`` for what is not measured. `reason` is a sentence."""
+    """`color`: ``green``, ``yellow`` (works, but not well), ``red``, ``off`` (not measured). `reason`: a sentence."""
 
     name: str
     color: str
@@ -104,7 +105,10 @@ async def _process(home: Home, envoy: EnvoyProcess, configuration: dict[str, Any
         return Light(
             "process", "red", f"The agent runs as process {pid}, but Envoy does not answer; see envoy.log."
         )
-    return Light("process", "green", f"The agent runs as process {pid}, and Envoy answers.")
+    running = f"The agent runs as process {pid}, and Envoy answers."
+    if home.identity.kind == "server" and (hindrance := await asyncio.to_thread(halfclose.hindrance)):
+        return Light("process", "yellow", f"{running} {hindrance} {halfclose.CONSEQUENCE}")
+    return Light("process", "green", running)
 
 
 def _is_stopped(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""The limits of roaming (facts A.6), as functions without I/O: the dialog shows what the transaction will say."""
+"""The limits of roaming, as functions without I/O: the dialog shows what the transaction will say."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

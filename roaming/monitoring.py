@@ -1,4 +1,4 @@
-"""What an instance or an account moved over time, and how many connections it had open (facts A.9)."""
+"""What an instance or an account moved over time, and how many connections it had open."""
 
 import math
 from collections.abc import Iterator, Mapping

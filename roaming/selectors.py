@@ -36,7 +36,7 @@ def accounts_of(instance: Instance) -> QuerySet[ClientAccount]:
     """The client accounts of an instance, with where they roamed from and to, and ``month_bytes`` or None."""
     copies = Prefetch("copies", ClientAccount.objects.select_related("instance").order_by("created_at"))
     used = usage.this_month().filter(subject=OuterRef("pk"))
-    # Data of the month counts the larger direction (facts A.3).
+    # Data of the month counts the larger direction alone, as the cloud service counts it.
     larger = used.annotate(larger=Greatest("bytes_up", "bytes_down")).values("larger")
     rows = ClientAccount.objects.filter(instance=instance).annotate(month_bytes=Subquery(larger))
     return rows.select_related("source__instance").prefetch_related(copies)

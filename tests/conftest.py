@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -12,12 +13,13 @@ import pytest
 
 HAS_DJANGO = importlib.util.find_spec("django") is not None
 STATE_DIR = pytest.StashKey[Path]()
-EDGE_TESTS = Path(__file__).parent / "edge"
+EDGE_TESTS, E2E_TESTS = Path(__file__).parent / "edge", Path(__file__).parent / "e2e"
 
+pytest_plugins = ["tests.days", "tests.order", "tests.marks"]
 if HAS_DJANGO:
     # Not in pyproject.toml, because pytest-django would then load the settings for `pytest tests/edge` as well.
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    pytest_plugins = ["tests.fixtures_django", "tests.browser", "tests.demo"]
+    pytest_plugins += ["tests.fixtures_django", "tests.browser", "tests.demo"]
 
 
 def only_edge(arguments: list[str]) -> bool:
@@ -75,10 +77,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if touches_database(item):
             item.add_marker("database")
-        if empties_tables(item):
+        if isinstance(item, pytest.Function) and empties_tables(item):
             item.fixturenames.append("django_db_serialized_rollback")
-        if "demo" in fixtures:
+        whole_world = item.path.is_relative_to(E2E_TESTS)
+        if "demo" in fixtures or whole_world:
             item.add_marker("processes")
+        if "browser" in fixtures or whole_world:
+            item.add_marker("alone")
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:
@@ -87,3 +92,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if item.get_closest_marker("browser") and without_browser:
             item.add_marker(pytest.mark.skip(reason="CAUSEWAY_TEST_WITHOUT_BROWSER is set"))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of the search for garbage, which else takes a tenth of the time of all tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -26,8 +25,10 @@ import httpx
 import psutil
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 120
+READY_SECONDS = 300
 STOP_SECONDS = 30
 
 
@@ -80,15 +81,6 @@ def in_time(look: Callable[[], Any], wanted: Any, seconds: float) -> Any:
     return seen
 
 
-def free_port() -> int:
-    """A free port below those that outgoing connections take: nobody takes it between this look and its use."""
-    for port in random.sample(range(15000, 32000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no free port between 15000 and 32000")
-
-
 def clean_environment() -> dict[str, str]:
     """Ours without what the tests set for themselves, so that the demo runs with its own settings."""
     own = ("CAUSEWAY_", "DJANGO_", "DATABASE_URL", "PYTEST_")
@@ -96,7 +88,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Demo:
-    """A demo that said ``ready``. ``world`` is its ``demo.json``, as design §11 describes it."""
+    """A demo that said ``ready``. ``world`` is its ``demo.json``: see demo/world.py."""
 
     def __init__(self, home: Path, process: subprocess.Popen[str], output: list[str]) -> None:
         self.home, self.process, self.output = home, process, output
@@ -171,7 +163,7 @@ class Demo:
         *,
         account: dict[str, Any] | None = None,
         gateway: dict[str, Any] | None = None,
-        timeout: float = 10,
+        timeout: float = 30,
     ) -> Tunnel:
         """One CONNECT over TLS, as a stock HTTP/1.1 client sends it; on 200 the socket carries the flow."""
         account, gateway = account or self.account(), gateway or self.gateway()

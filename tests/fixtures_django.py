@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from django.test import Client
 
-    from console.models import User
+    from console.models import Gateway, User
 
 
 def _user(role: str) -> User:
@@ -60,7 +60,7 @@ def administrator_client(administrator: User) -> Client:
 
 
 @pytest.fixture
-def gateway(db: None):
+def gateway(db: None) -> Gateway:
     """A gateway in Mainland China, not enrolled yet."""
     from tests.console.factories import GatewayFactory
 
@@ -78,4 +78,4 @@ def django_db_setup(django_db_setup: None) -> None:
 
     for connection in connections.all():
         if contents := getattr(connection, "_test_serialized_contents", None):
-            type(connection)._test_serialized_contents = contents
+            type(connection)._test_serialized_contents = contents  # type: ignore[attr-defined]

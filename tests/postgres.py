@@ -102,7 +102,17 @@ def private_postgres(*, durable: bool = False) -> Iterator[str]:
     try:
         if identity:
             os.chown(folder, identity["user"], identity["group"])
-        initdb = [binaries / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8"]
+        initdb: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]
         made = subprocess.run(
             [*initdb, "--locale=C", "--no-sync", "--no-instructions"],
             cwd=folder, capture_output=True, text=True, check=False, **identity,

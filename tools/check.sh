@@ -1,17 +1,19 @@
 #!/bin/sh
-# Format, lint, types, templates, migrations, deployment settings, import contracts. All run; any failure fails.
+# Format, lint, types, templates, migrations, deployment settings, security, spelling, citations, import contracts, shell.
+# All run, each with the seconds it took; any failure fails, and so does one that cannot run.
 set -u
 bin=$1
 status=0
-folders="edge console roaming connectors demo tests bench manage.py"
+folders="edge console roaming connectors demo tests bench tools manage.py"
 
 step() {
     name=$1
     shift
-    if output=$("$@" 2>&1); then
-        printf 'ok      %s\n' "$name"
-    else
-        printf 'FAILED  %s\n%s\n' "$name" "$output"
+    began=$(date +%s)
+    if output=$("$@" 2>&1); then result=ok; else result=FAILED; fi
+    printf '%-6s  %-16s %4d s\n' "$result" "$name" "$(($(date +%s) - began))"
+    if [ "$result" = FAILED ]; then
+        printf '%s\n' "$output"
         status=1
     fi
 }
@@ -37,11 +39,17 @@ step "types on macOS" "$bin/mypy" --platform darwin --cache-dir .mypy_cache/darw
 step "templates" "$bin/djlint" --lint templates
 step "migrations" production "$bin/python" manage.py makemigrations --check --dry-run
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
+# Without the tests, which do on purpose what is looked for here.
+step "security" "$bin/bandit" --configfile pyproject.toml --quiet --recursive \
+    edge console roaming connectors demo bench tools manage.py
+step "spelling" "$bin/python" -m tools.spelling
+step "citations" "$bin/python" -m tools.citations
 step "imports" "$bin/lint-imports"
 if command -v shellcheck >/dev/null 2>&1; then
     # shellcheck disable=SC2046 # one argument per script
     step "shell" shellcheck tools/*.sh .ci/run $(find templates -name '*.sh' 2>/dev/null)
 else
-    echo "skipped shell: shellcheck is not installed"
+    printf 'FAILED  shell: shellcheck is not installed. "sh tools/system.sh check" installs it on Debian, as root.\n'
+    status=1
 fi
 exit $status

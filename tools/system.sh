@@ -2,7 +2,7 @@
 # What the virtual environment cannot bring: a fitting Python, Chromium, PostgreSQL, a few programs.
 # On Debian and as root they are installed; elsewhere this says what is missing and what to do about it.
 #
-#   tools/system.sh venv PYTHON DIR    tools/system.sh test    tools/system.sh bench
+#   tools/system.sh venv PYTHON DIR    tools/system.sh test|check|bench
 set -eu
 
 say() { printf '%s\n' "$*" >&2; }
@@ -75,7 +75,8 @@ make_venv() {
 for_tests() {
     packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl redis-cli=redis-tools redis-server=redis-server shellcheck=shellcheck ssh=openssh-client)
     # Faults are made with these, and machines to deploy on; on other systems than Linux those tests are left out.
-    packages="$packages $(missing_packages nft=nftables systemd-nspawn=systemd-container tcpdump=tcpdump)"
+    packages="$packages $(missing_packages ip=iproute2 mount=mount nft=nftables pgrep=procps tcpdump=tcpdump)"
+    packages="$packages $(missing_packages systemd-nspawn=systemd-container)"
     # A library of the tests' own sets their clocks.
     have cc || packages="$packages gcc libc6-dev"
     # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
@@ -83,8 +84,13 @@ for_tests() {
     without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
     [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
     have_postgres || packages="$packages postgresql"
+    # Tests run in other time zones too.
+    [ -e /usr/share/zoneinfo/Asia/Kathmandu ] || packages="$packages tzdata"
     if can_install; then
-        for package in $packages; do install "$package" || true; done
+        # shellcheck disable=SC2086 # a list of packages
+        set -- $packages
+        # All at once is quicker; where one of them cannot be had, the others are still wanted.
+        [ $# = 0 ] || install "$@" || for package in "$@"; do install "$package" || true; done
     fi
     [ -n "$without_browser" ] || have_chromium || stop "\
 The browser tests need Chromium or Chrome, and none was found. Install one (on Debian: apt-get install chromium),
@@ -93,6 +99,13 @@ or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
     # Every Envoy watches its files: two demos beside each other, with machines that are deployed, need more than 128.
     if [ -w "$watches" ] && [ "$(cat "$watches")" -lt 512 ] && echo 512 2>/dev/null > "$watches"; then
         say "Raised fs.inotify.max_user_instances to 512, until the next start of this machine."
+    fi
+}
+
+for_check() {
+    packages=$(missing_packages shellcheck=shellcheck)
+    if can_install; then
+        for package in $packages; do install "$package" || true; done
     fi
 }
 
@@ -106,6 +119,7 @@ for_bench() {
 case ${1:-} in
     venv) make_venv "$2" "$3" ;;
     test) for_tests ;;
+    check) for_check ;;
     bench) for_bench ;;
-    *) stop "usage: $0 venv PYTHON DIR | test | bench" ;;
+    *) stop "usage: $0 venv PYTHON DIR | test | check | bench" ;;
 esac

@@ -1,52 +1,78 @@
 #!/bin/sh
-# Every test on SQLite, then those that touch the database again on PostgreSQL. All parts run even when one fails.
-# Further arguments go to pytest.
+# Every test, each once: on SQLite, under one other day, with real processes, in a browser, and on PostgreSQL those that
+# touch the database. Further arguments go to pytest. All parts run even when one fails; nothing is tried twice.
+#
+#   tools/test.sh BIN [--quick] [arguments of pytest]
+#
+# --quick: what starts no process and no browser, on SQLite alone.
 set -u
 bin=$1
 shift
 unset DATABASE_URL
-status=0
-ran=0
+quick="not browser and not processes"
 
-# A test of real processes may lose against a busy machine. What failed is tried once more, alone, and the run says so;
-# what fails twice has failed.
-part() {
-    printf '\n== %s\n' "$1"
+if [ "${1:-}" = --quick ]; then
     shift
+    exec "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM
+# All parts run in the order of one seed, so that one number brings a failure back.
+case " $* " in
+    *" --randomly-seed"* | *" -p no:randomly "*) ;;
+    *)
+        seed=$("$bin/python" -c 'import secrets; print(secrets.randbelow(2**32))')
+        set -- --randomly-seed="$seed" "$@"
+        ;;
+esac
+printf 'Tests: %s\n' "$*"
+
+# Run one part and note whether it ran a test and whether it failed. 5: pytest found no test, which is fine for a part
+# when arguments narrow the run.
+part() {
+    name=$1
+    shift
+    began=$(date +%s)
+    printf '\n== %s\n' "$name"
     "$@"
     code=$?
-    if [ $code = 1 ]; then
-        printf '\n== Once more, what failed (it should be looked at even if it passes now)\n'
-        "$@" --last-failed --last-failed-no-failures none
-        code=$?
-        [ $code = 5 ] && code=1
-    fi
-    # 5: no test was selected. That is fine for one part when arguments narrow the run.
-    [ $code = 5 ] || ran=1
-    [ $code = 0 ] || [ $code = 5 ] || status=1
+    printf '== %s: %d s\n' "$name" "$(($(date +%s) - began))"
+    [ $code = 5 ] || : >"$scratch/ran"
+    [ $code = 0 ] || [ $code = 5 ] || printf '%s\n' "$name" >>"$scratch/failed"
 }
 
-part "SQLite, in parallel" "$bin/python" -m pytest -q -n 2 -m "not browser and not processes" "$@"
+# Three lanes side by side: faults mostly wait, in a network of their own; what fills the machine runs one test at a time;
+# the rest takes what is left. What the first two say is shown when they are done.
+faults() {
+    part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@"
+}
 
-# Tests of the real data plane and of the browser fill a core each: one at a time. Those of faults mostly wait, in a
-# network of their own: beside the others, with what they say kept until those are done.
-faults=$(mktemp)
-(
-    part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@" >"$faults" 2>&1
-    exit $((status * 2 + ran))
-) &
-beside=$!
-part "Browser and real processes, one at a time" \
-    "$bin/python" -m pytest -q --durations=15 -m "(browser or processes) and not faults" "$@"
-wait $beside
-beside=$?
-cat "$faults"
-rm -f "$faults"
-[ $beside -lt 2 ] || status=1
-[ $((beside % 2)) = 0 ] || ran=1
-if "$bin/python" -m tests.postgres --available; then
-    part "PostgreSQL" "$bin/python" -m tests.postgres -- \
-        "$bin/python" -m pytest -q -n 2 -m "(database or postgres) and not browser and not processes" "$@"
+alone() {
+    part "Browser and whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
+        -m "alone and not faults" "$@"
+}
+
+rest() {
+    part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
+    part "Real processes" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/processes \
+        -m "processes and not alone" "$@"
+    part "One other day" "$bin/python" -m tests.days --of-today "$@"
+    if "$bin/python" -m tests.postgres --available; then
+        part "PostgreSQL" "$bin/python" -m tests.postgres -- \
+            "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
+    fi
+}
+
+faults "$@" >"$scratch/faults.log" 2>&1 &
+alone "$@" >"$scratch/alone.log" 2>&1 &
+rest "$@"
+wait
+cat "$scratch/alone.log" "$scratch/faults.log"
+if [ -e "$scratch/failed" ]; then
+    printf '\nFailed: %s\n' "$(paste -sd, "$scratch/failed")"
+    exit 1
 fi
-[ $ran = 1 ] || { echo "No test was run."; status=1; }
-exit $status
+[ -e "$scratch/ran" ] || { echo "No test was run."; exit 1; }
+printf '\nAll parts passed.\n'

@@ -1,4 +1,4 @@
-"""Names and ids as the product writes them (facts B.2–B.7)."""
+"""Names and ids in the forms that SASE private access allows: what is legal in the cloud's console is legal here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from django.core.validators import MaxLengthValidator, RegexValidator
 
 from console.ids import new_id
 
-# Chinese characters, Latin letters, digits and . _ - (facts B.2).
+# Chinese characters, Latin letters, digits and . _ -, as the cloud service allows.
 CONNECTOR_NAME = RegexValidator(
     r"^[A-Za-z0-9._\-\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+\Z",
     "Instance Name must be 1 to 128 Chinese characters, letters, digits, periods (.), underscores (_) or hyphens (-).",

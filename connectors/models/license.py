@@ -6,7 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-# The Advanced edition's number (facts B.2).
+# As many as the Advanced edition of the cloud service allows.
 USUAL_NUMBER = 10
 NUMBER_SENTENCE = "Connectors must be a whole number from 1."
 

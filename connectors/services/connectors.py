@@ -19,7 +19,7 @@ def _facts(connector: Connector) -> dict[str, object]:
 
 @transaction.atomic
 def connector_create(*, name: str, region: Region, enabled: bool = True, actor: Actor) -> Connector:
-    """Raises ``Invalid`` for a name that is not legal or taken, ``Conflict`` when the licence allows no more."""
+    """Raises ``Invalid`` for a name that is not legal or taken, ``Conflict`` when the license allows no more."""
     require_room()
     connector = save(Connector(name=name.strip(), region=region, enabled=enabled))
     audit.record(actor=actor, verb="connector.create", target=connector, after=_facts(connector))

@@ -1,4 +1,4 @@
-"""The licence: every write, and what acts when its last day is over."""
+"""The license: every write, and what acts when its last day is over."""
 
 from datetime import date
 from typing import Any
@@ -19,22 +19,22 @@ def _locked() -> License:
 
 
 def require_room() -> None:
-    """Refuse one more connector when the licence does not allow it; holds the licence's row until the commit.
+    """Refuse one more connector when the license does not allow it; holds the license's row until the commit.
 
     Raises ``Conflict`` with code LicenseLimitReached or LicenseExpired.
     """
     license_ = _locked()
     if license_.has_expired():
         raise Conflict(
-            f"The licence expired after {license_.valid_until}; no connector can be added. "
+            f"The license expired after {license_.valid_until}; no connector can be added. "
             "An administrator can renew it.",
             code="LicenseExpired",
         )
     used = Connector.objects.count()
     if used >= license_.connectors:
         raise Conflict(
-            f"The licence allows {_counted(license_.connectors)}, and there {'is' if used == 1 else 'are'} {used:,}. "
-            "Delete one, or let an administrator enter a larger licence.",
+            f"The license allows {_counted(license_.connectors)}, and there {'is' if used == 1 else 'are'} {used:,}. "
+            "Delete one, or let an administrator enter a larger license.",
             code="LicenseLimitReached",
         )
 
@@ -45,7 +45,7 @@ def _counted(number: int) -> str:
 
 @transaction.atomic
 def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -> License:
-    """Enter another licence. When it has expired by its last day, gateways cut everything that goes by a connector.
+    """Enter another license. When it has expired by its last day, gateways cut everything that goes by a connector.
 
     Raises ``Invalid`` for fewer connectors than there are: which of them should go is not for the console to say.
     """
@@ -53,7 +53,7 @@ def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -
     used = Connector.objects.count()
     if connectors < used:
         raise Invalid(
-            f"There {'is' if used == 1 else 'are'} {_counted(used)}; the licence must allow at least as many. "
+            f"There {'is' if used == 1 else 'are'} {_counted(used)}; the license must allow at least as many. "
             "Delete some first.",
             field="connectors",
         )
@@ -79,7 +79,7 @@ def _plain(value: Any) -> Any:
 
 @transaction.atomic
 def license_expire() -> int:
-    """Tell the gateways, once, that the licence's last day is over; 1 when they were told now. For the worker."""
+    """Tell the gateways, once, that the license's last day is over; 1 when they were told now. For the worker."""
     license_ = _locked()
     if license_.expiry_told or not license_.has_expired():
         return 0

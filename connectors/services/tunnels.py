@@ -11,10 +11,11 @@ from console.models import Gateway
 log = logging.getLogger(__name__)
 
 
-def tunnels_seen(gateway: Gateway, counts: dict[str, int]) -> None:
+def tunnels_seen(gateway: Gateway, counts: dict[str, int | None]) -> None:
     """Replace what is known of one gateway's tunnels by what it says now; servers unknown here are passed over.
 
-    Always the same few queries. ``counts``: server id → number of tunnels, those without any may be left out.
+    Always the same few queries. ``counts``: server id → number of tunnels, those without any may be left out; of one
+    with None it was said in a way that makes no sense, so what is known of it stays, and grows old.
     """
     now = timezone.now()
     try:
@@ -23,10 +24,11 @@ def tunnels_seen(gateway: Gateway, counts: dict[str, int]) -> None:
             rows = [
                 Tunnel(gateway=gateway, server_id=server, count=count, seen_at=now)
                 for server, count in sorted(counts.items())
-                if count > 0 and server in known
+                if count and server in known
             ]
+            unclear = [server for server, count in counts.items() if count is None]
             Tunnel.objects.filter(gateway=gateway).exclude(
-                server__in=[row.server_id for row in rows]
+                server__in=[*(row.server_id for row in rows), *unclear]
             ).delete()
             Tunnel.objects.bulk_create(
                 rows,

@@ -6,36 +6,39 @@ sense is refused alone and counted, so that it cannot hold back the others for e
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from django.utils import timezone
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from connectors.models import Sample
 from connectors.telemetry import store
+from console.reported import Block, Milliseconds, Percent, Reported
 
 MOST_BYTES_PER_SECOND = 100e9 / 8
 AHEAD_SECONDS = 60
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 LARGEST = 2**63 - 1
+# Times are told to the millisecond; databases fail in dividing by much less.
+SHORTEST_SECONDS = 0.001
+# More than 100 % is possible where a program uses several processors.
+CpuPercent = Annotated[float, Field(strict=True, ge=0, le=100_000, allow_inf_nan=False)]
 
 
-class Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+class SampleRecord(Block):
+    """A sample as a server sends it; ``time`` is the end of its interval, in epoch seconds.
 
-
-class SampleRecord(Record):
-    """A sample as a server sends it; ``time`` is the end of its interval, in epoch seconds."""
+    Without a time, a duration and bytes that make sense there is no sample; each of the rest is dropped by itself.
+    """
 
     time: float = Field(ge=EARLIEST)
-    seconds: float = Field(gt=0, le=store.LONGEST_SAMPLE)
+    seconds: float = Field(ge=SHORTEST_SECONDS, le=store.LONGEST_SAMPLE)
     rx_bytes: int = Field(ge=0, le=LARGEST)
     tx_bytes: int = Field(ge=0, le=LARGEST)
-    # More than 100 % is possible where a program uses several processors.
-    cpu_percent: float | None = Field(default=None, ge=0, le=100_000)
-    memory_percent: float | None = Field(default=None, ge=0, le=100)
-    latency_ms: float | None = Field(default=None, ge=0, le=600_000)
-    loss_percent: float | None = Field(default=None, ge=0, le=100)
+    cpu_percent: Reported[CpuPercent] = None
+    memory_percent: Reported[Percent] = None
+    latency_ms: Reported[Milliseconds] = None
+    loss_percent: Reported[Percent] = None
 
 
 def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> list[Sample]:
@@ -48,7 +51,7 @@ def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> 
 
 def _sample(server: str, item: Any, earliest: float, latest: float) -> Sample | None:
     try:
-        record = SampleRecord.model_validate(item)
+        record = SampleRecord.model_validate(item, context={"machine": server})
     except ValidationError:
         return None
     most = MOST_BYTES_PER_SECOND * record.seconds

@@ -1,4 +1,4 @@
-"""The licence: what it allows, and another one entered."""
+"""The license: what it allows, and another one entered."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -23,5 +23,5 @@ def license_edit(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             web.form_refused(form, refusal)
         else:
-            return web.done(request, reverse("connectors:list"), "The licence was changed.")
+            return web.done(request, reverse("connectors:list"), "The license was changed.")
     return web.form_page(request, "connectors/license.html", {"form": form, "license": state})

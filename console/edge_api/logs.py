@@ -1,7 +1,6 @@
 """Where machines send the logs that they were asked for. Shapes: docs/architecture.md."""
 
 import base64
-import binascii
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -13,6 +12,7 @@ from console.edge_api.front import Schema
 from console.edge_api.routes import AnyMachine
 from console.edge_api.signature import machine_of
 from console.errors import Invalid
+from console.reported import Message, ReportedText
 
 router = Router()
 # base64 of the largest piece
@@ -30,14 +30,14 @@ class Part(Schema):
 
 class Failed(Schema):
     export: Export
-    message: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")]
+    message: ReportedText[Message] = ""
 
 
 @router.post("logs", auth=AnyMachine())
 def part(request: HttpRequest, payload: Part) -> dict[str, Any]:
     try:
         data = base64.b64decode(payload.data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error, or what is not even ASCII
         raise Invalid("data must be base64.", field="data") from error
     logs.part_arrived(
         machine=machine_of(request).id,

@@ -13,23 +13,26 @@ from console.edge_api.front import Schema
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
 from console.errors import NotFound
 from console.models import Gateway
+from console.reported import Address, Block, Count, Reported, ReportedTable, ReportedText, Text, Version, Word
 
 router = Router()
 STATUS_INTERVAL = 5
 
-Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 Pem = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
 Kind = Annotated[str, StringConstraints(pattern=r"^(server|gateway)$")]
+
+EnvoyState = Annotated[Text, StringConstraints(max_length=20)]
+Tunnels = Annotated[Count, Field(le=10_000)]
 
 
 class Enroll(Schema):
     code: Annotated[str, StringConstraints(min_length=4, max_length=40, pattern=r"^[^\x00]*$")]
     kind: Kind
     csrs: dict[str, Pem]
-    hostname: Text = ""
-    version: Text = ""
-    private_address: Text = ""
-    system: Text = ""
+    hostname: ReportedText[Text] = ""
+    version: ReportedText[Word] = ""
+    private_address: ReportedText[Address] = ""
+    system: ReportedText[Text] = ""
 
 
 class Renew(Schema):
@@ -38,16 +41,16 @@ class Renew(Schema):
 
 class GatewayConfig(Schema):
     applied_version: int = Field(ge=0, le=2**53)
-    cut_flows: int = Field(default=0, ge=0, le=2**31 - 1)
+    cut_flows: Reported[Count] = 0
     wait: float = Field(default=0, ge=0, le=25)
 
 
-class GatewayStatus(Schema):
-    version: Text = ""
-    applied_version: int = Field(default=0, ge=0, le=2**53)
-    open_flows: int = Field(ge=0, le=2**31 - 1)
-    envoy: Annotated[str, StringConstraints(max_length=20)]
-    tunnels: dict[Text, Annotated[int, Field(ge=0, le=10_000)]]
+class GatewayStatus(Block):
+    version: ReportedText[Word] = ""
+    applied_version: Reported[Version] = None
+    open_flows: Reported[Count] = None
+    envoy: ReportedText[EnvoyState] = ""
+    tunnels: ReportedTable[Tunnels] = None
 
 
 class AnyMachine(Signed):
@@ -100,7 +103,7 @@ def gateway_config(request: HttpRequest, payload: GatewayConfig) -> dict[str, An
     return snapshot.build(gateway_of(request))
 
 
-# What other apps do with a gateway's status: called with (gateway, {server id: number of tunnels}).
+# What other apps do with a gateway's status: called with (gateway, {server id: number of tunnels, None unknown}).
 tunnel_listeners: list[Any] = []
 
 
@@ -111,8 +114,9 @@ def gateway_status(request: HttpRequest, payload: GatewayStatus) -> dict[str, An
         heard_at=timezone.now(),
         open_flows=payload.open_flows,
         envoy_state=payload.envoy,
-        software=payload.version[:40],
+        software=payload.version,
     )
-    for listener in tunnel_listeners:
-        listener(gateway, payload.tunnels)
+    if payload.tunnels is not None:
+        for listener in tunnel_listeners:
+            listener(gateway, payload.tunnels)
     return {"interval": STATUS_INTERVAL, "logs": logs.wanted(gateway.pk)}

@@ -1,4 +1,4 @@
-"""The eight CCN areas and their regions; both come with the first migration (facts A.1)."""
+"""The eight CCN areas and their regions; both come with the first migration."""
 
 from django.db import models
 

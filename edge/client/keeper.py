@@ -27,7 +27,7 @@ REASONS = {
     "NoMatch": "No application and forwarding policy allows it for this account.",
     "NotServed": "The connector's server does not know this application yet. Try again in a moment.",
     "ConnectorDisabled": "The connector that leads there is switched off.",
-    "ConnectorNotLicensed": "The licence of the connector that leads there has expired.",
+    "ConnectorNotLicensed": "The license of the connector that leads there has expired.",
     "ConnectorOffline": "The connector that leads there has no live tunnel.",
     "DestinationInvalid": "The destination's name or port is not valid.",
     "DestinationUnreachable": "The destination does not answer.",

@@ -26,6 +26,7 @@ from edge.connector.metrics import server_metrics
 from edge.connector.probes import Probes
 from edge.connector.reporter import Reporter
 from edge.enrollment import EnrollmentError, renew, renewal_due
+from edge.envoy import halfclose
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home, NotEnrolled
@@ -42,6 +43,9 @@ CONFIGURATION = "config.json"
 REFUSED_SECONDS = 60.0
 RENEWAL_CHECK_SECONDS = 600.0
 STATUS_SECONDS = 15.0
+WITHOUT_MODULE = "without half-close"
+# What working by an answer raises that is not what it should be.
+UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 async def run_connector(home: Home, *, concurrency: int = 2) -> Path | None:
@@ -76,7 +80,7 @@ class ConnectorAgent:
             self._spool,
             self._api,
             self._identity.console,
-            envoy_state=lambda: self._envoy.state,
+            envoy_state=self._envoy_state,
             open_flows=self._meter.open_flows,
             told=self._probes.told,
         )
@@ -99,6 +103,8 @@ class ConnectorAgent:
         """
         upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
+        if hindrance := await asyncio.to_thread(halfclose.hindrance):
+            logger.warning("%s %s", hindrance, halfclose.CONSEQUENCE)
         await self._apply_known()
         loops = [
             self._sampling(),
@@ -129,6 +135,11 @@ class ConnectorAgent:
         logger.info("Stopped.")
         return upgrader.successor
 
+    def _envoy_state(self) -> str:
+        """What the console shows of Envoy: anything but ``running`` is a yellow light there."""
+        known = self._envoy.state == "running" and not halfclose.usable()
+        return WITHOUT_MODULE if known else self._envoy.state
+
     def _current(self) -> dict[str, Any] | None:
         """The configuration, once the console has said that it has none newer."""
         known = self._heard_at is not None and 0 < self._wanted <= self._applied
@@ -140,7 +151,7 @@ class ConnectorAgent:
         if configuration is None:
             logger.warning("There is no configuration on disk yet; waiting for the console's.")
             return
-        with contextlib.suppress(KeyError, TypeError, ValueError):
+        with contextlib.suppress(*UNUSABLE):
             await self._apply(configuration)
             return
         logger.error("The configuration on disk is damaged; waiting for the console's.")
@@ -229,7 +240,7 @@ class ConnectorAgent:
             except ApiRefused as error:
                 failures += 1
                 pause = await self._after_refusal(error, failures)
-            except (KeyError, TypeError, ValueError, OSError) as error:
+            except (*UNUSABLE, OSError) as error:
                 pause = REFUSED_SECONDS
                 self._complain(f"What the console said cannot be used: {error!r}.")
             await self._rest(pause)
@@ -278,7 +289,7 @@ class ConnectorAgent:
         if error.status in (401, 403, 404):
             self._complain(
                 f"The console refuses this machine ({error.code}): {error.message} If it was removed there, "
-                "uninstall it here, or enrol it again."
+                "uninstall it here, or enroll it again."
             )
             return backoff.pause(1, asked=REFUSED_SECONDS)
         self._complain(f"The console refused ({error.code}): {error.message}")

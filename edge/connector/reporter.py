@@ -10,10 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from edge import version
-from edge.api import ApiRefused, Caller
+from edge.api import ApiRefused, Caller, pause_of
 from edge.connector.meter import KIND
 from edge.enrollment import private_address
 from edge.spool import Spool
@@ -24,6 +22,7 @@ BATCH = 500
 NOTE = "batch"
 # A connection that waits longer than this for the next call is closed by one side or the other before it comes.
 IDLE_SECONDS = 5.0
+USUAL_INTERVAL = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,12 @@ class _Attempt:
     batch: str
     tokens: list[int]
     samples: list[dict[str, Any]]
+
+
+def uptime() -> int:
+    """Return the seconds since this machine started, by a clock that nobody sets."""
+    # Linux's monotonic clock stands still while the machine sleeps; elsewhere it does not, and there is no other.
+    return round(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
 
 
 class Reporter:
@@ -87,7 +92,7 @@ class Reporter:
             raise
         self._spool.drop(attempt.tokens)
         self._attempt, self._limit = None, BATCH
-        self._interval = float(answer.get("interval", 10))
+        self._interval = pause_of(answer, USUAL_INTERVAL)
         return Answer(
             interval=self._interval,
             wanted_version=int(answer.get("wanted_version", applied_version)),
@@ -120,6 +125,6 @@ class Reporter:
             "hostname": socket.gethostname(),
             "version": version(),
             "private_address": private_address(self._console),
-            "uptime_seconds": round(time.time() - psutil.boot_time()),
+            "uptime_seconds": uptime(),
             "envoy": self._envoy_state(),
         }

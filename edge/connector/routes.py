@@ -21,8 +21,14 @@ REFUSAL = "This connector server does not serve that address and port, or was no
 SET_FILTER_STATE = "set_filter_state"
 RBAC = "rbac"
 UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
-# Where the connection manager keeps the port that was asked for.
+# Where the connection manager keeps the host and the port that were asked for.
+HOST = {"metadata_namespace": "causeway", "key": "host"}
 PORT = {"metadata_namespace": "causeway", "key": "port"}
+# The filter, after all that may refuse, by which a CONNECT goes on to the internal listener, where it ends byte for
+# byte; and what it says of the flow.
+GO_ON, CHECKED = "go_on", "causeway.checked"
+ENDS = "ends"  # the cluster that leads there
+DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,10 @@ class Entry:
         return "*"
 
 
-def route_configuration(applications: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def route_configuration(applications: Iterable[dict[str, Any]], *, exact: bool) -> dict[str, Any]:
     """Return the RouteConfiguration for `applications` (shape: docs/architecture.md); everything else gets 403.
+
+    `exact`: Envoy has the module by which CONNECT ends byte for byte (edge.envoy.halfclose).
 
     Envoy chooses a virtual host by name alone, so each also holds the routes of every wider pattern that covers
     it, nearest first: ``wiki.corp.example`` on port 22 may be meant by ``*.corp.example``.
@@ -63,14 +71,17 @@ def route_configuration(applications: Iterable[dict[str, Any]]) -> dict[str, Any
         for entry in _entries(application):
             by_domain[entry.domain].append(entry)
     networks = sorted(by_domain.pop("*", []), key=lambda entry: -entry.network.prefix)
-    hosts = [_virtual_host(domain, _covering(domain, by_domain, networks)) for domain in sorted(by_domain)]
+    hosts = [
+        _virtual_host(domain, _covering(domain, by_domain, networks), exact=exact)
+        for domain in sorted(by_domain)
+    ]
     return {
         "@type": TYPE + "envoy.config.route.v3.RouteConfiguration",
         "name": NAME,
         "ignore_port_in_host_matching": True,
         # By these the gateway chose this server; they are no application's business.
         "request_headers_to_remove": [ROUTE_HEADER, NAME_HEADER],
-        "virtual_hosts": [*hosts, _virtual_host("*", networks)],
+        "virtual_hosts": [*hosts, _virtual_host("*", networks, exact=exact)],
     }
 
 
@@ -102,8 +113,14 @@ def _covering(domain: str, by_domain: dict[str, list[Entry]], networks: list[Ent
         yield from by_domain.get(f"*.{rest}", [])
 
 
-def _virtual_host(domain: str, entries: Iterable[Entry]) -> dict[str, Any]:
-    routes = [route for entry in dict.fromkeys(entries) for route in _routes(entry, by_name=domain != "*")]
+def _virtual_host(domain: str, entries: Iterable[Entry], *, exact: bool) -> dict[str, Any]:
+    routes = [
+        route
+        for entry in dict.fromkeys(entries)
+        for route in _routes(entry, by_name=domain != "*", exact=exact)
+    ]
+    if exact and routes:
+        routes.insert(0, _checked())
     everything: list[dict[str, Any]] = [{"connect_matcher": {}}, {"prefix": "/"}]
     refusals = [
         {
@@ -121,29 +138,42 @@ def _header(name: str, value: str) -> dict[str, Any]:
     return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _routes(entry: Entry, *, by_name: bool) -> Iterator[dict[str, Any]]:
+def _checked() -> dict[str, Any]:
+    """A CONNECT chooses its route a second time, when it was found on a list, resolved and not refused."""
+    checked = {"key": CHECKED, "string_match": {"exact": CHECKED}}
+    return {"match": {"connect_matcher": {}, "filter_state": [checked]}, **_to_application(_TUNNEL, ENDS)}
+
+
+def _routes(entry: Entry, *, by_name: bool, exact: bool) -> Iterator[dict[str, Any]]:
     """One route for CONNECT, one for plain HTTP, where no port means port 80."""
     host = "[^:]+" if by_name else network_pattern(entry.network)
     port = f":{ports_pattern(entry.ports)}"
     plain_port = f"(?:{port})?" if any(first <= 80 <= last for first, last in entry.ports) else port
-    extra = _origin(entry)
-    tunnel = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
+    origin = _origin(entry)
+    filters = _instead(origin)
     yield {
         "match": {"connect_matcher": {}, "headers": [_authority(host + port)]},
-        **_to_application(tunnel),
-        **extra,
+        **_to_application(_TUNNEL),
+        # Named here, the filter is in use.
+        "typed_per_filter_config": {
+            **filters,
+            **({GO_ON: set_filter_state(shared(origin))} if exact else {}),
+        },
     }
     yield {
         "match": {"prefix": "/", "headers": [_authority(host + plain_port)]},
         **_to_application({}),
-        **extra,
+        "typed_per_filter_config": filters,
     }
 
 
-def _to_application(more: dict[str, Any]) -> dict[str, Any]:
+_TUNNEL = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
+
+
+def _to_application(more: dict[str, Any], cluster: str = NAME) -> dict[str, Any]:
     # No time limit: a flow lasts as long as its two ends want.
     return {
-        "route": {"cluster": NAME, "timeout": "0s", "idle_timeout": "0s", **more},
+        "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", **more},
         # A gateway tries again what a server refuses so; an application must not be able to ask for that.
         "response_headers_to_remove": [*OWN_HEADERS],
     }
@@ -153,26 +183,38 @@ def _authority(pattern: str) -> dict[str, Any]:
     return {"name": ":authority", "string_match": {"safe_regex": {"regex": pattern}}}
 
 
-def _origin(entry: Entry) -> dict[str, Any]:
-    """Dial the origin in place of the address. Only then may it be this machine itself."""
+def _origin(entry: Entry) -> list[dict[str, Any]]:
+    """Dial the origin in place of the address."""
     if not entry.origin:
-        return {}
+        return []
     host, _, port = entry.origin.rpartition(":") if ":" in entry.origin else (entry.origin, "", "")
-    asked = f"%DYNAMIC_METADATA({PORT['metadata_namespace']}:{PORT['key']})%"
-    states = [
-        _state("envoy.upstream.dynamic_host", host),
-        _state("envoy.upstream.dynamic_port", port or asked),
-    ]
+    return [state(DYNAMIC_HOST, host), state(DYNAMIC_PORT, port or metadata(PORT))]
+
+
+def _instead(origin: list[dict[str, Any]]) -> dict[str, Any]:
+    """Only an application's origin may be this machine itself."""
+    return {SET_FILTER_STATE: set_filter_state(origin), RBAC: UNCHECKED} if origin else {}
+
+
+def set_filter_state(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """Configuration of a filter that keeps `states` with the flow."""
     return {
-        "typed_per_filter_config": {
-            SET_FILTER_STATE: {
-                "@type": TYPE + "envoy.extensions.filters.http.set_filter_state.v3.Config",
-                "on_request_headers": states,
-            },
-            RBAC: UNCHECKED,
-        }
+        "@type": TYPE + "envoy.extensions.filters.http.set_filter_state.v3.Config",
+        "on_request_headers": states,
     }
 
 
-def _state(key: str, value: str) -> dict[str, Any]:
-    return {"object_key": key, "format_string": {"text_format_source": {"inline_string": value}}}
+def state(key: str, value: str, factory: str = "") -> dict[str, Any]:
+    """A value to keep under `key`, of the kind that the key has in Envoy, or that `factory` makes."""
+    named = {"factory_key": factory} if factory else {}
+    return {"object_key": key, **named, "format_string": {"text_format_source": {"inline_string": value}}}
+
+
+def shared(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, for the internal listener to see as well."""
+    return [{**each, "shared_with_upstream": "ONCE"} for each in states]
+
+
+def metadata(place: dict[str, str]) -> str:
+    """Say in a format string: what the connection manager keeps there."""
+    return f"%DYNAMIC_METADATA({place['metadata_namespace']}:{place['key']})%"

@@ -13,8 +13,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.connector.routes import NAME, PORT, RBAC, SET_FILTER_STATE, route_configuration
-from edge.envoy import parts
+from edge.connector.routes import (
+    CHECKED,
+    DYNAMIC_HOST,
+    DYNAMIC_PORT,
+    ENDS,
+    GO_ON,
+    HOST,
+    NAME,
+    PORT,
+    RBAC,
+    SET_FILTER_STATE,
+    metadata,
+    route_configuration,
+    shared,
+    state,
+)
+from edge.envoy import halfclose, parts
 from edge.envoy.failures import server_failures
 from edge.envoy.parts import Config, typed
 from edge.envoy.plain import Hop, early_mutation, last_hop, manager_options, to_application_options
@@ -68,7 +83,7 @@ def write_configuration(
     version = str(configuration["version"])
     files = parts.secret_files(["outer", "inner"])
     resources: dict[str, list[Config]] = {
-        "routes.json": [route_configuration(configuration["applications"])],
+        "routes.json": [route_configuration(configuration["applications"], exact=halfclose.usable())],
         # Clusters first: a listener dials its cluster at once.
         "clusters.json": list({line.cluster: _gateway(line) for line in lines}.values()),
         "listeners.json": [_listener(home.identity, line) for line in lines],
@@ -85,19 +100,63 @@ def bootstrap(identity: Identity) -> Config:
     interface = "reverse_tunnel.downstream_socket_interface"
     # Port ranges and networks make long expressions; they come from our own console.
     expressions = {"re2": {"max_program_size": {"error_level": 2**20, "warn_level": 2**20}}}
+    exact = halfclose.usable()
+    tunnels = typed(
+        f"envoy.bootstrap.{interface}",
+        f"bootstrap.{interface}.v3.DownstreamReverseConnectionSocketInterface",
+        stat_prefix="tunnels",
+    )
     return {
         "node": {"id": identity.id, "cluster": identity.connector},
         "admin": parts.admin(),
-        "layered_runtime": {"layers": [parts.runtime(**expressions)]},
-        "bootstrap_extensions": [
-            typed(
-                f"envoy.bootstrap.{interface}",
-                f"bootstrap.{interface}.v3.DownstreamReverseConnectionSocketInterface",
-                stat_prefix="tunnels",
-            )
-        ],
+        "layered_runtime": {"layers": [parts.runtime(**expressions, **(_HALF_CLOSE if exact else {}))]},
+        "bootstrap_extensions": [tunnels, *([halfclose.internal_listeners()] if exact else [])],
         "dynamic_resources": {"cds_config": _file("clusters.json"), "lds_config": _file("listeners.json")},
-        "static_resources": {"clusters": [_applications()]},
+        "static_resources": {
+            "listeners": [_ends_listener()] if exact else [],
+            "clusters": [_applications(), *([_ends()] if exact else [])],
+        },
+    }
+
+
+# An answer may end before its request; and what a gateway without half-close resets is not a reset for the application,
+# which has ended by itself then.
+_HALF_CLOSE = {
+    "envoy.reloadable_features.allow_multiplexed_upstream_half_close": True,
+    "envoy.reloadable_features.enable_send_rst_on_user_space_socket": False,
+}
+# How much a flow whose reader sleeps may keep on each side of the internal connection.
+_ENDS_BYTES = 262_144
+
+
+def _ends() -> Config:
+    """From the connection manager to the internal listener, which is told whom to dial."""
+    place = {"envoy_internal_address": {"server_listener_name": ENDS}}
+    return parts.static_cluster(
+        ENDS,
+        [place],
+        per_connection_buffer_limit_bytes=_ENDS_BYTES,
+        upstream_config=halfclose.bridge(),
+        transport_socket=typed(
+            "envoy.transport_sockets.internal_upstream",
+            "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+            transport_socket=typed(
+                "envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"
+            ),
+        ),
+    )
+
+
+def _ends_listener() -> Config:
+    """Dials what was resolved and let through: the flow's state names it, and its addresses are in the same cache."""
+    dial = typed(
+        "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=NAME, idle_timeout="0s"
+    )
+    return {
+        "name": ENDS,
+        "internal_listener": {},
+        "per_connection_buffer_limit_bytes": _ENDS_BYTES,
+        "filter_chains": [{"filters": [halfclose.end(), dial]}],
     }
 
 
@@ -137,7 +196,7 @@ def _connection_manager() -> Config:
         local_reply_config=server_failures(),
         rds={"route_config_name": NAME, "config_source": _file("routes.json")},
         http_filters=[
-            typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=[_keep_port()]),
+            typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=_keep_authority()),
             typed(SET_FILTER_STATE, "filters.http.set_filter_state.v3.Config"),
             typed(
                 "dynamic_forward_proxy",
@@ -147,6 +206,16 @@ def _connection_manager() -> Config:
                 allow_dynamic_host_from_filter_state=True,
             ),
             typed(RBAC, "filters.http.rbac.v3.RBAC", rules=_refuse_own_networks()),
+            # A route names it when Envoy has the module.
+            {
+                **typed(
+                    GO_ON,
+                    "filters.http.set_filter_state.v3.Config",
+                    on_request_headers=_go_on(),
+                    clear_route_cache=True,
+                ),
+                "disabled": True,
+            },
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
@@ -161,10 +230,24 @@ def _stripped_headers() -> list[Config]:
     ]
 
 
-def _keep_port() -> Config:
-    """Keep the authority's port where an origin without one can take it from (see edge.connector.routes)."""
-    rewrite = {"pattern": {"regex": ".+:([0-9]+)"}, "substitution": "\\1"}
-    return {"header": ":authority", "on_header_present": {**PORT, "regex_value_rewrite": rewrite}}
+def _keep_authority() -> list[Config]:
+    """Keep the authority's host and port where the routes can take them from (see edge.connector.routes)."""
+
+    def keep(place: Config, part: str) -> Config:
+        rewrite = {"pattern": {"regex": "(.+):([0-9]+)"}, "substitution": part}
+        return {"header": ":authority", "on_header_present": {**place, "regex_value_rewrite": rewrite}}
+
+    return [keep(HOST, "\\1"), keep(PORT, "\\2")]
+
+
+def _go_on() -> list[Config]:
+    """What the internal listener dials by, and a pool for each flow: a connection that is still being emptied after
+    both sides have ended would otherwise be closed, or be given to the next flow."""
+    flow = state("causeway.flow", "%STREAM_ID% %START_TIME(%s.%9f)%", "envoy.hashable_string")
+    return [
+        *shared([state(DYNAMIC_HOST, metadata(HOST)), state(DYNAMIC_PORT, metadata(PORT)), flow]),
+        state(CHECKED, CHECKED, "envoy.string"),
+    ]
 
 
 def _refuse_own_networks() -> Config:

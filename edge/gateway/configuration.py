@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 FILE = "snapshot.json"
 WAIT_SECONDS = 25
 FIRST_SECONDS, MOST_SECONDS = 0.4, 5.0
-REMOVED = "This gateway was removed from its console, and carries nothing any more. Uninstall it, or enrol it again."
+REMOVED = "This gateway was removed from its console, and carries nothing any more. Uninstall it, or enroll it again."
 
 
 class ConfigurationRefused(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge import backoff
-from edge.api import ApiError, ApiRefused, ConsoleApi
+from edge.api import ApiError, ApiRefused, ConsoleApi, pause_of
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.accesslog import KIND
 from edge.gateway.flows import Flows
@@ -72,7 +72,7 @@ class StatusReporter:
             interval = RETRY_SECONDS
             try:
                 answer = await self._api.call("gateway/status", self.status())
-                interval, failures = float(answer.get("interval", RETRY_SECONDS)), 0
+                interval, failures = pause_of(answer, RETRY_SECONDS), 0
                 self._on_answer(answer)
             except (ApiError, TypeError, ValueError) as error:
                 logger.warning("the status could not be reported: %s", error)

@@ -1,4 +1,4 @@
-"""Rules of single fields (facts A.3–A.5, A.7), each with its sentence."""
+"""Rules of single fields, as the cloud service has them, each with its sentence."""
 
 from django.conf import settings
 from django.core.exceptions import ValidationError

@@ -13,28 +13,29 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from console.models import Gateway, ReceivedBatch
+from console.reported import Block
 from roaming.models import Flow, UserSession
 from roaming.services import usage
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
-LARGEST = 2**63 - 1
+# 9 PB, what 100 Gbit/s carry in eight days. The thousand records of a batch together stay below 2**63, where a database
+# would refuse the whole batch, and the gateway would send it for ever.
+LARGEST = 2**53
 # A session whose flow was heard of within so many seconds is active now.
 ACTIVE_SECONDS = 60
 KEEP = timedelta(days=90)
 SWEEP = 5000
 
 
-class FlowRecord(BaseModel):
+class FlowRecord(Block):
     """A flow as a gateway sends it; ids that do not apply are null or empty.
 
     ``time``: when these bytes were counted, where the gateway says so; else the end of the flow, else the record's
     arrival here. Believed from the flow's beginning to now: no clock moves bytes out of that.
     """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     flow: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")
     session: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
@@ -94,7 +95,7 @@ def take_flows(gateway: Gateway, batch: UUID, raw: Sequence[Any], now: datetime 
 
 def _told(gateway: Gateway, entry: Any, now: datetime) -> Told | None:
     try:
-        record = FlowRecord.model_validate(entry)
+        record = FlowRecord.model_validate(entry, context={"machine": gateway.pk})
     except ValidationError:
         return None
     values = {key: "" if value is None else value for key, value in record.model_dump().items()}

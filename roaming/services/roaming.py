@@ -1,4 +1,4 @@
-"""Roaming: copying a client account to an instance in another area (facts A.6)."""
+"""Roaming: copying a client account to an instance in another area, within the limits of roaming/limits.py."""
 
 from django.db import transaction
 

@@ -17,6 +17,8 @@ KEEP = {Span.MINUTE: timedelta(hours=48), Span.HOUR: windows.KEPT, Span.MONTH: t
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
 # Deleted in one transaction, so that reports never wait long behind it.
 SWEEP = 5000
+# What a column holds. A bucket that would exceed it stays there, since an error would hold back its gateway for ever.
+MOST = 2**63 - 1
 
 Bytes = tuple[int, int]
 Key = tuple[str, str, datetime]
@@ -63,10 +65,14 @@ class Sums:
             cursor.executemany(
                 f"INSERT INTO {table} (subject, span, time, bytes_up, bytes_down) VALUES (%s, %s, %s, %s, %s) "  # noqa: S608 (our own table's name)
                 f"ON CONFLICT (subject, span, time) DO UPDATE SET "
-                f"bytes_up = {table}.bytes_up + excluded.bytes_up, "
-                f"bytes_down = {table}.bytes_down + excluded.bytes_down",
+                f"bytes_up = {_added(table, 'bytes_up')}, bytes_down = {_added(table, 'bytes_down')}",
                 rows,
             )
+
+
+def _added(table: str, name: str) -> str:
+    old, new = f"{table}.{name}", f"excluded.{name}"
+    return f"CASE WHEN {old} > {MOST} - {new} THEN {MOST} ELSE {old} + {new} END"
 
 
 def of(subject: str, span: str, start: datetime, end: datetime) -> dict[datetime, Bytes]:
@@ -84,7 +90,7 @@ def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
 
 
 def this_month(now: datetime | None = None) -> QuerySet[Usage]:
-    """The rows of the present month, one a subject. Data of the month counts the larger direction (facts A.3)."""
+    """The rows of the present month, one a subject. Data of the month counts the larger direction."""
     return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
 
 

@@ -227,7 +227,7 @@ check_machine() {
         fail "Put right what is marked 'error', then run the same command again. The code is still good."
 }
 
-# After enrolment the gateways are known. One that does not answer now is dialled as soon as it does.
+# After enrollment the gateways are known. One that does not answer now is dialled as soon as it does.
 check_ways() {
     [ "$KIND" = gateway ] || as_user "$causeway" check --home "$home" | grep -A 1 ' gateway ' || true
 }

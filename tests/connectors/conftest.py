@@ -1,10 +1,18 @@
-"""The world that most tests of private access start from. Django is set up only after this file is read."""
+"""The world that most tests of private access start from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 
+# Django is not set up yet when this file is read.
+if TYPE_CHECKING:
+    from connectors.models import Connector, Server
+
 
 @pytest.fixture
-def connector(db):
+def connector(db: None) -> Connector:
     """A switched-on connector called ``office`` without servers."""
     from tests.connectors.factories import ConnectorFactory
 
@@ -12,7 +20,7 @@ def connector(db):
 
 
 @pytest.fixture
-def server(connector):
+def server(connector: Connector) -> Server:
     """Its server, heard of just now."""
     from tests.connectors.factories import ServerFactory
 

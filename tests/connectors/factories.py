@@ -54,7 +54,10 @@ class ServerFactory(factory.django.DjangoModelFactory):
 
 def application(name: str = "", **values: Any) -> Application:
     name = name or f"application {next(numbers)}"
-    given = {"addresses": [f"{name.replace(' ', '-')}.corp.example"], "ports": [(80, 80)]} | values
+    given: dict[str, Any] = {
+        "addresses": [f"{name.replace(' ', '-')}.corp.example"],
+        "ports": [(80, 80)],
+    } | values
     return services.application_create(name=name, actor=ACTOR, **given)
 
 
@@ -64,7 +67,7 @@ def group(name: str = "", **values: Any) -> UserGroup:
 
 def policy(connector: Connector, name: str = "", **values: Any) -> Policy:
     """For everybody and every application at priority 10, unless told otherwise."""
-    given = {"all_users": True, "all_applications": True, "priority": 10} | values
+    given: dict[str, Any] = {"all_users": True, "all_applications": True, "priority": 10} | values
     return services.policy_create(
         name=name or f"policy {next(numbers)}", connector=connector, actor=ACTOR, **given
     )
@@ -85,7 +88,7 @@ def tunnel(gateway: Gateway, server: Server, *, age: timedelta = timedelta(), co
 
 
 def telemetry(*samples: dict[str, Any], **values: Any) -> dict[str, Any]:
-    machine = {"hostname": "db1", "version": "0.1.0", "private_address": "10.1.1.1"}
+    machine: dict[str, Any] = {"hostname": "db1", "version": "0.1.0", "private_address": "10.1.1.1"}
     machine |= {"uptime_seconds": 12.5, "envoy": "running"}
     return {
         "batch": str(uuid.uuid4()),
@@ -96,12 +99,12 @@ def telemetry(*samples: dict[str, Any], **values: Any) -> dict[str, Any]:
 
 
 def sample(**values: Any) -> dict[str, Any]:
-    usual = {"time": time.time(), "seconds": 2.0, "rx_bytes": 1000, "tx_bytes": 2000}
+    usual: dict[str, Any] = {"time": time.time(), "seconds": 2.0, "rx_bytes": 1000, "tx_bytes": 2000}
     return usual | {"cpu_percent": 12.5, "memory_percent": 40.0} | values
 
 
 def measured(server: Server, *, seconds: float = 10, **values: Any) -> None:
     """Store a sample that ends now, or at ``time``."""
-    usual = {"time": timezone.now(), "rx_bytes": 1000, "tx_bytes": 2000}
+    usual: dict[str, Any] = {"time": timezone.now(), "rx_bytes": 1000, "tx_bytes": 2000}
     sample = Sample(server=server, seconds=seconds, **usual | values)
     store.write([sample], max(sample.time, timezone.now()))

@@ -3,18 +3,22 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors import services
+from connectors.models import Application, Connector, Server
 from console import snapshot
 from console.models import Gateway
 from edge.decision import Destination, decide
 from edge.identity import SessionIdentity
 from edge.snapshot import Snapshot
+from roaming.models import ClientAccount
 from roaming.services import accounts
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
@@ -25,12 +29,12 @@ URL = "/sase/access-check/"
 
 
 @pytest.fixture
-def account():
+def account() -> ClientAccount:
     return AccountFactory(username="anna.berg")
 
 
 @pytest.fixture
-def wiki(connector, server, gateway):
+def wiki(connector: Connector, server: Server, gateway: Gateway) -> Application:
     """An application that everybody reaches through ``office``, whose server has tunnels."""
     factories.tunnel(gateway, server)
     made = factories.application("wiki", addresses=["wiki.corp.example"])
@@ -39,15 +43,17 @@ def wiki(connector, server, gateway):
     return made
 
 
-def ask(client, account, host="wiki.corp.example", port="80", **more):
+def ask(
+    client: Client, account: ClientAccount, host: str = "wiki.corp.example", port: str = "80", **more: Any
+) -> str:
     answer = client.get(URL, {"account": account.pk, "host": host, "port": port, **more})
     assert answer.status_code == 200, answer.content.decode()
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.content.decode().split("<main")[1])).split())
 
 
 def test_a_viewer_sees_the_decision_its_steps_the_server_and_the_gateway(
-    viewer_client, account, wiki, gateway, server
-):
+    viewer_client: Client, account: ClientAccount, wiki: Application, gateway: Gateway, server: Server
+) -> None:
     text = ask(viewer_client, account)
     assert "Allowed anna.berg → wiki.corp.example:80" in text and "200 PolicyMatched" in text
     assert "The application wiki names wiki.corp.example:80." in text
@@ -57,13 +63,15 @@ def test_a_viewer_sees_the_decision_its_steps_the_server_and_the_gateway(
 
 
 def test_the_account_may_be_written_as_people_write_it_and_the_port_with_the_host(
-    viewer_client, account, wiki
-):
+    viewer_client: Client, account: ClientAccount, wiki: Application
+) -> None:
     query = {"account": f"Anna.Berg@{account.instance_id}", "host": "wiki.corp.example:80"}
     assert "Allowed" in viewer_client.get(URL, query).content.decode()
 
 
-def test_what_gets_in_the_way_is_said_rule_by_rule(operator_client, account, wiki, connector):
+def test_what_gets_in_the_way_is_said_rule_by_rule(
+    operator_client: Client, account: ClientAccount, wiki: Application, connector: Connector
+) -> None:
     assert "does not name" not in ask(operator_client, account)
     text = ask(operator_client, account, port="81")
     assert "Refused" in text and "names the host, but not port 81" in text
@@ -72,7 +80,9 @@ def test_what_gets_in_the_way_is_said_rule_by_rule(operator_client, account, wik
     assert "403 ConnectorDisabled" in text and "Passed over The policy staff fits, but" in text
 
 
-def test_the_next_connector_takes_over_from_one_that_is_off(viewer_client, account, wiki, connector, gateway):
+def test_the_next_connector_takes_over_from_one_that_is_off(
+    viewer_client: Client, account: ClientAccount, wiki: Application, connector: Connector, gateway: Gateway
+) -> None:
     spare = ServerFactory(connector=ConnectorFactory(name="spare"), heard=True, hostname="spare-1")
     factories.tunnel(gateway, spare)
     factories.policy(spare.connector, "fallback", priority=20)
@@ -82,8 +92,8 @@ def test_the_next_connector_takes_over_from_one_that_is_off(viewer_client, accou
 
 
 def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_it(
-    viewer_client, account, wiki, connector, gateway
-):
+    viewer_client: Client, account: ClientAccount, wiki: Application, connector: Connector, gateway: Gateway
+) -> None:
     spare = ServerFactory(connector=ConnectorFactory(name="spare"), heard=True, hostname="spare-1")
     factories.tunnel(gateway, spare)
     fallback = factories.policy(spare.connector, "fallback", priority=20)
@@ -104,7 +114,9 @@ def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_i
     assert "office carries the flow" in ask(viewer_client, account), "as it is, as before"
 
 
-def test_what_if_is_what_follows_when_it_is_done(operator_client, account, wiki, connector):
+def test_what_if_is_what_follows_when_it_is_done(
+    operator_client: Client, account: ClientAccount, wiki: Application, connector: Connector
+) -> None:
     """The answer foretold, and the one after the act."""
     policy = connector.policies.get()
     actor = factories.ACTOR
@@ -127,13 +139,17 @@ def test_what_if_is_what_follows_when_it_is_done(operator_client, account, wiki,
         switch_on()
 
 
-def test_a_disabled_account_is_refused_before_anything_else(viewer_client, account, wiki):
+def test_a_disabled_account_is_refused_before_anything_else(
+    viewer_client: Client, account: ClientAccount, wiki: Application
+) -> None:
     accounts.account_disable(account=account, actor=factories.ACTOR)
     text = ask(viewer_client, account)
     assert "403 AccountDisabled" in text and "application" not in text.split("How it was decided")[1]
 
 
-def test_the_cloud_network_of_an_area_is_dialled_by_its_gateways_only(viewer_client, gateway):
+def test_the_cloud_network_of_an_area_is_dialled_by_its_gateways_only(
+    viewer_client: Client, gateway: Gateway
+) -> None:
     network = CCNFactory(networks=["10.9.0.0/16"])
     account = AccountFactory(instance=InstanceFactory(ccn=network))
     factories.enrolled_gateway(gateway)
@@ -150,7 +166,9 @@ def test_the_cloud_network_of_an_area_is_dialled_by_its_gateways_only(viewer_cli
     assert "Refused" in there and "far" in there
 
 
-def test_gateways_that_are_not_heard_of_are_named_and_late_ones_too(viewer_client, account, wiki, gateway):
+def test_gateways_that_are_not_heard_of_are_named_and_late_ones_too(
+    viewer_client: Client, account: ClientAccount, wiki: Application, gateway: Gateway
+) -> None:
     Gateway.objects.update(applied_version=1)
     Gateway.objects.create(
         name="lost",
@@ -164,13 +182,17 @@ def test_gateways_that_are_not_heard_of_are_named_and_late_ones_too(viewer_clien
     assert "Not asked lost: not heard of" in text
 
 
-def test_without_a_host_it_lists_what_the_account_reaches(viewer_client, account, wiki):
+def test_without_a_host_it_lists_what_the_account_reaches(
+    viewer_client: Client, account: ClientAccount, wiki: Application
+) -> None:
     factories.application("hidden")
     text = ask(viewer_client, account, host="", port="")
     assert "What anna.berg reaches wiki: wiki.corp.example:80" in text and "hidden" not in text
 
 
-def test_udp_is_said_not_to_be_carried(viewer_client, account, wiki):
+def test_udp_is_said_not_to_be_carried(
+    viewer_client: Client, account: ClientAccount, wiki: Application
+) -> None:
     assert "Gateways carry TCP only" in ask(viewer_client, account, protocol="UDP")
 
 
@@ -189,14 +211,16 @@ def test_udp_is_said_not_to_be_carried(viewer_client, account, wiki):
         ({"protocol": "ICMP"}, "Protocol must be TCP or UDP."),
     ],
 )
-def test_a_bad_field_is_named_and_what_was_typed_stays(viewer_client, account, query, sentence):
+def test_a_bad_field_is_named_and_what_was_typed_stays(
+    viewer_client: Client, account: ClientAccount, query: dict[str, str], sentence: str
+) -> None:
     answer = viewer_client.get(URL, {"account": account.pk, **query})
     text = unescape(answer.content.decode())
     assert answer.status_code == 422 and sentence in text
     assert all(f'value="{value}"' in text for value in query.values() if value and value != "ICMP")
 
 
-def test_a_part_of_a_name_suggests_accounts(viewer_client, account):
+def test_a_part_of_a_name_suggests_accounts(viewer_client: Client, account: ClientAccount) -> None:
     text = viewer_client.get(URL, {"account": "berg", "host": "x.example", "port": "1"}).content.decode()
     assert f"?account=anna.berg%40{account.instance_id}&amp;host=x.example&amp;port=1" in text
     options = viewer_client.get(URL + "accounts/", {"account": "BERG"}).content.decode()
@@ -204,26 +228,28 @@ def test_a_part_of_a_name_suggests_accounts(viewer_client, account):
     assert "<option" not in viewer_client.get(URL + "accounts/").content.decode()
 
 
-def test_it_only_reads(operator_client):
+def test_it_only_reads(operator_client: Client) -> None:
     assert operator_client.post(URL).status_code == operator_client.post(URL + "accounts/").status_code == 405
 
 
-def test_it_keeps_to_the_budget_of_queries_while_the_configuration_stays(viewer_client, account, wiki):
+def test_it_keeps_to_the_budget_of_queries_while_the_configuration_stays(
+    viewer_client: Client, account: ClientAccount, wiki: Application
+) -> None:
     ask(viewer_client, account)
     with CaptureQueriesContext(connection) as captured:
         ask(viewer_client, account)
     assert len(captured) <= 8
 
 
-def test_a_change_is_seen_at_once(operator_client, account, wiki):
+def test_a_change_is_seen_at_once(operator_client: Client, account: ClientAccount, wiki: Application) -> None:
     assert "Allowed" in ask(operator_client, account)
     services.application_disable(application=wiki, actor=factories.ACTOR)
     assert "No enabled application names wiki.corp.example." in ask(operator_client, account)
 
 
 def test_it_is_what_decide_says_on_the_document_that_the_gateway_is_sent(
-    viewer_client, account, wiki, gateway, server
-):
+    viewer_client: Client, account: ClientAccount, wiki: Application, gateway: Gateway, server: Server
+) -> None:
     document = snapshot.build(Gateway.objects.select_related("region__area").get(pk=gateway.pk))
     sent = Snapshot.compile(document)
     sent = sent.with_online(sent.online_by({(server.connector_id, server.pk): 2}))

@@ -26,7 +26,7 @@ from edge.hosts import parse_pattern
         ("2001:DB8::1", "2001:db8::1"),
     ],
 )
-def test_one_form_for_each_address(written, stored):
+def test_one_form_for_each_address(written: str, stored: str) -> None:
     assert normalised_address(written, allow_local=False) == stored
 
 
@@ -46,12 +46,12 @@ def test_one_form_for_each_address(written, stored):
         "*.1",
     ],
 )
-def test_what_is_no_address_is_refused_by_a_sentence(wrong):
+def test_what_is_no_address_is_refused_by_a_sentence(wrong: str) -> None:
     with pytest.raises(AddressInvalid, match=r"\.$|host name|four numbers"):
         normalised_address(wrong, allow_local=False)
 
 
-def test_bits_beyond_the_prefix_are_refused_with_the_block_that_was_meant():
+def test_bits_beyond_the_prefix_are_refused_with_the_block_that_was_meant() -> None:
     with pytest.raises(AddressInvalid, match=r"10\.0\.0\.0/8 would be the block"):
         normalised_address("10.0.0.1/8", allow_local=True)
 
@@ -60,13 +60,13 @@ def test_bits_beyond_the_prefix_are_refused_with_the_block_that_was_meant():
     "local",
     ["127.0.0.1", "127.0.0.0/8", "169.254.1.1", "localhost", "*.localhost", "::1", "fe80::1", "0.0.0.0"],
 )
-def test_loopback_and_link_local_need_an_origin(local):
+def test_loopback_and_link_local_need_an_origin(local: str) -> None:
     with pytest.raises(AddressInvalid, match="only for an application with an origin"):
         normalised_address(local, allow_local=False)
     assert normalised_address(local, allow_local=True) == local
 
 
-def test_the_refusal_names_the_line():
+def test_the_refusal_names_the_line() -> None:
     with pytest.raises(AddressInvalid, match=r"^Line 3: .*not a host"):
         parse_addresses("a.example\n\nb c", allow_local=False)
     with pytest.raises(AddressInvalid, match=r"^Line 2: .*in line 1"):
@@ -81,7 +81,7 @@ def test_the_refusal_names_the_line():
         ("1 - 65535", [(1, 65535)]),
     ],
 )
-def test_ports(written, ranges):
+def test_ports(written: str, ranges: list[tuple[int, int]]) -> None:
     assert parse_ports(written) == ranges
 
 
@@ -98,7 +98,7 @@ def test_ports(written, ranges):
         ("80, 80", "overlap"),
     ],
 )
-def test_ports_that_make_no_sense(wrong, why):
+def test_ports_that_make_no_sense(wrong: str, why: str) -> None:
     with pytest.raises(AddressInvalid, match=why):
         parse_ports(wrong)
 
@@ -112,20 +112,20 @@ def test_ports_that_make_no_sense(wrong, why):
         ("::1", "[::1]"),
     ],
 )
-def test_origins(written, stored):
+def test_origins(written: str, stored: str) -> None:
     assert normalised_origin(written) == stored
 
 
 @pytest.mark.parametrize(
     "wrong", ["", "a b:80", "host:", "host:0", "host:http", "[::1", "[::1]80", "1.2.3.4:99999"]
 )
-def test_what_is_no_origin_is_refused(wrong):
+def test_what_is_no_origin_is_refused(wrong: str) -> None:
     with pytest.raises(AddressInvalid):
         normalised_origin(wrong)
 
 
 @given(st.text(max_size=60))
-def test_whatever_is_accepted_a_gateway_can_compile_and_is_stored_in_one_form(text):
+def test_whatever_is_accepted_a_gateway_can_compile_and_is_stored_in_one_form(text: str) -> None:
     try:
         stored = normalised_address(text, allow_local=True)
     except AddressInvalid:
@@ -135,6 +135,6 @@ def test_whatever_is_accepted_a_gateway_can_compile_and_is_stored_in_one_form(te
 
 
 @given(st.sets(st.integers(1, 65535), min_size=1, max_size=20))
-def test_ports_written_out_are_read_back(ports):
+def test_ports_written_out_are_read_back(ports: set[int]) -> None:
     ranges = [(port, port) for port in sorted(ports)]
     assert parse_ports(shown_ports(ranges)) == ranges

@@ -1,10 +1,11 @@
 """Django admin: the second way in, with the same rules."""
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from connectors.models import Application, Connector, Policy, Sample, Server
-from console.models import AuditRow, Cutover
+from console.models import AuditRow, Cutover, Gateway, User
 from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 from tests.roaming.factories import AccountFactory
@@ -19,7 +20,7 @@ READ_ONLY = ("applicationaddress", "grouprule", "tag", "applicationports", "samp
 
 
 @pytest.fixture
-def admin_client(administrator_client, administrator):
+def admin_client(administrator_client: Client, administrator: User) -> Client:
     administrator.is_staff = administrator.is_superuser = True
     administrator.save(update_fields=["is_staff", "is_superuser"])
     return administrator_client
@@ -30,7 +31,9 @@ def page(model: str, action: str, *args: object) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_searchable_list(admin_client, connector, gateway, model):
+def test_every_model_has_a_searchable_list(
+    admin_client: Client, connector: Connector, gateway: Gateway, model: str
+) -> None:
     factories.tunnel(gateway, ServerFactory(connector=connector))
     factories.policy(connector)
     factories.application()
@@ -38,18 +41,20 @@ def test_every_model_has_a_searchable_list(admin_client, connector, gateway, mod
 
 
 @pytest.mark.parametrize("model", READ_ONLY)
-def test_what_machines_wrote_is_read_only(admin_client, model):
+def test_what_machines_wrote_is_read_only(admin_client: Client, model: str) -> None:
     assert admin_client.get(page(model, "add")).status_code == 403
 
 
-def test_a_connector_switched_off_here_is_cut_like_everywhere(admin_client, connector):
+def test_a_connector_switched_off_here_is_cut_like_everywhere(
+    admin_client: Client, connector: Connector
+) -> None:
     form = {"name": "office", "region": connector.region_id}
     assert admin_client.post(page("connector", "change", connector.pk), form).status_code == 302
     assert Cutover.objects.get().reason == "connector.disable office"
     assert AuditRow.objects.get(verb="connector.disable").actor == "administrator"
 
 
-def test_a_refusal_stands_beside_its_field(admin_client, connector):
+def test_a_refusal_stands_beside_its_field(admin_client: Client, connector: Connector) -> None:
     form = {"name": "office", "region": "cn-shanghai", "enabled": "on"}
     answer = admin_client.post(page("connector", "add"), form)
     assert (
@@ -58,7 +63,7 @@ def test_a_refusal_stands_beside_its_field(admin_client, connector):
     assert Connector.objects.count() == 1
 
 
-def test_an_application_is_written_with_its_addresses(admin_client):
+def test_an_application_is_written_with_its_addresses(admin_client: Client) -> None:
     form = {"name": "wiki", "protocol": "TCP", "addresses": "wiki.example", "ports": "80", "enabled": "on"}
     assert admin_client.post(page("application", "add"), form).status_code == 302
     application = Application.objects.get()
@@ -70,7 +75,7 @@ def test_an_application_is_written_with_its_addresses(admin_client):
     assert [address.address for address in application.addresses.all()] == ["b.example", "c.example"]
 
 
-def test_a_policy_is_written_with_what_it_names(admin_client, connector):
+def test_a_policy_is_written_with_what_it_names(admin_client: Client, connector: Connector) -> None:
     account, wiki = AccountFactory(), factories.application("wiki")
     group = factories.group("staff")
     form = {
@@ -85,16 +90,16 @@ def test_a_policy_is_written_with_what_it_names(admin_client, connector):
     assert policy.priority == 6 and list(policy.groups.all()) == [group]
 
 
-def test_a_connector_in_use_is_not_deleted(admin_client, connector):
+def test_a_connector_in_use_is_not_deleted(admin_client: Client, connector: Connector) -> None:
     factories.policy(connector, name="needs it")
     answer = admin_client.post(page("connector", "delete", connector.pk), {"post": "yes"}, follow=True)
     assert "needs it" in answer.content.decode() and Connector.objects.exists()
 
 
-def test_a_server_is_removed_by_its_service(admin_client, server):
+def test_a_server_is_removed_by_its_service(admin_client: Client, server: Server) -> None:
     admin_client.post(page("server", "delete", server.pk), {"post": "yes"})
     assert not Server.objects.exists() and AuditRow.objects.filter(verb="server.remove").exists()
 
 
-def test_measurements_are_named_in_words(server):
+def test_measurements_are_named_in_words(server: Server) -> None:
     assert server.pk in str(Sample(server=server, time=server.enrolled_at))

@@ -1,13 +1,18 @@
 """The way of somebody who sets alerts up, in Chromium: a channel, a threshold tried and saved, an alert silenced."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from connectors.alerts import evaluation
 from console.models import PushChannel
-from tests.connectors.alert_world import history, measured, timezone
+from tests.connectors.alert_world import history, measured
 from tests.console.factories import PASSWORD
 from tests.console.push_receivers import web_receiver
 
@@ -15,14 +20,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, seria
 
 
 @pytest.fixture
-def receiver(settings):
+def receiver(settings: Settings) -> Iterator[Any]:
     settings.PUSH_ALLOW_PRIVATE = True
     with web_receiver() as made:
         yield made
 
 
 @pytest.fixture
-def logged_on(page: Page, live_server, operator) -> Page:
+def logged_on(page: Page, live_server: LiveServer, operator: Any) -> Page:
     page.goto(f"{live_server.url}/log-in/")
     page.fill("#id_username", operator.username)
     page.fill("#id_password", PASSWORD)
@@ -31,7 +36,9 @@ def logged_on(page: Page, live_server, operator) -> Page:
     return page
 
 
-def test_from_no_channel_to_a_silenced_alert(logged_on, live_server, receiver, server, connector):
+def test_from_no_channel_to_a_silenced_alert(
+    logged_on: Any, live_server: LiveServer, receiver: Any, server: Any, connector: Any
+) -> None:
     page = logged_on
     history(server, (3, 20, 150.0))
     page.goto(f"{live_server.url}/sase/connectors/")

@@ -1,14 +1,19 @@
 """The worker's round over real rows: what fires, what is told, and what it costs."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.backends.sqlite3.base import DatabaseWrapper, SQLiteCursorWrapper
+from django.db.backends.utils import CursorWrapper
 from django.test.utils import CaptureQueriesContext
 
+from connectors import pace
 from connectors import services as connectors
 from connectors.alerts import evaluation, services
-from connectors.models import Alert, AlertSettings, Latest, Server
+from connectors.models import Alert, AlertSettings, Connector, Latest, Server
 from console import config
 from console.models import ConfigVersion, Gateway, PushDelivery, PushMessage
 from tests.connectors import factories
@@ -19,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def watched(connector, server):
+def watched(connector: Connector, server: Server) -> Server:
     """A server whose bandwidth alert is set: 100 Mbit/s for a minute."""
     rule(connector, "bandwidth", threshold=100.0, hold_seconds=60, hysteresis_percent=10)
     for kind in ("connection", "drift", "certificate"):
@@ -27,7 +32,7 @@ def watched(connector, server):
     return server
 
 
-def test_bandwidth_fires_after_its_time_and_ends_below_the_hysteresis(watched):
+def test_bandwidth_fires_after_its_time_and_ends_below_the_hysteresis(watched: Server) -> None:
     channel()
     rounds(watched, (0, 150), (30, 120))
     assert states("bandwidth") == ["pending"] and told() == []
@@ -40,7 +45,7 @@ def test_bandwidth_fires_after_its_time_and_ends_below_the_hysteresis(watched):
     assert (alert.value, alert.threshold, alert.end) == (110.0, 100.0, "recovered")
 
 
-def test_the_last_moment_of_an_agent_that_stops_is_no_peak(watched):
+def test_the_last_moment_of_an_agent_that_stops_is_no_peak(watched: Server) -> None:
     """A sample of a tenth of a second counts as one of a second, on the pages and in the charts' peaks as here."""
     channel()
     measured(watched, NOW)
@@ -49,26 +54,26 @@ def test_the_last_moment_of_an_agent_that_stops_is_no_peak(watched):
     assert not Alert.objects.exists()
 
 
-def test_a_short_peak_leaves_nothing_behind(watched):
+def test_a_short_peak_leaves_nothing_behind(watched: Server) -> None:
     channel()
     rounds(watched, (0, 150), (30, 50))
     assert not Alert.objects.exists() and not PushMessage.objects.exists()
 
 
-def test_what_is_not_measured_is_not_zero(watched):
+def test_what_is_not_measured_is_not_zero(watched: Server) -> None:
     channel()
     rounds(watched, (0, 150), (60, 150), (70, None), (400, None))
     assert states("bandwidth") == ["firing"] and told() == ["firing"]
 
 
-def test_the_stored_states_are_those_of_the_machine_restarted_at_every_round(watched):
+def test_the_stored_states_are_those_of_the_machine_restarted_at_every_round(watched: Server) -> None:
     """Every round starts from the rows alone: nothing is kept in memory."""
     values = [150, 150, 95, 95, 80, 150, None, 150, 150, 20, 150]
     rounds(watched, *((30 * place, value) for place, value in enumerate(values)))
     assert states("bandwidth") == ["resolved", "resolved", "pending"]
 
 
-def test_latency_is_compared_in_milliseconds(watched, connector):
+def test_latency_is_compared_in_milliseconds(watched: Server, connector: Connector) -> None:
     rule(connector, "latency", threshold=200.0, hold_seconds=0)
     channel()
     measured(watched, NOW, latency=199.0)
@@ -80,7 +85,7 @@ def test_latency_is_compared_in_milliseconds(watched, connector):
     assert "250 ms, threshold 200 ms" in message.text and message.body["alerts"][0]["unit"] == "ms"
 
 
-def test_a_server_that_falls_silent_has_no_connection(server, gateway):
+def test_a_server_that_falls_silent_has_no_connection(server: Server, gateway: Gateway) -> None:
     channel()
     factories.tunnel(gateway, server)
     Server.objects.filter(pk=server.pk).update(heard_at=after(0))
@@ -94,7 +99,9 @@ def test_a_server_that_falls_silent_has_no_connection(server, gateway):
     assert states("connection") == ["firing"]
 
 
-def test_a_server_without_tunnel_has_no_connection_though_it_is_heard_of(server, gateway):
+def test_a_server_without_tunnel_has_no_connection_though_it_is_heard_of(
+    server: Server, gateway: Gateway
+) -> None:
     factories.enrolled_gateway(gateway)
     for seconds in (0, 60, 120):
         Server.objects.update(heard_at=after(seconds))
@@ -103,21 +110,21 @@ def test_a_server_without_tunnel_has_no_connection_though_it_is_heard_of(server,
     assert states("connection") == ["firing"]
 
 
-def test_without_any_gateway_heard_of_nobody_knows_of_tunnels(server):
+def test_without_any_gateway_heard_of_nobody_knows_of_tunnels(server: Server) -> None:
     for seconds in (0, 60, 120):
         Server.objects.update(heard_at=after(seconds))
         evaluation.evaluate(after(seconds))
     assert states("connection") == []
 
 
-def test_a_server_that_never_came_is_no_alert(connector):
+def test_a_server_that_never_came_is_no_alert(connector: Connector) -> None:
     ServerFactory(connector=connector)
     evaluation.evaluate(after(0))
     evaluation.evaluate(after(1000))
     assert not Alert.objects.exists()
 
 
-def test_whoever_switches_off_is_not_told_that_it_is_off(watched, connector):
+def test_whoever_switches_off_is_not_told_that_it_is_off(watched: Server, connector: Connector) -> None:
     channel()
     rounds(watched, (0, 150), (60, 150))
     connectors.connector_disable(connector=connector, actor=ACTOR)
@@ -125,14 +132,14 @@ def test_whoever_switches_off_is_not_told_that_it_is_off(watched, connector):
     assert Alert.objects.get().end == "not_watched" and told() == ["firing", "resolved"]
 
 
-def test_a_rule_switched_off_ends_its_alerts(watched, connector):
+def test_a_rule_switched_off_ends_its_alerts(watched: Server, connector: Connector) -> None:
     rounds(watched, (0, 150), (60, 150))
     services.rule_switch(connector=connector, kind="bandwidth", enabled=False, actor=ACTOR)
     rounds(watched, (65, 150))
     assert states("bandwidth") == ["resolved"]
 
 
-def test_a_removed_servers_alert_ends_and_stays_in_the_history(watched):
+def test_a_removed_servers_alert_ends_and_stays_in_the_history(watched: Server) -> None:
     rounds(watched, (0, 150), (60, 150))
     connectors.server_remove(server=watched, actor=ACTOR)
     evaluation.evaluate(after(65))
@@ -140,7 +147,9 @@ def test_a_removed_servers_alert_ends_and_stays_in_the_history(watched):
     assert (alert.end, alert.subject_name) == ("removed", watched.hostname)
 
 
-def test_drift_counts_from_the_version_that_was_missed(server, gateway, transactional_publish):
+def test_drift_counts_from_the_version_that_was_missed(
+    server: Server, gateway: Gateway, transactional_publish: Callable[..., Any]
+) -> None:
     """A machine that keeps applying, only never the newest, is not adrift; one that stands still is."""
     factories.enrolled_gateway(gateway)
     version = ConfigVersion.objects.get().version
@@ -158,17 +167,17 @@ def test_drift_counts_from_the_version_that_was_missed(server, gateway, transact
 
 
 @pytest.fixture
-def transactional_publish():
+def transactional_publish() -> Callable[..., Any]:
     from django.db import transaction
 
-    def publish():
+    def publish() -> None:
         with transaction.atomic():
             config.publish()
 
     return publish
 
 
-def test_a_certificate_that_is_not_renewed_is_told_of_a_day_before(server):
+def test_a_certificate_that_is_not_renewed_is_told_of_a_day_before(server: Server) -> None:
     Server.objects.update(heard_at=NOW, certificate_ends_at=NOW + timedelta(hours=25))
     evaluation.evaluate(NOW)
     assert states("certificate") == []
@@ -180,7 +189,7 @@ def test_a_certificate_that_is_not_renewed_is_told_of_a_day_before(server):
     assert states("certificate") == ["resolved"]
 
 
-def test_a_gateways_certificate_is_watched_as_well_by_the_gateways_own_rule(gateway):
+def test_a_gateways_certificate_is_watched_as_well_by_the_gateways_own_rule(gateway: Gateway) -> None:
     ends_at = NOW + timedelta(hours=30)
     Gateway.objects.update(enrolled_at=NOW, heard_at=NOW, certificate_ends_at=ends_at)
     evaluation.evaluate(NOW)
@@ -197,7 +206,7 @@ def test_a_gateways_certificate_is_watched_as_well_by_the_gateways_own_rule(gate
 # --- Telling ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_channel_nothing_is_queued_and_with_one_what_fires_is_told(watched):
+def test_without_a_channel_nothing_is_queued_and_with_one_what_fires_is_told(watched: Server) -> None:
     rounds(watched, (0, 150), (60, 150))
     assert states("bandwidth") == ["firing"] and not PushMessage.objects.exists()
     channel()
@@ -205,7 +214,7 @@ def test_without_a_channel_nothing_is_queued_and_with_one_what_fires_is_told(wat
     assert told() == ["firing"] and PushDelivery.objects.count() == 1
 
 
-def test_each_change_is_told_once_though_two_workers_look(watched):
+def test_each_change_is_told_once_though_two_workers_look(watched: Server) -> None:
     channel()
     rounds(watched, (0, 150), (60, 150))
     for _ in range(3):
@@ -213,7 +222,7 @@ def test_each_change_is_told_once_though_two_workers_look(watched):
     assert told() == ["firing"]
 
 
-def test_a_reminder_comes_when_it_is_due_until_somebody_looks_after_it(watched):
+def test_a_reminder_comes_when_it_is_due_until_somebody_looks_after_it(watched: Server) -> None:
     channel()
     services.settings_update(remind_minutes=10, actor=ACTOR)
     rounds(watched, (0, 150), (60, 150), (600, 150), (661, 150), (700, 150))
@@ -223,14 +232,16 @@ def test_a_reminder_comes_when_it_is_due_until_somebody_looks_after_it(watched):
     assert told() == ["firing", "reminder", "resolved"]
 
 
-def test_a_rule_without_recovery_notice_tells_no_end(watched, connector):
+def test_a_rule_without_recovery_notice_tells_no_end(watched: Server, connector: Connector) -> None:
     channel()
     rule(connector, "bandwidth", recovery=False)
     rounds(watched, (0, 150), (60, 150), (65, 10))
     assert told() == ["firing"] and states("bandwidth") == ["resolved"]
 
 
-def test_silence_holds_back_and_what_still_fires_is_told_afterwards(watched, connector):
+def test_silence_holds_back_and_what_still_fires_is_told_afterwards(
+    watched: Server, connector: Connector
+) -> None:
     channel()
     silence = services.silence_create(
         target=connector.pk, target_name=connector.name, lasts=timedelta(hours=1), actor=ACTOR
@@ -242,7 +253,7 @@ def test_silence_holds_back_and_what_still_fires_is_told_afterwards(watched, con
     assert told() == ["firing"]
 
 
-def test_what_fires_and_ends_within_a_silence_is_never_told(watched):
+def test_what_fires_and_ends_within_a_silence_is_never_told(watched: Server) -> None:
     channel()
     services.silence_create(
         target=watched.pk, target_name="x", kind="bandwidth", lasts=timedelta(hours=1), actor=ACTOR
@@ -251,9 +262,9 @@ def test_what_fires_and_ends_within_a_silence_is_never_told(watched):
     assert told() == []
 
 
-def test_many_at_once_are_one_message(connector, watched):
+def test_many_at_once_are_one_message(connector: Connector, watched: Server) -> None:
     channel()
-    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(6))]
+    servers: list[Server] = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(6))]
     for seconds in (0, 60):
         for server in servers:
             measured(server, after(seconds), mbit=200)
@@ -263,9 +274,9 @@ def test_many_at_once_are_one_message(connector, watched):
     assert {item["subject"]["id"] for item in message.body["alerts"]} == {server.pk for server in servers}
 
 
-def test_few_at_once_are_a_message_each(connector, watched):
+def test_few_at_once_are_a_message_each(connector: Connector, watched: Server) -> None:
     channel()
-    servers = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(2))]
+    servers: list[Server] = [watched, *(ServerFactory(connector=connector, heard=True) for _ in range(2))]
     for seconds in (0, 60):
         for server in servers:
             measured(server, after(seconds), mbit=200)
@@ -273,7 +284,9 @@ def test_few_at_once_are_a_message_each(connector, watched):
     assert PushMessage.objects.count() == 3
 
 
-def test_a_change_and_its_notice_are_one_transaction(watched, monkeypatch):
+def test_a_change_and_its_notice_are_one_transaction(
+    watched: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A round that dies while it tells leaves neither the state nor the message."""
     channel()
     rounds(watched, (0, 150))
@@ -285,8 +298,14 @@ def test_a_change_and_its_notice_are_one_transaction(watched, monkeypatch):
     assert states("bandwidth") == ["firing"] and told() == ["firing"]
 
 
-def _dies_at(table):
-    def wrapper(execute, sql, params, many, context):
+def _dies_at(table: str) -> Callable[..., Any]:
+    def wrapper(
+        execute: Callable[..., Any],
+        sql: str,
+        params: tuple[Any, ...] | None,
+        many: bool,
+        context: dict[str, DatabaseWrapper | CursorWrapper],
+    ) -> SQLiteCursorWrapper | None:
         if sql.startswith("INSERT") and table in sql:
             raise RuntimeError("power cut")
         return execute(sql, params, many, context)
@@ -295,14 +314,15 @@ def _dies_at(table):
 
 
 @pytest.mark.slow
-def test_the_cost_does_not_grow_with_the_servers(connector, watched):
+def test_the_cost_does_not_grow_with_the_servers(connector: Connector, watched: Server) -> None:
     channel()
 
-    def queries(seconds, mbit):
+    def queries(seconds: int, mbit: int) -> int:
         for server in Server.objects.filter(latest=None):
             Latest.objects.create(server=server, time=NOW, seconds=1, rx_bytes=0, tx_bytes=0)
         Latest.objects.update(time=after(seconds), tx_bytes=int(mbit * 125_000))
         Server.objects.update(heard_at=after(seconds))
+        pace.refresh(at_once=True)  # every 20 s of the real clock: one query more, on a slow machine
         with CaptureQueriesContext(
             connection,
         ) as seen:

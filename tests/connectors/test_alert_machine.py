@@ -1,7 +1,10 @@
 """The state machine of alerts beside a reference that sees the whole series at once."""
 
 import itertools
+import operator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,7 +20,7 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def walk(points, rule):
+def walk(points: list[Any], rule: Rule) -> tuple[Any, ...]:
     """(seconds, event) of every event over (seconds, value) points."""
     state, events = machine.OK, []
     for seconds, value in points:
@@ -27,12 +30,13 @@ def walk(points, rule):
     return state, events
 
 
-def reference(points, rule):
+def reference(points: list[Any], rule: Rule) -> list[tuple[int, Event]]:
     """Fired and ended, found the other way round: cut the series into runs of the condition, then look at each."""
     known = [(seconds, value) for seconds, value in points if value is not None]
     clear = rule.threshold * (1 - rule.hysteresis if rule.above else 1 + rule.hysteresis)
-    bad = (lambda v, line: v >= line) if rule.above else (lambda v, line: v <= line)
-    runs, run = [], []
+    bad: Callable[[float, float], bool] = operator.ge if rule.above else operator.le
+    runs: list[tuple[list[int], int | None]] = []
+    run: list[int] = []
     for seconds, value in known:
         if bad(value, clear if run else rule.threshold):
             run.append(seconds)
@@ -74,7 +78,7 @@ rules = st.builds(
 
 
 @given(steps, rules)
-def test_fires_and_ends_as_the_reference_says(series, rule):
+def test_fires_and_ends_as_the_reference_says(series: list[Any], rule: Rule) -> None:
     clock, points = 0, []
     for pause, value in series:
         clock += pause
@@ -93,36 +97,36 @@ def test_fires_and_ends_as_the_reference_says(series, rule):
 RULE = Rule(100.0, timedelta(seconds=120), 0.1)
 
 
-def test_a_peak_shorter_than_the_time_is_no_alert():
+def test_a_peak_shorter_than_the_time_is_no_alert() -> None:
     assert walk([(0, 150), (60, 150), (110, 80), (180, 150)], RULE)[1] == []
 
 
-def test_between_threshold_and_hysteresis_it_goes_on():
+def test_between_threshold_and_hysteresis_it_goes_on() -> None:
     points = [(0, 150), (60, 95), (120, 101), (180, 91), (240, 89)]
     assert walk(points, RULE)[1] == [(120, Event.FIRED), (240, Event.RESOLVED)]
 
 
-def test_below_the_threshold_it_does_not_begin():
+def test_below_the_threshold_it_does_not_begin() -> None:
     assert walk([(0, 99.9), (200, 99.9)], RULE)[0] is machine.OK
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_what_is_not_measured_changes_nothing(phase):
+def test_what_is_not_measured_changes_nothing(phase: Phase) -> None:
     state = machine.OK if phase is Phase.OK else machine.State(phase, START, START)
     assert machine.step(state, Observation(at(10_000), None), RULE) == (state, None)
 
 
-def test_a_pending_alert_that_was_not_measured_for_long_begins_anew():
+def test_a_pending_alert_that_was_not_measured_for_long_begins_anew() -> None:
     points = [(0, 150), (60, None), (3600, 150), (3660, 150), (3719, 150), (3720, 150)]
     assert walk(points, RULE)[1] == [(3720, Event.FIRED)]
 
 
-def test_low_values_matter_where_the_rule_says_so():
+def test_low_values_matter_where_the_rule_says_so() -> None:
     rule = Rule(24.0, timedelta(), 0.1, above=False)
     assert walk([(0, 30), (1, 24), (2, 26), (3, 27)], rule)[1] == [(1, Event.FIRED), (3, Event.RESOLVED)]
 
 
-def test_an_episode_knows_its_worst_and_that_it_goes_on():
+def test_an_episode_knows_its_worst_and_that_it_goes_on() -> None:
     series = [Observation(at(s), v) for s, v in [(0, 120.0), (60, 300.0), (120, 150.0), (180, 310.0)]]
     (found,) = machine.episodes(series, RULE)
     assert (found.since, found.fired_at, found.ended_at, found.worst) == (at(0), at(120), None, 310.0)

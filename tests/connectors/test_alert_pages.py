@@ -1,17 +1,21 @@
 """The pages of alerts: each action by plain posts and by htmx, and who may."""
 
 from datetime import timedelta
+from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from connectors.alerts import evaluation, notices, services
 from connectors.alerts.kinds import KINDS, rules_of
-from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
-from console.models import AuditRow, PushChannel
+from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector, Server
+from console.models import AuditRow, PushChannel, User
 from tests.connectors.alert_world import channel, history, measured, rule
 from tests.connectors.factories import ACTOR, ServerFactory
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Target": "panel"}
@@ -23,16 +27,16 @@ def tab(connector: Connector | None, rest: str = "") -> str:
     return f"/{place}/{rest}"
 
 
-def words(answer) -> str:
+def words(answer: Response) -> str:
     return " ".join(answer.content.decode().split())
 
 
-def setting(connector, kind):
+def setting(connector: Connector, kind: str) -> AlertRule:
     return next(rule for rule in rules_of(connector.pk) if rule.kind == kind)
 
 
 @pytest.fixture
-def firing(connector, server):
+def firing(connector: Connector, server: Server) -> Alert:
     """A bandwidth alert that fires since now."""
     rule(connector, "bandwidth", threshold=100.0, hold_seconds=0)
     measured(server, timezone.now(), mbit=150)
@@ -43,7 +47,9 @@ def firing(connector, server):
 # --- The tab ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_tab_shows_every_type_with_switch_and_threshold(viewer_client, connector):
+def test_the_tab_shows_every_type_with_switch_and_threshold(
+    viewer_client: Client, connector: Connector
+) -> None:
     text = words(viewer_client.get(tab(connector)))
     for kind in KINDS.values():
         assert kind.label in text
@@ -51,7 +57,9 @@ def test_the_tab_shows_every_type_with_switch_and_threshold(viewer_client, conne
     assert 'aria-current="page">Alert Setting' in text
 
 
-def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(viewer_client, connector):
+def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(
+    viewer_client: Client, connector: Connector
+) -> None:
     assert NEEDS_PUSH in words(viewer_client.get(tab(connector)))
     assert NEEDS_PUSH in words(viewer_client.get("/alerts/"))
     channel()
@@ -59,7 +67,7 @@ def test_it_says_that_message_push_is_missing_until_a_channel_is_enabled(viewer_
     assert NEEDS_PUSH not in words(viewer_client.get("/alerts/"))
 
 
-def test_it_says_when_messages_do_not_arrive(viewer_client, connector):
+def test_it_says_when_messages_do_not_arrive(viewer_client: Client, connector: Connector) -> None:
     """Of an alert that fires the list says that it was told: not to whom it did not come."""
     evaluation.evaluate()
     assert "Nobody is told: configure message push." in words(viewer_client.get("/"))
@@ -76,13 +84,13 @@ def test_it_says_when_messages_do_not_arrive(viewer_client, connector):
     assert "do not arrive" not in words(viewer_client.get("/alerts/"))
 
 
-def test_it_says_when_nobody_looks(viewer_client, connector):
+def test_it_says_when_nobody_looks(viewer_client: Client, connector: Connector) -> None:
     assert "worker does not run" in words(viewer_client.get(tab(connector)))
     evaluation.evaluate()
     assert "worker does not run" not in words(viewer_client.get(tab(connector)))
 
 
-def test_a_type_is_switched_on_and_off(operator_client, connector):
+def test_a_type_is_switched_on_and_off(operator_client: Client, connector: Connector) -> None:
     answer = operator_client.post(tab(connector, "latency/enable/"))
     assert (answer.status_code, answer["Location"]) == (302, tab(connector))
     assert setting(connector, "latency").enabled
@@ -95,7 +103,9 @@ def test_a_type_is_switched_on_and_off(operator_client, connector):
 
 
 @pytest.mark.parametrize("of", ["connector", "server"])
-def test_a_connector_is_silenced_before_work_on_it(operator_client, connector, server, of):
+def test_a_connector_is_silenced_before_work_on_it(
+    operator_client: Client, connector: Connector, server: Server, of: str
+) -> None:
     assert tab(connector, "silence/") in operator_client.get(tab(connector)).content.decode()
     target = {"connector": connector, "server": server}[of]
     form = {"scope": target.pk, "minutes": "240", "reason": "new switch"}
@@ -107,7 +117,9 @@ def test_a_connector_is_silenced_before_work_on_it(operator_client, connector, s
     assert notices.Silences(timezone.now()).cover(alert) == silence.until
 
 
-def test_what_is_not_of_the_connector_is_not_silenced_by_it(operator_client, viewer_client, connector):
+def test_what_is_not_of_the_connector_is_not_silenced_by_it(
+    operator_client: Client, viewer_client: Client, connector: Connector
+) -> None:
     other = ServerFactory()
     form = {"scope": other.pk, "minutes": "240"}
     answer = operator_client.post(tab(connector, "silence/"), form)
@@ -117,7 +129,7 @@ def test_what_is_not_of_the_connector_is_not_silenced_by_it(operator_client, vie
     assert operator_client.get("/alerts/settings/gateways/silence/").status_code == 404
 
 
-def test_a_threshold_is_edited(operator_client, connector):
+def test_a_threshold_is_edited(operator_client: Client, connector: Connector) -> None:
     form = {"enabled": "on", "threshold": "12.5", "hold_seconds": "30", "hysteresis_percent": "20"}
     answer = operator_client.post(tab(connector, "bandwidth/"), form)
     assert answer.status_code == 302
@@ -142,7 +154,9 @@ def test_a_threshold_is_edited(operator_client, connector):
         ({"hysteresis_percent": "91"}, "from 0 to 90"),
     ],
 )
-def test_a_bad_field_is_named_and_nothing_written(operator_client, connector, change, sentence):
+def test_a_bad_field_is_named_and_nothing_written(
+    operator_client: Client, connector: Connector, change: dict[str, str], sentence: str
+) -> None:
     form = {"threshold": "5", "hold_seconds": "30", "hysteresis_percent": "20"} | change
     answer = operator_client.post(tab(connector, "bandwidth/"), form)
     assert answer.status_code == 422 and sentence in words(answer)
@@ -150,29 +164,29 @@ def test_a_bad_field_is_named_and_nothing_written(operator_client, connector, ch
 
 
 @pytest.mark.parametrize("action", ["bandwidth/enable/", "bandwidth/disable/"])
-def test_a_get_changes_nothing(operator_client, connector, action):
+def test_a_get_changes_nothing(operator_client: Client, connector: Connector, action: str) -> None:
     assert operator_client.get(tab(connector, action)).status_code == 405
     assert not AlertRule.objects.exists()
 
 
 @pytest.mark.parametrize("action", ["bandwidth/", "bandwidth/enable/", "bandwidth/disable/"])
-def test_a_viewer_is_refused(viewer_client, connector, action):
+def test_a_viewer_is_refused(viewer_client: Client, connector: Connector, action: str) -> None:
     assert viewer_client.post(tab(connector, action), {"threshold": 1}).status_code == 403
     assert not AlertRule.objects.exists()
 
 
 @pytest.mark.parametrize("path", ["connector-0/alerts/", "connector-0/alerts/bandwidth/"])
-def test_an_unknown_connector_is_not_found(operator_client, path):
+def test_an_unknown_connector_is_not_found(operator_client: Client, path: str) -> None:
     assert operator_client.get(f"/sase/connectors/{path}").status_code == 404
 
 
-def test_an_unknown_type_is_not_found(operator_client, connector):
+def test_an_unknown_type_is_not_found(operator_client: Client, connector: Connector) -> None:
     assert operator_client.get(tab(connector, "weather/")).status_code == 404
     assert operator_client.post(tab(connector, "weather/enable/")).status_code == 404
     assert operator_client.get(tab(None, "bandwidth/")).status_code == 404, "gateways have no bandwidth here"
 
 
-def test_the_gateways_have_their_own_settings(operator_client):
+def test_the_gateways_have_their_own_settings(operator_client: Client) -> None:
     assert tab(None) in operator_client.get("/alerts/").content.decode()
     text = words(operator_client.get(tab(None)))
     assert "Configuration Drift" in text and "Bandwidth" not in text
@@ -189,7 +203,9 @@ def test_the_gateways_have_their_own_settings(operator_client):
 # --- The lists --------------------------------------------------------------------------------------------------------
 
 
-def test_what_fires_is_listed_with_its_connector(viewer_client, firing, connector):
+def test_what_fires_is_listed_with_its_connector(
+    viewer_client: Client, firing: Alert, connector: Connector
+) -> None:
     text = words(viewer_client.get("/alerts/"))
     assert "Firing" in text and "150 Mbit/s" in text and "threshold 100 Mbit/s" in text
     assert f"/sase/connectors/{connector.pk}/servers/" in text
@@ -199,7 +215,9 @@ def test_what_fires_is_listed_with_its_connector(viewer_client, firing, connecto
     assert "Nobody is told: configure message push." in home
 
 
-def test_the_history_is_filtered(viewer_client, firing, connector, server):
+def test_the_history_is_filtered(
+    viewer_client: Client, firing: Alert, connector: Connector, server: Server
+) -> None:
     measured(server, timezone.now(), mbit=1)
     evaluation.evaluate()
     assert firing.subject_name in words(
@@ -210,7 +228,9 @@ def test_the_history_is_filtered(viewer_client, firing, connector, server):
     assert firing.subject_name not in words(viewer_client.get("/alerts/"))
 
 
-def test_the_lists_cost_the_same_for_any_number(viewer_client, django_assert_max_num_queries):
+def test_the_lists_cost_the_same_for_any_number(
+    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     now = timezone.now()
     values = {
         "kind": "latency",
@@ -229,7 +249,7 @@ def test_the_lists_cost_the_same_for_any_number(viewer_client, django_assert_max
             assert viewer_client.get(f"/alerts/{path}").status_code == 200
 
 
-def test_somebody_looks_after_it(operator_client, firing):
+def test_somebody_looks_after_it(operator_client: Client, firing: Alert) -> None:
     answer = operator_client.post(f"/alerts/{firing.pk}/acknowledge/")
     assert (answer.status_code, answer["Location"]) == (302, "/alerts/")
     assert "operator looks after it" in words(operator_client.get("/alerts/"))
@@ -241,7 +261,15 @@ def test_somebody_looks_after_it(operator_client, firing):
     ("scope", "target", "kind"),
     [("this", "server", "bandwidth"), ("subject", "server", ""), ("connector", "connector", "")],
 )
-def test_silenced_for_a_time(operator_client, firing, connector, server, scope, target, kind):
+def test_silenced_for_a_time(
+    operator_client: Client,
+    firing: Alert,
+    connector: Connector,
+    server: Server,
+    scope: str,
+    target: str,
+    kind: str,
+) -> None:
     channel()
     form = {"scope": scope, "minutes": "240", "reason": "maintenance"}
     answer = operator_client.post(f"/alerts/{firing.pk}/silence/", form, headers=HTMX)
@@ -266,7 +294,9 @@ def test_silenced_for_a_time(operator_client, firing, connector, server, scope, 
         ({"reason": "\0"}, "Null characters are not allowed."),
     ],
 )
-def test_a_bad_silence_is_refused(operator_client, firing, change, sentence):
+def test_a_bad_silence_is_refused(
+    operator_client: Client, firing: Alert, change: dict[str, str], sentence: str
+) -> None:
     form = {"scope": "this", "minutes": "60"} | change
     answer = operator_client.post(f"/alerts/{firing.pk}/silence/", form)
     assert answer.status_code == 422 and sentence in words(answer)
@@ -275,14 +305,16 @@ def test_a_bad_silence_is_refused(operator_client, firing, change, sentence):
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "silence"])
-def test_viewers_may_not_and_unknown_alerts_are_not_found(viewer_client, operator_client, firing, action):
+def test_viewers_may_not_and_unknown_alerts_are_not_found(
+    viewer_client: Client, operator_client: Client, firing: Alert, action: str
+) -> None:
     assert viewer_client.post(f"/alerts/{firing.pk}/{action}/").status_code == 403
     assert operator_client.post(f"/alerts/alert-0/{action}/").status_code == 404
     assert operator_client.post("/alerts/silences/99/end/").status_code == 404
     assert operator_client.get(f"/alerts/{firing.pk}/acknowledge/").status_code == 405
 
 
-def test_reminders_and_grouping_are_set(operator_client, viewer_client):
+def test_reminders_and_grouping_are_set(operator_client: Client, viewer_client: Client) -> None:
     assert viewer_client.get("/alerts/settings/").status_code == 403
     answer = operator_client.post("/alerts/settings/", {"remind_minutes": "30", "group_from": "3"})
     assert answer.status_code == 302
@@ -296,7 +328,9 @@ def test_reminders_and_grouping_are_set(operator_client, viewer_client):
             assert not bad or f'value="{bad}"' in answer.content.decode(), "the input is kept"
 
 
-def test_django_admin_knows_them(client, firing, connector, django_user_model):
+def test_django_admin_knows_them(
+    client: Client, firing: Alert, connector: Connector, django_user_model: type[User]
+) -> None:
     admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
     client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
     services.silence_create(target=connector.pk, target_name="o", lasts=timedelta(hours=1), actor=ACTOR)
@@ -312,11 +346,13 @@ def test_django_admin_knows_them(client, firing, connector, django_user_model):
 # --- The dry run ------------------------------------------------------------------------------------------------------
 
 
-def form(**values):
+def form(**values: str) -> dict[str, str]:
     return {"threshold": "100", "hold_seconds": "120", "hysteresis_percent": "10", "try": "1"} | values
 
 
-def test_the_dry_run_is_on_the_page_and_stores_nothing(operator_client, connector, server):
+def test_the_dry_run_is_on_the_page_and_stores_nothing(
+    operator_client: Client, connector: Connector, server: Server
+) -> None:
     history(server, (3, 20, 150.0), (2, 20, 150.0))
     answer = operator_client.post(tab(connector, "bandwidth/"), form(span="24h"))
     assert "would have fired twice in the last 24 hours" in words(answer)
@@ -325,7 +361,9 @@ def test_the_dry_run_is_on_the_page_and_stores_nothing(operator_client, connecto
     assert "it would not have fired in the last 7 days" in words(answer)
 
 
-def test_the_dry_runs_figure_is_one_that_plotly_accepts(viewer_client, connector, server):
+def test_the_dry_runs_figure_is_one_that_plotly_accepts(
+    viewer_client: Client, connector: Connector, server: Server
+) -> None:
     history(server, (3, 20, 150.0))
     query = {"threshold": "100", "hold_seconds": "120", "hysteresis_percent": "10", "span": "24h"}
     figure = viewer_client.get(tab(connector, "bandwidth/dry-run/"), query).json()
@@ -347,6 +385,8 @@ def test_the_dry_runs_figure_is_one_that_plotly_accepts(viewer_client, connector
         {"threshold": "-1", "hold_seconds": "0", "hysteresis_percent": "0"},
     ],
 )
-def test_a_figure_without_a_sensible_rule_is_not_found(viewer_client, connector, query):
+def test_a_figure_without_a_sensible_rule_is_not_found(
+    viewer_client: Client, connector: Connector, query: dict[str, Any]
+) -> None:
     assert viewer_client.get(tab(connector, "bandwidth/dry-run/"), query).status_code == 404
     assert viewer_client.get(tab(connector, "connection/dry-run/"), query).status_code == 404

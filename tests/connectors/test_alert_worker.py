@@ -1,10 +1,13 @@
 """Alerts from end to end: real workers that are killed, a real receiver, and what it makes of the messages."""
 
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from connectors.models import Alert, Server
 from console.models import Gateway, PushDelivery
@@ -16,21 +19,23 @@ pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True),
 
 
 @pytest.fixture
-def receiver(settings):
+def receiver(settings: Settings) -> Iterator[Any]:
     settings.PUSH_ALLOW_PRIVATE = True
     with web_receiver() as made:
         channel(name="hook", kind="webhook", recipients="", url=made.url)
         yield made
 
 
-def view_of(receiver):
+def view_of(receiver: Any) -> Any:
     """What a receiver knows that counts every id once, as docs/webhooks.md tells it to: changes in their order."""
     messages = {got.json["id"]: got.json for got in receiver.got}
     ordered = sorted(messages.values(), key=lambda message: message["created_at"])
     return [(alert["id"], alert["change"]) for message in ordered for alert in message["alerts"]]
 
 
-def test_every_change_is_known_once_though_workers_die(receiver, connector, server, gateway):
+def test_every_change_is_known_once_though_workers_die(
+    receiver: Any, connector: Any, server: Any, gateway: Any
+) -> None:
     rule(connector, "connection", hold_seconds=3)
     factories.enrolled_gateway(gateway)
     Server.objects.update(heard_at=timezone.now() - timedelta(hours=1))

@@ -5,25 +5,27 @@ import io
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from connectors import services
 from connectors.models import Application, Tag
 from console.errors import Invalid
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 EXPORT, IMPORT = "/sase/applications/export/", "/sase/applications/import/"
 HEAD = "name,description,protocol,addresses,ports,origin,tags,status"
 
 
-def upload(client, *lines: str, **headers: str):
+def upload(client: Client, *lines: str, **headers: str) -> Response:
     file = SimpleUploadedFile("applications.csv", "\n".join((HEAD, *lines)).encode())
     return client.post(IMPORT, {"file": file}, headers=headers)
 
 
-def exported(client) -> list[dict[str, str]]:
-    text = b"".join(client.get(EXPORT).streaming_content).decode()
+def exported(client: Client) -> list[dict[str, str]]:
+    text = client.get(EXPORT).getvalue().decode()
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -44,7 +46,7 @@ def state() -> set[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_file_is_taken(operator_client, htmx):
+def test_a_file_is_taken(operator_client: Client, htmx: bool) -> None:
     headers = {"HX-Request": "true", "HX-Target": "panel"} if htmx else {}
     answer = upload(
         operator_client,
@@ -65,7 +67,7 @@ def test_a_file_is_taken(operator_client, htmx):
     assert page.count("Not carried yet") == 1
 
 
-def test_one_of_the_same_name_is_brought_up_to_the_file(operator_client):
+def test_one_of_the_same_name_is_brought_up_to_the_file(operator_client: Client) -> None:
     factories.application("wiki", addresses=["old.example"], tags=["old"])
     upload(operator_client, "wiki,,TCP,new.example,443,,new,Disabled")
     assert state() == {
@@ -74,13 +76,13 @@ def test_one_of_the_same_name_is_brought_up_to_the_file(operator_client):
     assert list(Tag.objects.values_list("name", flat=True)) == ["new"], "a tag nobody carries is forgotten"
 
 
-def test_an_export_comes_back_as_it_was(operator_client):
+def test_an_export_comes_back_as_it_was(operator_client: Client) -> None:
     factories.application("=1+1", addresses=["a.example", "10.0.0.0/8"], ports=[(1, 5), (80, 80)])
     factories.application("loop", addresses=["127.0.0.1"], origin="127.0.0.1:8080", tags=["x y", "z"])
     before, rows = state(), exported(operator_client)
     assert rows[0]["name"] == "'=1+1", "a spreadsheet must not run it"
     Application.objects.all().delete()
-    text = b"".join(operator_client.get(EXPORT).streaming_content)
+    text = operator_client.get(EXPORT).getvalue()
     assert text.decode().strip() == HEAD
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0])
@@ -91,7 +93,7 @@ def test_an_export_comes_back_as_it_was(operator_client):
     assert state() == before
 
 
-def test_every_bad_line_is_named_and_nothing_is_written(operator_client):
+def test_every_bad_line_is_named_and_nothing_is_written(operator_client: Client) -> None:
     factories.application("taken")
     before = state()
     answer = upload(
@@ -132,13 +134,13 @@ def test_every_bad_line_is_named_and_nothing_is_written(operator_client):
         ((HEAD + "\n" + "a,,,a.example,80,,,\n" * 1001).encode(), "more than 1,000"),
     ],
 )
-def test_what_is_no_such_file_is_refused(operator_client, content, sentence):
+def test_what_is_no_such_file_is_refused(operator_client: Client, content: bytes, sentence: str) -> None:
     answer = operator_client.post(IMPORT, {"file": SimpleUploadedFile("x.csv", content)})
     assert answer.status_code == 422 and sentence in answer.content.decode()
     assert not Application.objects.exists()
 
 
-def test_who_may(viewer_client, operator_client):
+def test_who_may(viewer_client: Client, operator_client: Client) -> None:
     assert viewer_client.get(EXPORT).status_code == 200
     assert upload(viewer_client, "a,,TCP,a.example,80,,,").status_code == 403
     assert operator_client.post(EXPORT).status_code == 405
@@ -147,7 +149,7 @@ def test_who_may(viewer_client, operator_client):
     assert not Application.objects.exists()
 
 
-def test_tags_are_written_in_the_panel_and_found_by_the_search(operator_client):
+def test_tags_are_written_in_the_panel_and_found_by_the_search(operator_client: Client) -> None:
     form = {"name": "wiki", "protocol": "TCP", "addresses": "wiki.example", "ports": "80", "enabled": "on"}
     answer = operator_client.post("/sase/applications/add/", form | {"tags": "office, web,, office"})
     assert answer.status_code == 302
@@ -170,7 +172,7 @@ def test_tags_are_written_in_the_panel_and_found_by_the_search(operator_client):
     assert many.status_code == 422 and "at most 6 tags" in many.content.decode()
 
 
-def test_a_thousand_addresses_are_taken_at_once_and_the_list_shows_the_first(operator_client):
+def test_a_thousand_addresses_are_taken_at_once_and_the_list_shows_the_first(operator_client: Client) -> None:
     lines = "\n".join(f"host{number}.example" for number in range(1000))
     form = {"name": "big", "protocol": "TCP", "addresses": lines, "ports": "80", "enabled": "on"}
     assert operator_client.post("/sase/applications/add/", form).status_code == 302
@@ -182,13 +184,13 @@ def test_a_thousand_addresses_are_taken_at_once_and_the_list_shows_the_first(ope
     assert answer.status_code == 422 and "Line 701:" in answer.content.decode()
 
 
-def test_a_tag_with_control_characters_is_refused():
+def test_a_tag_with_control_characters_is_refused() -> None:
     with pytest.raises(Invalid, match="Tag: The name must be") as refused:
         factories.application(tags=["a\u202eb"])
     assert refused.value.field == "tags"
 
 
-def test_taking_a_tag_away_cuts_and_giving_one_does_not():
+def test_taking_a_tag_away_cuts_and_giving_one_does_not() -> None:
     from console.models import Cutover
 
     application = factories.application("wiki", tags=["a"])

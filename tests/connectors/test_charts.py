@@ -6,11 +6,13 @@ from urllib.parse import parse_qsl
 
 import plotly.graph_objects as go
 import pytest
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_django import Settings
 
-from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
+from connectors.models import Connector, FiveMinutes, Hour, Sample, Server, StaleRollup
 from connectors.telemetry import capacity, charts, store, windows
 from console.charts import Words, words
 from console.windows import Window
@@ -18,15 +20,16 @@ from tests.connectors import factories
 from tests.connectors.factories import ServerFactory
 
 pytestmark = pytest.mark.django_db
-START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+# The beginning of an hour, and of any bucket with it; new enough for raw samples to be kept.
+START = timezone.now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
 END = START + timedelta(minutes=10)
 
 
-def measure(server, at: float, *, seconds: float = 10, rx: int = 1000, tx: int = 2000) -> None:
+def measure(server: Server, at: float, *, seconds: float = 10, rx: int = 1000, tx: int = 2000) -> None:
     factories.measured(server, time=START + timedelta(seconds=at), seconds=seconds, rx_bytes=rx, tx_bytes=tx)
 
 
-def series(*servers, width: int = 60) -> store.Series:
+def series(*servers: Server, width: int = 60) -> store.Series:
     return store.series([server.pk for server in servers], start=START, end=END, width=width)
 
 
@@ -35,7 +38,7 @@ def volume(measured: store.Series, values: list[float | None]) -> float:
     return sum(value for value in values if value is not None) * measured.width / 8
 
 
-def test_steady_traffic_is_a_flat_line(server):
+def test_steady_traffic_is_a_flat_line(server: Server) -> None:
     for at in range(10, 601, 10):
         measure(server, at, rx=1000, tx=2000)
     measured = series(server)
@@ -44,26 +47,26 @@ def test_steady_traffic_is_a_flat_line(server):
     assert measured.times[0] == START and len(measured.times) == 10
 
 
-def test_where_nothing_was_measured_there_is_no_value(server):
+def test_where_nothing_was_measured_there_is_no_value(server: Server) -> None:
     measure(server, 60, seconds=60)
     measured = series(server)
     assert measured.receive[0] is not None
     assert measured.receive[1:] == [None] * 9
 
 
-def test_a_measured_zero_is_a_zero(server):
+def test_a_measured_zero_is_a_zero(server: Server) -> None:
     measure(server, 60, seconds=60, rx=0)
     assert series(server).receive[0] == 0
 
 
-def test_servers_are_added_up_and_others_left_out(connector, server):
+def test_servers_are_added_up_and_others_left_out(connector: Connector, server: Server) -> None:
     second, foreign = ServerFactory(connector=connector), ServerFactory()
     for each in (server, second, foreign):
         measure(each, 60, seconds=60, rx=6000)
     assert series(server, second).receive[0] == pytest.approx(1600)
 
 
-def test_a_server_that_is_half_silent_does_not_halve_the_rate_it_had(server):
+def test_a_server_that_is_half_silent_does_not_halve_the_rate_it_had(server: Server) -> None:
     measure(server, 30, seconds=30, rx=3000)
     assert series(server).receive[0] == pytest.approx(800)
 
@@ -75,7 +78,9 @@ def test_a_server_that_is_half_silent_does_not_halve_the_rate_it_had(server):
     ),
     width=st.sampled_from([15, 60, 100]),
 )
-def test_the_area_under_the_curve_is_the_bytes_that_flowed(server, spans, width):
+def test_the_area_under_the_curve_is_the_bytes_that_flowed(
+    server: Server, spans: list[tuple[float, int, int]], width: int
+) -> None:
     """Samples of any length, back to back from the beginning: no byte appears or is lost in the buckets between."""
     for model in (Sample, StaleRollup, FiveMinutes, Hour):
         model.objects.all().delete()
@@ -94,7 +99,7 @@ def test_the_area_under_the_curve_is_the_bytes_that_flowed(server, spans, width)
     assert volume(measured, measured.send) == pytest.approx(sent, rel=0.01, abs=1)
 
 
-def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server):
+def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server: Server) -> None:
     measure(server, 60, seconds=60)
     measure(server, 300, seconds=60)
     figure = charts.bandwidth(series(server))
@@ -105,7 +110,7 @@ def test_the_figure_is_one_that_plotly_accepts_and_never_joins_gaps(server):
     assert None in figure["data"][0]["y"] and 0 not in figure["data"][0]["y"]
 
 
-def test_the_words_beside_the_chart():
+def test_the_words_beside_the_chart() -> None:
     times = [START + timedelta(minutes=minute) for minute in range(21)]
     values: list[float | None] = [float(value) for value in range(1, 21)] + [None]
     assert words(times, values) == Words(20.0, times[19], 10.5, 19.0)
@@ -114,7 +119,9 @@ def test_the_words_beside_the_chart():
 
 
 @pytest.mark.parametrize("name", ["1h", "6h", "24h", "7d", "30d"])
-def test_every_range_has_a_chart_of_a_few_hundred_points(viewer_client, connector, server, name):
+def test_every_range_has_a_chart_of_a_few_hundred_points(
+    viewer_client: Client, connector: Connector, server: Server, name: str
+) -> None:
     factories.measured(server, seconds=2, rx_bytes=10, tx_bytes=10)
     for url in (f"/sase/connectors/{connector.pk}/chart/", f"/sase/servers/{server.pk}/chart/"):
         figure = viewer_client.get(url, {"range": name}).json()
@@ -122,7 +129,9 @@ def test_every_range_has_a_chart_of_a_few_hundred_points(viewer_client, connecto
         assert any(value is not None for value in figure["data"][0]["y"])
 
 
-def test_a_chart_that_did_not_change_is_not_sent_again(viewer_client, connector, server):
+def test_a_chart_that_did_not_change_is_not_sent_again(
+    viewer_client: Client, connector: Connector, server: Server
+) -> None:
     url = f"/sase/connectors/{connector.pk}/chart/?range=24h"
     first = viewer_client.get(url)
     again = viewer_client.get(url, headers={"If-None-Match": first["ETag"]})
@@ -134,13 +143,17 @@ def test_a_chart_that_did_not_change_is_not_sent_again(viewer_client, connector,
     assert viewer_client.get(url, headers={"If-None-Match": first["ETag"]}).status_code == 200
 
 
-def test_a_chart_needs_a_log_in_and_an_unknown_range_is_an_hour(client, viewer_client, connector):
+def test_a_chart_needs_a_log_in_and_an_unknown_range_is_an_hour(
+    client: Client, viewer_client: Client, connector: Connector
+) -> None:
     url = f"/sase/connectors/{connector.pk}/chart/"
     assert client.get(url).status_code == 302
     assert viewer_client.get(url, {"range": "99y"}).status_code == 200
 
 
-def test_a_page_with_charts_allows_no_inline_style_or_script(viewer_client, connector):
+def test_a_page_with_charts_allows_no_inline_style_or_script(
+    viewer_client: Client, connector: Connector
+) -> None:
     for url in (
         "/sase/connectors/",
         f"/sase/connectors/{connector.pk}/",
@@ -150,7 +163,7 @@ def test_a_page_with_charts_allows_no_inline_style_or_script(viewer_client, conn
         assert "script-src 'self'" in policy and "unsafe" not in policy
 
 
-def test_raw_samples_are_pruned_after_their_time(server, settings):
+def test_raw_samples_are_pruned_after_their_time(server: Server, settings: Settings) -> None:
     now = timezone.now()
     for age in (timedelta(hours=1), settings.RAW_SAMPLE_RETENTION + timedelta(minutes=1)):
         Sample.objects.create(server=server, time=now - age, seconds=2, rx_bytes=1, tx_bytes=1)
@@ -160,6 +173,7 @@ def test_raw_samples_are_pruned_after_their_time(server, settings):
 
 # --- Which time, and how fine -----------------------------------------------------------------------------------------
 
+# Handed to what is tested as its present, with the times that are asked for: any other day would do as well.
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
@@ -177,7 +191,9 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
         ({"from": "2024-12-01T00:00Z", "to": "2026-11-20T08:00+02:00"}, 48 * 3600, 360),
     ],
 )
-def test_points_are_as_fine_as_is_kept_and_as_a_chart_can_show(query, width, points):
+def test_points_are_as_fine_as_is_kept_and_as_a_chart_can_show(
+    query: dict[str, str], width: int, points: int
+) -> None:
     shown = windows.window(query, NOW)
     assert shown.width == width and not shown.problem
     count = (shown.end - shown.start).total_seconds() / width
@@ -197,7 +213,7 @@ def test_points_are_as_fine_as_is_kept_and_as_a_chart_can_show(query, width, poi
         ({"from": "2020-11-20T11:00", "to": "2026-11-20T12:00"}, "within the last 2 years"),
     ],
 )
-def test_a_time_that_makes_no_sense_is_named_and_an_hour_shown(query, problem):
+def test_a_time_that_makes_no_sense_is_named_and_an_hour_shown(query: dict[str, str], problem: str) -> None:
     shown = windows.window(query, NOW)
     assert problem in shown.problem and shown.name == "1h"
     assert (shown.start_text, shown.end_text) == (query["from"], query.get("to", "")), "the input is kept"
@@ -210,7 +226,7 @@ def shown() -> Window:
     return windows.window({"from": START.isoformat(), "to": END.isoformat()}, END)
 
 
-def test_servers_are_stacked_with_gaps_and_the_quiet_ones_added_up(connector):
+def test_servers_are_stacked_with_gaps_and_the_quiet_ones_added_up(connector: Connector) -> None:
     servers = [ServerFactory(connector=connector, hostname=f"host-{place}") for place in range(10)]
     for place, each in enumerate(servers):
         measure(each, 60, seconds=60, rx=1000 * (place + 1), tx=0)
@@ -226,7 +242,7 @@ def test_servers_are_stacked_with_gaps_and_the_quiet_ones_added_up(connector):
     assert top == pytest.approx(8 * 55000 / 60, abs=1)
 
 
-def test_servers_of_one_name_are_told_apart_in_the_stack(connector):
+def test_servers_of_one_name_are_told_apart_in_the_stack(connector: Connector) -> None:
     twins = [ServerFactory(connector=connector, hostname="twin") for _ in range(2)]
     for each in twins:
         measure(each, 60, seconds=60)
@@ -236,7 +252,7 @@ def test_servers_of_one_name_are_told_apart_in_the_stack(connector):
 
 
 @pytest.mark.parametrize("name", ["cpu", "memory", "latency", "loss"])
-def test_each_gauge_is_a_figure_that_plotly_accepts(server, name):
+def test_each_gauge_is_a_figure_that_plotly_accepts(server: Server, name: str) -> None:
     values = {"cpu_percent": 10.0, "memory_percent": 20.0, "latency_ms": 30.0, "loss_percent": 40.0}
     for at, scale in ((65, 1), (75, 2)):
         time = START + timedelta(seconds=at)
@@ -255,7 +271,9 @@ def test_each_gauge_is_a_figure_that_plotly_accepts(server, name):
     assert go.Figure(empty) and set(empty["data"][0]["y"]) == {None}
 
 
-def test_figures_can_be_downloaded_as_rows(viewer_client, connector, server):
+def test_figures_can_be_downloaded_as_rows(
+    viewer_client: Client, connector: Connector, server: Server
+) -> None:
     factories.measured(server, rx_bytes=1250, tx_bytes=0, cpu_percent=50.0)
     for url, columns in (
         (f"/sase/connectors/{connector.pk}/chart.csv", 5),
@@ -272,7 +290,9 @@ def test_figures_can_be_downloaded_as_rows(viewer_client, connector, server):
         assert ["", "", "", ""] in [row[1:5] for row in rows], "unmeasured is empty, not 0"
 
 
-def test_the_overview_shows_all_connectors_in_any_range_and_in_words(viewer_client, server):
+def test_the_overview_shows_all_connectors_in_any_range_and_in_words(
+    viewer_client: Client, server: Server
+) -> None:
     factories.measured(server, seconds=10, rx_bytes=1250, tx_bytes=2500)
     page = viewer_client.get("/").content.decode()
     assert "/sase/chart/?range=24h" in page and "/sase/traffic/?range=24h" in page
@@ -292,7 +312,7 @@ def test_the_overview_shows_all_connectors_in_any_range_and_in_words(viewer_clie
 # --- Where the trend leads --------------------------------------------------------------------------------------------
 
 
-def grow(server, now: datetime, *, days: int, rate: float, a_day: float, peak: float) -> None:
+def grow(server: Server, now: datetime, *, days: int, rate: float, a_day: float, peak: float) -> None:
     """One half-minute sample an hour, growing day by day, with one high peak at the beginning."""
     samples = []
     for hour in range(days * 24, 0, -1):
@@ -303,7 +323,7 @@ def grow(server, now: datetime, *, days: int, rate: float, a_day: float, peak: f
     store.roll_up(now)
 
 
-def test_steady_growth_is_told_with_its_basis(server):
+def test_steady_growth_is_told_with_its_basis(server: Server) -> None:
     grow(server, NOW, days=30, rate=1e6, a_day=1e5, peak=10e6)
     sentence = capacity.sentence([server.pk], "this server", NOW)
     # About 4 Mbit/s now, 100 kbit/s more a day, 8 Mbit/s to reach.
@@ -324,7 +344,9 @@ def test_steady_growth_is_told_with_its_basis(server):
     ],
     ids=["too few days", "no growth", "falling", "far away", "there already"],
 )
-def test_no_more_is_said_than_the_days_tell(server, days, a_day, peak, words):
+def test_no_more_is_said_than_the_days_tell(
+    server: Server, days: int, a_day: float, peak: float, words: str
+) -> None:
     grow(server, NOW, days=days, rate=1e6, a_day=a_day, peak=peak)
     sentence = capacity.sentence([server.pk], "this server", NOW)
     assert (words in sentence and "reaches" not in sentence) if words else sentence == ""

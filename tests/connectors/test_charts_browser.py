@@ -1,9 +1,11 @@
 """Charts in Chromium: each range is opened, its axis read and hovered over; new samples appear by themselves."""
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -32,7 +34,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture
-def servers():
+def servers() -> Any:
     """Two servers of a connector with a month behind them, rolled up but for the last minutes; one gap a day."""
     connector = ConnectorFactory(name="office")
     found = [ServerFactory(connector=connector, hostname=f"host-{letter}", heard=True) for letter in "ab"]
@@ -65,7 +67,7 @@ def servers():
 
 
 @pytest.fixture
-def console(live_server: Any, page: Page, servers) -> Iterator[str]:
+def console(live_server: Any, page: Page, servers: Any) -> Iterator[str]:
     from console.models import User
 
     User.objects.create_user("viewer", password=PASSWORD, role="viewer")
@@ -120,7 +122,7 @@ def details(page: Page, console: str) -> Any:
     return page.get_by_role("dialog", name="office")
 
 
-def test_each_range_its_axis_and_its_words(page: Page, console: str, servers):
+def test_each_range_its_axis_and_its_words(page: Page, console: str, servers: Any) -> None:
     panel = details(page, console)
     for label, hours in SPANS.items():
         panel.get_by_role("navigation", name="Time range").get_by_role("link", name=label, exact=True).click()
@@ -139,7 +141,9 @@ def test_each_range_its_axis_and_its_words(page: Page, console: str, servers):
         expect(words).to_contain_text(re.compile(r"bit/s at \d{4}-\d\d-\d\d \d\d:\d\d"))
 
 
-def test_a_chosen_time_stands_in_the_url_and_a_wrong_one_says_so(page: Page, console: str, servers):
+def test_a_chosen_time_stands_in_the_url_and_a_wrong_one_says_so(
+    page: Page, console: str, servers: Any
+) -> None:
     panel = details(page, console)
     now = timezone.now()
     panel.get_by_text("Other time").click()
@@ -157,7 +161,7 @@ def test_a_chosen_time_stands_in_the_url_and_a_wrong_one_says_so(page: Page, con
     expect(panel.get_by_label("To (UTC)")).to_have_value("2020-01-01T00:00")
 
 
-def test_new_samples_appear_by_themselves(page: Page, console: str, servers):
+def test_new_samples_appear_by_themselves(page: Page, console: str, servers: Any) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=1h")
     chart = drawn(page, "range=1h")
     highest = "plot => Math.max(...plot.data.find((trace) => trace.name === 'Receive' && !trace.fill).y)"
@@ -177,7 +181,7 @@ def test_new_samples_appear_by_themselves(page: Page, console: str, servers):
     )
 
 
-def test_the_overview_in_another_range_with_its_words(page: Page, console: str, servers):
+def test_the_overview_in_another_range_with_its_words(page: Page, console: str, servers: Any) -> None:
     page.goto(f"{console}/")
     drawn(page, "range=24h")
     page.get_by_role("navigation", name="Time range").get_by_role("link", name="7 days").click()
@@ -193,7 +197,9 @@ def test_the_overview_in_another_range_with_its_words(page: Page, console: str, 
     assert download.value.path().read_text().startswith("time_utc,receive_bit_s")
 
 
-def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(page: Page, console: str, servers):
+def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(
+    page: Page, console: str, servers: Any
+) -> None:
     now = timezone.now()
     times = f"from={now - timedelta(days=20):%Y-%m-%dT%H:%M}&to={now - timedelta(days=2):%Y-%m-%dT%H:%M}"
     for query in ("range=30d", times):
@@ -203,7 +209,7 @@ def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(page: Page, cons
         ).to_have_count(2)
 
 
-def test_servers_one_upon_the_other(page: Page, console: str, servers):
+def test_servers_one_upon_the_other(page: Page, console: str, servers: Any) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=7d")
     expect(page.locator("html[data-ready]")).to_be_attached()
     page.get_by_role("link", name="By server").click()
@@ -224,7 +230,7 @@ def test_servers_one_upon_the_other(page: Page, console: str, servers):
         ("Packet Loss Rate", "loss"),
     ],
 )
-def test_what_else_a_server_measures(page: Page, console: str, servers, kind: str, name: str):
+def test_what_else_a_server_measures(page: Page, console: str, servers: Any, kind: str, name: str) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/servers/?range=24h")
     expect(page.locator("html[data-ready]")).to_be_attached()
     page.get_by_role("navigation", name="What the charts show").get_by_role("link", name=kind).click()
@@ -239,7 +245,7 @@ def test_what_else_a_server_measures(page: Page, console: str, servers, kind: st
     expect(page.get_by_role("row", name=kind).first).to_contain_text(re.compile(r"\d (%|ms)"))
 
 
-def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers):
+def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers: Any) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=7d")
     chart = drawn(page, "range=7d")
     chart.hover()
@@ -257,11 +263,15 @@ def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_screenshots(page: Page, console: str, servers, scheme: str, tmp_path, request):
+def test_screenshots(
+    page: Page,
+    console: str,
+    servers: Any,
+    scheme: Literal["light", "dark"],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
     """Drawn in the colours of both schemes; with ``CAUSEWAY_SCREENSHOTS`` the pictures stay to be looked at."""
-    import os
-    from pathlib import Path
-
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 1280, "height": 900})
     folder = Path(os.environ.get("CAUSEWAY_SCREENSHOTS", tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from connectors.models import Server
@@ -29,11 +30,11 @@ def heartbeat(machine: Machine, version: int) -> None:
     assert answer.status_code == 200, answer.content
 
 
-def text(client, url: str) -> str:
+def text(client: Client, url: str) -> str:
     return " ".join(client.get(url).content.decode().split())
 
 
-def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client):
+def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client: Client) -> None:
     connector = ConnectorFactory()
     machine = Machine("server", connector.pk)
     ConfigVersion.objects.update(servers_version=7)
@@ -42,7 +43,8 @@ def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client):
     Server.objects.filter(pk=machine.id).update(applied_at=long_ago)
     heartbeat(machine, 6)
     server = Server.objects.get(pk=machine.id)
-    assert server.applied_at == long_ago and timezone.now() - server.heard_at < timedelta(minutes=1)
+    assert server.applied_at == long_ago
+    assert server.heard_at is not None and timezone.now() - server.heard_at < timedelta(minutes=1)
     page = text(viewer_client, f"/sase/connectors/{connector.pk}/servers/{machine.id}/")
     assert "Behind" in page and "version 6 of 7" in page and "1 hour ago" in page
     heartbeat(machine, 7)
@@ -52,7 +54,9 @@ def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client):
     assert "Current" in page and "version 7" in page and "1 hour ago" not in page
 
 
-def test_a_gateway_that_is_behind_is_shown_with_both_versions(viewer_client, gateway):
+def test_a_gateway_that_is_behind_is_shown_with_both_versions(
+    viewer_client: Client, gateway: Gateway
+) -> None:
     machine = Machine("gateway", gateway.pk)
     machine.call("gateway/config", {"applied_version": 3, "wait": 0})
     Gateway.objects.update(applied_at=timezone.now() - HOUR_AGO)

@@ -3,25 +3,27 @@
 from datetime import time, timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from connectors import services
 from connectors.models import Connector, Server
 from console.errors import Invalid
-from console.models import AuditRow
+from console.models import AuditRow, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
 from tests.console.machine import Machine
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 LIST = "/sase/connectors/"
 
 
-def words(answer) -> str:
+def words(answer: Response) -> str:
     return " ".join(answer.content.decode().split())
 
 
-def names(client, **query: str) -> set[str]:
+def names(client: Client, **query: str) -> set[str]:
     page = client.get(LIST, query).content.decode()
     return {name for name in Connector.objects.values_list("name", flat=True) if f">{name}</a>" in page}
 
@@ -30,7 +32,9 @@ def names(client, **query: str) -> set[str]:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_the_upgrade_window_is_changed_and_shown(operator_client, connector, htmx):
+def test_the_upgrade_window_is_changed_and_shown(
+    operator_client: Client, connector: Connector, htmx: bool
+) -> None:
     headers = {"HX-Request": "true", "HX-Target": "dialog"} if htmx else {}
     url = f"{LIST}{connector.pk}/upgrade-window/"
     answer = operator_client.post(url, {"start": "20:00", "end": "23:00"}, headers=headers)
@@ -54,14 +58,18 @@ def test_the_upgrade_window_is_changed_and_shown(operator_client, connector, htm
         ("8 pm", "20:00", "HH:MM"),
     ],
 )
-def test_a_window_that_is_none_is_refused(operator_client, connector, start, end, sentence):
+def test_a_window_that_is_none_is_refused(
+    operator_client: Client, connector: Connector, start: str, end: str, sentence: str
+) -> None:
     answer = operator_client.post(f"{LIST}{connector.pk}/upgrade-window/", {"start": start, "end": end})
     assert answer.status_code == 422 and sentence in answer.content.decode()
     connector.refresh_from_db()
     assert connector.upgrade_start is None
 
 
-def test_who_may_change_the_window(viewer_client, operator_client, connector):
+def test_who_may_change_the_window(
+    viewer_client: Client, operator_client: Client, connector: Connector
+) -> None:
     url = f"{LIST}{connector.pk}/upgrade-window/"
     assert viewer_client.post(url, {"start": "20:00", "end": "23:00"}).status_code == 403
     assert operator_client.put(url).status_code == 405
@@ -73,12 +81,13 @@ def test_who_may_change_the_window(viewer_client, operator_client, connector):
 # --- Deploy Server ----------------------------------------------------------------------------------------------------
 
 
-def test_a_server_shows_all_there_is_to_know(viewer_client, connector):
+def test_a_server_shows_all_there_is_to_know(viewer_client: Client, connector: Connector) -> None:
     machine = Machine("server", connector.pk)
     said = factories.telemetry()["machine"] | {"uptime_seconds": 93784, "open_flows": 1234}
     assert machine.call("telemetry", factories.telemetry(machine=said)).status_code == 200
     text = words(viewer_client.get(f"{LIST}{connector.pk}/servers/"))
     server = Server.objects.get()
+    assert server.certificate_ends_at is not None
     days = server.certificate_ends_at - timezone.now()
     assert timedelta(days=6) < days < timedelta(days=8)
     for each in (
@@ -89,20 +98,23 @@ def test_a_server_shows_all_there_is_to_know(viewer_client, connector):
         assert each in text, each
 
 
-def test_a_renewed_certificate_is_shown_with_its_new_end(connector):
+def test_a_renewed_certificate_is_shown_with_its_new_end(connector: Connector) -> None:
     machine = Machine("server", connector.pk)
     Server.objects.update(certificate_ends_at=None)
     assert machine.call("renew", {"csrs": machine.csrs()}).status_code == 200
-    assert Server.objects.get().certificate_ends_at > timezone.now()
+    ends = Server.objects.get().certificate_ends_at
+    assert ends is not None and ends > timezone.now()
 
 
-def test_an_expired_certificate_is_marked(viewer_client, server):
+def test_an_expired_certificate_is_marked(viewer_client: Client, server: Server) -> None:
     assert "Expired" not in words(viewer_client.get(f"{LIST}{server.connector_id}/servers/"))
     Server.objects.update(certificate_ends_at=timezone.now() - timedelta(seconds=1))
     assert "Expired" in words(viewer_client.get(f"{LIST}{server.connector_id}/servers/"))
 
 
-def test_an_open_tab_learns_of_new_servers(viewer_client, connector, server):
+def test_an_open_tab_learns_of_new_servers(
+    viewer_client: Client, connector: Connector, server: Server
+) -> None:
     url = f"{LIST}{connector.pk}/servers-known/"
     assert viewer_client.get(url, {"known": "1"}).status_code == 204
     ServerFactory(connector=connector)
@@ -110,7 +122,9 @@ def test_an_open_tab_learns_of_new_servers(viewer_client, connector, server):
     assert viewer_client.get(f"{LIST}connector-0/servers-known/").status_code == 404
 
 
-def test_an_open_panel_asks_for_its_facts(viewer_client, connector, server, gateway):
+def test_an_open_panel_asks_for_its_facts(
+    viewer_client: Client, connector: Connector, server: Server, gateway: Gateway
+) -> None:
     url = f"{LIST}{connector.pk}/state/"
     assert "Offline" in words(viewer_client.get(url))
     factories.tunnel(gateway, server)
@@ -122,7 +136,9 @@ def test_an_open_panel_asks_for_its_facts(viewer_client, connector, server, gate
 # --- The list ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_list_is_narrowed_by_status_switch_and_region(viewer_client, connector, server, gateway):
+def test_the_list_is_narrowed_by_status_switch_and_region(
+    viewer_client: Client, connector: Connector, server: Server, gateway: Gateway
+) -> None:
     factories.tunnel(gateway, server)
     ConnectorFactory(name="far", region=factories.region("ap-southeast-1"))
     ConnectorFactory(name="off", enabled=False)
@@ -135,14 +151,16 @@ def test_the_list_is_narrowed_by_status_switch_and_region(viewer_client, connect
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "region", "switch", "-switch"])
-def test_every_order_keeps_to_the_page(viewer_client, sort):
+def test_every_order_keeps_to_the_page(viewer_client: Client, sort: str) -> None:
     made = ConnectorFactory.create_batch(25)
     pages = [names(viewer_client, sort=sort, size="20", page=page) for page in ("1", "2")]
     assert [len(page) for page in pages] == [20, 5]
     assert pages[0] | pages[1] == {each.name for each in made}
 
 
-def test_the_list_counts_applications_by_name_and_by_tag_once(viewer_client, connector):
+def test_the_list_counts_applications_by_name_and_by_tag_once(
+    viewer_client: Client, connector: Connector
+) -> None:
     wiki, mail = factories.application(tags=["web"]), factories.application(tags=["web"])
     factories.application()
     off = factories.application(enabled=False)

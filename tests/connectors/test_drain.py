@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from connectors import services, snapshot
-from connectors.models import Server
+from connectors.models import Connector, Server
 from console.errors import Conflict, Invalid
-from console.models import AuditRow, Cutover
+from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ServerFactory, telemetry
 from tests.console.machine import Machine
@@ -26,12 +27,12 @@ def state(server: Server) -> str:
     return server.state
 
 
-def told(gateway, server: Server) -> str:
+def told(gateway: Gateway, server: Server) -> str:
     return snapshot.part(gateway)["connectors"][server.connector_id]["servers"][server.pk]
 
 
 @pytest.fixture
-def machine(connector) -> Machine:
+def machine(connector: Connector) -> Machine:
     """A server's agent, enrolled with the connector."""
     return Machine("server", connector.pk)
 
@@ -43,11 +44,14 @@ def reports(machine: Machine, open_flows: int) -> None:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_a_server_drains_and_gateways_are_told(operator_client, server, gateway, htmx):
+def test_a_server_drains_and_gateways_are_told(
+    operator_client: Client, server: Server, gateway: Gateway, htmx: bool
+) -> None:
     headers = {"HX-Request": "true", "HX-Target": "dialog"} if htmx else {}
     answer = operator_client.post(url(server), {"minutes": 5}, headers=headers)
     assert answer.status_code == (200 if htmx else 302)
     assert (state(server), told(gateway, server)) == ("draining", "draining")
+    assert server.drain_until is not None
     left = server.drain_until - timezone.now()
     assert timedelta(minutes=4) < left <= timedelta(minutes=5)
     assert AuditRow.objects.get(verb="server.drain").after["state"] == "draining"
@@ -56,18 +60,20 @@ def test_a_server_drains_and_gateways_are_told(operator_client, server, gateway,
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-1", "x", "1.5"])
-def test_a_time_that_is_not_legal_is_refused(operator_client, server, minutes):
+def test_a_time_that_is_not_legal_is_refused(operator_client: Client, server: Server, minutes: str) -> None:
     answer = operator_client.post(url(server), {"minutes": minutes})
     assert answer.status_code == 422 and "whole number from 1 to 1,440" in answer.content.decode()
     assert state(server) == "enabled"
 
 
-def test_the_service_refuses_what_the_form_refuses(server):
+def test_the_service_refuses_what_the_form_refuses(server: Server) -> None:
     with pytest.raises(Invalid, match="1 to 1,440"):
         services.server_drain(server=server, within=timedelta(days=2), actor=ACTOR)
 
 
-def test_viewers_may_not_and_unknown_servers_are_not_found(viewer_client, operator_client, server):
+def test_viewers_may_not_and_unknown_servers_are_not_found(
+    viewer_client: Client, operator_client: Client, server: Server
+) -> None:
     assert viewer_client.post(url(server), {"minutes": 5}).status_code == 403
     other = ServerFactory()
     foreign = f"/sase/connectors/{server.connector_id}/servers/{other.pk}/drain/"
@@ -76,7 +82,7 @@ def test_viewers_may_not_and_unknown_servers_are_not_found(viewer_client, operat
     assert state(server) == state(other) == "enabled"
 
 
-def test_what_drains_or_is_off_cannot_be_drained(server):
+def test_what_drains_or_is_off_cannot_be_drained(server: Server) -> None:
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     with pytest.raises(Conflict, match="draining already"):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
@@ -85,20 +91,22 @@ def test_what_drains_or_is_off_cannot_be_drained(server):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
 
 
-def test_the_dialog_warns_of_the_last_server(operator_client, server):
+def test_the_dialog_warns_of_the_last_server(operator_client: Client, server: Server) -> None:
     assert "No other server" in operator_client.get(url(server)).content.decode()
     ServerFactory(connector=server.connector, heard=True)
     assert "No other server" not in operator_client.get(url(server)).content.decode()
 
 
-def test_stop_draining_lets_new_flows_in_again(operator_client, server, gateway):
+def test_stop_draining_lets_new_flows_in_again(
+    operator_client: Client, server: Server, gateway: Gateway
+) -> None:
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     assert operator_client.post(url(server, "enable")).status_code == 302
     assert (state(server), told(gateway, server)) == ("enabled", "enabled")
     assert services.drains_finish() == 0
 
 
-def test_it_is_switched_off_when_its_flows_are_gone(machine, gateway):
+def test_it_is_switched_off_when_its_flows_are_gone(machine: Machine, gateway: Gateway) -> None:
     arrival, server = factories.enrolled_gateway(gateway), Server.objects.get(pk=machine.id)
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     reports(machine, 0)
@@ -112,7 +120,7 @@ def test_it_is_switched_off_when_its_flows_are_gone(machine, gateway):
     assert AuditRow.objects.get(verb="server.disable").actor == "worker"
 
 
-def test_it_is_switched_off_when_its_time_has_passed(machine):
+def test_it_is_switched_off_when_its_time_has_passed(machine: Machine) -> None:
     server = Server.objects.get(pk=machine.id)
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     reports(machine, 3)

@@ -1,6 +1,7 @@
 """What holds for every address about one object: wrong methods, ids that are none, and objects of somebody else."""
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from connectors import urls
@@ -16,8 +17,8 @@ OBJECTS = {
     "application": urls.application_urls,
     "group": urls.group_urls,
 }
-NAMES = [(kind, pattern.name) for kind, patterns in OBJECTS.items() for pattern in patterns]
-SERVER_NAMES = [pattern.name for pattern in urls.server_urls]
+NAMES = [(kind, str(pattern.name)) for kind, patterns in OBJECTS.items() for pattern in patterns]
+SERVER_NAMES = [str(pattern.name) for pattern in urls.server_urls]
 # What changes something without a form of its own answers to nothing but POST.
 ACTIONS = ("enable", "disable", "delete", "remove", "priority")
 CHANGES = [(kind, name) for kind, name in NAMES if name.removeprefix(f"{kind}_") in ACTIONS]
@@ -25,7 +26,7 @@ SERVER_CHANGES = [name for name in SERVER_NAMES if name.removeprefix("server_") 
 
 
 @pytest.fixture
-def world(connector, server):
+def world(connector: Connector, server: Server) -> dict[str, str]:
     """One of each kind: kind → its id."""
     application = factories.application("wiki")
     policy = factories.policy(connector, all_applications=False, applications=[application])
@@ -42,26 +43,28 @@ def everything() -> list[object]:
     return [list(model.objects.values()) for model in (Connector, Server, Policy, Application, UserGroup)]
 
 
-def test_the_tables_hold_what_there_is():
+def test_the_tables_hold_what_there_is() -> None:
     assert {kind for kind, _ in CHANGES} == set(OBJECTS) and len(CHANGES) >= 10 and len(SERVER_CHANGES) == 3
 
 
 @pytest.mark.parametrize(("kind", "name"), CHANGES)
-def test_a_get_changes_nothing(administrator_client, world, kind, name):
+def test_a_get_changes_nothing(
+    administrator_client: Client, world: dict[str, str], kind: str, name: str
+) -> None:
     before = everything()
     assert administrator_client.get(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 405
     assert everything() == before
 
 
 @pytest.mark.parametrize("name", SERVER_CHANGES)
-def test_a_get_changes_no_server(administrator_client, world, name):
+def test_a_get_changes_no_server(administrator_client: Client, world: dict[str, str], name: str) -> None:
     before = everything()
     url = reverse(f"connectors:{name}", args=[world["connector"], world["server"]])
     assert administrator_client.get(url).status_code == 405 and everything() == before
 
 
 @pytest.mark.parametrize(("kind", "name"), CHANGES)
-def test_a_viewer_changes_nothing(viewer_client, world, kind, name):
+def test_a_viewer_changes_nothing(viewer_client: Client, world: dict[str, str], kind: str, name: str) -> None:
     before = everything()
     assert viewer_client.post(reverse(f"connectors:{name}", args=[world[kind]])).status_code == 403
     assert everything() == before
@@ -69,7 +72,9 @@ def test_a_viewer_changes_nothing(viewer_client, world, kind, name):
 
 @pytest.mark.parametrize("htmx", [True, False])
 @pytest.mark.parametrize(("kind", "name"), NAMES)
-def test_an_id_that_is_none_is_not_found(administrator_client, world, kind, name, htmx):
+def test_an_id_that_is_none_is_not_found(
+    administrator_client: Client, world: dict[str, str], kind: str, name: str, htmx: bool
+) -> None:
     headers = {"HX-Request": "true", "HX-Target": "panel"} if htmx else {}
     for unknown in (f"{kind}-0000000000000000", "x", "a\0b"):
         url = reverse(f"connectors:{name}", args=[unknown])
@@ -79,7 +84,9 @@ def test_an_id_that_is_none_is_not_found(administrator_client, world, kind, name
 
 
 @pytest.mark.parametrize("name", SERVER_NAMES)
-def test_a_server_is_only_reached_by_way_of_its_own_connector(administrator_client, world, name):
+def test_a_server_is_only_reached_by_way_of_its_own_connector(
+    administrator_client: Client, world: dict[str, str], name: str
+) -> None:
     before = everything()
     other = ConnectorFactory()
     answers = [

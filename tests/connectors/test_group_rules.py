@@ -4,15 +4,17 @@ import re
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import membership, services, snapshot
 from connectors.membership import Rule
-from connectors.models import GroupRule, UserGroup
+from connectors.models import Connector, GroupRule, UserGroup
 from console import config
 from console.errors import Invalid
+from console.models import Gateway
 from roaming.models import ClientAccount
 from roaming.services import accounts
 from tests.connectors import factories
@@ -24,7 +26,7 @@ FORM = {"name": "staff", "description": "", "accounts": "", "rules": ""}
 
 
 @pytest.fixture
-def people(db) -> dict[str, ClientAccount]:
+def people(db: None) -> dict[str, ClientAccount]:
     shanghai, singapore = InstanceFactory(), InstanceFactory(region_id="ap-southeast-1")
     made = [
         AccountFactory(instance=shanghai, username="anna.berg", email="anna@corp.example"),
@@ -54,25 +56,27 @@ def described(*rules: Rule) -> set[str]:
         (("username", "Equal", "anna[.]berg"), set()),
     ],
 )
-def test_whom_a_rule_describes(people, rule, names):
+def test_whom_a_rule_describes(
+    people: dict[str, ClientAccount], rule: tuple[str, str, str], names: set[str]
+) -> None:
     assert described(Rule(*rule)) == names
 
 
-def test_an_instance_is_named_by_its_id(people):
+def test_an_instance_is_named_by_its_id(people: dict[str, ClientAccount]) -> None:
     instance = people["bob.tan1"].instance_id
     assert described(Rule("instance", "Equal", instance)) == {"bob.tan1"}
     assert described(Rule("instance", "Unequal", instance)) == {"anna.berg", "anna.chen"}
 
 
-def test_one_rule_of_several_is_enough(people):
+def test_one_rule_of_several_is_enough(people: dict[str, ClientAccount]) -> None:
     rules = Rule("username", "Equal", "bob.tan1"), Rule("email", "Equal", "*@partner.example")
     assert described(*rules) == {"bob.tan1", "anna.chen"}
 
 
 @given(value=st.text("ab*.", min_size=1, max_size=8), text=st.text("ab.", max_size=8))
-def test_a_star_stands_for_any_text_and_nothing_else_is_special(value, text):
+def test_a_star_stands_for_any_text_and_nothing_else_is_special(value: str, text: str) -> None:
     expected = re.fullmatch(re.escape(value).replace(r"\*", ".*"), text) is not None
-    areas = {}
+    areas: dict[str, set[str]] = {}
     person = membership.Person("user-1", text, "", "sag-1")
     assert membership.Description([Rule("username", "Equal", value)], areas).holds(person) is expected
     assert membership.Description([Rule("username", "Unequal", value)], areas).holds(person) is not expected
@@ -81,7 +85,9 @@ def test_a_star_stands_for_any_text_and_nothing_else_is_special(value, text):
 # --- The panel --------------------------------------------------------------------------------------------------------
 
 
-def test_a_group_is_created_with_rules_and_shows_them_again(operator_client, people):
+def test_a_group_is_created_with_rules_and_shows_them_again(
+    operator_client: Client, people: dict[str, ClientAccount]
+) -> None:
     rules = "email equal *@corp.example\n\nusername Unequal anna.*"
     assert operator_client.post("/sase/groups/add/", FORM | {"rules": rules}).status_code == 302
     group = UserGroup.objects.get()
@@ -103,13 +109,15 @@ def test_a_group_is_created_with_rules_and_shows_them_again(operator_client, peo
         ("email Equal " + "x" * 129, "Line 1: end with a value of 1 to 128"),
     ],
 )
-def test_a_rule_that_is_not_legal_is_refused_by_its_line(operator_client, rules, sentence):
+def test_a_rule_that_is_not_legal_is_refused_by_its_line(
+    operator_client: Client, rules: str, sentence: str
+) -> None:
     answer = operator_client.post("/sase/groups/add/", FORM | {"rules": rules})
     assert answer.status_code == 422 and sentence in answer.content.decode()
     assert not UserGroup.objects.exists()
 
 
-def test_the_service_refuses_what_no_form_checked():
+def test_the_service_refuses_what_no_form_checked() -> None:
     with pytest.raises(Invalid, match="phone"):
         services.group_create(name="x", rules=[Rule("phone", "Equal", "1")], actor=ACTOR)
     many = [Rule("username", "Equal", f"u{number}") for number in range(3001)]
@@ -117,7 +125,9 @@ def test_the_service_refuses_what_no_form_checked():
         services.group_create(name="x", rules=many, actor=ACTOR)
 
 
-def test_a_preview_counts_and_shows_and_writes_nothing(operator_client, people):
+def test_a_preview_counts_and_shows_and_writes_nothing(
+    operator_client: Client, people: dict[str, ClientAccount]
+) -> None:
     one = people["bob.tan1"]
     form = FORM | {"rules": "username Equal anna.*", "accounts": one.pk, "preview": "1"}
     text = operator_client.post("/sase/groups/add/", form).content.decode()
@@ -127,7 +137,7 @@ def test_a_preview_counts_and_shows_and_writes_nothing(operator_client, people):
     assert bad.status_code == 422 and "Line 1" in bad.content.decode()
 
 
-def test_a_preview_shows_the_first_fifty(operator_client):
+def test_a_preview_shows_the_first_fifty(operator_client: Client) -> None:
     instance = InstanceFactory(account_quota=60)
     for number in range(52):
         AccountFactory(instance=instance, username=f"person.{number:03}")
@@ -140,17 +150,21 @@ def test_a_preview_shows_the_first_fifty(operator_client):
 # --- What gateways are told -------------------------------------------------------------------------------------------
 
 
-def members(gateway, group: UserGroup) -> set[str]:
+def members(gateway: Gateway, group: UserGroup) -> set[str]:
     return set(snapshot.part(gateway)["groups"][group.pk])
 
 
-def test_named_and_described_accounts_are_in_the_snapshot(connector, gateway, people):
+def test_named_and_described_accounts_are_in_the_snapshot(
+    connector: Connector, gateway: Gateway, people: dict[str, ClientAccount]
+) -> None:
     group = factories.group(accounts=[people["bob.tan1"]], rules=[Rule("username", "Equal", "anna.b*")])
     factories.policy(connector, all_users=False, groups=[group])
     assert members(gateway, group) == {people["bob.tan1"].pk, people["anna.berg"].pk}
 
 
-def test_an_account_that_comes_or_changes_is_told_at_once(connector, gateway, people):
+def test_an_account_that_comes_or_changes_is_told_at_once(
+    connector: Connector, gateway: Gateway, people: dict[str, ClientAccount]
+) -> None:
     group = factories.group(rules=[Rule("email", "Equal", "*@corp.example")])
     factories.policy(connector, all_users=False, groups=[group])
     version = config.current().version
@@ -161,7 +175,7 @@ def test_an_account_that_comes_or_changes_is_told_at_once(connector, gateway, pe
     assert config.current().version > version and new.pk not in members(gateway, group)
 
 
-def test_without_rules_in_force_a_new_account_is_no_news():
+def test_without_rules_in_force_a_new_account_is_no_news() -> None:
     instance = InstanceFactory()
     factories.group(rules=[Rule("email", "Equal", "*")])
     version = config.current().version
@@ -169,7 +183,9 @@ def test_without_rules_in_force_a_new_account_is_no_news():
     assert config.current().version == version
 
 
-def test_the_number_of_queries_does_not_grow_with_groups(connector, gateway, people):
+def test_the_number_of_queries_does_not_grow_with_groups(
+    connector: Connector, gateway: Gateway, people: dict[str, ClientAccount]
+) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             snapshot.part(gateway)

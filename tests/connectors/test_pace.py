@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 from django.test import override_settings
 
@@ -11,7 +14,7 @@ from console.models import Region
 
 
 @pytest.fixture
-def counted(db):
+def counted(db: None) -> Iterator[Callable[..., Any]]:
     """What counts the servers; afterwards the count is that of an empty world again."""
     yield lambda: pace.refresh(at_once=True)
     Server.objects.all().delete()
@@ -19,7 +22,7 @@ def counted(db):
 
 
 @override_settings(TELEMETRY_INTERVAL=2)
-def test_the_interval_grows_with_the_root_of_the_servers(counted):
+def test_the_interval_grows_with_the_root_of_the_servers(counted: Callable[..., Any]) -> None:
     connector = Connector.objects.create(name="many", region=Region.objects.earliest("pk"))
     counted()
     assert pace.interval() == 2
@@ -32,6 +35,6 @@ def test_the_interval_grows_with_the_root_of_the_servers(counted):
 
 
 @override_settings(TELEMETRY_INTERVAL=45)
-def test_the_setting_is_the_least(counted):
+def test_the_setting_is_the_least(counted: Callable[..., Any]) -> None:
     counted()
     assert pace.interval() == 45

@@ -5,10 +5,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from connectors.models import Connector, Server
 from console import config
+from console.models import Gateway
+from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
 from tests.roaming.factories import AccountFactory
@@ -19,7 +23,7 @@ LISTS = ("/sase/connectors/", "/sase/policies/", "/sase/applications/", "/sase/g
 BUDGET = 8
 
 
-def world(number: int, gateway, account) -> None:
+def world(number: int, gateway: Gateway, account: ClientAccount) -> None:
     """``number`` of everything, all of it connected with everything it can be."""
     for _ in range(number):
         connector = ConnectorFactory(enabled=False)
@@ -33,7 +37,7 @@ def world(number: int, gateway, account) -> None:
         )
 
 
-def queries(client, url: str, **headers: str) -> int:
+def queries(client: Client, url: str, **headers: str) -> int:
     with CaptureQueriesContext(
         connection,
     ) as captured:
@@ -42,7 +46,9 @@ def queries(client, url: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_a_list_asks_the_same_number_of_queries_for_3_and_30_rows(operator_client, gateway, url):
+def test_a_list_asks_the_same_number_of_queries_for_3_and_30_rows(
+    operator_client: Client, gateway: Gateway, url: str
+) -> None:
     account = AccountFactory()
     world(3, gateway, account)
     operator_client.get(url)
@@ -52,8 +58,8 @@ def test_a_list_asks_the_same_number_of_queries_for_3_and_30_rows(operator_clien
 
 
 def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_has(
-    operator_client, connector, gateway
-):
+    operator_client: Client, connector: Connector, gateway: Gateway
+) -> None:
     config.current()  # the first look makes the row
     for url in ("", "servers/"):
         counts = []
@@ -66,22 +72,24 @@ def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_ha
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_an_empty_list_says_what_to_do_next(viewer_client, url):
+def test_an_empty_list_says_what_to_do_next(viewer_client: Client, url: str) -> None:
     assert "There is no" in viewer_client.get(url).content.decode()
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_a_list_needs_a_log_in(client, url):
+def test_a_list_needs_a_log_in(client: Client, url: str) -> None:
     assert client.get(url).status_code == 302
 
 
 @pytest.mark.parametrize("url", LISTS)
-def test_htmx_gets_the_table_alone(viewer_client, url):
+def test_htmx_gets_the_table_alone(viewer_client: Client, url: str) -> None:
     answer = viewer_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
     assert "<html" not in answer.content.decode() and 'id="table"' in answer.content.decode()
 
 
-def test_the_list_tells_status_servers_policies_and_throughput(viewer_client, connector, server, gateway):
+def test_the_list_tells_status_servers_policies_and_throughput(
+    viewer_client: Client, connector: Connector, server: Server, gateway: Gateway
+) -> None:
     factories.tunnel(gateway, server)
     factories.policy(connector)
     factories.measured(server, seconds=2, rx_bytes=250_000, tx_bytes=500_000)
@@ -91,7 +99,7 @@ def test_the_list_tells_status_servers_policies_and_throughput(viewer_client, co
     assert "1 Mbit/s" in text and "2 Mbit/s" in text
 
 
-def test_an_old_sample_is_no_throughput_of_now(viewer_client, server):
+def test_an_old_sample_is_no_throughput_of_now(viewer_client: Client, server: Server) -> None:
     old = timezone.now() - timedelta(minutes=5)
     factories.measured(server, time=old, seconds=2, rx_bytes=250_000, tx_bytes=0)
     assert "bit/s" not in viewer_client.get("/sase/connectors/").content.decode()
@@ -101,7 +109,9 @@ def test_an_old_sample_is_no_throughput_of_now(viewer_client, server):
     "path", ["", "servers/", "deploy/", "rename/", "confirm-disable/", "confirm-delete/", "cut/", "traffic/"]
 )
 @pytest.mark.parametrize("htmx", [False, True])
-def test_every_panel_and_dialog_draws(operator_client, connector, server, gateway, path, htmx):
+def test_every_panel_and_dialog_draws(
+    operator_client: Client, connector: Connector, server: Server, gateway: Gateway, path: str, htmx: bool
+) -> None:
     factories.tunnel(gateway, server)
     factories.policy(connector)
     overlay = "dialog" if path.startswith(("rename", "confirm")) else "panel"
@@ -112,11 +122,11 @@ def test_every_panel_and_dialog_draws(operator_client, connector, server, gatewa
 
 
 @pytest.mark.parametrize("path", ["", "servers/", "deploy/", "chart/", "confirm-disable/"])
-def test_an_unknown_connector_is_not_found(operator_client, path):
+def test_an_unknown_connector_is_not_found(operator_client: Client, path: str) -> None:
     assert operator_client.get(f"/sase/connectors/connector-0/{path}").status_code == 404
 
 
-def test_the_forms_of_everything_draw(operator_client, connector):
+def test_the_forms_of_everything_draw(operator_client: Client, connector: Connector) -> None:
     application, account = factories.application(), AccountFactory()
     group = factories.group(accounts=[account])
     policy = factories.policy(connector, all_users=False, groups=[group], accounts=[account])
@@ -138,7 +148,7 @@ def test_the_forms_of_everything_draw(operator_client, connector):
     assert member in operator_client.get(f"/sase/policies/{policy.pk}/").content.decode()
 
 
-def test_what_is_not_measured_is_a_dash_and_never_zero(viewer_client, connector):
+def test_what_is_not_measured_is_a_dash_and_never_zero(viewer_client: Client, connector: Connector) -> None:
     ServerFactory(connector=connector)
     text = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/").content.decode()
     loss = re.search(r"Packet Loss Rate</dt>\s*<dd>\s*(\S+)", text)

@@ -1,10 +1,13 @@
 """Applications, user groups and forwarding policies: what people write and what becomes of it."""
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
 
 from connectors import services
-from connectors.models import Application, ApplicationAddress, ApplicationPorts, Policy, UserGroup
+from connectors.models import Application, ApplicationAddress, ApplicationPorts, Connector, Policy, UserGroup
 from console import config
 from console.errors import Conflict, Invalid
 from console.models import AuditRow, Cutover
@@ -32,7 +35,7 @@ def cuts() -> list[str]:
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 
-def test_an_application_is_added(operator_client):
+def test_an_application_is_added(operator_client: Client) -> None:
     before = config.current().servers_version
     assert operator_client.post("/sase/applications/add/", APPLICATION).status_code == 302
     application = Application.objects.get()
@@ -58,20 +61,22 @@ def test_an_application_is_added(operator_client):
         ("description", "x" * 129, "at most 128"),
     ],
 )
-def test_a_bad_field_is_named_and_nothing_is_written(operator_client, field, value, sentence):
+def test_a_bad_field_is_named_and_nothing_is_written(
+    operator_client: Client, field: str, value: str, sentence: str
+) -> None:
     answer = operator_client.post("/sase/applications/add/", APPLICATION | {field: value})
     assert answer.status_code == 422 and sentence in answer.content.decode()
     assert f"id_{field}" in answer.content.decode()
     assert not Application.objects.exists()
 
 
-def test_more_than_a_thousand_addresses_are_refused(operator_client):
+def test_more_than_a_thousand_addresses_are_refused(operator_client: Client) -> None:
     many = "\n".join(f"host{number}.example" for number in range(1001))
     answer = operator_client.post("/sase/applications/add/", APPLICATION | {"addresses": many})
     assert answer.status_code == 422 and "at most 1,000 addresses" in answer.content.decode()
 
 
-def test_an_edit_cuts_only_when_it_takes_something_away(operator_client):
+def test_an_edit_cuts_only_when_it_takes_something_away(operator_client: Client) -> None:
     application = factories.application("wiki", addresses=["a.example"], ports=[(80, 89)])
     url = f"/sase/applications/{application.pk}/"
     wider = APPLICATION | {"addresses": "a.example\nb.example", "ports": "80-99"}
@@ -86,7 +91,7 @@ def test_an_edit_cuts_only_when_it_takes_something_away(operator_client):
     assert config.current().version == version, "an edit that changes nothing is none"
 
 
-def test_taking_the_origin_away_from_a_loopback_application_is_refused():
+def test_taking_the_origin_away_from_a_loopback_application_is_refused() -> None:
     application = factories.application(addresses=["127.0.0.1"], origin="127.0.0.1:80")
     with pytest.raises(Invalid, match="only for an application with an origin"):
         services.application_update(application=application, origin=None, actor=ACTOR)
@@ -94,7 +99,7 @@ def test_taking_the_origin_away_from_a_loopback_application_is_refused():
     assert application.origin == "127.0.0.1:80"
 
 
-def test_an_application_is_switched_and_deleted(operator_client, connector):
+def test_an_application_is_switched_and_deleted(operator_client: Client, connector: Connector) -> None:
     application = factories.application("wiki")
     policy = factories.policy(connector, all_applications=False, applications=[application], name="wiki way")
     base = f"/sase/applications/{application.pk}"
@@ -109,7 +114,7 @@ def test_an_application_is_switched_and_deleted(operator_client, connector):
     assert not Application.objects.exists()
 
 
-def test_ranges_of_ports_do_not_overlap_and_the_database_knows_their_limits():
+def test_ranges_of_ports_do_not_overlap_and_the_database_knows_their_limits() -> None:
     application = factories.application(ports=[(80, 90)])
     with pytest.raises(Exception, match="Ports 85 overlap ports 80-90"):
         ApplicationPorts(application=application, begin=85, end=85).full_clean()
@@ -127,7 +132,7 @@ def test_ranges_of_ports_do_not_overlap_and_the_database_knows_their_limits():
 
 
 @pytest.fixture
-def policy_form(connector):
+def policy_form(connector: Connector) -> dict[str, list[str] | str]:
     application = factories.application("wiki")
     return {
         "name": "staff",
@@ -141,7 +146,7 @@ def policy_form(connector):
     }
 
 
-def test_a_policy_is_created(operator_client, policy_form):
+def test_a_policy_is_created(operator_client: Client, policy_form: dict[str, list[str] | str]) -> None:
     assert operator_client.post("/sase/policies/add/", policy_form).status_code == 302
     policy = Policy.objects.get()
     assert (policy.all_users, policy.all_applications, policy.priority, policy.enabled) == (
@@ -153,7 +158,9 @@ def test_a_policy_is_created(operator_client, policy_form):
     assert [application.name for application in policy.applications.all()] == ["wiki"]
 
 
-def test_groups_and_accounts_are_selected_users(operator_client, policy_form):
+def test_groups_and_accounts_are_selected_users(
+    operator_client: Client, policy_form: dict[str, list[str] | str]
+) -> None:
     account, group = AccountFactory(), factories.group("staff")
     named = f"{account.username.upper()}@{account.instance_id}\n{account.pk}\n"
     form = policy_form | {"users": "selected", "groups": [group.pk], "accounts": named}
@@ -177,13 +184,17 @@ def test_groups_and_accounts_are_selected_users(operator_client, policy_form):
         ({"name": ""}, "required"),
     ],
 )
-def test_a_bad_policy_is_refused(operator_client, policy_form, changes, sentence):
+def test_a_bad_policy_is_refused(
+    operator_client: Client, policy_form: dict[str, list[str] | str], changes: dict[str, Any], sentence: str
+) -> None:
     answer = operator_client.post("/sase/policies/add/", policy_form | changes)
     assert answer.status_code == 422 and sentence in answer.content.decode()
     assert not Policy.objects.exists()
 
 
-def test_the_list_is_in_evaluation_order_and_marks_what_is_passed_over(operator_client, connector):
+def test_the_list_is_in_evaluation_order_and_marks_what_is_passed_over(
+    operator_client: Client, connector: Connector
+) -> None:
     off = ConnectorFactory(enabled=False)
     for name, priority, by in (("late", 50, connector), ("first", 1, off), ("tie", 50, connector)):
         factories.policy(by, name=name, priority=priority)
@@ -193,7 +204,7 @@ def test_the_list_is_in_evaluation_order_and_marks_what_is_passed_over(operator_
     assert text.count("Disabled: passed over") == 1 and text.count("Offline: passed over") == 2
 
 
-def test_an_edit_that_narrows_cuts_and_one_that_widens_does_not(connector):
+def test_an_edit_that_narrows_cuts_and_one_that_widens_does_not(connector: Connector) -> None:
     wiki, mail = factories.application("wiki"), factories.application("mail")
     policy = factories.policy(connector, all_applications=False, applications=[wiki])
     services.policy_update(policy=policy, applications=[wiki, mail], name="renamed", priority=3, actor=ACTOR)
@@ -209,13 +220,15 @@ def test_an_edit_that_narrows_cuts_and_one_that_widens_does_not(connector):
     assert len(cuts()) == 4, "what is disabled allows nothing, so nothing is cut"
 
 
-def test_all_together_with_a_selection_is_refused(connector):
+def test_all_together_with_a_selection_is_refused(connector: Connector) -> None:
     wiki = factories.application("wiki")
     with pytest.raises(Invalid, match="covers all applications"):
         factories.policy(connector, applications=[wiki])
 
 
-def test_a_policy_is_edited_switched_and_deleted(operator_client, policy_form):
+def test_a_policy_is_edited_switched_and_deleted(
+    operator_client: Client, policy_form: dict[str, list[str] | str]
+) -> None:
     operator_client.post("/sase/policies/add/", policy_form)
     policy = Policy.objects.get()
     base = f"/sase/policies/{policy.pk}"
@@ -233,7 +246,7 @@ def test_a_policy_is_edited_switched_and_deleted(operator_client, policy_form):
 
 
 @pytest.mark.parametrize("priority", [0, 101])
-def test_the_database_itself_refuses_a_priority_out_of_range(connector, priority):
+def test_the_database_itself_refuses_a_priority_out_of_range(connector: Connector, priority: int) -> None:
     with pytest.raises(Invalid, match="from 1 to 100"):
         factories.policy(connector, priority=priority)
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -248,7 +261,9 @@ DELETED = [(kind, "delete/") for kind in ("policies", "applications", "groups")]
 
 
 @pytest.mark.parametrize(("kind", "action"), SWITCHED + READ + DELETED)
-def test_a_viewer_is_refused_and_an_unknown_id_not_found(viewer_client, operator_client, kind, action):
+def test_a_viewer_is_refused_and_an_unknown_id_not_found(
+    viewer_client: Client, operator_client: Client, kind: str, action: str
+) -> None:
     url, writes = f"/sase/{kind}/nothing/{action}", action in ("enable/", "disable/", "delete/")
     call = "post" if writes else "get"
     assert getattr(viewer_client, call)(url).status_code == 403
@@ -260,7 +275,7 @@ def test_a_viewer_is_refused_and_an_unknown_id_not_found(viewer_client, operator
 # --- User groups ------------------------------------------------------------------------------------------------------
 
 
-def test_a_group_is_created_edited_and_deleted(operator_client, connector):
+def test_a_group_is_created_edited_and_deleted(operator_client: Client, connector: Connector) -> None:
     account = AccountFactory()
     form = {"name": "staff", "description": "", "accounts": f"{account.username}@{account.instance_id}"}
     assert operator_client.post("/sase/groups/add/", form).status_code == 302
@@ -275,12 +290,12 @@ def test_a_group_is_created_edited_and_deleted(operator_client, connector):
     assert operator_client.post(f"/sase/groups/{group.pk}/delete/").status_code == 302
 
 
-def test_a_group_names_the_line_of_an_unknown_account(operator_client):
+def test_a_group_names_the_line_of_an_unknown_account(operator_client: Client) -> None:
     answer = operator_client.post("/sase/groups/add/", {"name": "staff", "accounts": "\nwho@sag-x"})
     assert answer.status_code == 422 and "Line 2: there is no client account" in answer.content.decode()
 
 
-def test_a_second_switch_is_a_conflict(connector):
+def test_a_second_switch_is_a_conflict(connector: Connector) -> None:
     policy = factories.policy(connector)
     with pytest.raises(Conflict):
         services.policy_enable(policy=policy, actor=ACTOR)

@@ -3,9 +3,11 @@
 import random
 
 import pytest
+from django.test import Client
 
-from connectors import reach, services, snapshot
+from connectors import reach, selectors, services, snapshot
 from connectors.models import Application, Connector, Policy
+from console.models import Gateway
 from edge.decision import Destination, decide
 from edge.identity import SessionIdentity
 from edge.snapshot import Snapshot
@@ -17,7 +19,7 @@ from tests.roaming.factories import AccountFactory, InstanceFactory
 pytestmark = pytest.mark.django_db
 
 
-def online(gateway, *connectors: Connector) -> None:
+def online(gateway: Gateway, *connectors: Connector) -> None:
     for connector in connectors:
         factories.tunnel(gateway, ServerFactory(connector=connector, heard=True))
 
@@ -29,7 +31,7 @@ def way(document: Snapshot, account: ClientAccount, application: Application) ->
     return decision.connector if decision.allowed else None
 
 
-def test_who_loses_and_who_moves(operator_client, connector, gateway):
+def test_who_loses_and_who_moves(operator_client: Client, connector: Connector, gateway: Gateway) -> None:
     branch = ConnectorFactory(name="branch")
     online(gateway, connector, branch)
     one, _ = AccountFactory(), AccountFactory()
@@ -51,7 +53,7 @@ def test_who_loses_and_who_moves(operator_client, connector, gateway):
     assert "0 connections through it are open" in text
 
 
-def test_an_offline_connector_breaks_nothing(operator_client, connector):
+def test_an_offline_connector_breaks_nothing(operator_client: Client, connector: Connector) -> None:
     AccountFactory()
     factories.application("wiki")
     factories.policy(connector)
@@ -61,7 +63,7 @@ def test_an_offline_connector_breaks_nothing(operator_client, connector):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_is_what_decide_says_before_and_after(gateway, seed):
+def test_it_is_what_decide_says_before_and_after(gateway: Gateway, seed: int) -> None:
     choose = random.Random(seed)
     connectors = ConnectorFactory.create_batch(3)
     online(gateway, *choose.sample(connectors, 2))
@@ -87,7 +89,7 @@ def test_it_is_what_decide_says_before_and_after(gateway, seed):
 
     def world() -> Snapshot:
         document = machine.call("gateway/config", {"applied_version": 0}).json()
-        return Snapshot.compile(document).with_online(frozenset(reach.selectors.online(names)))
+        return Snapshot.compile(document).with_online(frozenset(selectors.online(names)))
 
     names = [each.pk for each in connectors]
     before = world()

@@ -4,13 +4,14 @@ import math
 import threading
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.models import FiveMinutes, Hour, Latest, Sample, StaleRollup
+from connectors.models import Connector, FiveMinutes, Hour, Latest, Sample, Server, StaleRollup
 from connectors.telemetry import partitions, store
 from connectors.telemetry.sql import MEASURES, VALUES
 from tests.connectors.factories import ServerFactory
@@ -19,9 +20,12 @@ START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)  # the span crosses midnight, 
 SPAN = 3 * 3600
 NOW = START + timedelta(seconds=SPAN)
 LONG_AFTER = NOW + timedelta(hours=2)
+Rows = dict[tuple[str, int], dict[str, Any]]  # (server, start) → measures
 
 
-def make(server, at: float, seconds: float = 10, rx: int = 1000, tx: int = 2000, **values) -> Sample:
+def make(
+    server: Server, at: float, seconds: float = 10, rx: int = 1000, tx: int = 2000, **values: Any
+) -> Sample:
     time = datetime.fromtimestamp(round((START.timestamp() + at) * 1000) / 1000, UTC)
     return Sample(server=server, time=time, seconds=seconds, rx_bytes=rx, tx_bytes=tx, **values)
 
@@ -29,7 +33,7 @@ def make(server, at: float, seconds: float = 10, rx: int = 1000, tx: int = 2000,
 # --- The reference: plain Python, sample by sample --------------------------------------------------------------------
 
 
-def reference(samples: list[Sample], width: int) -> dict[tuple[str, int], dict[str, float | None]]:
+def reference(samples: list[Sample], width: int) -> Rows:
     """(server, start) → measures. Only samples of a minute at most: they are counted where their middle lies."""
     groups = defaultdict(list)
     for sample in samples:
@@ -38,8 +42,8 @@ def reference(samples: list[Sample], width: int) -> dict[tuple[str, int], dict[s
     return {key: measures(group) for key, group in groups.items()}
 
 
-def measures(group: list[Sample]) -> dict[str, float | None]:
-    found: dict[str, float | None] = {"samples": len(group), "seconds": math.fsum(s.seconds for s in group)}
+def measures(group: list[Sample]) -> dict[str, Any]:
+    found: dict[str, Any] = {"samples": len(group), "seconds": math.fsum(s.seconds for s in group)}
     for way in ("rx", "tx"):
         counts = [(getattr(s, f"{way}_bytes"), s.seconds) for s in group]
         found[f"{way}_bytes"] = sum(count for count, _ in counts)
@@ -51,14 +55,14 @@ def measures(group: list[Sample]) -> dict[str, float | None]:
     return found
 
 
-def stored(model) -> dict[tuple[str, int], dict[str, float | None]]:
+def stored(model: type[FiveMinutes] | type[Hour]) -> Rows:
     return {
         (server, start): dict(zip(MEASURES, row, strict=True))
         for server, start, *row in model.objects.values_list("server_id", "start", *MEASURES)
     }
 
 
-def assert_same(found, wanted) -> None:
+def assert_same(found: Rows, wanted: Rows) -> None:
     assert found.keys() == wanted.keys()
     for key, row in wanted.items():
         assert {name for name, value in found[key].items() if value is None} == nothing(row), key
@@ -70,14 +74,14 @@ def assert_same(found, wanted) -> None:
         assert (found[key]["rx_bytes"], found[key]["tx_bytes"]) == (row["rx_bytes"], row["tx_bytes"])
 
 
-def nothing(row) -> set[str]:
+def nothing(row: dict[str, Any]) -> set[str]:
     return {name for name, value in row.items() if value is None}
 
 
-def assert_series_agree(servers, samples: list[Sample]) -> None:
+def assert_series_agree(servers: list[Server], samples: list[Sample]) -> None:
     """What charts are told now, rolled up or not, is what the samples say."""
     for width in (300, 1800, 3600):
-        wanted = defaultdict(float)
+        wanted: dict[int, float] = defaultdict(float)
         for (_, start), row in regrouped(reference(samples, 300), width).items():
             wanted[start] += row[1] * 8 / row[0]
         measured = store.series([server.pk for server in servers], start=START, end=NOW, width=width)
@@ -87,7 +91,7 @@ def assert_series_agree(servers, samples: list[Sample]) -> None:
         )
 
 
-def regrouped(rows, width: int) -> dict[tuple[str, int], list[float]]:
+def regrouped(rows: Rows, width: int) -> dict[tuple[str, int], list[float]]:
     sums: dict[tuple[str, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for (server, start), row in rows.items():
         sums[server, start // width * width][0] += row["seconds"]
@@ -116,8 +120,10 @@ steps = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 @example(steps=[[(0, 1, 10.0, 1, 1, None, None, None)], 600.0, [(0, 1, 10.0, 9, 9, 5.0, None, None)], 600.0])
-def test_any_order_of_samples_and_rounds_gives_what_the_samples_say(connector, steps):
-    servers = [ServerFactory(connector=connector) for _ in range(3)]
+def test_any_order_of_samples_and_rounds_gives_what_the_samples_say(
+    connector: Connector, steps: list[Any]
+) -> None:
+    servers: list[Server] = [ServerFactory(connector=connector) for _ in range(3)]
     taken: dict[tuple[str, datetime], Sample] = {}
     for step in steps:
         if isinstance(step, float):
@@ -145,7 +151,9 @@ def test_any_order_of_samples_and_rounds_gives_what_the_samples_say(connector, s
 @pytest.mark.django_db
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seconds=st.floats(0.001, 3600), at=st.floats(3600, SPAN), rx=st.integers(0, 4 * 10**13))
-def test_a_long_sample_is_shared_out_without_losing_a_byte(server, seconds, at, rx):
+def test_a_long_sample_is_shared_out_without_losing_a_byte(
+    server: Server, seconds: float, at: float, rx: int
+) -> None:
     Sample.objects.all().delete()
     StaleRollup.objects.all().delete()
     FiveMinutes.objects.all().delete()
@@ -162,7 +170,7 @@ def test_a_long_sample_is_shared_out_without_losing_a_byte(server, seconds, at, 
 
 
 @pytest.mark.django_db
-def test_a_sample_that_comes_while_the_worker_pauses_or_after_it_counts_at_once(server):
+def test_a_sample_that_comes_while_the_worker_pauses_or_after_it_counts_at_once(server: Server) -> None:
     store.write([make(server, 10)], NOW)
     store.roll_up(LONG_AFTER)
     store.write([make(server, 20, rx=3000)], NOW)
@@ -175,14 +183,14 @@ def test_a_sample_that_comes_while_the_worker_pauses_or_after_it_counts_at_once(
 
 
 @pytest.mark.django_db
-def test_five_minutes_that_are_not_over_wait(server):
+def test_five_minutes_that_are_not_over_wait(server: Server) -> None:
     store.write([make(server, 10)], START + timedelta(seconds=20))
     assert store.roll_up(START + timedelta(seconds=100)) == 0
     assert store.roll_up(START + timedelta(seconds=400)) == 1
 
 
 @pytest.mark.django_db
-def test_peaks_and_averages_reach_a_chart_of_hours(server):
+def test_peaks_and_averages_reach_a_chart_of_hours(server: Server) -> None:
     store.write(
         [
             make(server, 10, rx=0, cpu_percent=10.0, latency_ms=5.0),
@@ -192,7 +200,8 @@ def test_peaks_and_averages_reach_a_chart_of_hours(server):
     )
     store.roll_up(LONG_AFTER)
     measured = store.per_server([server.pk], start=START, end=NOW, width=3600)[server.pk]
-    assert (measured.receive[0], measured.receive_peak[0]) == (pytest.approx(2000), pytest.approx(4000))
+    assert measured.receive[0] == pytest.approx(2000)
+    assert measured.receive_peak[0] == pytest.approx(4000)
     assert (measured.cpu.average[0], measured.cpu.peak[0]) == (50, 90)
     assert (measured.latency.average[0], measured.loss.average[0]) == (5, None)
     assert measured.cpu.average[1:] == [None] * 2
@@ -202,7 +211,7 @@ def test_peaks_and_averages_reach_a_chart_of_hours(server):
 
 
 @pytest.mark.django_db
-def test_samples_of_days_ago_are_kept_once(server):
+def test_samples_of_days_ago_are_kept_once(server: Server) -> None:
     days_later = NOW + timedelta(days=5)
     late = [make(server, at, rx=1000) for at in (10, 20, 400)]
     assert store.write(late[:2], days_later) == 2
@@ -217,7 +226,7 @@ def test_samples_of_days_ago_are_kept_once(server):
 
 
 @pytest.mark.django_db
-def test_late_samples_add_to_what_was_counted_in_time(server):
+def test_late_samples_add_to_what_was_counted_in_time(server: Server) -> None:
     store.write([make(server, 10, rx=1000)], NOW)
     store.roll_up(LONG_AFTER)
     days_later = NOW + timedelta(days=5)
@@ -231,7 +240,7 @@ def test_late_samples_add_to_what_was_counted_in_time(server):
 
 
 @pytest.mark.django_db
-def test_raw_samples_go_after_their_time_but_never_before_they_were_counted(server):
+def test_raw_samples_go_after_their_time_but_never_before_they_were_counted(server: Server) -> None:
     store.write([make(server, 10), make(server, SPAN)], NOW)
     days_later = NOW + timedelta(days=5)
     assert store.prune(days_later) == 0
@@ -241,7 +250,7 @@ def test_raw_samples_go_after_their_time_but_never_before_they_were_counted(serv
 
 
 @pytest.mark.django_db
-def test_roll_ups_go_after_90_days_and_two_years(server):
+def test_roll_ups_go_after_90_days_and_two_years(server: Server) -> None:
     store.write([make(server, 10)], NOW)
     store.roll_up(LONG_AFTER)
     store.prune(START + timedelta(days=89))
@@ -254,7 +263,7 @@ def test_roll_ups_go_after_90_days_and_two_years(server):
 
 @pytest.mark.postgres
 @pytest.mark.django_db
-def test_each_day_has_its_table_and_goes_with_it(server):
+def test_each_day_has_its_table_and_goes_with_it(server: Any) -> None:
     store.write([make(server, 10), make(server, SPAN)], NOW)
     days = {START.date(), NOW.date()}
     assert days <= partitions.days().keys()
@@ -267,14 +276,14 @@ def test_each_day_has_its_table_and_goes_with_it(server):
 
 
 @pytest.mark.django_db
-def test_the_newest_sample_stays_the_newest(server):
+def test_the_newest_sample_stays_the_newest(server: Server) -> None:
     store.write([make(server, 30, rx=5)], NOW)
     store.write([make(server, 20, rx=9)], NOW)
     assert Latest.objects.get().rx_bytes == 5
 
 
 @pytest.mark.django_db
-def test_a_removed_server_leaves_nothing(connector, server):
+def test_a_removed_server_leaves_nothing(connector: Connector, server: Server) -> None:
     store.write([make(server, 10)], NOW)
     server.delete()
     store.roll_up(LONG_AFTER)
@@ -287,7 +296,7 @@ def test_a_removed_server_leaves_nothing(connector, server):
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_samples_written_while_the_worker_counts_are_all_counted():
+def test_samples_written_while_the_worker_counts_are_all_counted() -> None:
     server = ServerFactory()
     writers, each = 4, 60
     stop, failures = threading.Event(), []

@@ -1,6 +1,7 @@
 """Samples: whatever the order and however often batches come, each counts once."""
 
 import time
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -8,8 +9,9 @@ from django.db.models import Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
-from connectors.models import Sample
+from connectors.models import Sample, Server
 from connectors.telemetry import intake, store
 from tests.connectors.factories import sample
 
@@ -18,7 +20,9 @@ pytestmark = pytest.mark.django_db
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(counts=st.lists(st.integers(0, 2**30), min_size=1, max_size=8), data=st.data())
-def test_any_order_and_repetition_of_batches_gives_the_same_sums(server, counts, data):
+def test_any_order_and_repetition_of_batches_gives_the_same_sums(
+    server: Server, counts: list[int], data: DataObject
+) -> None:
     Sample.objects.all().delete()
     now = time.time()
     records = [sample(time=now - 2 * place, rx_bytes=count, tx_bytes=0) for place, count in enumerate(counts)]
@@ -44,11 +48,13 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(server, counts,
         max_leaves=8,
     )
 )
-def test_no_junk_makes_the_console_fail(server, junk):
+def test_no_junk_makes_the_console_fail(
+    server: Server, junk: bool | dict[str, Any] | list[Any] | None
+) -> None:
     store.write(intake.samples_of(server.pk, [junk]))
 
 
-def test_the_database_itself_refuses_a_second_sample_and_one_of_no_length(server):
+def test_the_database_itself_refuses_a_second_sample_and_one_of_no_length(server: Server) -> None:
     now = timezone.now()
     Sample.objects.create(server=server, time=now, seconds=2, rx_bytes=1, tx_bytes=1)
     for seconds in (2, 0):

@@ -7,6 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from connectors import services, snapshot
+from connectors.models import Connector
+from console.models import Gateway
 from edge.snapshot import Snapshot
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
@@ -15,7 +17,7 @@ from tests.roaming.factories import AccountFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_the_agreed_shape(connector, gateway):
+def test_the_agreed_shape(connector: Connector, gateway: Gateway) -> None:
     server = ServerFactory(connector=connector)
     out = ServerFactory(connector=connector, enabled=False)
     leaving = ServerFactory(connector=connector)
@@ -82,12 +84,12 @@ def test_the_agreed_shape(connector, gateway):
     }
 
 
-def test_on_a_tie_the_older_policy_comes_first(connector, gateway):
+def test_on_a_tie_the_older_policy_comes_first(connector: Connector, gateway: Gateway) -> None:
     made = [factories.policy(connector, priority=5).pk for _ in range(6)]
     assert [policy["id"] for policy in snapshot.part(gateway)["policies"]] == made
 
 
-def test_a_gateway_can_compile_what_it_is_sent(connector, gateway):
+def test_a_gateway_can_compile_what_it_is_sent(connector: Connector, gateway: Gateway) -> None:
     ServerFactory(connector=connector)
     addresses = [
         "*.example",
@@ -105,7 +107,9 @@ def test_a_gateway_can_compile_what_it_is_sent(connector, gateway):
     assert connector.pk in compiled.connectors and len(compiled.policies) == 1
 
 
-def test_an_account_that_left_its_group_is_gone_from_the_snapshot(connector, gateway):
+def test_an_account_that_left_its_group_is_gone_from_the_snapshot(
+    connector: Connector, gateway: Gateway
+) -> None:
     account = AccountFactory()
     group = factories.group(accounts=[account])
     factories.policy(connector, all_users=False, groups=[group])
@@ -113,7 +117,7 @@ def test_an_account_that_left_its_group_is_gone_from_the_snapshot(connector, gat
     assert snapshot.part(gateway)["groups"] == {group.pk: []}
 
 
-def test_the_number_of_queries_does_not_grow(gateway):
+def test_the_number_of_queries_does_not_grow(gateway: Gateway) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             snapshot.part(gateway)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from connectors import selectors, services
@@ -12,6 +13,7 @@ from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR
 from tests.console.factories import GatewayFactory
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 
@@ -20,11 +22,11 @@ def url(connector: Connector, action: str) -> str:
     return f"/sase/connectors/{connector.pk}/{action}/"
 
 
-def texts(answer) -> str:
+def texts(answer: Response) -> str:
     return " ".join(answer.content.decode().split())
 
 
-def test_off_and_on_again_by_plain_posts(operator_client, connector):
+def test_off_and_on_again_by_plain_posts(operator_client: Client, connector: Connector) -> None:
     answer = operator_client.post(url(connector, "disable"))
     connector.refresh_from_db()
     assert (answer.status_code, answer["Location"], connector.enabled) == (302, "/sase/connectors/", False)
@@ -35,18 +37,18 @@ def test_off_and_on_again_by_plain_posts(operator_client, connector):
     assert sorted(verbs) == [("connector.disable", "operator"), ("connector.enable", "operator")]
 
 
-def test_htmx_is_sent_to_the_list_in_place(operator_client, connector):
+def test_htmx_is_sent_to_the_list_in_place(operator_client: Client, connector: Connector) -> None:
     answer = operator_client.post(url(connector, "disable"), headers={"HX-Request": "true"})
     assert answer.status_code == 200 and "/sase/connectors/" in answer["HX-Location"]
 
 
-def test_a_next_on_another_host_is_not_followed(operator_client, connector):
+def test_a_next_on_another_host_is_not_followed(operator_client: Client, connector: Connector) -> None:
     answer = operator_client.post(url(connector, "disable"), {"next": "https://evil.example/"})
     assert answer["Location"] == "/sase/connectors/"
 
 
 @pytest.mark.parametrize("action", ["enable", "disable", "delete"])
-def test_a_get_changes_nothing(operator_client, connector, action):
+def test_a_get_changes_nothing(operator_client: Client, connector: Connector, action: str) -> None:
     assert operator_client.get(url(connector, action)).status_code == 405
     assert Connector.objects.filter(enabled=True).count() == 1
 
@@ -54,17 +56,19 @@ def test_a_get_changes_nothing(operator_client, connector, action):
 @pytest.mark.parametrize(
     "action", ["enable", "disable", "delete", "rename", "confirm-disable", "revoke-code"]
 )
-def test_a_viewer_is_refused(viewer_client, connector, action):
+def test_a_viewer_is_refused(viewer_client: Client, connector: Connector, action: str) -> None:
     assert viewer_client.post(url(connector, action)).status_code in (403, 405)
     assert Connector.objects.get().enabled
 
 
 @pytest.mark.parametrize("action", ["enable", "disable", "delete"])
-def test_an_unknown_connector_is_not_found(operator_client, action):
+def test_an_unknown_connector_is_not_found(operator_client: Client, action: str) -> None:
     assert operator_client.post(f"/sase/connectors/connector-0/{action}/").status_code == 404
 
 
-def test_of_two_who_switch_off_at_once_one_is_told_that_it_is_off(operator_client, connector):
+def test_of_two_who_switch_off_at_once_one_is_told_that_it_is_off(
+    operator_client: Client, connector: Connector
+) -> None:
     stale = Connector.objects.get()
     services.connector_disable(connector=connector, actor=ACTOR)
     with pytest.raises(Conflict, match="already disabled"):
@@ -74,13 +78,15 @@ def test_of_two_who_switch_off_at_once_one_is_told_that_it_is_off(operator_clien
     assert Cutover.objects.count() == 1
 
 
-def test_the_dialog_says_what_it_breaks(operator_client, connector):
+def test_the_dialog_says_what_it_breaks(operator_client: Client, connector: Connector) -> None:
     factories.policy(connector, name="all to office")
     text = texts(operator_client.get(url(connector, "confirm-disable")))
     assert "Important" in text and "all to office" in text and "cut at once" in text
 
 
-def test_the_list_tells_of_the_cut_as_the_gateways_confirm_it(operator_client, connector, gateway):
+def test_the_list_tells_of_the_cut_as_the_gateways_confirm_it(
+    operator_client: Client, connector: Connector, gateway: Gateway
+) -> None:
     one, other = factories.enrolled_gateway(gateway), factories.enrolled_gateway(GatewayFactory(name="other"))
     operator_client.post(url(connector, "disable"))
     text = texts(operator_client.get("/sase/connectors/"))
@@ -95,7 +101,9 @@ def test_the_list_tells_of_the_cut_as_the_gateways_confirm_it(operator_client, c
     assert "data-live" not in text, "nobody asks on when all is said"
 
 
-def test_a_gateway_that_is_not_heard_of_is_named_and_not_counted(operator_client, connector, gateway):
+def test_a_gateway_that_is_not_heard_of_is_named_and_not_counted(
+    operator_client: Client, connector: Connector, gateway: Gateway
+) -> None:
     factories.enrolled_gateway(gateway)
     Gateway.objects.update(heard_at=timezone.now() - timedelta(minutes=10))
     operator_client.post(url(connector, "disable"))
@@ -104,7 +112,9 @@ def test_a_gateway_that_is_not_heard_of_is_named_and_not_counted(operator_client
     assert f"{gateway.name}</span> is not reached, last heard" in text
 
 
-def test_the_list_forgets_an_old_cut_and_the_details_do_not(operator_client, connector, gateway):
+def test_the_list_forgets_an_old_cut_and_the_details_do_not(
+    operator_client: Client, connector: Connector, gateway: Gateway
+) -> None:
     factories.enrolled_gateway(gateway)
     operator_client.post(url(connector, "disable"))
     Cutover.objects.update(requested_at=timezone.now() - selectors.RECENT - timedelta(seconds=1))
@@ -112,6 +122,6 @@ def test_the_list_forgets_an_old_cut_and_the_details_do_not(operator_client, con
     assert "Cut confirmed" in texts(operator_client.get(f"/sase/connectors/{connector.pk}/"))
 
 
-def test_without_gateways_there_is_nothing_to_cut(operator_client, connector):
+def test_without_gateways_there_is_nothing_to_cut(operator_client: Client, connector: Connector) -> None:
     operator_client.post(url(connector, "disable"))
     assert "nothing to cut" in texts(operator_client.get(url(connector, "cut")))

@@ -1,8 +1,13 @@
 """The upgrade's dialog, its progress on the tab Deploy Server, and its cancelling."""
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from connectors.models import Upgrade
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from connectors.models import Connector, Server, Upgrade
 from console.models import AuditRow
 from tests.connectors.factories import ConnectorFactory, ServerFactory
 
@@ -12,23 +17,23 @@ FORM = {"when": "now", "minutes": 5}
 
 
 @pytest.fixture(autouse=True)
-def wheel(tmp_path, settings):
+def wheel(tmp_path: Path, settings: Settings) -> Path:
     settings.WHEEL_DIR = tmp_path
     path = tmp_path / "causeway-0.2.0-py3-none-any.whl"
     path.write_bytes(b"a wheel")
     return path
 
 
-def url(connector, action: str = "") -> str:
+def url(connector: Connector, action: str = "") -> str:
     return f"/sase/connectors/{connector.pk}/upgrade/{action}"
 
 
-def tab(client, connector) -> str:
+def tab(client: Client, connector: Connector) -> str:
     return client.get(f"/sase/connectors/{connector.pk}/servers/").text
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_an_upgrade_is_begun_shown_and_cancelled(operator_client, server, htmx):
+def test_an_upgrade_is_begun_shown_and_cancelled(operator_client: Client, server: Server, htmx: bool) -> None:
     connector, headers = server.connector, HTMX if htmx else {}
     assert "The console has version 0.2.0" in tab(operator_client, connector)
     assert url(connector) in tab(operator_client, connector)
@@ -61,13 +66,15 @@ def test_an_upgrade_is_begun_shown_and_cancelled(operator_client, server, htmx):
         ({"when": "window"}, "has no upgrade window"),
     ],
 )
-def test_what_is_not_legal_is_refused_beside_its_field(operator_client, server, change, sentence):
+def test_what_is_not_legal_is_refused_beside_its_field(
+    operator_client: Client, server: Server, change: dict[str, Any], sentence: str
+) -> None:
     answer = operator_client.post(url(server.connector), FORM | change)
     assert answer.status_code == 422 and sentence in answer.text
     assert not Upgrade.objects.exists()
 
 
-def test_viewers_see_and_may_not(viewer_client, operator_client, server):
+def test_viewers_see_and_may_not(viewer_client: Client, operator_client: Client, server: Server) -> None:
     connector = server.connector
     assert viewer_client.get(url(connector)).status_code == 403
     assert viewer_client.post(url(connector), FORM).status_code == 403
@@ -78,7 +85,7 @@ def test_viewers_see_and_may_not(viewer_client, operator_client, server):
     assert Upgrade.objects.get().state == "waiting"
 
 
-def test_wrong_methods_and_unknown_ids(operator_client, server):
+def test_wrong_methods_and_unknown_ids(operator_client: Client, server: Server) -> None:
     connector = server.connector
     assert operator_client.put(url(connector)).status_code == 405
     assert operator_client.get(url(connector, "cancel/")).status_code == 405
@@ -88,14 +95,14 @@ def test_wrong_methods_and_unknown_ids(operator_client, server):
     assert operator_client.post("/sase/connectors/connector-nobody/upgrade/cancel/").status_code == 404
 
 
-def test_the_cancel_of_one_connector_leaves_another_alone(operator_client, server):
+def test_the_cancel_of_one_connector_leaves_another_alone(operator_client: Client, server: Server) -> None:
     operator_client.post(url(server.connector), FORM)
     other = ConnectorFactory()
     assert operator_client.post(url(other, "cancel/")).status_code == 404
     assert Upgrade.objects.get().state == "waiting"
 
 
-def test_the_dialog_warns_of_the_only_server(operator_client, server):
+def test_the_dialog_warns_of_the_only_server(operator_client: Client, server: Server) -> None:
     connector = server.connector
     assert "Only one server or none" in operator_client.get(url(connector)).text
     ServerFactory(connector=connector, heard=True)
@@ -111,7 +118,9 @@ def test_the_dialog_warns_of_the_only_server(operator_client, server):
         ("open", "An upgrade of this connector is going on."),
     ],
 )
-def test_why_it_cannot_be_begun_is_said(operator_client, server, wheel, case, sentence):
+def test_why_it_cannot_be_begun_is_said(
+    operator_client: Client, server: Server, wheel: Path, case: str, sentence: str
+) -> None:
     connector = server.connector
     if case == "current":
         server.version = "0.2.0"
@@ -126,7 +135,9 @@ def test_why_it_cannot_be_begun_is_said(operator_client, server, wheel, case, se
     assert Upgrade.objects.count() == (1 if case == "open" else 0)
 
 
-def test_the_tab_costs_the_same_for_many_servers(operator_client, server, django_assert_max_num_queries):
+def test_the_tab_costs_the_same_for_many_servers(
+    operator_client: Client, server: Server, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     connector = server.connector
     for _ in range(12):
         ServerFactory(connector=connector, heard=True)

@@ -1,16 +1,19 @@
 """Upgrading a connector from the console: each step as people, the worker and the server see it."""
 
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from pytest_django import Settings
 
 from connectors import services
-from connectors.models import Server, ServerUpgrade, Upgrade
+from connectors.models import Connector, Server, ServerUpgrade, Upgrade
 from connectors.services import upgrades
 from console.errors import Conflict, Invalid
-from console.models import AuditRow, Cutover
+from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory, telemetry
 from tests.console.machine import Machine
@@ -20,29 +23,35 @@ NOW, NEW = "0.1.0", "0.2.0"
 HTMX = {"HX-Request": "true", "HX-Target": "dialog"}
 
 
+class Served(Machine):
+    """A server's machine that knows the machine of the gateway its flows arrive at."""
+
+    arrival: Machine
+
+
 @pytest.fixture(autouse=True)
-def wheel(tmp_path, settings):
+def wheel(tmp_path: Path, settings: Settings) -> Path:
     settings.WHEEL_DIR = tmp_path
     path = tmp_path / f"causeway-{NEW}-py3-none-any.whl"
     path.write_bytes(b"a wheel")
     return path
 
 
-def url(connector, action: str = "") -> str:
+def url(connector: Any, action: str = "") -> str:
     return f"/sase/connectors/{connector.pk}/upgrade/{action}"
 
 
 @pytest.fixture
-def machine(connector, gateway) -> Machine:
+def machine(connector: Connector, gateway: Gateway) -> Served:
     """A server of the connector, heard of, with a gateway that it has a tunnel to."""
-    made = Machine("server", connector.pk)
+    made = Served("server", connector.pk)
     made.arrival = factories.enrolled_gateway(gateway)
     says(made)
     factories.tunnel(gateway, Server.objects.get(pk=made.id))
     return made
 
 
-def says(machine: Machine, version: str = NOW, **values) -> None:
+def says(machine: Served, version: str = NOW, **values: Any) -> None:
     """The agent calls: its version, no open flow, the newest configuration, unless told otherwise."""
     machine_state = telemetry()["machine"] | {"version": version, "open_flows": 0} | values
     applied = machine.call("server/config", {}).json()["version"]
@@ -50,29 +59,29 @@ def says(machine: Machine, version: str = NOW, **values) -> None:
     assert machine.call("telemetry", said).status_code == 200
 
 
-def tells(machine: Machine, state: str, message: str = "") -> None:
+def tells(machine: Served, state: str, message: str = "") -> None:
     run = Upgrade.objects.get()
     body = {"order": run.pk, "state": state, "message": message}
     assert machine.call("server/upgrade", body).status_code == 200
 
 
-def drained(machine: Machine) -> None:
+def drained(machine: Served) -> None:
     """The gateway confirms that it gives no new flows, then the server says that it has none."""
-    version = Cutover.objects.order_by("-version").first().version
+    version = Cutover.objects.latest("version").version
     machine.arrival.call("gateway/config", {"applied_version": version})
     says(machine)
 
 
-def start(connector, **values) -> Upgrade:
-    given = {"in_window": False, "drain": timedelta(minutes=5), "actor": ACTOR} | values
+def start(connector: Connector, **values: Any) -> Upgrade:
+    given: dict[str, Any] = {"in_window": False, "drain": timedelta(minutes=5), "actor": ACTOR} | values
     return services.upgrade_start(connector=connector, **given)
 
 
-def step_of(machine: Machine) -> ServerUpgrade:
+def step_of(machine: Served) -> ServerUpgrade:
     return ServerUpgrade.objects.get(server=machine.id)
 
 
-def brought_to_checking(connector, machine: Machine) -> None:
+def brought_to_checking(connector: Connector, machine: Served) -> None:
     start(connector)
     services.upgrades_advance()
     drained(machine)
@@ -81,7 +90,7 @@ def brought_to_checking(connector, machine: Machine) -> None:
     services.upgrades_advance()
 
 
-def test_a_server_goes_through_every_step(connector, machine, wheel):
+def test_a_server_goes_through_every_step(connector: Connector, machine: Served, wheel: Path) -> None:
     run = start(connector)
     assert (run.state, step_of(machine).state) == ("waiting", "waiting")
     assert machine.call("server/config", {}).json()["upgrade"] is None
@@ -121,7 +130,9 @@ def test_a_server_goes_through_every_step(connector, machine, wheel):
 
 
 @pytest.mark.parametrize("what", ["version", "tunnel", "envoy"])
-def test_the_gate_stays_shut_while_something_is_wrong(connector, machine, what):
+def test_the_gate_stays_shut_while_something_is_wrong(
+    connector: Connector, machine: Served, what: str
+) -> None:
     brought_to_checking(connector, machine)
     tells(machine, "healthy")
     says(machine, NOW if what == "version" else NEW, **({"envoy": "stopped"} if what == "envoy" else {}))
@@ -139,7 +150,7 @@ def test_the_gate_stays_shut_while_something_is_wrong(connector, machine, what):
     assert Server.objects.get(pk=machine.id).state == "draining"
 
 
-def test_a_light_that_was_red_before_need_not_be_green(connector, machine):
+def test_a_light_that_was_red_before_need_not_be_green(connector: Connector, machine: Served) -> None:
     Server.objects.get(pk=machine.id).tunnels.update(count=0)
     brought_to_checking(connector, machine)
     assert [red.split(" to ")[0] for red in step_of(machine).reds] == ["tunnel"]
@@ -150,7 +161,9 @@ def test_a_light_that_was_red_before_need_not_be_green(connector, machine):
 
 
 @pytest.mark.parametrize("state", ["failed", "rolled_back"])
-def test_the_first_that_fails_stops_the_rest_and_serves_on(connector, machine, state):
+def test_the_first_that_fails_stops_the_rest_and_serves_on(
+    connector: Connector, machine: Served, state: str
+) -> None:
     second = ServerFactory(connector=connector, heard=True, version=NOW)
     brought_to_checking(connector, machine)
     tells(machine, state, "The agent does not run.")
@@ -163,7 +176,7 @@ def test_the_first_that_fails_stops_the_rest_and_serves_on(connector, machine, s
     assert second.state == "enabled"
 
 
-def test_a_server_that_says_nothing_is_given_up(connector, machine):
+def test_a_server_that_says_nothing_is_given_up(connector: Connector, machine: Served) -> None:
     start(connector)
     services.upgrades_advance()
     drained(machine)
@@ -173,7 +186,7 @@ def test_a_server_that_says_nothing_is_given_up(connector, machine):
     assert step_of(machine).state == "failed" and "15 minutes" in step_of(machine).message
 
 
-def test_the_drain_ends_after_its_time_also_with_flows(connector, machine):
+def test_the_drain_ends_after_its_time_also_with_flows(connector: Connector, machine: Served) -> None:
     start(connector)
     services.upgrades_advance()
     drained(machine)
@@ -185,7 +198,7 @@ def test_the_drain_ends_after_its_time_also_with_flows(connector, machine):
     assert step_of(machine).state == "installing"
 
 
-def test_what_is_off_silent_or_current_is_passed_over(connector, machine):
+def test_what_is_off_silent_or_current_is_passed_over(connector: Connector, machine: Served) -> None:
     silent = ServerFactory(connector=connector, version=NOW)
     off = ServerFactory(connector=connector, heard=True, version=NOW, enabled=False)
     current = ServerFactory(connector=connector, heard=True, version=NEW)
@@ -201,7 +214,7 @@ def test_what_is_off_silent_or_current_is_passed_over(connector, machine):
     assert current.pk not in messages
 
 
-def test_servers_are_begun_only_within_the_window(connector, machine):
+def test_servers_are_begun_only_within_the_window(connector: Connector, machine: Served) -> None:
     hour = timezone.now().hour
     connector.upgrade_start, connector.upgrade_end = time((hour + 2) % 24), time((hour + 4) % 24)
     connector.save()
@@ -223,7 +236,9 @@ def test_servers_are_begun_only_within_the_window(connector, machine):
         (time(12), time(0), {12, 23}),
     ],
 )
-def test_a_window_may_go_past_midnight(connector, start, end, open_at):
+def test_a_window_may_go_past_midnight(
+    connector: Connector, start: time | None, end: time | None, open_at: set[int]
+) -> None:
     connector.upgrade_start, connector.upgrade_end = start, end
     found = {
         hour for hour in (1, 12, 23) if connector.in_upgrade_window(datetime(2026, 1, 1, hour, tzinfo=UTC))
@@ -239,13 +254,15 @@ def test_a_window_may_go_past_midnight(connector, start, end, open_at):
         ({"in_window": True}, "when"),
     ],
 )
-def test_what_is_not_legal_is_refused(connector, server, values, field):
+def test_what_is_not_legal_is_refused(
+    connector: Connector, server: Server, values: dict[str, Any], field: str
+) -> None:
     with pytest.raises(Invalid) as refused:
         start(connector, **values)
     assert refused.value.field == field
 
 
-def test_nothing_to_do_is_said(connector, wheel):
+def test_nothing_to_do_is_said(connector: Connector, wheel: Path) -> None:
     with pytest.raises(Conflict, match="no server with another version"):
         start(connector)
     ServerFactory(connector=connector, version=NEW)
@@ -256,7 +273,7 @@ def test_nothing_to_do_is_said(connector, wheel):
         start(connector)
 
 
-def test_one_upgrade_at_a_time(connector, server):
+def test_one_upgrade_at_a_time(connector: Connector, server: Server) -> None:
     run = start(connector)
     with pytest.raises(Invalid, match="going on already"):
         start(connector)
@@ -269,7 +286,7 @@ def test_one_upgrade_at_a_time(connector, server):
     start(connector)
 
 
-def test_cancelled_while_draining_it_serves_on(connector, machine):
+def test_cancelled_while_draining_it_serves_on(connector: Connector, machine: Served) -> None:
     run = start(connector)
     services.upgrades_advance()
     services.upgrade_cancel(upgrade=run, actor=ACTOR)
@@ -278,7 +295,9 @@ def test_cancelled_while_draining_it_serves_on(connector, machine):
     assert Upgrade.objects.get().state == "cancelled"
 
 
-def test_cancelled_while_it_checks_it_is_finished_and_no_other_begun(connector, machine):
+def test_cancelled_while_it_checks_it_is_finished_and_no_other_begun(
+    connector: Connector, machine: Served
+) -> None:
     ServerFactory(connector=connector, heard=True, version=NOW)
     brought_to_checking(connector, machine)
     services.upgrade_cancel(upgrade=Upgrade.objects.get(), actor=ACTOR)
@@ -290,7 +309,7 @@ def test_cancelled_while_it_checks_it_is_finished_and_no_other_begun(connector, 
     assert Upgrade.objects.get().state == "cancelled"
 
 
-def test_a_word_about_another_order_changes_nothing(connector, machine):
+def test_a_word_about_another_order_changes_nothing(connector: Connector, machine: Served) -> None:
     brought_to_checking(connector, machine)
     body = {"order": "upgrade-0000000000000000", "state": "failed"}
     assert machine.call("server/upgrade", body).status_code == 200
@@ -300,7 +319,7 @@ def test_a_word_about_another_order_changes_nothing(connector, machine):
     assert machine.call("server/upgrade", body | {"state": "glad"}).status_code == 422
 
 
-def test_a_removed_server_holds_nothing_up(connector, machine):
+def test_a_removed_server_holds_nothing_up(connector: Connector, machine: Served) -> None:
     brought_to_checking(connector, machine)
     services.server_remove(server=Server.objects.get(pk=machine.id), actor=ACTOR)
     services.upgrades_advance()

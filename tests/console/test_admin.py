@@ -1,11 +1,14 @@
 """Django admin: every model of ours is there, to be found and narrowed; writes go through the services."""
 
+from typing import Any
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.test import Client
 from django.urls import reverse
 
-from console.models import AuditRow, Gateway, Region
+from console.models import AuditRow, Gateway, Region, User
 from tests.console.factories import GatewayFactory
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("console", "roaming", "connectors")]
@@ -13,13 +16,13 @@ SINGLE = {"AlertSettings", "ConfigVersion"}
 
 
 @pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
-def test_every_model_is_there_with_search(model):
+def test_every_model_is_there_with_search(model: Any) -> None:
     registered = admin.site._registry[model]
     assert registered.search_fields or model.__name__ in SINGLE
 
 
 @pytest.fixture
-def superuser_client(client, django_user_model):
+def superuser_client(client: Client, django_user_model: type[User]) -> Client:
     user = django_user_model.objects.create_superuser(
         "root", "root@example.org", "x" * 12, role="administrator"
     )
@@ -29,7 +32,7 @@ def superuser_client(client, django_user_model):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
-def test_every_list_opens_and_searches(superuser_client, model):
+def test_every_list_opens_and_searches(superuser_client: Client, model: Any) -> None:
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     assert (
         superuser_client.get(url, {"q": "näme\u2019"} if model.__name__ not in SINGLE else {}).status_code
@@ -48,7 +51,7 @@ FORM = {
 
 
 @pytest.mark.django_db
-def test_a_gateway_added_in_admin_is_audited(superuser_client):
+def test_a_gateway_added_in_admin_is_audited(superuser_client: Client) -> None:
     assert superuser_client.post(reverse("admin:console_gateway_add"), FORM).status_code == 302
     gateway = Gateway.objects.get(name="gateway-x")
     row = AuditRow.objects.get(verb="gateway.create", target=gateway.pk)
@@ -57,7 +60,7 @@ def test_a_gateway_added_in_admin_is_audited(superuser_client):
 
 
 @pytest.mark.django_db
-def test_equal_ports_are_refused_with_a_sentence(superuser_client):
+def test_equal_ports_are_refused_with_a_sentence(superuser_client: Client) -> None:
     response = superuser_client.post(reverse("admin:console_gateway_add"), FORM | {"tunnel_port": 8443})
     assert response.status_code == 200
     assert "must differ" in response.text
@@ -65,7 +68,7 @@ def test_equal_ports_are_refused_with_a_sentence(superuser_client):
 
 
 @pytest.mark.django_db
-def test_operators_see_gateways_in_admin_and_do_not_change_them(operator, client):
+def test_operators_see_gateways_in_admin_and_do_not_change_them(operator: User, client: Client) -> None:
     operator.is_staff = True
     operator.save(update_fields=["is_staff"])
     client.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")

@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from console.edge_api.admission import FARTHEST_SECONDS, SEATS, Admission, AdmissionMiddleware, Full
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def test_turns_follow_each_other_as_fast_as_calls_are_served():
+def test_turns_follow_each_other_as_fast_as_calls_are_served() -> None:
     clock = Clock()
     admission = Admission(2, clock=clock)
     with admission.seat(), admission.seat():
@@ -34,7 +34,7 @@ def test_turns_follow_each_other_as_fast_as_calls_are_served():
         pass
 
 
-def test_nobody_waits_for_ever():
+def test_nobody_waits_for_ever() -> None:
     clock = Clock()
     admission = Admission(1, clock=clock)
     with admission.seat():
@@ -44,10 +44,10 @@ def test_nobody_waits_for_ever():
             assert 1 <= full.value.retry_after <= FARTHEST_SECONDS
 
 
-def test_the_console_turns_away_what_it_cannot_serve_and_serves_everything_else():
+def test_the_console_turns_away_what_it_cannot_serve_and_serves_everything_else() -> None:
     entered, leave = threading.Barrier(SEATS + 1), threading.Event()
 
-    def view(request) -> HttpResponse:
+    def view(request: HttpRequest) -> HttpResponse:
         if request.path == "/edge/v1/telemetry":
             entered.wait(20)
             leave.wait(20)

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from console import pki
-from console.models import AuditRow, Authority
+from console.models import AuditRow, Authority, Gateway
 from tests.console.machine import Machine
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +44,7 @@ def a_life_later() -> None:
     AuditRow.objects.filter(verb="authority.switch").update(at=past)
 
 
-def test_no_step_leaves_a_certificate_that_a_machine_cannot_check(gateway):
+def test_no_step_leaves_a_certificate_that_a_machine_cannot_check(gateway: Gateway) -> None:
     before = Machine("gateway", gateway.pk).answer
     ca("add")
     added = Machine("gateway", gateway.pk).answer
@@ -64,7 +64,7 @@ def test_no_step_leaves_a_certificate_that_a_machine_cannot_check(gateway):
     assert sorted(verbs) == ["authority.add", "authority.retire", "authority.switch"]
 
 
-def test_no_step_comes_before_every_machine_has_renewed(db):
+def test_no_step_comes_before_every_machine_has_renewed(db: None) -> None:
     pki.authority("ca")
     for step in ("switch", "retire"):
         with pytest.raises(CommandError, match="There is no"):

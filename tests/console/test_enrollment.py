@@ -1,6 +1,7 @@
 """A machine introduces itself: one code, one machine, names of the console's choosing."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -9,22 +10,22 @@ from django.test import Client
 from django.utils import timezone
 
 from console import audit, enrollment, pki
-from console.models import EnrollmentCode, MachineKey
+from console.models import EnrollmentCode, Gateway, MachineKey
 from tests.console.machine import Machine, csr
 
 pytestmark = pytest.mark.django_db
 
 
-def new_code(gateway) -> str:
+def new_code(gateway: Gateway) -> str:
     return enrollment.code_create(kind="gateway", target=gateway.pk, actor=audit.System("test"))[0]
 
 
-def post(body) -> tuple[int, dict]:
+def post(body: dict[str, Any]) -> tuple[int, dict]:
     response = Client().post("/edge/v1/enroll", body, content_type="application/json")
     return response.status_code, response.json()
 
 
-def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway):
+def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     certificates = {
         name: x509.load_pem_x509_certificate(pem.encode())
@@ -46,10 +47,11 @@ def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway):
         assert certificate.not_valid_before_utc < timezone.now() - timedelta(hours=1)
 
 
-def test_the_console_knows_when_a_gateways_certificates_end(gateway):
+def test_the_console_knows_when_a_gateways_certificates_end(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     gateway.refresh_from_db()
     given = x509.load_pem_x509_certificate(machine.answer["certificates"]["tunnel"].encode())
+    assert gateway.certificate_ends_at
     assert abs(gateway.certificate_ends_at - given.not_valid_after_utc) < timedelta(seconds=5)
     type(gateway).objects.update(certificate_ends_at=None)
     assert machine.call("renew", {"csrs": machine.csrs()}).status_code == 200
@@ -57,13 +59,13 @@ def test_the_console_knows_when_a_gateways_certificates_end(gateway):
     assert gateway.certificate_ends_at is not None
 
 
-def test_a_gateways_first_answer_brings_its_configuration(gateway):
+def test_a_gateways_first_answer_brings_its_configuration(gateway: Gateway) -> None:
     answer = Machine("gateway", gateway.pk).answer
     assert answer["config"]["gateway"]["client_port"] == gateway.client_port
     assert answer["config"]["gateway"]["area"] == "mainland-china"
 
 
-def test_a_code_works_once(gateway):
+def test_a_code_works_once(gateway: Gateway) -> None:
     code = new_code(gateway)
     machine = Machine("gateway", gateway.pk)
     assert machine.enroll(code).status_code == 200
@@ -71,21 +73,21 @@ def test_a_code_works_once(gateway):
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "EnrollmentCodeUsed")
 
 
-def test_an_expired_code_is_refused(gateway):
+def test_an_expired_code_is_refused(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     code = new_code(gateway)
     EnrollmentCode.objects.filter(used_at=None).update(expires_at=timezone.now())
     assert machine.enroll(code).json()["error"]["code"] == "EnrollmentCodeExpired"
 
 
-def test_a_made_up_code_is_refused_and_leaves_no_key(gateway):
+def test_a_made_up_code_is_refused_and_leaves_no_key(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     refused = machine.enroll("ABCD-EFGH-JKMN")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "EnrollmentCodeUnknown")
     assert list(MachineKey.objects.values_list("machine", flat=True)) == [gateway.pk]
 
 
-def test_a_gateways_code_does_not_admit_a_server(gateway):
+def test_a_gateways_code_does_not_admit_a_server(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     code = new_code(gateway)
     body = {"code": code, "kind": "server", "csrs": machine.csrs()}
@@ -93,7 +95,7 @@ def test_a_gateways_code_does_not_admit_a_server(gateway):
     assert EnrollmentCode.objects.filter(used_at=None).count() == 1
 
 
-def test_bad_certificate_requests_leave_the_code_usable(gateway):
+def test_bad_certificate_requests_leave_the_code_usable(gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     code = new_code(gateway)
     for csrs in ({"tunnel": "no request", "access": "none"}, {"tunnel": csr(machine.keys["tunnel"])}, {}):
@@ -102,7 +104,7 @@ def test_bad_certificate_requests_leave_the_code_usable(gateway):
     assert machine.enroll(code).status_code == 200
 
 
-def test_only_a_hash_of_the_code_is_kept(gateway):
+def test_only_a_hash_of_the_code_is_kept(gateway: Gateway) -> None:
     code = new_code(gateway)
     row = EnrollmentCode.objects.get()
     stored = " ".join(str(value) for value in vars(row).values())
@@ -123,7 +125,7 @@ def test_only_a_hash_of_the_code_is_kept(gateway):
         {"code": "ABCD-EFGH-JKMN", "kind": "gateway", "csrs": {"tunnel": None}},
     ],
 )
-def test_junk_gets_a_sentence_and_never_a_500(db, body):
+def test_junk_gets_a_sentence_and_never_a_500(db: None, body: dict[str, Any] | list[Any] | str) -> None:
     response = Client().post("/edge/v1/enroll", body, content_type="application/json")
     assert 400 <= response.status_code < 500
     assert response.json()["error"]["message"].endswith(".")

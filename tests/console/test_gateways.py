@@ -1,9 +1,12 @@
 """The gateways' pages: add, deploy, list, delete."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console.models import AuditRow, EnrollmentCode, Gateway, MachineKey
 from tests.console.factories import GatewayFactory
@@ -21,14 +24,14 @@ FORM = {
 PANEL = {"HX-Request": "true", "HX-Target": "panel"}
 
 
-def test_added_and_shown(administrator_client):
+def test_added_and_shown(administrator_client: Client) -> None:
     response = administrator_client.post("/gateways/add/", FORM, follow=True)
     assert "gateway-x" in response.text
     assert Gateway.objects.get().region_id == "ap-southeast-1"
     assert "gateway-x" in administrator_client.get("/gateways/").text
 
 
-def test_added_in_the_panel_leads_to_its_commands(administrator_client):
+def test_added_in_the_panel_leads_to_its_commands(administrator_client: Client) -> None:
     response = administrator_client.post("/gateways/add/", FORM, headers=PANEL)
     assert f"/gateways/{Gateway.objects.get().pk}/deploy/" in response["HX-Location"]
 
@@ -44,7 +47,9 @@ def test_added_in_the_panel_leads_to_its_commands(administrator_client):
         ({"name": ""}, "required"),
     ],
 )
-def test_bad_input_is_named_and_kept(administrator_client, change, sentence):
+def test_bad_input_is_named_and_kept(
+    administrator_client: Client, change: dict[str, Any], sentence: str
+) -> None:
     response = administrator_client.post("/gateways/add/", FORM | change)
     assert response.status_code == 422
     assert sentence in response.text
@@ -52,7 +57,7 @@ def test_bad_input_is_named_and_kept(administrator_client, change, sentence):
     assert not Gateway.objects.exists()
 
 
-def test_a_code_is_made_when_asked_for_and_shown_once(administrator_client, gateway):
+def test_a_code_is_made_when_asked_for_and_shown_once(administrator_client: Client, gateway: Gateway) -> None:
     url = f"/gateways/{gateway.pk}/deploy/"
     assert not EnrollmentCode.objects.exists() and administrator_client.get(url).status_code == 200
     assert not EnrollmentCode.objects.exists()
@@ -60,7 +65,9 @@ def test_a_code_is_made_when_asked_for_and_shown_once(administrator_client, gate
     assert EnrollmentCode.objects.get().target == gateway.pk
 
 
-def test_the_list_says_what_is_known_and_a_dash_for_what_is_not(administrator_client, gateway):
+def test_the_list_says_what_is_known_and_a_dash_for_what_is_not(
+    administrator_client: Client, gateway: Gateway
+) -> None:
     text = administrator_client.get("/gateways/").text
     assert "Not enrolled" in text
     assert "—" in text
@@ -72,7 +79,9 @@ def test_the_list_says_what_is_known_and_a_dash_for_what_is_not(administrator_cl
     assert "12345" in text.replace(",", "")
 
 
-def test_a_silent_gateways_last_count_is_not_shown_as_now(administrator_client, gateway):
+def test_a_silent_gateways_last_count_is_not_shown_as_now(
+    administrator_client: Client, gateway: Gateway
+) -> None:
     Gateway.objects.update(
         enrolled_at=timezone.now(), heard_at=timezone.now() - timedelta(hours=1), open_flows=777
     )
@@ -81,7 +90,7 @@ def test_a_silent_gateways_last_count_is_not_shown_as_now(administrator_client, 
     assert "777" not in text
 
 
-def test_deleting_takes_its_key_away(administrator_client, gateway):
+def test_deleting_takes_its_key_away(administrator_client: Client, gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     assert administrator_client.get(f"/gateways/{gateway.pk}/confirm-delete/").status_code == 200
     administrator_client.post(f"/gateways/{gateway.pk}/delete/")
@@ -91,7 +100,7 @@ def test_deleting_takes_its_key_away(administrator_client, gateway):
     assert AuditRow.objects.filter(verb="gateway.delete").exists()
 
 
-def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client, gateway):
+def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client: Client, gateway: Gateway) -> None:
     machine = Machine("gateway", gateway.pk)
     machine.call("gateway/status", {"open_flows": 3, "envoy": "running", "tunnels": {}})
     response = administrator_client.post(f"/gateways/{gateway.pk}/delete/")
@@ -100,7 +109,9 @@ def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client, gatew
     assert Gateway.objects.exists()
 
 
-def test_the_page_costs_the_same_for_three_and_thirty(administrator_client, django_assert_max_num_queries):
+def test_the_page_costs_the_same_for_three_and_thirty(
+    administrator_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     GatewayFactory.create_batch(3)
     administrator_client.get("/gateways/")
     with django_assert_max_num_queries(8) as few:
@@ -111,7 +122,7 @@ def test_the_page_costs_the_same_for_three_and_thirty(administrator_client, djan
     assert len(few) == len(many)
 
 
-def test_the_overview_counts_only_what_was_heard(viewer_client, gateway):
+def test_the_overview_counts_only_what_was_heard(viewer_client: Client, gateway: Gateway) -> None:
     assert "0 of 0" in viewer_client.get("/").text
     Gateway.objects.update(enrolled_at=timezone.now())
     assert "0 of 1" in viewer_client.get("/").text

@@ -2,15 +2,19 @@
 
 import base64
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from console import audit, logs
 from console.errors import Conflict, NotFound
-from console.models import AuditRow, LogExport, LogPart
+from console.models import AuditRow, Gateway, LogExport, LogPart
 from tests.console.machine import Machine
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
@@ -19,7 +23,7 @@ STATUS = {"version": "1", "applied_version": 0, "open_flows": 0, "envoy": "runni
 
 
 @pytest.fixture
-def machine(gateway) -> Machine:
+def machine(gateway: Gateway) -> Machine:
     return Machine("gateway", gateway.pk)
 
 
@@ -27,7 +31,7 @@ def url(machine: Machine, action: str = "") -> str:
     return f"/machines/{machine.id}/logs/{action}"
 
 
-def sends(machine: Machine, export: str, part: int, data: bytes, *, last: bool = False):
+def sends(machine: Machine, export: str, part: int, data: bytes, *, last: bool = False) -> Response:
     body = {"export": export, "part": part, "last": last, "data": base64.b64encode(data).decode()}
     return machine.call("logs", body)
 
@@ -44,7 +48,7 @@ def ready(machine: Machine, data: bytes = b"archive") -> LogExport:
 
 
 @pytest.mark.parametrize("htmx", [False, True])
-def test_asked_sent_in_pieces_and_fetched(operator_client, machine, htmx):
+def test_asked_sent_in_pieces_and_fetched(operator_client: Client, machine: Machine, htmx: bool) -> None:
     headers = HTMX if htmx else {}
     assert "Nobody has asked" in operator_client.get(url(machine), headers=headers).text
     assert machine.call("gateway/status", STATUS).json()["logs"] is None
@@ -64,7 +68,7 @@ def test_asked_sent_in_pieces_and_fetched(operator_client, machine, htmx):
     link = url(machine, f"{export.pk}.tar.gz")
     assert "Ready" in page and link in page
     answer = operator_client.get(link)
-    assert b"".join(answer.streaming_content) == b"one two three"
+    assert answer.getvalue() == b"one two three"
     assert answer["Content-Length"] == "13" and answer["Content-Type"] == "application/gzip"
     assert "no-store" in answer["Cache-Control"]
     verbs = list(
@@ -73,14 +77,14 @@ def test_asked_sent_in_pieces_and_fetched(operator_client, machine, htmx):
     assert verbs == [("logs.ask", "operator"), ("logs.ready", machine.id), ("logs.download", "operator")]
 
 
-def test_viewers_may_not_even_look(viewer_client, machine):
+def test_viewers_may_not_even_look(viewer_client: Client, machine: Machine) -> None:
     export = ready(machine)
     for path in ("", "state/", f"{export.pk}.tar.gz"):
         assert viewer_client.get(url(machine, path)).status_code == 403
     assert viewer_client.post(url(machine, "ask/")).status_code == 403
 
 
-def test_wrong_methods_and_foreign_ids(operator_client, machine):
+def test_wrong_methods_and_foreign_ids(operator_client: Client, machine: Machine) -> None:
     export = ready(machine)
     assert operator_client.get(url(machine, "ask/")).status_code == 405
     assert operator_client.post(url(machine)).status_code == 405
@@ -92,7 +96,7 @@ def test_wrong_methods_and_foreign_ids(operator_client, machine):
     assert operator_client.get(foreign).status_code == 404
 
 
-def test_one_at_a_time(operator_client, machine):
+def test_one_at_a_time(operator_client: Client, machine: Machine) -> None:
     asked(machine)
     with pytest.raises(Conflict, match="asked for already"):
         asked(machine)
@@ -101,7 +105,7 @@ def test_one_at_a_time(operator_client, machine):
         LogExport.objects.create(machine=machine.id, name="x")
 
 
-def test_only_the_machine_that_was_asked_may_send(machine):
+def test_only_the_machine_that_was_asked_may_send(machine: Machine) -> None:
     from tests.console.factories import GatewayFactory
 
     other = Machine("gateway", GatewayFactory().pk)
@@ -121,13 +125,13 @@ def test_only_the_machine_that_was_asked_may_send(machine):
         ({"extra": 1}, 422),
     ],
 )
-def test_a_bad_piece_is_refused(machine, change, status):
+def test_a_bad_piece_is_refused(machine: Machine, change: dict[str, Any], status: int) -> None:
     body = {"export": asked(machine).pk, "part": 0, "last": False, "data": ""}
     assert machine.call("logs", body | change).status_code == status
     assert not LogPart.objects.exists()
 
 
-def test_a_failure_is_told_in_the_machines_words(operator_client, machine):
+def test_a_failure_is_told_in_the_machines_words(operator_client: Client, machine: Machine) -> None:
     export = asked(machine)
     machine.call("logs/failed", {"export": export.pk, "message": "No space left on device."})
     page = operator_client.get(url(machine)).text
@@ -137,7 +141,9 @@ def test_a_failure_is_told_in_the_machines_words(operator_client, machine):
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_machine_that_falls_silent_is_given_up(operator_client, machine, begun):
+def test_a_machine_that_falls_silent_is_given_up(
+    operator_client: Client, machine: Machine, begun: bool
+) -> None:
     export = asked(machine)
     if begun:
         sends(machine, export.pk, 0, b"half")
@@ -149,7 +155,7 @@ def test_a_machine_that_falls_silent_is_given_up(operator_client, machine, begun
     assert not LogPart.objects.exists()
 
 
-def test_an_archive_is_let_go_after_its_time(operator_client, machine):
+def test_an_archive_is_let_go_after_its_time(operator_client: Client, machine: Machine) -> None:
     export = ready(machine)
     assert logs.exports_age() == 0
     LogExport.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -161,7 +167,7 @@ def test_an_archive_is_let_go_after_its_time(operator_client, machine):
     assert "Expired" in operator_client.get(url(machine)).text
 
 
-def test_one_that_is_too_large_fails(machine, settings):
+def test_one_that_is_too_large_fails(machine: Machine, settings: Settings) -> None:
     settings.LOGS_LARGEST_BYTES = 10
     export = asked(machine)
     assert sends(machine, export.pk, 0, b"12345678").status_code == 200
@@ -170,7 +176,7 @@ def test_one_that_is_too_large_fails(machine, settings):
     assert export.state == "failed" and not LogPart.objects.exists()
 
 
-def test_the_oldest_gives_way_when_all_are_too_much(machine, settings):
+def test_the_oldest_gives_way_when_all_are_too_much(machine: Machine, settings: Settings) -> None:
     settings.LOGS_STORED_BYTES = 10
     old, new = ready(machine, b"1234567"), ready(machine, b"1234567")
     old.refresh_from_db()
@@ -178,6 +184,6 @@ def test_the_oldest_gives_way_when_all_are_too_much(machine, settings):
     assert LogPart.objects.get().export_id == new.pk
 
 
-def test_what_is_not_enrolled_has_no_logs(gateway):
+def test_what_is_not_enrolled_has_no_logs(gateway: Gateway) -> None:
     with pytest.raises(NotFound):
         logs.export_ask(machine=gateway.pk, actor=ACTOR)

@@ -1,8 +1,13 @@
 """/metrics: there for those who have the token, readable by Prometheus, and true."""
 
-import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from typing import Any
 
+import pytest
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from console.models import Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
 from tests.console.machine import Machine
@@ -12,7 +17,7 @@ pytestmark = pytest.mark.django_db
 TOKEN = "only-for-this-test"
 
 
-def scrape(client) -> dict[tuple[str, tuple], float]:
+def scrape(client: Client) -> dict[tuple[str, tuple], float]:
     answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200 and answer["Content-Type"].startswith("text/plain")
     return {
@@ -22,7 +27,7 @@ def scrape(client) -> dict[tuple[str, tuple], float]:
     }
 
 
-def test_without_a_token_in_the_settings_there_is_nothing(client, settings):
+def test_without_a_token_in_the_settings_there_is_nothing(client: Client, settings: Settings) -> None:
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics").status_code == 404
     assert client.get("/metrics", headers={"authorization": "Bearer "}).status_code == 404
@@ -31,14 +36,16 @@ def test_without_a_token_in_the_settings_there_is_nothing(client, settings):
 @pytest.mark.parametrize(
     "given", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}, {"authorization": "é"}]
 )
-def test_without_the_right_token_it_is_refused(client, settings, given):
+def test_without_the_right_token_it_is_refused(
+    client: Client, settings: Settings, given: dict[str, Any]
+) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = client.get("/metrics", headers=given)
     assert answer.status_code == 401 and answer["WWW-Authenticate"].startswith("Bearer")
     assert client.post("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code in (403, 405)
 
 
-def test_it_tells_what_is(client, settings, gateway):
+def test_it_tells_what_is(client: Client, settings: Settings, gateway: Gateway) -> None:
     settings.METRICS_TOKEN = TOKEN
     connector = ConnectorFactory(name="office")
     server = ServerFactory(connector=connector, heard=True)
@@ -57,7 +64,7 @@ def test_it_tells_what_is(client, settings, gateway):
     assert found["causeway_alerts_firing", (("kind", "latency"),)] == 0, "a type without alerts has its line"
 
 
-def test_samples_are_counted_by_what_became_of_them(client, settings):
+def test_samples_are_counted_by_what_became_of_them(client: Client, settings: Settings) -> None:
     settings.METRICS_TOKEN = TOKEN
     machine = Machine("server", ConnectorFactory().pk)
 
@@ -76,7 +83,7 @@ def test_samples_are_counted_by_what_became_of_them(client, settings):
     assert {name: after[name] - before[name] for name in after} == {"stored": 1, "repeated": 1, "refused": 2}
 
 
-def test_the_metrics_are_the_documented_ones(client, settings):
+def test_the_metrics_are_the_documented_ones(client: Client, settings: Settings) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
     served = names(text_string_to_metric_families(answer.content.decode()))

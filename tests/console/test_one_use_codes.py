@@ -8,13 +8,17 @@ import subprocess
 import threading
 from collections import Counter
 from html import unescape
+from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
+from pytest_django import Settings
 
 from connectors.models import Server
 from console import audit, enrollment
-from console.models import AuditRow, EnrollmentCode
+from console.errors import NotFound
+from console.models import AuditRow, EnrollmentCode, Gateway
 from tests.connectors.factories import ConnectorFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
@@ -24,7 +28,7 @@ CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
 
 
 @pytest.fixture(params=["connector", "gateway"])
-def panel(request) -> str:
+def panel(request: pytest.FixtureRequest) -> str:
     """The path of a Deploy panel."""
     if request.param == "gateway":
         return f"/gateways/{GatewayFactory().pk}/deploy/"
@@ -33,10 +37,12 @@ def panel(request) -> str:
 
 def button(page: str) -> str:
     """Where the form of *Create command* goes."""
-    return unescape(re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page)[1])
+    form = re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page)
+    assert form
+    return unescape(form[1])
 
 
-def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client, panel):
+def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client: Client, panel: str) -> None:
     action = button(administrator_client.get(panel).content.decode())
     first = administrator_client.post(action).content.decode()
     assert CODE.search(first)
@@ -50,8 +56,8 @@ def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client, 
 
 
 def test_a_post_that_is_loaded_again_after_the_code_was_revoked_makes_none_either(
-    administrator_client, panel
-):
+    administrator_client: Client, panel: str
+) -> None:
     action = button(administrator_client.get(panel).content.decode())
     administrator_client.post(action)
     record = EnrollmentCode.objects.get()
@@ -62,11 +68,13 @@ def test_a_post_that_is_loaded_again_after_the_code_was_revoked_makes_none_eithe
 
 
 @pytest.mark.parametrize("click", ["", "a\0b", "x" * 5000])
-def test_any_click_will_do(administrator_client, panel, click):
+def test_any_click_will_do(administrator_client: Client, panel: str, click: str) -> None:
     assert CODE.search(administrator_client.post(f"{panel}?click={click}").content.decode())
 
 
-def test_a_viewer_neither_makes_nor_revokes_a_code(viewer_client, administrator_client, panel):
+def test_a_viewer_neither_makes_nor_revokes_a_code(
+    viewer_client: Client, administrator_client: Client, panel: str
+) -> None:
     administrator_client.post(panel)
     record = EnrollmentCode.objects.get()
     assert viewer_client.post(panel).status_code == 403
@@ -75,24 +83,26 @@ def test_a_viewer_neither_makes_nor_revokes_a_code(viewer_client, administrator_
     assert EnrollmentCode.objects.get().revoked_at is None
 
 
-def test_a_code_that_was_used_cannot_be_revoked(gateway):
+def test_a_code_that_was_used_cannot_be_revoked(gateway: Gateway) -> None:
     code, record = enrollment.code_create(kind="gateway", target=gateway.pk, actor=audit.System("test"))
     assert Machine("gateway", gateway.pk).enroll(code).status_code == 200
-    with pytest.raises(enrollment.NotFound, match="used or revoked before"):
+    with pytest.raises(NotFound, match="used or revoked before"):
         enrollment.code_revoke(target=gateway.pk, digest=record.pk, actor=audit.System("test"))
     assert EnrollmentCode.objects.get(pk=record.pk).used_by == gateway.pk, "who used it stays known"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "console",
     ["https://console.example.com/causeway", "http://[::1]:8443", "https://console.example.com:444"],
 )
 def test_the_command_is_good_for_any_shell_wherever_the_console_is(
-    administrator_client, panel, settings, console, tmp_path
-):
+    administrator_client: Client, panel: str, settings: Settings, console: str, tmp_path: Path
+) -> None:
     settings.PUBLIC_URL = console
     page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).content.decode()))
-    command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)[0]
+    command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)
+    assert command
     curl = tmp_path / "curl"
     curl.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >fetched\n')
     curl.chmod(0o755)
@@ -102,14 +112,18 @@ def test_the_command_is_good_for_any_shell_wherever_the_console_is(
         found.parent.mkdir(parents=True, exist_ok=True)
         found.touch()
     environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=True, timeout=30)
+    subprocess.run(["sh", "-c", command[0]], cwd=tmp_path, env=environment, check=True, timeout=30)
     kind = "gateway" if "gateways" in panel else "connector"
     assert (tmp_path / "fetched").read_text().split() == ["-fsSL", f"{console}/deploy/{kind}.sh"]
 
 
-def test_no_log_and_no_audit_row_holds_a_code(administrator_client, panel, caplog):
+def test_no_log_and_no_audit_row_holds_a_code(
+    administrator_client: Client, panel: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
-    code = CODE.search(administrator_client.post(panel).content.decode())[1]
+    shown = CODE.search(administrator_client.post(panel).content.decode())
+    assert shown
+    code = shown[1]
     kind = "gateway" if "gateways" in panel else "server"
     target = panel.split("/")[-3]
     machine = Machine(kind, target)
@@ -120,7 +134,7 @@ def test_no_log_and_no_audit_row_holds_a_code(administrator_client, panel, caplo
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_of_many_machines_with_one_code_at_the_same_moment_one_is_admitted():
+def test_of_many_machines_with_one_code_at_the_same_moment_one_is_admitted() -> None:
     connector = ConnectorFactory()
     machines = [Machine("server", connector.pk) for _ in range(6)]
     before = Server.objects.count()
@@ -129,7 +143,7 @@ def test_of_many_machines_with_one_code_at_the_same_moment_one_is_admitted():
 
     def enroll(machine: Machine) -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             answers.append(machine.enroll(code).json())
         finally:
             connection.close()

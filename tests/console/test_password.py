@@ -3,20 +3,21 @@
 import pytest
 from django.test import Client
 
-from console.models import AuditRow
+from console.models import AuditRow, User
 from tests.console.factories import PASSWORD
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 NEW = "an entirely new pass phrase"
 
 
-def change(client, old=PASSWORD, new=NEW, again=NEW):
+def change(client: Client, old: str = PASSWORD, new: str = NEW, again: str = NEW) -> Response:
     return client.post(
         "/password/", {"old_password": old, "new_password1": new, "new_password2": again}, follow=True
     )
 
 
-def test_the_new_password_logs_on_and_the_session_lives_on(viewer_client, viewer):
+def test_the_new_password_logs_on_and_the_session_lives_on(viewer_client: Client, viewer: User) -> None:
     assert "Your password was changed." in change(viewer_client).text
     assert viewer_client.get("/").status_code == 200
     other = Client()
@@ -33,13 +34,15 @@ def test_the_new_password_logs_on_and_the_session_lives_on(viewer_client, viewer
         ({"new": "short", "again": "short"}, "too short"),
     ],
 )
-def test_refusals_are_sentences_and_change_nothing(viewer_client, viewer, values, sentence):
+def test_refusals_are_sentences_and_change_nothing(
+    viewer_client: Client, viewer: User, values: dict[str, str], sentence: str
+) -> None:
     assert sentence in change(viewer_client, **values).text
     viewer.refresh_from_db()
     assert viewer.check_password(PASSWORD)
 
 
-def test_no_password_reaches_the_audit_trail(viewer_client):
+def test_no_password_reaches_the_audit_trail(viewer_client: Client) -> None:
     change(viewer_client)
     row = AuditRow.objects.get()
     assert NEW not in f"{row.before} {row.after}"

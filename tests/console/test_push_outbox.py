@@ -1,61 +1,66 @@
 """The outbox: what was posted arrives, at least once, known by its id."""
 
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from console import audit
 from console.models import PushChannel, PushDelivery, PushMessage
 from console.push import outbox, services
 from console.push.sending import Answer
-from tests.console.push_receivers import wait_for, web_receiver, worker
+from tests.console.push_receivers import WebReceiver, wait_for, web_receiver, worker
 
 pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
 
 
 @pytest.fixture(autouse=True)
-def private_allowed(settings):
+def private_allowed(settings: Settings) -> None:
     settings.PUSH_ALLOW_PRIVATE = True
 
 
 @pytest.fixture
-def receiver():
+def receiver() -> Iterator[WebReceiver]:
     with web_receiver() as made:
         yield made
 
 
 @pytest.fixture
-def channel(receiver):
+def channel(receiver: WebReceiver) -> PushChannel:
     return services.channel_create(name="hook", kind="webhook", url=receiver.url, actor=ACTOR)[0]
 
 
-def post(title="Something happened", **values):
+def post(title: str = "Something happened", **values: Any) -> PushMessage | None:
     with transaction.atomic():
         return outbox.post(kind="alerts", title=title, text="In words.", **values)
 
 
-def turn(now=None):
+def turn(now: None = None) -> None:
     """One turn, in this thread."""
     for deliveries in outbox.take(now or timezone.now()).values():
         outbox.deliver(deliveries)
 
 
-def due_now():
+def due_now() -> None:
     PushDelivery.objects.update(due_at=timezone.now())
 
 
-def test_without_a_channel_nothing_is_written():
+def test_without_a_channel_nothing_is_written() -> None:
     assert post() is None and not PushMessage.objects.exists()
 
 
-def test_a_message_goes_to_every_enabled_channel(receiver, channel):
+def test_a_message_goes_to_every_enabled_channel(receiver: WebReceiver, channel: PushChannel) -> None:
     services.channel_create(name="off", kind="webhook", url=receiver.url, actor=ACTOR)
     services.channel_disable(channel=PushChannel.objects.get(name="off"), actor=ACTOR)
     message = post(body={"alerts": []})
+    assert message
     turn()
     delivery = PushDelivery.objects.get()
     assert (delivery.state, delivery.attempts, delivery.answer) == ("delivered", 1, "Answered 200: ok")
@@ -65,7 +70,7 @@ def test_a_message_goes_to_every_enabled_channel(receiver, channel):
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_what_is_rolled_back_is_not_told(receiver, channel):
+def test_what_is_rolled_back_is_not_told(receiver: WebReceiver, channel: PushChannel) -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         outbox.post(kind="alerts", title="t", text="t")
         raise RuntimeError
@@ -75,7 +80,9 @@ def test_what_is_rolled_back_is_not_told(receiver, channel):
     assert receiver.got == []
 
 
-def test_a_failure_is_tried_again_later_with_the_same_id_and_a_new_signature_time(receiver, channel):
+def test_a_failure_is_tried_again_later_with_the_same_id_and_a_new_signature_time(
+    receiver: WebReceiver, channel: PushChannel
+) -> None:
     receiver.status = 503
     post()
     turn()
@@ -92,20 +99,22 @@ def test_a_failure_is_tried_again_later_with_the_same_id_and_a_new_signature_tim
     assert PushDelivery.objects.get().state == "delivered" and not channel.is_failing
 
 
-def test_a_receiver_that_asks_for_a_pause_gets_it(receiver, channel):
+def test_a_receiver_that_asks_for_a_pause_gets_it(receiver: WebReceiver, channel: PushChannel) -> None:
     receiver.status, receiver.headers = 429, {"Retry-After": "900"}
     post()
     turn()
     assert PushDelivery.objects.get().due_at > timezone.now() + timedelta(seconds=890)
 
 
-def test_pauses_double_with_jitter_up_to_an_hour():
+def test_pauses_double_with_jitter_up_to_an_hour() -> None:
     for attempts, longest in ((1, 10), (2, 20), (5, 160), (9, 2560), (10, 3600), (1000, 3600)):
         pauses = {outbox.pause_after(attempts) for _ in range(50)}
         assert len(pauses) > 1 and longest / 2 <= min(pauses) and max(pauses) <= longest
 
 
-def test_after_the_first_failure_the_others_of_the_channel_wait_without_an_attempt(receiver, channel):
+def test_after_the_first_failure_the_others_of_the_channel_wait_without_an_attempt(
+    receiver: WebReceiver, channel: PushChannel
+) -> None:
     receiver.status = 500
     for number in range(3):
         post(f"number {number}")
@@ -119,8 +128,8 @@ def test_after_the_first_failure_the_others_of_the_channel_wait_without_an_attem
 
 
 def test_it_is_given_up_after_days_and_the_failure_stays_visible(
-    receiver, channel, settings, operator_client
-):
+    receiver: WebReceiver, channel: PushChannel, settings: Settings, operator_client: Client
+) -> None:
     receiver.status = 500
     post()
     PushDelivery.objects.update(created_at=timezone.now() - settings.PUSH_GIVE_UP - timedelta(minutes=1))
@@ -140,14 +149,14 @@ def test_it_is_given_up_after_days_and_the_failure_stays_visible(
     assert len(set(receiver.ids())) == 1 and PushDelivery.objects.get().state == "delivered"
 
 
-def test_two_workers_do_not_take_the_same(channel):
+def test_two_workers_do_not_take_the_same(channel: PushChannel) -> None:
     post()
     now = timezone.now()
     assert len(outbox.take(now)) == 1 and outbox.take(now) == {}
     assert len(outbox.take(now + outbox.LEASE + timedelta(seconds=1))) == 1
 
 
-def test_a_late_record_of_a_lost_lease_does_not_undo_what_the_next_one_did(channel):
+def test_a_late_record_of_a_lost_lease_does_not_undo_what_the_next_one_did(channel: PushChannel) -> None:
     post()
     now = timezone.now()
     (first,) = outbox.take(now)[channel.pk]
@@ -159,7 +168,7 @@ def test_a_late_record_of_a_lost_lease_does_not_undo_what_the_next_one_did(chann
     assert PushDelivery.objects.get().state == "delivered"
 
 
-def test_old_messages_are_forgotten_but_none_that_waits(receiver, channel):
+def test_old_messages_are_forgotten_but_none_that_waits(receiver: WebReceiver, channel: PushChannel) -> None:
     post("delivered")
     turn()
     receiver.status = 500
@@ -171,7 +180,7 @@ def test_old_messages_are_forgotten_but_none_that_waits(receiver, channel):
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_a_receiver_that_hangs_holds_up_no_other(receiver, channel):
+def test_a_receiver_that_hangs_holds_up_no_other(receiver: WebReceiver, channel: PushChannel) -> None:
     with web_receiver() as other:
         services.channel_create(name="other", kind="webhook", url=other.url, actor=ACTOR)
         receiver.hold.clear()
@@ -187,9 +196,12 @@ def test_a_receiver_that_hangs_holds_up_no_other(receiver, channel):
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.processes
-def test_a_worker_killed_between_sending_and_recording_sends_the_same_id_again(receiver, channel):
+def test_a_worker_killed_between_sending_and_recording_sends_the_same_id_again(
+    receiver: Any, channel: Any
+) -> None:
     receiver.hold.clear()
     message = post()
+    assert message
     with worker() as first:
         wait_for(lambda: receiver.got)  # it has the message, the worker does not know yet
         first.send_signal(signal.SIGKILL)

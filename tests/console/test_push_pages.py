@@ -1,9 +1,11 @@
 """Settings ▸ Message push: each action by plain posts and by htmx, and who may."""
 
 import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from console import audit
-from console.models import AuditRow, PushChannel
+from console.models import AuditRow, PushChannel, User
 from console.push import outbox, services
 from console.sealed import unseal
 from tests.console.push_receivers import web_receiver
@@ -15,26 +17,26 @@ ACTIONS = ("test", "enable", "disable", "delete", "new-secret")
 
 
 @pytest.fixture(autouse=True)
-def private_allowed(settings):
+def private_allowed(settings: Settings) -> None:
     settings.PUSH_ALLOW_PRIVATE = True
 
 
 @pytest.fixture
-def channel(db):
+def channel(db: None) -> PushChannel:
     return services.channel_create(
         name="hook", kind="webhook", url="http://127.0.0.1:9/x?token=t0p", actor=audit.System("test")
     )[0]
 
 
-def url(channel, action=""):
+def url(channel: PushChannel, action: str = "") -> str:
     return f"{LIST}{channel.pk}/{action + '/' if action else ''}"
 
 
-def sealed(channel):
+def sealed(channel: PushChannel) -> dict[str, str]:
     return unseal(outbox.PURPOSE, PushChannel.objects.get(pk=channel.pk).sealed)
 
 
-def test_a_webhooks_secret_is_shown_once(operator_client):
+def test_a_webhooks_secret_is_shown_once(operator_client: Client) -> None:
     answer = operator_client.post(f"{LIST}add/webhook/", {"name": "hook", "url": "http://127.0.0.1:9/x"})
     channel = PushChannel.objects.get()
     secret = sealed(channel)["secret"]
@@ -53,7 +55,9 @@ def test_a_webhooks_secret_is_shown_once(operator_client):
         ("dingtalk", {"url": "http://127.0.0.1:9/x", "secret": "SEC1"}),
     ],
 )
-def test_other_kinds_are_added_plain_and_by_htmx(operator_client, kind, fields):
+def test_other_kinds_are_added_plain_and_by_htmx(
+    operator_client: Client, kind: str, fields: dict[str, str]
+) -> None:
     answer = operator_client.post(f"{LIST}add/{kind}/", {"name": "one", **fields})
     assert (answer.status_code, answer["Location"]) == (302, LIST)
     answer = operator_client.post(f"{LIST}add/{kind}/", {"name": "two", **fields}, headers=HTMX)
@@ -79,33 +83,37 @@ def test_other_kinds_are_added_plain_and_by_htmx(operator_client, kind, fields):
         ("webhook", {"name": "hook", "url": "http://127.0.0.1/"}, "another channel with this name"),
     ],
 )
-def test_a_bad_field_is_named_and_the_input_kept(operator_client, channel, kind, fields, sentence):
+def test_a_bad_field_is_named_and_the_input_kept(
+    operator_client: Client, channel: PushChannel, kind: str, fields: dict[str, str], sentence: str
+) -> None:
     answer = operator_client.post(f"{LIST}add/{kind}/", fields)
     assert answer.status_code == 422 and sentence in answer.content.decode()
     assert PushChannel.objects.count() == 1
 
 
-def test_an_unknown_kind_or_channel_is_not_found(operator_client):
+def test_an_unknown_kind_or_channel_is_not_found(operator_client: Client) -> None:
     assert operator_client.get(f"{LIST}add/pigeon/").status_code == 404
     for action in ACTIONS:
         assert operator_client.post(f"{LIST}channel-0/{action}/").status_code == 404
 
 
 @pytest.mark.parametrize("action", [action for action in ACTIONS if action != "test"])
-def test_a_get_changes_nothing(operator_client, channel, action):
+def test_a_get_changes_nothing(operator_client: Client, channel: PushChannel, action: str) -> None:
     before = PushChannel.objects.values().get()
     assert operator_client.get(url(channel, action)).status_code == 405
     assert PushChannel.objects.values().get() == before
 
 
 @pytest.mark.parametrize("action", ["", *ACTIONS, "confirm-disable", "confirm-delete"])
-def test_a_viewer_sees_the_list_and_may_do_nothing(viewer_client, channel, action):
+def test_a_viewer_sees_the_list_and_may_do_nothing(
+    viewer_client: Client, channel: PushChannel, action: str
+) -> None:
     assert viewer_client.get(LIST).status_code == 200
     assert viewer_client.post(url(channel, action)).status_code in (403, 405)
     assert PushChannel.objects.get().enabled
 
 
-def test_what_is_left_empty_stays(operator_client, channel):
+def test_what_is_left_empty_stays(operator_client: Client, channel: PushChannel) -> None:
     before = sealed(channel)
     operator_client.post(url(channel), {"name": "renamed", "url": ""})
     assert PushChannel.objects.get().name == "renamed" and sealed(channel) == before
@@ -113,14 +121,16 @@ def test_what_is_left_empty_stays(operator_client, channel):
     assert sealed(channel) == before | {"url": "http://127.0.0.1:10/y"}
 
 
-def test_a_new_secret_replaces_the_old_one_and_is_shown_once(operator_client, channel):
+def test_a_new_secret_replaces_the_old_one_and_is_shown_once(
+    operator_client: Client, channel: PushChannel
+) -> None:
     before = sealed(channel)["secret"]
     answer = operator_client.post(url(channel, "new-secret"), headers=HTMX)
     after = sealed(channel)["secret"]
     assert after != before and after in answer.content.decode()
 
 
-def test_off_and_on(operator_client, channel):
+def test_off_and_on(operator_client: Client, channel: PushChannel) -> None:
     dialog = operator_client.get(url(channel, "confirm-disable")).content.decode()
     assert "nobody is told of alerts" in dialog
     operator_client.post(url(channel, "disable"))
@@ -130,7 +140,7 @@ def test_off_and_on(operator_client, channel):
     assert outbox.is_configured()
 
 
-def test_deleted_with_what_waits(operator_client, channel):
+def test_deleted_with_what_waits(operator_client: Client, channel: PushChannel) -> None:
     from django.db import transaction
 
     with transaction.atomic():
@@ -142,7 +152,7 @@ def test_deleted_with_what_waits(operator_client, channel):
     assert answer["Location"] == LIST and not PushChannel.objects.exists()
 
 
-def test_the_test_button_shows_the_receivers_answer(operator_client, channel):
+def test_the_test_button_shows_the_receivers_answer(operator_client: Client, channel: PushChannel) -> None:
     with web_receiver() as receiver:
         operator_client.post(url(channel), {"name": "hook", "url": receiver.url})
         receiver.status, receiver.answer = 418, "I am <b>a teapot</b>"
@@ -156,7 +166,9 @@ def test_the_test_button_shows_the_receivers_answer(operator_client, channel):
     assert operator_client.get(url(channel, "test")).status_code == 200
 
 
-def test_the_list_costs_the_same_for_any_number_of_channels(viewer_client, django_assert_max_num_queries):
+def test_the_list_costs_the_same_for_any_number_of_channels(
+    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     for number in range(30):
         services.channel_create(
             name=f"n{number}", kind="email", recipients="a@b.example", actor=audit.System("test")
@@ -165,7 +177,9 @@ def test_the_list_costs_the_same_for_any_number_of_channels(viewer_client, djang
         viewer_client.get(LIST)
 
 
-def test_django_admin_shows_no_secret_and_switches_by_the_service(client, channel, django_user_model):
+def test_django_admin_shows_no_secret_and_switches_by_the_service(
+    client: Client, channel: PushChannel, django_user_model: type[User]
+) -> None:
     admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
     client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(f"/admin/console/pushchannel/{channel.pk}/change/").content.decode()

@@ -6,43 +6,48 @@ import hashlib
 import hmac
 import socket
 import threading
+from collections.abc import Iterator
 from email import policy
+from socket import SocketKind
+from typing import Any
 
 import pytest
+from django.test import Client
+from pytest_django import Settings
 
 from console import audit
 from console.models import PushChannel, PushMessage
 from console.push import addresses, formats, outbox, services
 from console.push.sending import send
 from console.sealed import unseal
-from tests.console.push_receivers import mail_receiver, web_receiver
+from tests.console.push_receivers import WebReceiver, mail_receiver, web_receiver
 
 ACTOR = audit.System("test")
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def private_allowed(settings):
+def private_allowed(settings: Settings) -> None:
     settings.PUSH_ALLOW_PRIVATE = True
 
 
 @pytest.fixture
-def receiver(private_allowed):
+def receiver(private_allowed: Any) -> Iterator[WebReceiver]:
     with web_receiver() as made:
         yield made
 
 
-def message(**values):
+def message(**values: Any) -> PushMessage:
     given = {"kind": "alerts", "title": "Firing: x", "text": "In words.", "url": "http://testserver/alerts/"}
     return PushMessage(**(given | values))
 
 
-def made(kind, **values):
+def made(kind: str, **values: str) -> tuple[Any, ...]:
     channel, secret = services.channel_create(name=kind, kind=kind, actor=ACTOR, **values)
     return channel, secret, unseal(outbox.PURPOSE, channel.sealed)
 
 
-def test_a_webhook_is_the_documented_json_with_a_signature_that_holds(receiver):
+def test_a_webhook_is_the_documented_json_with_a_signature_that_holds(receiver: WebReceiver) -> None:
     channel, secret, values = made("webhook", url=receiver.url)
     told = message(body={"alerts": [{"id": "alert-1"}]})
     assert send(channel, told, values).ok
@@ -57,7 +62,7 @@ def test_a_webhook_is_the_documented_json_with_a_signature_that_holds(receiver):
     assert got.headers["webhook-signature"] == f"v1,{expected}"
 
 
-def test_the_signature_is_that_of_standard_webhooks():
+def test_the_signature_is_that_of_standard_webhooks() -> None:
     """The example of the specification's reference libraries."""
     assert (
         formats.signature(
@@ -70,7 +75,7 @@ def test_the_signature_is_that_of_standard_webhooks():
     )
 
 
-def test_dingtalk_gets_markdown_and_its_own_signature(receiver):
+def test_dingtalk_gets_markdown_and_its_own_signature(receiver: WebReceiver) -> None:
     channel, _, values = made("dingtalk", url=receiver.url, secret="SECabc")
     receiver.answer = '{"errcode": 0, "errmsg": "ok"}'
     assert send(channel, message(title="a *b* [c](d)"), values).ok
@@ -83,7 +88,7 @@ def test_dingtalk_gets_markdown_and_its_own_signature(receiver):
     assert query["token"] == "t0p" and base64.b64decode(unquote(query["sign"])) == digest
 
 
-def test_dingtalk_says_no_with_status_200(receiver):
+def test_dingtalk_says_no_with_status_200(receiver: WebReceiver) -> None:
     channel, _, values = made("dingtalk", url=receiver.url)
     receiver.answer = '{"errcode": 310000, "errmsg": "sign not match"}'
     answer = send(channel, message(), values)
@@ -92,13 +97,13 @@ def test_dingtalk_says_no_with_status_200(receiver):
     assert not send(channel, message(), values).ok
 
 
-def test_slack_gets_text_in_which_nobody_can_mention_everybody(receiver):
+def test_slack_gets_text_in_which_nobody_can_mention_everybody(receiver: WebReceiver) -> None:
     channel, _, values = made("slack", url=receiver.url)
     assert send(channel, message(text="host <!channel> & co"), values).ok
     assert "&lt;!channel&gt; &amp; co" in receiver.got[0].json["text"]
 
 
-def test_mail_goes_to_all_recipients_and_carries_the_id(settings):
+def test_mail_goes_to_all_recipients_and_carries_the_id(settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     with mail_receiver() as sink:
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
@@ -118,7 +123,7 @@ def test_mail_goes_to_all_recipients_and_carries_the_id(settings):
     assert not send(channel, told, values).ok, "the mail server is gone"
 
 
-def test_redirects_are_not_followed(receiver):
+def test_redirects_are_not_followed(receiver: WebReceiver) -> None:
     channel, _, values = made("webhook", url=receiver.url)
     with web_receiver() as other:
         receiver.status, receiver.headers = 307, {"Location": other.url}
@@ -126,7 +131,9 @@ def test_redirects_are_not_followed(receiver):
         assert not answer.ok and "redirects are not followed" in answer.text and other.got == []
 
 
-def test_a_receiver_that_drips_is_left_after_the_time_of_an_attempt(private_allowed, monkeypatch):
+def test_a_receiver_that_drips_is_left_after_the_time_of_an_attempt(
+    private_allowed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("console.push.sending.ATTEMPT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
@@ -135,7 +142,7 @@ def test_a_receiver_that_drips_is_left_after_the_time_of_an_attempt(private_allo
     assert not answer.ok and ("did not answer" in answer.text or "Timeout" in answer.text)
 
 
-def test_a_huge_or_unprintable_answer_is_cut_short(receiver):
+def test_a_huge_or_unprintable_answer_is_cut_short(receiver: WebReceiver) -> None:
     receiver.answer = "\x1b[31m" + "x" * 100_000
     channel, _, values = made("webhook", url=receiver.url)
     answer = send(channel, message(), values)
@@ -155,7 +162,9 @@ TOKEN = "B0aaaaa1/n0tForTheEyes"
     ],
 )
 @pytest.mark.parametrize("kind", ["slack", "dingtalk"])
-def test_a_receiver_that_repeats_its_address_gives_no_secret_away(receiver, kind, said):
+def test_a_receiver_that_repeats_its_address_gives_no_secret_away(
+    receiver: WebReceiver, kind: str, said: str
+) -> None:
     receiver.status = 404
     receiver.answer = said
     url = f"http://127.0.0.1:{receiver.port}/services/{TOKEN}?access_token=hunter22&x=1"
@@ -165,8 +174,8 @@ def test_a_receiver_that_repeats_its_address_gives_no_secret_away(receiver, kind
     assert not any(secret in answer.text for secret in ("B0aa", "n0tFor", "hunter"))
 
 
-def test_neither_does_one_that_speaks_no_http(private_allowed):
-    def repeat():
+def test_neither_does_one_that_speaks_no_http(private_allowed: None) -> None:
+    def repeat() -> None:
         with server.accept()[0] as connection:
             connection.sendall(connection.recv(100_000).split(b"\r\n")[0] + b"\r\n\r\n")
 
@@ -192,14 +201,14 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("host", PRIVATE)
-def test_private_addresses_are_refused_in_every_spelling(host):
+def test_private_addresses_are_refused_in_every_spelling(host: str) -> None:
     target = addresses.parse(f"https://{host}/")
     with pytest.raises(addresses.AddressRefused):
         addresses.allowed(target)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_public_addresses_are_not(address):
+def test_public_addresses_are_not(address: str) -> None:
     import ipaddress
 
     assert addresses.is_public(ipaddress.ip_address(address))
@@ -214,19 +223,21 @@ def test_public_addresses_are_not(address):
         "https://hooks.example.com\\@evil.example/", "https://[::1", "x" * 3000, "file:///etc/passwd",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_when_it_is_typed_in(url, operator_client):
+def test_what_is_no_address_is_refused_when_it_is_typed_in(url: str, operator_client: Client) -> None:
     answer = operator_client.post("/settings/push/add/webhook/", {"name": "x", "url": url})
     assert answer.status_code == 422 and not PushChannel.objects.exists()
     page = answer.content.decode()
     assert "must" in page or "at most 2,000 ASCII characters" in page
 
 
-def test_the_connection_goes_to_the_address_that_was_checked(receiver, monkeypatch, settings):
+def test_the_connection_goes_to_the_address_that_was_checked(
+    receiver: WebReceiver, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     """A name that answers «public» to the check and «private» to the connection leads nowhere: it is asked once."""
     asked = []
     real = socket.getaddrinfo
 
-    def answers(host, *args, **kwargs):
+    def answers(host: str, *args: int, **kwargs: SocketKind) -> list[tuple[Any, ...]]:
         if host != "rebind.example":
             return real(host, *args, **kwargs)
         asked.append(host)
@@ -243,7 +254,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(receiver, monkeypat
     assert not refused.ok and "private" in refused.text and len(receiver.got) == 1
 
 
-def test_secrets_are_sealed_and_appear_nowhere(receiver, operator_client):
+def test_secrets_are_sealed_and_appear_nowhere(receiver: WebReceiver, operator_client: Client) -> None:
     channel, secret, _ = made("webhook", url=receiver.url)
     row = PushChannel.objects.values().get()
     stored = " ".join(str(value) for value in row.values())

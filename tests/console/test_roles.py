@@ -24,19 +24,19 @@ def statuses(client: Client, path: str) -> set[int]:
     return {client.get(path).status_code, client.post(path).status_code}
 
 
-def test_the_map_is_not_empty():
+def test_the_map_is_not_empty() -> None:
     assert len(PROTECTED) > 40
     assert "healthz" in PUBLIC
     assert "log-in/" in PUBLIC
 
 
-def test_every_url_declares_a_role():
+def test_every_url_declares_a_role() -> None:
     assert every_url_declares_its_role(None) == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("path", "role"), PROTECTED, ids=[path for path, _ in PROTECTED])
-def test_strangers_are_sent_to_the_log_in(client, path, role):
+def test_strangers_are_sent_to_the_log_in(client: Client, path: str, role: str) -> None:
     response = client.get(concrete(path))
     assert response.status_code in (302, 405)
     if response.status_code == 302:
@@ -45,23 +45,25 @@ def test_strangers_are_sent_to_the_log_in(client, path, role):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "operator"])
-def test_viewers_may_not_act(viewer_client, path):
+def test_viewers_may_not_act(viewer_client: Client, path: str) -> None:
     assert statuses(viewer_client, concrete(path)) <= {403, 405}
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "administrator"])
-def test_operators_may_not_administer(operator_client, path):
+def test_operators_may_not_administer(operator_client: Client, path: str) -> None:
     assert statuses(operator_client, concrete(path)) <= {403, 405}
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [path for path, role in PROTECTED if role == "viewer"])
-def test_viewers_may_see(viewer_client, path):
+def test_viewers_may_see(viewer_client: Client, path: str) -> None:
     assert viewer_client.get(concrete(path)).status_code in (200, 404, 405)
 
 
 @pytest.mark.django_db
-def test_only_administrators_enter_django_admin_by_role(viewer_client, operator_client):
+def test_only_administrators_enter_django_admin_by_role(
+    viewer_client: Client, operator_client: Client
+) -> None:
     assert viewer_client.get("/admin/").status_code == 302
     assert operator_client.get("/admin/").status_code == 302

@@ -1,6 +1,9 @@
 """How services write: a sentence for whatever is in the way, even when somebody else was quicker by a moment."""
 
+from typing import Any
+
 import pytest
+from django.db.models import Model
 
 from connectors.models import Connector
 from console import saving
@@ -17,15 +20,15 @@ def named(name: str) -> Connector:
 def overtaken(row: Connector) -> Connector:
     """Another row of the same name is written just after this one was checked."""
 
-    def full_clean(**options: object) -> None:
-        Connector.full_clean(row, **options)
+    def full_clean(*args: Any, **options: Any) -> None:
+        Connector.full_clean(row, *args, **options)
         named(row.name).save()
 
-    row.full_clean = full_clean
+    row.full_clean = full_clean  # type: ignore[method-assign]
     return row
 
 
-def test_a_refusal_names_its_field():
+def test_a_refusal_names_its_field() -> None:
     with pytest.raises(Invalid) as refused:
         saving.save(named(""))
     assert refused.value.field == "name"
@@ -35,7 +38,7 @@ def test_a_refusal_names_its_field():
     assert refused.value.field == "name"
 
 
-def test_who_comes_second_gets_the_same_sentence_as_a_conflict():
+def test_who_comes_second_gets_the_same_sentence_as_a_conflict() -> None:
     saving.save(named("office"))
     with pytest.raises(Invalid) as refused:
         saving.save(named("office"))
@@ -45,9 +48,9 @@ def test_who_comes_second_gets_the_same_sentence_as_a_conflict():
     assert Connector.objects.filter(name="branch").count() == 1
 
 
-def test_only_what_differs_is_written_and_told():
+def test_only_what_differs_is_written_and_told() -> None:
     row = saving.save(named("office"))
-    told = []
+    told: list[Model] = []
     saving.listeners.append(told.append)
     try:
         Connector.objects.filter(pk=row.pk).update(enabled=False)

@@ -8,15 +8,19 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console import audit, tasks
 from console.errors import Invalid
-from console.models import AuditRow, Task, TaskItem
+from console.models import AuditRow, Task, TaskItem, User
+from console.tasks import Step
 from tests.console.factories import UserFactory
 from tests.console.task_site import kind
 
@@ -27,30 +31,32 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def known_kind(monkeypatch):
+def known_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "kinds", dict(tasks.kinds))
     kind.register()
 
 
-def start(*names, actor=None, secret=None, **parameters):
+def start(
+    *names: str, actor: User | None = None, secret: dict[str, str] | None = None, **parameters: Any
+) -> Task:
     items = [tasks.Item(name, parameters, secret or {}) for name in names]
     return tasks.start(kind=kind.NAME, title="Notes", items=items, actor=actor or audit.System("tests"))
 
 
-def run(worker="one", **kwargs):
+def run(worker: str = "one", **kwargs: Any) -> None:
     while tasks.work(worker, **kwargs):
         pass
 
 
-def noted():
+def noted() -> list[str]:
     return [row.after["item"] for row in AuditRow.objects.filter(verb=kind.VERB).order_by("id")]
 
 
-def states(task):
+def states(task: Task) -> list[str]:
     return list(task.items.order_by("position").values_list("state", flat=True))
 
 
-def test_every_item_is_done_in_order_and_its_result_kept(operator):
+def test_every_item_is_done_in_order_and_its_result_kept(operator: User) -> None:
     token = audit.source.set("192.0.2.7")
     task = start("a", "b", "c", actor=operator)
     audit.source.reset(token)
@@ -60,6 +66,7 @@ def test_every_item_is_done_in_order_and_its_result_kept(operator):
     assert noted() == ["A", "B", "C"]
     assert list(task.items.values_list("message", flat=True)) == ["Noted."] * 3
     row = AuditRow.objects.filter(verb=kind.VERB).first()
+    assert row
     assert (row.actor, row.source) == ("operator", "192.0.2.7"), "as if the one who started it had done it"
 
 
@@ -71,7 +78,7 @@ def test_every_item_is_done_in_order_and_its_result_kept(operator):
         ("broken", "An error of the console; its log says more."),
     ],
 )
-def test_a_failing_item_fails_alone_and_changes_nothing(name, sentence):
+def test_a_failing_item_fails_alone_and_changes_nothing(name: str, sentence: str) -> None:
     task = start("a", name, "c")
     run()
     task.refresh_from_db()
@@ -81,7 +88,7 @@ def test_a_failing_item_fails_alone_and_changes_nothing(name, sentence):
     assert noted() == ["A", "C"], "what a failed item did is undone"
 
 
-def test_several_tasks_take_turns():
+def test_several_tasks_take_turns() -> None:
     slow, quick = start(*"abcdefgh"), start("z")
     while tasks.work("one", seconds=0):
         quick.refresh_from_db()
@@ -91,7 +98,7 @@ def test_several_tasks_take_turns():
     assert (quick.state, slow.state) == ("done", "running")
 
 
-def test_two_workers_share_a_task_without_doing_anything_twice():
+def test_two_workers_share_a_task_without_doing_anything_twice() -> None:
     task = start(*"abcdef")
     while tasks.work("one", seconds=0) | tasks.work("two", seconds=0):
         pass
@@ -100,7 +107,7 @@ def test_two_workers_share_a_task_without_doing_anything_twice():
     assert task.done == 6
 
 
-def test_a_living_workers_task_is_left_alone_and_a_dead_ones_taken_up():
+def test_a_living_workers_task_is_left_alone_and_a_dead_ones_taken_up() -> None:
     task = start("a")
     Task.objects.filter(pk=task.pk).update(state="running", worker="one", heartbeat_at=timezone.now())
     assert not tasks.work("two")
@@ -109,11 +116,11 @@ def test_a_living_workers_task_is_left_alone_and_a_dead_ones_taken_up():
     assert noted() == ["A"]
 
 
-def test_a_worker_that_lost_its_task_changes_nothing_more(monkeypatch):
+def test_a_worker_that_lost_its_task_changes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     task = start("a", "b")
     steps = []
 
-    def slow(step):
+    def slow(step: Step) -> str:
         steps.append(step.name)
         Task.objects.update(worker="two", heartbeat_at=timezone.now())
         return step.name
@@ -124,7 +131,7 @@ def test_a_worker_that_lost_its_task_changes_nothing_more(monkeypatch):
     assert (steps, noted(), task.done, task.worker) == (["a"], [], 0, "two")
 
 
-def test_an_unknown_kind_fails_as_a_whole(monkeypatch):
+def test_an_unknown_kind_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     task = start("a")
     del tasks.kinds[kind.NAME]
     run()
@@ -135,12 +142,12 @@ def test_an_unknown_kind_fails_as_a_whole(monkeypatch):
     )
 
 
-def test_nothing_to_do_is_refused():
+def test_nothing_to_do_is_refused() -> None:
     with pytest.raises(Invalid, match="nothing was chosen"):
         start()
 
 
-def test_secrets_are_encrypted_until_done_and_told_once(operator_client, operator):
+def test_secrets_are_encrypted_until_done_and_told_once(operator_client: Client, operator: User) -> None:
     task = start("a", "b", actor=operator, secret={"password": "drowssap"})
     assert "drowssap" not in str(list(TaskItem.objects.values()))
     take = reverse("tasks:secrets", args=[task.pk])
@@ -156,7 +163,7 @@ def test_secrets_are_encrypted_until_done_and_told_once(operator_client, operato
     assert not TaskItem.objects.exclude(secret="").exists()
 
 
-def test_secrets_are_for_the_one_who_started_the_task(administrator_client):
+def test_secrets_are_for_the_one_who_started_the_task(administrator_client: Client) -> None:
     task = start("a", actor=UserFactory(role="operator"), secret={"password": "drowssap"})
     run()
     answer = administrator_client.post(reverse("tasks:secrets", args=[task.pk]))
@@ -164,7 +171,7 @@ def test_secrets_are_for_the_one_who_started_the_task(administrator_client):
     assert TaskItem.objects.exclude(secret="").exists()
 
 
-def test_secrets_nobody_fetched_are_erased_and_old_tasks_forgotten(operator):
+def test_secrets_nobody_fetched_are_erased_and_old_tasks_forgotten(operator: User) -> None:
     task = start("a", actor=operator, secret={"password": "drowssap"})
     run()
     now = timezone.now()
@@ -176,7 +183,7 @@ def test_secrets_nobody_fetched_are_erased_and_old_tasks_forgotten(operator):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
-def test_cancelling_leaves_the_rest_undone(operator_client, headers):
+def test_cancelling_leaves_the_rest_undone(operator_client: Client, headers: dict[str, Any]) -> None:
     task = start("a", "b", "c", secret={"password": "x"})
     tasks.work("one", seconds=0)
     answer = operator_client.post(reverse("tasks:cancel", args=[task.pk]), headers=headers)
@@ -192,7 +199,7 @@ def test_cancelling_leaves_the_rest_undone(operator_client, headers):
     assert "is over already" in again.content.decode()
 
 
-def test_the_pages_show_progress_and_results(viewer_client):
+def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
     task = start("a", "refused", "=c")
     tasks.work("one", seconds=0)
     page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).content.decode()
@@ -212,8 +219,8 @@ def test_the_pages_show_progress_and_results(viewer_client):
 
 @pytest.mark.parametrize("number", [3, 60])
 def test_a_tasks_page_costs_the_same_for_any_number_of_items(
-    viewer_client, django_assert_max_num_queries, number
-):
+    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries, number: int
+) -> None:
     task = start(*(f"item {n}" for n in range(number)))
     with django_assert_max_num_queries(8):
         viewer_client.get(reverse("tasks:detail", args=[task.pk]))
@@ -235,29 +242,29 @@ class Worker:
         command = [sys.executable, "manage.py", "worker"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self.process
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self.process.terminate()
         self.process.wait(20)
 
 
-def wait_for(condition, seconds=40):
+def wait_for(condition: Any, seconds: int = 40) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "did not happen"
         time.sleep(0.05)
 
 
-def pretend_time_passed():
+def pretend_time_passed() -> None:
     """So that the dead worker is noticed now and not in half a minute."""
     Task.objects.filter(state="running").update(heartbeat_at=timezone.now() - tasks.STALE * 2)
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.processes
-def test_a_worker_killed_in_the_middle_loses_and_repeats_nothing(tmp_path):
+def test_a_worker_killed_in_the_middle_loses_and_repeats_nothing(tmp_path: Path) -> None:
     task = start("a", "kills once", "c", "d", mark=str(tmp_path / "mark"))
     with Worker() as first:
         assert first.wait(40) == -9
@@ -272,7 +279,7 @@ def test_a_worker_killed_in_the_middle_loses_and_repeats_nothing(tmp_path):
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.processes
-def test_an_item_that_always_kills_the_worker_is_given_up():
+def test_an_item_that_always_kills_the_worker_is_given_up() -> None:
     task = start("a", "kills always", "c")
     for _ in range(tasks.MOST_ATTEMPTS):
         with Worker() as worker:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.demo import Demo, Tunnel, free_port, post
+from tests.demo import Demo, Tunnel, post
 from tests.e2e.deployed import command_of
+from tests.ports import free_port
 
 
 class AddedGateway:

@@ -155,7 +155,7 @@ class BootedMachine(Deployed):
         self.home, self.place = container.path(self.named_home), container.path(self.named_place)
         self.user = "runuser -u causeway --"
         self.work = container.path(f"/srv/{kind}")
-        self.work.mkdir()
+        self.work.mkdir(exist_ok=True)
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         return self.container.run("sh", "-c", f"cd /srv/{self.kind} && {command}", timeout=INSTALL_SECONDS)

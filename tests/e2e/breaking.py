@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
+import psutil
+
 from tests.demo import is_alive, wait_until
 from tests.e2e.fault_world import DISKS, ENDED_SECONDS, GROUPS, World
 from tests.e2e.wrong_clock import wrong_by
@@ -18,13 +20,14 @@ from tests.edge.small_disk import filled
 @contextlib.contextmanager
 def stopped(world: World, part: str) -> Iterator[None]:
     victims = world.processes(part)
-    for process in victims:
-        process.suspend()
     try:
+        for process in victims:
+            process.suspend()
         yield
     finally:
         for process in victims:
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 @contextlib.contextmanager
@@ -36,10 +39,11 @@ def ended(world: World, part: str, number: int) -> Iterator[None]:
         wait_until(lambda: not is_alive(victim), ENDED_SECONDS, what=f"the end of the {part}")
         yield
         return
-    world.program(part).end(number)
     try:
+        world.program(part).end(number)
         yield
     finally:
+        world.program(part).end()  # one that did not end when it was told to
         world.program(part).start()
 
 
@@ -47,9 +51,9 @@ def ended(world: World, part: str, number: int) -> Iterator[None]:
 def cut(world: World, part: str) -> Iterator[None]:
     """Packets of a part vanish: nobody is told."""
     _filter(world, "add table inet cut; add chain inet cut out { type filter hook output priority 0; };")
-    for match in _traffic(world, part):
-        _filter(world, f"add rule inet cut out {match} drop;")
     try:
+        for match in _traffic(world, part):
+            _filter(world, f"add rule inet cut out {match} drop;")
         yield
     finally:
         _filter(world, "delete table inet cut;")
@@ -97,8 +101,8 @@ def started_on_full_disk(world: World, part: str) -> Iterator[None]:
 @contextlib.contextmanager
 def environment(world: World, part: str, extra: Mapping[str, str]) -> Iterator[None]:
     """Started again with other variables, and at the end without them."""
-    _begin_anew(world, part, extra)
     try:
+        _begin_anew(world, part, extra)
         yield
     finally:
         _begin_anew(world, part, {})

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.demo import Demo, clean_environment, free_port, wait_until
+from tests.demo import Demo, clean_environment, wait_until
+from tests.ports import free_port
 
 
 class Client:

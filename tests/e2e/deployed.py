@@ -87,7 +87,7 @@ class Deployed(ABC):
         return done.returncode, json.loads(done.stdout) if done.stdout else {}
 
     def lights(self) -> dict[str, str]:
-        """Each light's color by its name."""
+        """Each light's colour by its name."""
         return {light["name"]: light["color"] for light in self.status()[1].get("lights", [])}
 
     def is_good(self) -> bool:
@@ -214,6 +214,12 @@ def running_again_changes_nothing(machine: Deployed, command: str) -> None:
     assert machine.is_good()
 
 
+def text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    file = archive.extractfile(member)
+    assert file, f"{member.name} is no file"
+    return file.read().decode(errors="replace")
+
+
 def the_archive_has_no_secret(machine: Deployed) -> None:
     """What `--export-logs` leaves in the folder where it is run."""
     done = machine.run(machine.script("--export-logs"))
@@ -222,7 +228,7 @@ def the_archive_has_no_secret(machine: Deployed) -> None:
     assert archive.stat().st_mode & 0o077 == 0
     secrets = secrets_of(machine)
     with tarfile.open(archive) as tar:
-        texts = {member.name: tar.extractfile(member).read().decode(errors="replace") for member in tar}
+        texts = {member.name: text_of(tar, member) for member in tar}
     names = {name.rpartition("/")[2] for name in texts}
     assert {"agent.log", "envoy.log", "facts.json", CONFIGURATION[machine.kind]} <= names
     for name, text in texts.items():

@@ -24,7 +24,8 @@ from typing import Any
 
 import psutil
 
-from tests.demo import ROOT, Demo, clean_environment, free_port, is_alive, start_demo, stop_demo, wait_until
+from tests.demo import ROOT, Demo, clean_environment, is_alive, start_demo, stop_demo, wait_until
+from tests.ports import free_port
 from tests.postgres import OPTIONS, PostgresUnavailable, _unprivileged, find_binaries
 
 PARTS = ("console", "database", "gateway agent", "gateway Envoy", "server agent", "server Envoy")
@@ -283,9 +284,9 @@ class World:
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         import psycopg
 
-        where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=5"
+        where = f"host=127.0.0.1 port={self.database_port} user=causeway dbname=postgres connect_timeout=30"
         with psycopg.connect(where) as connection:
-            return connection.execute(sql, values).fetchall()  # type: ignore[call-overload, no-any-return]
+            return connection.execute(sql, values).fetchall()
 
 
 def _set_network(path: str) -> None:

@@ -63,7 +63,7 @@ class Administrator:
         return page.count(">Current</span>") == len(self.demo.world["gateways"])
 
     def settle(self) -> None:
-        wait_until(self.everyone_current, 15, what="the configuration on all gateways")
+        wait_until(self.everyone_current, 30, what="the configuration on all gateways")
 
 
 def errors(page: str) -> str:

@@ -26,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from websockets.sync.server import ServerConnection, serve
 
-from tests.demo import Demo, free_port, wait_until
+from tests.demo import Demo, wait_until
 from tests.e2e.connect import Client, connected
 from tests.e2e.recipes import application, reaches, run
+from tests.ports import free_port
 
 DOMAIN = f"w{time.time_ns()}.programs.example"
 

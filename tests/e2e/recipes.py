@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from tests import postgres
-from tests.demo import Demo, free_port, post, wait_until
+from tests.demo import Demo, post, wait_until
+from tests.ports import free_port
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # The Debian packages of the programs that the recipes name.

@@ -17,9 +17,7 @@ from tests.demo import Demo, Tunnel, post, wait_until
 
 CAP_BYTES = 2_000 * 1000 / 8  # each second
 SECONDS = 3.0
-WINDOWS = 6
-# In the beginning a bucket holds what a second brings.
-LEAST, MOST = CAP_BYTES * (SECONDS - 1.5), CAP_BYTES * (SECONDS + 1.5)
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(autouse=True)
@@ -79,44 +77,45 @@ def echoing(demo: Demo, account: dict[str, Any], count: int = 1) -> Iterator[lis
             flow.close()
 
 
-def back_within(flows: list[Echoing]) -> int:
-    """Bytes that come back within the window, which opens with the first of them."""
-    wait_until(lambda: any(flow.received for flow in flows), 30, what="the first byte back")
-    before, until = sum(flow.received for flow in flows), time.monotonic() + SECONDS
-    wait_until(lambda: time.monotonic() > until, 30, what="the window")
-    return sum(flow.received for flow in flows) - before
+def most(began: float) -> float:
+    """What the cap may have let through since then: a bucket holds what a second brings."""
+    return CAP_BYTES * (time.monotonic() - began + 1) * 1.1
 
 
-def seen_within(flows: list[Echoing]) -> list[int]:
-    """What comes back in one window after the other, up to one that has as much as the cap lets through.
+def keeps_to_its_cap(demo: Demo, account: dict[str, Any], count: int = 1) -> None:
+    """As much comes back as the cap lets through in some seconds, and never more; a slow machine may take longer."""
+    began = time.monotonic()
+    with echoing(demo, account, count) as flows:
+        wait_until(
+            lambda: sum(flow.received for flow in flows) >= CAP_BYTES * (SECONDS + 1),
+            50,
+            what="as much as the cap lets through",
+        )
+        got = sum(flow.received for flow in flows)
+        assert got < most(began)
 
-    Never more is what is promised; that it is as much takes a machine that has a moment for it.
-    """
-    seen = [back_within(flows)]
-    while seen[-1] < LEAST and len(seen) < WINDOWS:
-        seen.append(back_within(flows))
-    return seen
+
+def is_not_held(demo: Demo, account: dict[str, Any]) -> None:
+    """Twice what the cap could have let through comes back."""
+    began = time.monotonic()
+    with echoing(demo, account) as (flow,):
+        wait_until(lambda: flow.received > 2 * most(began), 50, what="more than the cap lets through")
 
 
 def test_an_account_keeps_to_its_bandwidth_with_all_of_its_flows(demo: Demo) -> None:
-    with echoing(demo, capped(demo), count=3) as flows:
-        assert LEAST < max(seen_within(flows)) < MOST
-    with echoing(demo, demo.account()) as (free,):
-        wait_until(lambda: free.received > 4 * MOST, 30, what="an account without such a cap is quicker")
+    keeps_to_its_cap(demo, capped(demo), count=3)
+    is_not_held(demo, demo.account())
 
 
 def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: Demo) -> None:
     account = capped(demo)
-    with echoing(demo, account) as flows:
-        assert LEAST < max(seen_within(flows)) < MOST
-    give(demo, account, 100_000)
+    keeps_to_its_cap(demo, account)
     try:
-        with echoing(demo, account) as (quick,):
-            wait_until(lambda: quick.received > 4 * MOST, 30, what="the new bandwidth")
+        give(demo, account, 100_000)
+        is_not_held(demo, account)
     finally:
         give(demo, account, 2_000)
-    with echoing(demo, account) as flows:
-        assert LEAST < max(seen_within(flows)) < MOST
+    keeps_to_its_cap(demo, account)
 
 
 def give(demo: Demo, account: dict[str, Any], kbps: int) -> None:
@@ -133,6 +132,6 @@ def give(demo: Demo, account: dict[str, Any], kbps: int) -> None:
         applied = "SELECT min(applied_version) FROM console_gateway"
         wait_until(
             lambda: connection.execute(applied).fetchone()[0] >= version,
-            10,
+            30,
             what="the gateways' confirmation",
         )

@@ -8,8 +8,11 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,7 @@ MANY = 50_000_000
 
 
 @pytest.fixture
-def quiet(demo: Demo):
+def quiet(demo: Demo) -> Iterator[Any]:
     """No traffic but the test's own."""
     demo.kill(demo.pid("traffic"), signal.SIGSTOP)
     yield
@@ -47,7 +50,7 @@ def flow_record(demo: Demo, since: str) -> tuple[int, int] | None:
 
 
 @pytest.mark.timeout(180)
-def test_counted_bytes_agree_with_what_was_sent(demo: Demo, quiet):
+def test_counted_bytes_agree_with_what_was_sent(demo: Demo, quiet: Any) -> None:
     before = charted_bytes(demo)
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
     answer = demo.curl(f"http://wiki.corp.example/file?bytes={MANY}", "--proxytunnel")
@@ -66,7 +69,7 @@ def tunnel_port(demo: Demo) -> int:
 @pytest.mark.skipif(
     not shutil.which("tcpdump") or os.geteuid() != 0, reason="capturing needs tcpdump and root"
 )
-def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_path):
+def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_path: Path) -> None:
     capture = tmp_path / "tunnel.pcap"
     command = [
         "tcpdump",
@@ -82,19 +85,18 @@ def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_pat
         "port",
         str(tunnel_port(demo)),
     ]
-    dump = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert dump.stderr is not None
-    assert "listening" in dump.stderr.readline()
     marker = b"this-marker-must-not-be-readable-" + os.urandom(8).hex().encode()
     data = marker * 2000
-    with demo.connect("echo.corp.example", 7) as flow:
-        flow.socket.sendall(data)
-        assert read_exactly(flow.socket, len(data)) == data
-    wait_until(
-        lambda: capture.exists() and capture.stat().st_size > len(data), 10, what="the capture of the bytes"
-    )
-    dump.terminate()
-    dump.communicate(timeout=10)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as dump:
+        try:
+            assert dump.stderr is not None
+            assert "listening" in dump.stderr.readline()
+            with demo.connect("echo.corp.example", 7) as flow:
+                flow.socket.sendall(data)
+                assert read_exactly(flow.socket, len(data)) == data
+            wait_until(lambda: capture.stat().st_size > len(data), 30, what="the capture of the bytes")
+        finally:
+            dump.terminate()
     captured = capture.read_bytes()
     assert len(captured) > len(data)
     assert marker not in captured

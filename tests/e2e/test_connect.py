@@ -16,10 +16,11 @@ import httpx
 import psutil
 import pytest
 
-from tests.demo import Demo, clean_environment, free_port, in_time, post, wait_until
+from tests.demo import Demo, clean_environment, in_time, post, wait_until
 from tests.e2e.connect import Client, connected
+from tests.ports import free_port
 
-NOTICED_SECONDS = 15
+NOTICED_SECONDS = 30
 
 
 def fetch(client: Client, url: str) -> tuple[int, str]:
@@ -143,17 +144,17 @@ def test_a_killed_client_leaves_no_logged_on_proxy_behind(demo: Demo, tmp_path: 
         assert fetch(client, "http://wiki.corp.example/")[0] == 200
         assert len(local_envoys(tmp_path)) == 1
         client.process.kill()
-        wait_until(lambda: not local_envoys(tmp_path), 10, what="the end of the local Envoy")
+        wait_until(lambda: not local_envoys(tmp_path), 30, what="the end of the local Envoy")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", client.listen), timeout=2)
-        wait_until(lambda: not list(tmp_path.glob("causeway-connect-*")), 10, what="the token's removal")
+        wait_until(lambda: not list(tmp_path.glob("causeway-connect-*")), 30, what="the token's removal")
 
 
 def test_a_killed_local_envoy_comes_back(demo: Demo, tmp_path: Path) -> None:
     with connected(demo, tmp_path) as client:
         client.event("ready")
         local_envoys(tmp_path)[0].kill()
-        assert in_time(lambda: fetch(client, "http://wiki.corp.example/")[0], 200, 15) == 200
+        assert in_time(lambda: fetch(client, "http://wiki.corp.example/")[0], 200, 30) == 200
 
 
 @pytest.mark.parametrize(

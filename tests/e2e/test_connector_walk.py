@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.demo import Demo, post, wait_until
+from tests.demo import Demo, wait_until
 from tests.e2e.deployed import COMMAND, INSTALL_SECONDS, Machine
-from tests.e2e.test_browser import log_in, settle
+from tests.e2e.test_browser import log_in, settle, taken_away
 
 SOON = 30_000
 
@@ -30,12 +28,7 @@ def name(demo: Demo) -> Iterator[str]:
     """What the walk calls its connector and its policy; both are gone afterwards."""
     made = f"walk-{uuid.uuid4().hex[:8]}"
     yield made
-    with closing(demo.admin_client()) as admin:
-        for kind in ("policies", "connectors"):
-            page = admin.get(f"/sase/{kind}/", params={"q": made}).text
-            for found in set(re.findall(rf"/sase/{kind}/((?:fs|connector)-[0-9a-f]{{16}})/", page)):
-                if f"{made}</a>" in page and not post(admin, f"/sase/{kind}/{found}/delete/").is_success:
-                    raise AssertionError(f"{found} is left")
+    taken_away(demo, made, "policies", "connectors")
 
 
 def row(page: Page, name: str) -> Locator:
@@ -49,7 +42,9 @@ def close(page: Page, panel: Locator) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(480)  # an installation, as slow as the package index
-def test_from_add_connector_to_disable_a_connector(demo: Demo, page: Page, machine: Machine, name: str):
+def test_from_add_connector_to_disable_a_connector(
+    demo: Demo, page: Page, machine: Machine, name: str
+) -> None:
     log_in(page, demo)
     page.get_by_role("link", name="Network Settings").click()
     settle(page)

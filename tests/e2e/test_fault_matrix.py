@@ -1,6 +1,6 @@
 """Every fault on every part of a running world: each cell of the matrix is one line of a table, with what is promised.
 
-Design §10: open flows, new flows and the console's pages while the fault lasts; afterwards everything is as before,
+Promised are open flows, new flows and the console's pages while the fault lasts; afterwards everything is as before,
 a change that was made meanwhile has reached every machine, and the bytes on record are those that were sent.
 """
 
@@ -177,11 +177,32 @@ class Watch:
         flows, _, down = self.recorded()
         return flows, max(0, self.echoed - down)
 
+    def settle(self) -> None:
+        """Wait until the world is in good health. No program may have died, of a full disk for example."""
+        assert in_time(self.page, 200, BACK_SECONDS) == 200, "the console answers"
+        usual = LET_IN[OPEN]
+        assert in_time(lambda: self.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as usual"
+        assert in_time(self.behind, [], BACK_SECONDS) == [], "every machine works by the newest configuration"
+        assert self.world.dead() == [], "every program runs"
+
     def begin(self, *, exact: bool) -> None:
-        """A cell: what is counted begins at nothing, so that one that fails fails alone."""
+        """A cell: in a world in good health, and what is counted begins at nothing."""
+        self.exact = False  # what is tried here is not counted
+        self.settle()
+        assert in_time(lambda: self.recorded()[0], 0, BACK_SECONDS) == 0, (
+            "no flow is left open by an earlier cell"
+        )
         self.exact, self.sent, self.echoed, self.earlier = exact, 0, 0, (0, 0)
         _, up, down = self.recorded()
         self.earlier = up, down
+
+    @contextlib.contextmanager
+    def flows(self) -> Iterator[list[Tunnel]]:
+        """Six open flows: with so many, both servers carry one but for chances of 1 in 32. Closed whatever happens."""
+        with contextlib.ExitStack() as stack:
+            flows = [stack.enter_context(self.connect()) for _ in range(6)]
+            assert [self.echoes(flow, CHUNK) for flow in flows] == [True] * 6
+            yield flows
 
     def page(self, seconds: float = 3) -> int:
         """The status of a page; 0 without an answer in time."""
@@ -223,53 +244,73 @@ class Watch:
         return self.page(2 if promise == SILENT else 12)
 
 
+class Worlds:
+    """One world for all cells; but one in which a cell failed is ended, and the next cell has a new one."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders, self._stack = folders, contextlib.ExitStack()
+        self._watch: Watch | None = None
+
+    def _made(self) -> Watch:
+        made = self._stack.enter_context(world(self._folders.mktemp("faults")))
+        browser = self._stack.enter_context(contextlib.closing(made.demo.admin_client()))
+        return Watch(made, browser)
+
+    @contextlib.contextmanager
+    def cell(self, *, exact: bool) -> Iterator[Watch]:
+        try:
+            self._watch = self._watch or self._made()
+            self._watch.begin(exact=exact)
+            yield self._watch
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        self._watch = None
+        self._stack.close()
+
+
 @pytest.fixture(scope="module")
-def watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     if reason := missing():
         pytest.skip(reason)
-    with (
-        world(tmp_path_factory.mktemp("faults")) as made,
-        contextlib.closing(made.demo.admin_client()) as browser,
-    ):
-        yield Watch(made, browser)
+    made = Worlds(tmp_path_factory)
+    yield made
+    made.end()
 
 
-@pytest.mark.timeout(500)  # with the first cell the world is made
+@pytest.mark.timeout(500)  # with the first cell, and with one after a failed one, the world is made
 @pytest.mark.parametrize(("fault", "part"), MATRIX)
-def test_a_fault_breaks_no_more_than_is_promised(watch: Watch, fault: str, part: str) -> None:
+def test_a_fault_breaks_no_more_than_is_promised(worlds: Worlds, fault: str, part: str) -> None:
     promise = MATRIX[fault, part]
     if fault.startswith("clock") and (reason := wrong_clock.missing()):
         pytest.skip(reason)
-    watch.begin(exact=promise.exact)
-    usual = LET_IN[OPEN]
-    assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, (
-        "a world in good health before"
-    )
-    # With so many, both servers carry one but for chances of 1 in 32.
-    flows = [watch.connect() for _ in range(6)]
-    assert [watch.echoes(flow, CHUNK) for flow in flows] == [True] * 6
+    with worlds.cell(exact=promise.exact) as watch:
+        with watch.flows() as flows:
+            with FAULTS[fault](watch.world, part):
+                promise_is_kept(watch, promise, flows)
+                if fault in SETTINGS:
+                    assert in_time(watch.behind, [], BACK_SECONDS) == [], (
+                        "a machine follows whatever its clock says"
+                    )
+            assert in_time(watch.page, 200, BACK_SECONDS) == 200, "the console is back"
+            if promise.console != UP:
+                watch.change()
+            watch.settle()
+        # Of a gateway's Envoy that died, the last seconds are lost with it.
+        assert in_time(watch.uncounted, (0, 0), BACK_SECONDS) == (0, 0), (
+            "open flows and bytes that are not on record"
+        )
+        _, up, down = watch.recorded()
+        assert watch.echoed <= down <= up <= watch.sent, "every byte once"
 
-    with FAULTS[fault](watch.world, part):
-        lives = [watch.echoes(flow) for flow in flows] if promise.flows != ANY else []
-        assert KEPT[promise.flows](lives), f"open flows: {promise.flows}; seen: {lives}"
-        assert watch.new_flows(promise.new) == LET_IN[promise.new], f"new flows: {promise.new}"
-        assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
-        if promise.console == UP:
-            watch.change()
-        if fault in SETTINGS:
-            assert in_time(watch.behind, [], BACK_SECONDS) == [], "a machine follows whatever its clock says"
 
-    assert in_time(watch.page, 200, BACK_SECONDS) == 200, "the console is back"
-    assert in_time(lambda: watch.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as before"
-    if promise.console != UP:
+def promise_is_kept(watch: Watch, promise: Promise, flows: list[Tunnel]) -> None:
+    """What is seen while the fault lasts; and where the console is there to take one, a change for all to learn of."""
+    lives = [watch.echoes(flow) for flow in flows] if promise.flows != ANY else []
+    assert KEPT[promise.flows](lives), f"open flows: {promise.flows}; seen: {lives}"
+    assert watch.new_flows(promise.new) == LET_IN[promise.new], f"new flows: {promise.new}"
+    assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
+    if promise.console == UP:
         watch.change()
-    assert in_time(watch.behind, [], BACK_SECONDS) == [], "every machine works by the newest configuration"
-    assert watch.world.dead() == [], "every program runs, and started on a full disk it did not die of it"
-    for flow in flows:
-        flow.close()
-    # Of a gateway's Envoy that died, the last seconds are lost with it.
-    assert in_time(watch.uncounted, (0, 0), BACK_SECONDS) == (0, 0), (
-        "open flows and bytes that are not on record"
-    )
-    _, up, down = watch.recorded()
-    assert watch.echoed <= down <= up <= watch.sent, "every byte once"

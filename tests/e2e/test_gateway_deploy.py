@@ -38,7 +38,9 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # three installations
-def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(machine: Machine, added: AddedGateway):
+def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(
+    machine: Machine, added: AddedGateway
+) -> None:
     assert "Not enrolled" in added.row()
     command = added.command()
     machine.deploy(command)
@@ -124,7 +126,7 @@ class Checkout:
 
 
 def has_ended(flow: Tunnel) -> bool:
-    flow.socket.settimeout(10)
+    flow.socket.settimeout(30)
     try:
         return flow.socket.recv(100) == b""
     except TimeoutError:
@@ -145,7 +147,7 @@ def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any
                 assert echoes(flow)
                 added.remove()
                 assert has_ended(flow)
-            wait_until(lambda: not gateway.envoys(), 15, what="the end of Envoy")
+            wait_until(lambda: not gateway.envoys(), 30, what="the end of Envoy")
             assert "was removed from its console" in gateway.log()
             assert added.flow() is None
             told = gateway.causeway("status", "--json")

@@ -32,51 +32,63 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
+@pytest.fixture
+def client(demo: Demo) -> Iterator[httpx.Client]:
+    """An administrator. Servers that a test adds to the demo's connector are taken out again, whatever happened."""
+    connector = demo.connector()["id"]
+    with contextlib.closing(demo.admin_client()) as client:
+        before = servers(client, connector)
+        yield client
+        for left in servers(client, connector) - before:
+            post(client, f"/sase/connectors/{connector}/servers/{left}/remove/").raise_for_status()
+
+
 def servers(client: httpx.Client, connector: str) -> set[str]:
     return set(re.findall(r"server-[0-9a-f]{16}", client.get(f"/sase/connectors/{connector}/servers/").text))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # three installations, each as slow as the package index
-def test_a_server_is_deployed_looked_at_packed_and_taken_away(demo: Demo, machine: Machine):
+def test_a_server_is_deployed_looked_at_packed_and_taken_away(
+    demo: Demo, machine: Machine, client: httpx.Client
+) -> None:
     connector = demo.connector()["id"]
-    with contextlib.closing(demo.admin_client()) as client:
-        before = servers(client, connector)
-        command = server_command(client, connector)
-        machine.deploy(command)
-        wait_until(machine.is_good, INSTALL_SECONDS, what="no red light")
-        output = machine.output()
-        assert "The checksum is right" in output and "ok      clock" in output and "ok      gateway" in output
+    before = servers(client, connector)
+    command = server_command(client, connector)
+    machine.deploy(command)
+    wait_until(machine.is_good, INSTALL_SECONDS, what="no red light")
+    output = machine.output()
+    assert "The checksum is right" in output and "ok      clock" in output and "ok      gateway" in output
 
-        server = machine.id
-        assert servers(client, connector) == before | {server}
-        wait_until(lambda: server_online(client, connector, server), 30, what="the server in the console")
-        wait_until(machine.is_green, 30, what="four green lights")
+    server = machine.id
+    assert servers(client, connector) == before | {server}
+    wait_until(lambda: server_online(client, connector, server), 30, what="the server in the console")
+    wait_until(machine.is_green, 30, what="four green lights")
 
-        running_again_changes_nothing(machine, command)
-        assert servers(client, connector) == before | {server}
-        the_archive_has_no_secret(machine)
+    running_again_changes_nothing(machine, command)
+    assert servers(client, connector) == before | {server}
+    the_archive_has_no_secret(machine)
 
-        agent = next(p for p in machine.processes() if "connector run" in " ".join(p.cmdline()))
-        agent.kill()
-        code, report = machine.status()
-        assert code == 1 and "agent does not run" in report["lights"][0]["reason"]
-        wait_until(machine.is_good, 30, what="the agent started again")
+    agent = next(p for p in machine.processes() if "connector run" in " ".join(p.cmdline()))
+    agent.kill()
+    code, report = machine.status()
+    assert code == 1 and "agent does not run" in report["lights"][0]["reason"]
+    wait_until(machine.is_good, 30, what="the agent started again")
 
-        an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
-        wait_until(lambda: server_online(client, connector, server), 30, what="the upgraded server online")
+    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
+    wait_until(lambda: server_online(client, connector, server), 30, what="the upgraded server online")
 
-        assert seen_by_gateways(demo, server) == {True}
-        post(client, f"/sase/connectors/{connector}/servers/{server}/remove/").raise_for_status()
-        assert servers(client, connector) == before
-        wait_until(lambda: seen_by_gateways(demo, server) == {False}, 40, what="its tunnels gone")
+    assert seen_by_gateways(demo, server) == {True}
+    post(client, f"/sase/connectors/{connector}/servers/{server}/remove/").raise_for_status()
+    assert servers(client, connector) == before
+    wait_until(lambda: seen_by_gateways(demo, server) == {False}, 40, what="its tunnels gone")
 
-        done = machine.run(machine.script("--uninstall"))
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert machine.running is not None and machine.running.wait(30) == 0, machine.output()
-        assert not machine.home.exists()
-        assert machine.processes() == []
-        assert machine.run(machine.script("--uninstall")).returncode == 0, "a second time does no harm"
+    done = machine.run(machine.script("--uninstall"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert machine.running is not None and machine.running.wait(30) == 0, machine.output()
+    assert not machine.home.exists()
+    assert machine.processes() == []
+    assert machine.run(machine.script("--uninstall")).returncode == 0, "a second time does no harm"
 
 
 def seen_by_gateways(demo: Demo, server: str) -> set[bool]:

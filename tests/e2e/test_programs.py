@@ -119,7 +119,7 @@ def test_pip(there: World, way: str, tmp_path: Path) -> None:
     index = ["--no-deps", "--no-cache-dir", "--retries", "0", "--index-url", f"{there.secure}/simple/"]
     # A bundle that this machine names for all programs would count more than ours.
     own = {name: value for name, value in clean_environment().items() if not name.endswith("_CA_BUNDLE")}
-    where = ["--cert", there.ca, "--proxy", there.proxy(way), "--dest", tmp_path]
+    where: list[str | Path] = ["--cert", there.ca, "--proxy", there.proxy(way), "--dest", tmp_path]
     run(*pip, *index, *where, package, env=own)
     assert len(list(tmp_path.glob("*.whl"))) == 1
 
@@ -185,8 +185,8 @@ def test_redis_by_a_forward(there: World, tmp_path: Path) -> None:
 
 @WAYS
 def test_websockets(there: World, way: str) -> None:
-    trust = {"proxy_ssl": there.trust()} if way == "gateway" else {}
-    with websocket(there.chat, proxy=there.proxy(way), **trust) as connection:
+    trust = there.trust() if way == "gateway" else None
+    with websocket(there.chat, proxy=there.proxy(way), proxy_ssl=trust) as connection:
         for message in ("hello", b"\x00" * 200_000):
             connection.send(message)
             assert connection.recv(timeout=30) == message

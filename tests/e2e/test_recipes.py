@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Playwright
 
 from tests.browser import ARGUMENTS, find_chromium
-from tests.demo import Demo, clean_environment, free_port
+from tests.demo import Demo, clean_environment
 from tests.e2e.connect import connected
 from tests.e2e.recipes import (
     database_server,
@@ -30,6 +30,7 @@ from tests.e2e.recipes import (
     ssh_server,
     stamp,
 )
+from tests.ports import free_port
 
 
 @pytest.fixture

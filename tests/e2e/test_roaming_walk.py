@@ -74,12 +74,15 @@ def choose(row: Locator, action: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: dict[str, Any]):
+def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: dict[str, Any]) -> None:
     if not demo.world["cloud_services"]:
         pytest.skip("this system has one loopback address only, hence no cloud networks")
     name, there = traveller["username"], instance(demo, ABROAD)
-    at_home = {"account": traveller, "gateway": demo.gateway(HOME)}
-    abroad = {"account": traveller | {"instance": there["id"]}, "gateway": demo.gateway(ABROAD)}
+    at_home: dict[str, Any] = {"account": traveller, "gateway": demo.gateway(HOME)}
+    abroad: dict[str, Any] = {
+        "account": traveller | {"instance": there["id"]},
+        "gateway": demo.gateway(ABROAD),
+    }
     assert demo.curl(service(demo, HOME), **at_home).status == 200
     with demo.connect("wiki.corp.example", 80, **abroad) as refused:
         assert (refused.status, refused.headers["x-causeway-reason"]) == (407, "LogonRefused")
@@ -128,7 +131,9 @@ def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: 
     )
 
 
-def test_roaming_without_javascript(demo: Demo, page_without_javascript: Page, traveller: dict[str, Any]):
+def test_roaming_without_javascript(
+    demo: Demo, page_without_javascript: Page, traveller: dict[str, Any]
+) -> None:
     page, name, there = page_without_javascript, traveller["username"], instance(demo, ABROAD)
     log_in(page, demo)
     page.goto(f"{demo.console}{accounts_page(demo, HOME)}?q={name}")

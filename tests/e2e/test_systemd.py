@@ -24,7 +24,7 @@ DAEMON = 1  # the user whom every system has
 
 
 def enrolled_machine(kind: str, folder: Path) -> None:
-    """Leave in ``folder/home`` what an enrolment and a configuration leave there."""
+    """Leave in ``folder/home`` what an enrollment and a configuration leave there."""
     if kind == "gateway":
         GatewayLab(folder)
         return

@@ -146,12 +146,12 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
         # Its Envoy is nobody's child then, and must not stay behind.
         container.run("kill", "-KILL", container.main_pid(machine.unit))
         leaves_nothing(machine)
-        wait_until(lambda: added.flow() is None, 10, what="nobody at the gateway's port")
+        wait_until(lambda: added.flow() is None, 30, what="nobody at the gateway's port")
 
 
 def port_of_root() -> int:
     """A free port that only root may take, or a service that is allowed to."""
-    for port in random.sample(range(600, 1024), 50):
+    for port in random.SystemRandom().sample(range(600, 1024), 50):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

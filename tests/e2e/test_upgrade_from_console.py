@@ -11,6 +11,7 @@ import io
 import re
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ import pytest
 
 from tests.demo import Demo, post, wait_until
 from tests.e2e.console_upgrade import serves, steps, upgraded
-from tests.e2e.deployed import INSTALL_SECONDS, Machine, machine_in, secrets_of, server_command
+from tests.e2e.deployed import INSTALL_SECONDS, Machine, machine_in, secrets_of, server_command, text_of
 from tests.e2e.private_access import Administrator
 from tests.e2e.wheels import AGENT, BROKEN, built_wheel, offered
 
@@ -47,7 +48,7 @@ def pair(demo: Demo, connector: str, admin: httpx.Client, tmp_path: Path) -> Ite
             machine.deploy(server_command(admin, connector))
             wait_until(machine.is_good, INSTALL_SECONDS, what="four good lights")
         for machine in (first, second):
-            wait_until(lambda m=machine: serves(demo, m), 60, what="a server that the gateways know")
+            wait_until(partial(serves, demo, machine), 60, what="a server that the gateways know")
         yield [first, second]
 
 
@@ -55,6 +56,14 @@ def pair(demo: Demo, connector: str, admin: httpx.Client, tmp_path: Path) -> Ite
 def wheels(demo: Demo) -> Iterator[Path]:
     with offered(demo) as folder:
         yield folder
+
+
+def has_one_version(machine: Machine) -> bool:
+    return len(machine.installed()) == 1
+
+
+def is_good_and_serves(demo: Demo, machine: Machine) -> bool:
+    return machine.is_good() and serves(demo, machine)
 
 
 @pytest.mark.slow
@@ -69,8 +78,8 @@ def test_servers_are_upgraded_one_by_one_and_a_broken_version_goes_back(
     assert [machine.version() for machine in pair] == [GOOD, GOOD]
     assert [machine.agent() for machine in pair] == agents, "for whoever waits for it, no agent ever ended"
     for machine in pair:
-        assert machine.is_good() and serves(demo, machine)
-        wait_until(lambda m=machine: len(m.installed()) == 1, 30, what="the version before removed")
+        assert is_good_and_serves(demo, machine)
+        wait_until(partial(has_one_version, machine), 30, what="the version before removed")
 
     before = pair[0].in_use()
     built_wheel(wheels, BAD, {AGENT["connector"]: BROKEN})
@@ -88,10 +97,10 @@ def everybody_is_told_and_served(
     (_, why), (_, because) = steps(demo)
     assert "agent does not run" in why and f"Back at {GOOD}." in why and "Not begun" in because
     for machine in pair:
-        wait_until(lambda m=machine: m.is_good() and serves(demo, m), 60, what="both serve as before")
+        wait_until(partial(is_good_and_serves, demo, machine), 60, what="both serve as before")
     page = html.unescape(admin.get(f"/sase/connectors/{connector}/servers/").text)
     assert "Rolled back" in page and "agent does not run" in page
-    wait_until(lambda: len(pair[0].installed()) == 1, 30, what="the broken version removed")
+    wait_until(partial(has_one_version, pair[0]), 30, what="the broken version removed")
 
 
 def logs_are_fetched(admin: httpx.Client, machine: Machine) -> None:
@@ -113,7 +122,7 @@ def fetched(admin: httpx.Client, machine: str) -> tuple[set[str], list[str]]:
     assert answer.headers["content-type"] == "application/gzip"
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         members = archive.getmembers()
-        texts = [archive.extractfile(member).read().decode(errors="replace") for member in members]
+        texts = [text_of(archive, member) for member in members]
     return {member.name.rpartition("/")[2] for member in members}, texts
 
 

@@ -61,12 +61,14 @@ def offered(demo: Demo) -> Iterator[Path]:
     """The console's folder of wheels; what is added or replaced there is as before in the end."""
     folder = demo.home / "wheel"
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    yield folder
-    for path in folder.iterdir():
-        if path not in before:
-            path.unlink()
-        elif path.read_bytes() != before[path]:
-            path.write_bytes(before[path])
+    try:
+        yield folder
+    finally:
+        for path in folder.iterdir():
+            if path not in before:
+                path.unlink()
+            elif path.read_bytes() != before[path]:
+                path.write_bytes(before[path])
 
 
 def deployment_python(*within: str) -> str:

@@ -13,7 +13,6 @@ import datetime as dt
 import http.server
 import ipaddress
 import json
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
+from tests.ports import free_port
 
 TYPE = "type.googleapis.com/"
 TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
@@ -36,12 +36,6 @@ HTTP2 = {
     "initial_stream_window_size": 2**20,
     "initial_connection_window_size": 8 * 2**20,
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
@@ -222,18 +216,16 @@ class LabGateway:
 
     def _connection_manager(self, headers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         add = {"header": {"key": "x-connector", "value": self._connector}, "append_action": "ADD_IF_ABSENT"}
-        routes = [
+        matches: list[dict[str, Any]] = [{"connect_matcher": {}}, {"prefix": "/"}]
+        routes: list[dict[str, Any]] = [
             {
                 "match": {**match, "headers": headers or []},
                 "route": {"cluster": "reverse", "timeout": "0s"},
                 "request_headers_to_add": [add],
             }
-            for match in ({"connect_matcher": {}}, {"prefix": "/"})
+            for match in matches
         ]
-        routes += [
-            {"match": match, "direct_response": {"status": 407}}
-            for match in ({"connect_matcher": {}}, {"prefix": "/"})
-        ]
+        routes += [{"match": match, "direct_response": {"status": 407}} for match in matches]
         return {
             "@type": TYPE
             + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -283,7 +275,7 @@ def _reverse(inner: dict[str, Any]) -> dict[str, Any]:
 def enrolled_server(
     folder: Path, authority: Authority, server: str, connector: str, *, console: str = "http://127.0.0.1:1"
 ) -> Home:
-    """Return a home as an enrolment leaves it, without its first configuration."""
+    """Return a home as an enrollment leaves it, without its first configuration."""
     home = Home(folder)
     outer_key, outer = authority.issue([server, f"uri:{connector}"])
     inner_key, inner = authority.issue([connector])
@@ -359,7 +351,7 @@ class _Application(http.server.BaseHTTPRequestHandler):
         self._tell({"length": length})
 
     def _tell(self, value: dict[str, Any]) -> None:
-        body = json.dumps({**value, "port": self.server.server_address[1]}).encode()
+        body = json.dumps({**value, "port": self.connection.getsockname()[1]}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

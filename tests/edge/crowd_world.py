@@ -16,7 +16,8 @@ from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.crowd import Http2, origin
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import CONNECTOR, GatewayLab, free_port, wait_until
+from tests.edge.gateway_lab import CONNECTOR, GatewayLab, wait_until
+from tests.ports import free_port
 
 HOST, SERVER = "crowd.corp.example", "server-00000000000000f1"
 TARGET = f"{HOST}:80"
@@ -46,7 +47,9 @@ class World:
             ],
         }  # fmt: skip
         self.gateway.home.write_json("snapshot.json", self.gateway.document)
-        self.server = ConnectorServer(self.gateway, path, SERVER, CONNECTOR, HOST, f"127.0.0.1:{application}")
+        self.server = ConnectorServer(
+            self.gateway, path, SERVER, CONNECTOR, {HOST: f"127.0.0.1:{application}"}
+        )
         self.proxy, self.forward = free_port(), free_port()
         home = Home(path / "client")
         home.write_atomic(TOKEN_FILE, token_file(self.gateway.token()))

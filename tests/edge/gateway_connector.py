@@ -16,7 +16,8 @@ import psutil
 
 from edge.connector.agent import run_connector
 from edge.home import Home, Identity
-from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab, free_port
+from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
+from tests.ports import free_port
 
 
 class ConnectorServer:
@@ -69,4 +70,4 @@ class ConnectorServer:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    sys.exit(asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1)))
+    asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1))

@@ -25,6 +25,7 @@ import psutil
 
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
+from tests.ports import free_port
 
 GATEWAY = "gateway-00000000000000a1"
 INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
@@ -34,13 +35,7 @@ CONNECTOR = "connector-00000000000000e1"
 ROOT = Path(__file__).parents[2]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 20) -> Any:
+def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = condition()
@@ -158,7 +153,7 @@ class GatewayLab:
         if self.agent and self.agent.poll() is None:
             self.agent.send_signal(signal.SIGTERM)
             try:
-                self.agent.wait(15)
+                self.agent.wait(30)
             except subprocess.TimeoutExpired:
                 self.agent.kill()
                 self.agent.wait()
@@ -176,7 +171,7 @@ class GatewayLab:
 
     def connect(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.home.file("pki/ca.pem")))
-        raw = socket.create_connection(("127.0.0.1", self.client_port), timeout=10)
+        raw = socket.create_connection(("127.0.0.1", self.client_port), timeout=30)
         self.sockets.append(raw)
         wrapped = context.wrap_socket(raw, server_hostname="127.0.0.1")
         self.sockets.append(wrapped)

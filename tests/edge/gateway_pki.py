@@ -65,7 +65,7 @@ class Authority:
         (folder / "ca.pem").write_bytes(self.certificate.public_bytes(Encoding.PEM))
 
     def gateway(self, home: Home, gateway: str) -> None:
-        """Keys and certificates of a gateway, put in place as an enrolment or a renewal does."""
+        """Keys and certificates of a gateway, put in place as an enrollment or a renewal does."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             self.issue(folder, "tunnel", dns=[GATEWAY_NAME, gateway])

@@ -17,7 +17,8 @@ from edge.envoy.client import CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, free_port, wait_until
+from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
+from tests.ports import free_port
 
 SERVER = "server-00000000000000f1"
 UNDERSCORE = "my_host.corp.example"
@@ -125,7 +126,7 @@ class World:
         self.gateway.home.write_json("snapshot.json", self.gateway.document)
         self.gateway.start()
         self.server = ConnectorServer(self.gateway, path, SERVER, CONNECTOR, origins)
-        self.local, self.forward, self.lost = free_port(), free_port(), free_port()
+        self.local, self.forward = free_port(), free_port()
         home = Home(path / "client")
         home.write_atomic(TOKEN_FILE, token_file(self.gateway.token()))
         home.write_atomic(CA_FILE, ca_file(self.gateway.home.file("pki/ca.pem").read_text()))

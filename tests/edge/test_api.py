@@ -15,6 +15,7 @@ import httpx
 import jwt
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from edge.api import ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.home import Home, Identity, NotEnrolled
@@ -44,7 +45,9 @@ def call(
 
 def claims_of(home: Home, token: str) -> dict[str, Any]:
     certificate = x509.load_pem_x509_certificate(home.read_pki()["outer.pem"])
-    return jwt.decode(token, certificate.public_key(), algorithms=["ES256"], options={"verify_iat": False})
+    key = certificate.public_key()
+    assert isinstance(key, EllipticCurvePublicKey)
+    return jwt.decode(token, key, algorithms=["ES256"], options={"verify_iat": False})
 
 
 def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeConsole) -> None:

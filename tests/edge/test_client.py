@@ -28,11 +28,13 @@ from tests.edge.connector_lab import (
     configuration,
     curl,
     enrolled_server,
-    free_port,
     refusal,
     running_application,
     until,
 )
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 SECRET = "a key of the test's console, long enough to sign with"
 PASSWORD = "Correct-Horse-7"
@@ -40,12 +42,13 @@ PASSWORD = "Correct-Horse-7"
 
 def token(number: int, *, life: float = 600.0) -> str:
     """A token of the shape that the console gives; the lab's gateway compares its text."""
-    claims = {"sub": "user-1", "jti": str(number), "iat": NOW, "exp": NOW + life}
+    now = int(time.time())
+    claims = {"sub": "user-1", "jti": str(number), "iat": now, "exp": now + life}
     return jwt.encode(claims, SECRET, algorithm="HS256")
 
 
-NOW = int(time.time())
-GOOD = token(1)
+# Made when the tests are collected, which may be long before the last of them.
+GOOD = token(1, life=86_400.0)
 
 
 @dataclass
@@ -96,7 +99,7 @@ def grant(lab: Lab, text: str) -> dict[str, Any]:
     session = {"id": "session-1", "account": "user-1", "instance": "sag-1", "username": "alice.smith"}
     return {
         "token": text,
-        "session": {**session, "client_ip": "172.16.0.2", "expires_at": NOW + 600},
+        "session": {**session, "client_ip": "172.16.0.2", "expires_at": int(time.time()) + 600},
         "gateways": [{"id": "gateway-1", "area": "mainland-china", "proxy": proxy}],
         "ca": lab.authority.pem.decode(),
     }
@@ -135,7 +138,7 @@ def connected(console: FakeConsole, folder: Path, *more: str, password: str = PA
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        process.wait(timeout=15)
+        process.wait(timeout=30)
 
 
 def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
@@ -166,7 +169,7 @@ def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
     with connected(console, tmp_path) as client:
         lab.runner.run(until(client.served, "the application by the proxy"))
         assert b'"/plain"' in ask(client, b"GET http://wiki.corp.example/plain HTTP/1.0\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as tunnel:
+        with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as tunnel:
             tunnel.sendall(b"CONNECT wiki.corp.example:80 HTTP/1.0\r\n\r\n")
             assert b" 200 " in tunnel.recv(1000).partition(b"\r\n")[0]
             tunnel.sendall(b"GET /inside HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
@@ -174,7 +177,7 @@ def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
 
 
 def ask(client: Client, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", client.listen), timeout=15) as connection:
+    with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as connection:
         connection.sendall(request)
         return read_all(connection)
 
@@ -343,9 +346,11 @@ def test_gateways_that_are_lost_and_come_back_are_told(
             return sentence in client.log.read_text()
 
         lab.runner.run(until(client.served, "the application by the proxy"))
-        lab.runner.run(lab.gateway.envoy.stop())
         lost = "No gateway can be reached at present; trying again."
-        lab.runner.run(until(lambda: told(lost), "the gateway's loss"))
-        lab.runner.run(lab.gateway.start())
+        try:
+            lab.runner.run(lab.gateway.envoy.stop())
+            lab.runner.run(until(lambda: told(lost), "the gateway's loss"))
+        finally:
+            lab.runner.run(lab.gateway.start())
         lab.runner.run(until(lambda: told("A gateway can be reached again."), "its return"))
         lab.runner.run(until(client.served, "the application"))

@@ -16,7 +16,10 @@ from edge.client.watch import RefusalLog
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
-from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, free_port, wait_until
+from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 
 def url(lab: GatewayLab) -> str:

@@ -20,7 +20,10 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.edge.connector_lab import FakeConsole, free_port, refusal
+from tests.edge.connector_lab import FakeConsole, refusal
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 PASSWORD = "Correct-Horse-7"
 COMMAND = [sys.executable, "-m", "edge.cli", "connect"]

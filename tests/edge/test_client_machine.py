@@ -18,7 +18,10 @@ import jwt
 import psutil
 import pytest
 
-from tests.edge.connector_lab import Authority, FakeConsole, free_port
+from tests.edge.connector_lab import Authority, FakeConsole
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).resolve().parents[2]
 # Python runs this before anything else: afterwards it is as macOS's, which has no such function.
@@ -138,7 +141,7 @@ def test_envoy_comes_back_and_goes_where_there_is_no_pidfd(console: FakeConsole,
         until(lambda: (now := local_envoy(tmp_path)) and now.pid != first.pid, "another Envoy")
         until(lambda: is_answered(port), "the proxy's return")
         client.send_signal(signal.SIGINT)
-        assert client.wait(20) == 0, (tmp_path / "output").read_text()
+        assert client.wait(30) == 0, (tmp_path / "output").read_text()
         assert local_envoy(tmp_path) is None
         assert not list(tmp_path.glob("causeway-connect-*"))
     finally:

@@ -30,6 +30,8 @@ from tests.edge.connector_lab import (
     until,
 )
 
+pytestmark = pytest.mark.processes
+
 
 def own_address() -> str | None:
     """An address of this machine that is neither loopback nor link-local."""
@@ -200,10 +202,12 @@ def test_applications_and_gateways_change_without_a_restart_or_a_broken_flow(lab
             writer.write(b"CONNECT wiki.corp.example:80 HTTP/1.1\r\nHost: wiki.corp.example:80\r\n\r\n")
             assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
             await second.start()
-            lab.apply(lab.gateway, second, version=2, applications=[])
-            await until(second.live_tunnels, "tunnels to the new gateway")
-            await until(refused, "the routes gone")
-            lab.apply(lab.gateway, version=3)
+            try:
+                lab.apply(lab.gateway, second, version=2, applications=[])
+                await until(second.live_tunnels, "tunnels to the new gateway")
+                await until(refused, "the routes gone")
+            finally:
+                lab.apply(lab.gateway, version=3)
             await until(hung_up, "no tunnels to the gateway that was taken off the list")
             writer.write(b"GET /still HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
             assert b"/still" in await reader.read()
@@ -315,9 +319,11 @@ def test_a_restart_of_envoy_makes_no_spike(lab: Lab, tmp_path: Path) -> None:
 
     async def run() -> None:
         await meter.take()
-        await lab.envoy.stop()
-        await meter.take()
-        await lab.envoy.start(bootstrap(lab.home.identity))
+        try:
+            await lab.envoy.stop()
+            await meter.take()
+        finally:
+            await lab.envoy.start(bootstrap(lab.home.identity))
         await until(lab.gateway.live_tunnels, "tunnels after the restart")
         through = ("--proxy", f"http://127.0.0.1:{lab.gateway.access}", "--output", "/dev/null")
 

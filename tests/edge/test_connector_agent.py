@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
@@ -29,6 +30,8 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+
+pytestmark = pytest.mark.processes
 
 
 class World:
@@ -76,7 +79,7 @@ class World:
     def end(self, number: signal.Signals) -> int:
         assert self.agent is not None
         self.agent.send_signal(number)
-        return self.agent.wait(timeout=15)
+        return self.agent.wait(timeout=30)
 
     def envoy(self) -> int | None:
         """The pid of this server's Envoy, or None."""

@@ -15,6 +15,8 @@ import pytest
 
 from tests.edge.deploy_script import SCRIPT, called
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Iterator[str]:

@@ -10,6 +10,8 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from edge.connector.dialling import Dialler, line_tunnels
 from edge.envoy.connector import ARGUMENTS, bootstrap
 from edge.envoy.process import EnvoyProcess
@@ -23,6 +25,8 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+
+pytestmark = pytest.mark.processes
 
 WORKERS = 2
 

@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 
 from edge.envoy.process import EnvoyProcess
 from tests.edge.connector_lab import GATEWAY, Authority, until
 from tests.edge.test_connector_agent import World, in_world
 from tests.edge.test_connector_dialling import open_flow
+
+pytestmark = pytest.mark.processes
 
 NAMES = {"outer": ["server-1", "uri:connector-1"], "inner": ["connector-1"]}
 # Made 5 minutes ago, as the authority of the lab does: two thirds are over in a moment.

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes
+
+pytestmark = pytest.mark.processes
 
 ROUNDS = 25
 

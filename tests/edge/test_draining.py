@@ -1,4 +1,4 @@
-"""A draining server keeps its flows and tunnels and is given no new flow; an expired licence stops a connector."""
+"""A draining server keeps its flows and tunnels and is given no new flow; an expired license stops a connector."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def test_states_written_by_older_consoles_are_read() -> None:
     assert made.current.connectors["c1"].servers == {"one": "enabled", "two": "disabled"}
 
 
-def test_an_expired_licence_is_named_as_the_reason() -> None:
+def test_an_expired_license_is_named_as_the_reason() -> None:
     decision = ask(world(connectors={"c1": connector(licensed=False)}), "wiki.corp.example:80")
     assert (decision.status, decision.code) == (403, "ConnectorNotLicensed")
-    assert "licence" in decision.message
+    assert "license" in decision.message
     assert any("not licensed" in step.message for step in decision.trace)

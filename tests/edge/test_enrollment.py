@@ -1,4 +1,4 @@
-"""Enrolment: all or nothing; renewal: the same keys, one rename."""
+"""Enrollment: all or nothing; renewal: the same keys, one rename."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def admit(authority: Authority, body: dict[str, Any]) -> tuple[int, dict[str, An
     ("kind", "names", "configuration"),
     [("server", ["inner", "outer"], "config.json"), ("gateway", ["access", "tunnel"], "snapshot.json")],
 )
-def test_an_enrolment_leaves_keys_certificates_identity_and_configuration(
+def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
     tmp_path: Path,
     console: FakeConsole,
     authority: Authority,
@@ -116,7 +116,7 @@ def test_an_enrolled_machine_is_not_enrolled_twice(
     assert home.read_pki() == before and len(console.calls) == 1
 
 
-def test_a_second_enrolment_at_the_same_time_takes_nothing_from_the_first(
+def test_a_second_enrollment_at_the_same_time_takes_nothing_from_the_first(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     asked, answered = threading.Event(), threading.Event()
@@ -187,7 +187,8 @@ def causeway(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_command_enrols_and_never_shows_code_or_traceback(
+@pytest.mark.processes
+def test_the_command_enrolls_and_never_shows_code_or_traceback(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     place = ("--console", console.url, "--home", str(tmp_path / "home"))
@@ -206,6 +207,7 @@ def test_the_command_enrols_and_never_shows_code_or_traceback(
     assert "SECRET-CODE" not in everything and "Traceback" not in everything
 
 
+@pytest.mark.processes
 def test_the_command_says_what_is_missing(tmp_path: Path) -> None:
     run = causeway("connector", "run", "--home", str(tmp_path))
     assert run.returncode == 1 and "run the enroll command first" in run.stderr

@@ -16,6 +16,8 @@ from tests.edge.small_disk import filled, small_disk
 from tests.edge.test_connector_agent import World, in_world
 from tests.edge.test_status import lights
 
+pytestmark = pytest.mark.processes
+
 MIB = 16
 
 
@@ -32,7 +34,7 @@ class Gateway(GatewayLab):
     def end(self) -> None:
         assert self.agent is not None
         self.agent.send_signal(signal.SIGTERM)
-        assert self.agent.wait(20) == 0
+        assert self.agent.wait(30) == 0
         self._close_pipes()
 
     def version_on_disk(self) -> int:

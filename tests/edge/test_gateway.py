@@ -18,10 +18,12 @@ from tests.edge.gateway_lab import (
     GatewayLab,
     basic,
     echoes,
-    free_port,
     records,
     wait_until,
 )
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +236,7 @@ def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
     assert envoy and envoy.is_running()
     assert lab.agent
     lab.agent.terminate()
-    assert lab.agent.wait(15) == 0
+    assert lab.agent.wait(30) == 0
     wait_until(lambda: not envoy.is_running(), "Envoy has ended")
 
 
@@ -258,6 +260,18 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
     assert running[0]["time"] <= ended[0]["time"] <= ended[0]["ended_at"]
 
 
+def test_a_tunnel_that_never_stood_carried_no_byte(lab: GatewayLab) -> None:
+    """Not even the sentence that tells its client so."""
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{free_port()}")
+    assert (status, headers["x-causeway-reason"], body) == (
+        503,
+        "destinationunreachable",
+        b"The destination cannot be reached.\n",
+    )
+    (record,) = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a record")
+    assert (record["bytes_up"], record["bytes_down"]) == (0, 0)
+
+
 def test_of_a_plain_request_the_headers_count_too(lab: GatewayLab, echo: Echo) -> None:
     """The echo service sends the request back, which is no answer of HTTP: what went up is on record all the same."""
     target, long = f"127.0.0.1:{echo.port}", "x" * 1000
@@ -276,7 +290,7 @@ def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> 
         assert echoes(flow, b"x" * (size // 3))
     assert lab.agent
     lab.agent.terminate()
-    assert lab.agent.wait(15) == 0
+    assert lab.agent.wait(30) == 0
     (record,) = records(lab).values()
     assert (record["bytes_up"], record["bytes_down"]) == (size, size)
     assert record["end"] == "cut" and record["ended_at"]

@@ -14,6 +14,8 @@ from edge.gateway import configuration
 from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes
 from tests.edge.test_gateway_console import Network, refusal
 
+pytestmark = pytest.mark.processes
+
 LOST, FOUND = "nobody new is let in", "the console is heard again"
 
 

@@ -14,7 +14,10 @@ import pytest
 from edge.envoy.client import CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
-from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab, free_port
+from tests.edge.gateway_lab import INSTANCE, SESSION, Echo, GatewayLab
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
 
 
 @asynccontextmanager
@@ -36,7 +39,7 @@ class Flow:
     """An open flow through the local proxy."""
 
     def __init__(self, port: int, target: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         self.head = self.socket.recv(65536)
 
@@ -86,7 +89,7 @@ def test_a_plain_request_over_http2(tmp_path: Path) -> None:
 
     async def story() -> bytes:
         async with client(lab, tmp_path) as port:
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
                 connection.sendall(
                     b"GET http://nothing.corp.example/ HTTP/1.1\r\nHost: nothing.corp.example\r\n\r\n"
                 )

@@ -14,6 +14,8 @@ from edge.home import Identity
 from tests.edge.connector_lab import FakeConsole, refusal
 from tests.edge.gateway_lab import GATEWAY, GatewayLab, wait_until
 
+pytestmark = pytest.mark.processes
+
 
 class Console(FakeConsole):
     """Refuses, as the real one does, what is signed by another clock than its own."""

@@ -11,6 +11,8 @@ from edge.envoy.connector import ARGUMENTS, bootstrap, write_configuration
 from edge.envoy.process import EnvoyProcess
 from tests.edge.connector_lab import Authority, LabGateway, configuration, enrolled_server, until
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.mark.parametrize(("named", "accepted"), [("gateway-1", True), ("gateway-9", False)])
 def test_a_server_opens_tunnels_to_the_very_gateway_that_it_means(

@@ -14,6 +14,8 @@ import pytest
 from tests.edge.gateway_connector import ConnectorServer
 from tests.edge.gateway_lab import ACCOUNT, CONNECTOR, Echo, GatewayLab, echoes, records, wait_until
 
+pytestmark = pytest.mark.processes
+
 HOST = "echo.corp.example"
 TARGET = f"{HOST}:80"
 SERVERS = ("server-00000000000000f1", "server-00000000000000f2")

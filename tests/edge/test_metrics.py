@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.home import Home
 from edge.metrics import FILE_VARIABLE, LISTEN_VARIABLE, gauge, publish_metrics
-from tests.edge.connector_lab import free_port, until
+from tests.edge.connector_lab import until
+from tests.ports import free_port
 
 
 def published(folder: Path, test: Callable[[list[float]], Awaitable[None]]) -> None:

@@ -15,6 +15,7 @@ from tests.edge.gateway_lab import wait_until
 from tests.edge.plain_lab import UNDERSCORE, World, connect, failure, full_port, get, status
 from tests.edge.test_client_words import names, rows
 
+pytestmark = pytest.mark.processes
 WAYS = ["gateway", "connect"]
 OFFICE = "plain.corp.example"
 

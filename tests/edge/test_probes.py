@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 from edge import echo
 from edge.connector.probes import Destination, GatewayProbe, Probes, Way, targets_of
 from edge.gateway.echo import EchoResponder
+from tests.ports import free_port
 
 KEY = bytes(range(32))
 NOW = 1_800_000_000.0
@@ -24,20 +24,8 @@ def an_hour_ago() -> float:
     return time.time() - 3600
 
 
-def free_port() -> int:
-    """Free for UDP and for TCP."""
-    while True:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", 0)) as tcp,
-            socket.socket(type=socket.SOCK_DGRAM) as udp,
-        ):
-            udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-            return int(tcp.getsockname()[1])
-
-
 async def until(what: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not (found := what()):
             await asyncio.sleep(0.02)
     return found
@@ -80,7 +68,7 @@ async def taken(probe: GatewayProbe, wanted: Callable[[Way], bool]) -> Way:
 # --- Datagrams --------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_as_long_as_its_question_and_known_by_its_number():
+def test_an_answer_is_as_long_as_its_question_and_known_by_its_number() -> None:
     asked = echo.question(KEY, 7, NOW)
     answer = echo.answer(KEY, asked, NOW + 1)
     assert answer is not None and len(answer) == len(asked) == echo.SIZE
@@ -103,18 +91,18 @@ def test_an_answer_is_as_long_as_its_question_and_known_by_its_number():
     ],
     ids=["nothing", "text", "foreign", "old", "future", "longer", "changed", "an answer"],
 )
-def test_what_is_no_fresh_question_gets_no_answer(data: bytes):
+def test_what_is_no_fresh_question_gets_no_answer(data: bytes) -> None:
     assert echo.answer(KEY, data, NOW) is None
 
 
-def test_without_a_key_nothing_is_answered():
+def test_without_a_key_nothing_is_answered() -> None:
     assert echo.answer(b"", echo.question(b"", 7, NOW), NOW) is None
 
 
 # --- Gateways ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_gateway_that_answers_has_a_latency_and_no_loss():
+def test_a_gateway_that_answers_has_a_latency_and_no_loss() -> None:
     async def main() -> None:
         port = free_port()
         async with responder(port), probing(port) as probe:
@@ -126,7 +114,7 @@ def test_a_gateway_that_answers_has_a_latency_and_no_loss():
     asyncio.run(main())
 
 
-def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say():
+def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say() -> None:
     heard: list[int] = []
 
     async def main() -> None:
@@ -139,7 +127,7 @@ def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say():
     assert heard[0] == 42
 
 
-def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by():
+def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by() -> None:
     async def main() -> None:
         heard: list[int] = []
         port = free_port()
@@ -151,7 +139,7 @@ def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work
     asyncio.run(main())
 
 
-def test_a_gateway_that_went_away_loses_all_and_is_found_again():
+def test_a_gateway_that_went_away_loses_all_and_is_found_again() -> None:
     async def main() -> None:
         port = free_port()
         async with probing(port) as probe:
@@ -166,7 +154,7 @@ def test_a_gateway_that_went_away_loses_all_and_is_found_again():
 
 
 @pytest.mark.parametrize("key", [KEY, b""], ids=["UDP does not pass", "a console without keys"])
-def test_where_udp_does_not_pass_latency_is_by_tcp_and_loss_not_measured(key: bytes):
+def test_where_udp_does_not_pass_latency_is_by_tcp_and_loss_not_measured(key: bytes) -> None:
     async def main() -> None:
         port = free_port()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
@@ -177,7 +165,7 @@ def test_where_udp_does_not_pass_latency_is_by_tcp_and_loss_not_measured(key: by
     asyncio.run(main())
 
 
-def test_of_a_gateway_that_never_answered_nothing_is_claimed():
+def test_of_a_gateway_that_never_answered_nothing_is_claimed() -> None:
     async def main() -> None:
         async with probing(free_port()) as probe:
             await until(lambda: probe._tcp_answers is False)
@@ -186,7 +174,7 @@ def test_of_a_gateway_that_never_answered_nothing_is_claimed():
     asyncio.run(main())
 
 
-def test_a_sample_gets_the_worst_way():
+def test_a_sample_gets_the_worst_way() -> None:
     probes = Probes()
     ways = [Way("a", 3.0, 0.0, "udp"), Way("b", 80.0, None, "tcp"), Way("c", None, 100.0, "udp")]
     probes._gateways = {way.gateway: (SimpleNamespace(take=lambda way=way: way), None) for way in ways}  # type: ignore[misc]
@@ -201,7 +189,7 @@ def application(addresses: list[str], ports: list[list[int]], origin: str | None
     return {"id": "app", "addresses": addresses, "ports": ports, "origin": origin}
 
 
-def test_only_single_hosts_are_destinations():
+def test_only_single_hosts_are_destinations() -> None:
     found = targets_of(
         [
             application(
@@ -218,7 +206,7 @@ def test_only_single_hosts_are_destinations():
     ]  # fmt: skip
 
 
-def test_destinations_are_tried_and_told_and_forgotten_when_switched_off():
+def test_destinations_are_tried_and_told_and_forgotten_when_switched_off() -> None:
     async def main() -> None:
         open_port, closed_port = free_port(), free_port()
         server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", open_port)

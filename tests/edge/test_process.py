@@ -15,6 +15,8 @@ import pytest
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from tests.edge.connector_lab import until
 
+pytestmark = pytest.mark.processes
+
 BOOTSTRAP: dict[str, Any] = {"admin": {"address": {"pipe": {"path": "admin.sock"}}}}
 Test = Callable[[EnvoyProcess], Awaitable[None]]
 

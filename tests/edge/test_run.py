@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -9,18 +11,19 @@ import pytest
 from tests.demo import ROOT, clean_environment, wait_until
 from tests.edge.gateway_lab import GatewayLab
 
+pytestmark = pytest.mark.processes
+
 LOADED = "import sys, edge.run, edge.{0}.agent; print('typer' in sys.modules, 'pydantic' in sys.modules)"
 
 
 @pytest.mark.parametrize("kind", ["gateway", "connector"])
-def test_an_agent_does_without_the_library_that_read_its_command(kind):
+def test_an_agent_does_without_the_library_that_read_its_command(kind: Any) -> None:
     command = [sys.executable, "-c", LOADED.format(kind)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.processes
-def test_the_command_becomes_the_agent_and_keeps_its_process(tmp_path):
+def test_the_command_becomes_the_agent_and_keeps_its_process(tmp_path: Path) -> None:
     home = GatewayLab(tmp_path).home.path
     command = [sys.executable, "-m", "edge.cli", "gateway", "run", "--home", str(home)]
     process = subprocess.Popen(
@@ -32,13 +35,13 @@ def test_the_command_becomes_the_agent_and_keeps_its_process(tmp_path):
         assert agent.cmdline()[-4:] == ["gateway", "run", "--home", str(home)]
         wait_until(lambda: agent.children(), 20, what="its Envoy")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(30) == 0
     finally:
         process.kill()
         process.wait()
 
 
-def test_a_folder_that_is_not_enrolled_is_refused_in_a_sentence(tmp_path):
+def test_a_folder_that_is_not_enrolled_is_refused_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "edge.cli", "gateway", "run", "--home", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0 and "not enrolled" in done.stderr and "Traceback" not in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ OPERATIONS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(OPERATIONS)
 def test_everything_is_sent_exactly_once_whatever_happens_between(
-    operations: list[tuple[str, object]],
+    operations: list[tuple[str, Any]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "spool.db"
@@ -54,13 +55,13 @@ def test_everything_is_sent_exactly_once_whatever_happens_between(
             elif name == "latest":
                 number += 1
                 latest[value] = number
-                spool.put_latest("kind", str(value), {"number": number, "key": value})
+                spool.put_latest("kind", value, {"number": number, "key": value})
             elif name == "send":
-                send(int(str(value)))
+                send(int(value))
             elif name == "replace while sending":
-                send(3, replace=str(value))
+                send(3, replace=value)
             elif name == "unanswered":
-                spool.peek("kind", int(str(value)))
+                spool.peek("kind", int(value))
             else:
                 spool.close()
                 spool = Spool(path)
@@ -117,6 +118,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.processes
 def test_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
     spool = Spool(disk / "spool.db")
     for number in range(20):
@@ -139,6 +141,7 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: Path) -> None:
     assert sent == list(range(2001))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("known", [True, False], ids=["of before", "new"])
 def test_one_that_is_opened_on_a_full_disk_takes_records_and_knows_what_it_knew(
     disk: Path, known: bool, caplog: pytest.LogCaptureFixture

@@ -16,8 +16,9 @@ import pytest
 
 from edge.checks import Check, checks
 from edge.home import Home
-from tests.edge.connector_lab import Authority, enrolled_server, free_port, until
+from tests.edge.connector_lab import Authority, enrolled_server, until
 from tests.edge.test_connector_agent import World, in_world
+from tests.ports import free_port
 
 
 def causeway(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,6 +32,7 @@ def lights(home: Home) -> tuple[int, dict[str, tuple[str, str]]]:
     return done.returncode, {light["name"]: (light["color"], light["reason"]) for light in found}
 
 
+@pytest.mark.processes
 def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         world.start()
@@ -70,6 +72,7 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
         assert "The console answered with status 503." in found["configuration"][1]
         assert found["destinations"][1] == f"No answer from app at 127.0.0.1:{port}."
 
+        assert world.agent
         world.agent.send_signal(signal.SIGSTOP)
         code, found = await asyncio.to_thread(lights, world.home)
         assert code == 1 and found["process"][0] == "red" and "was stopped" in found["process"][1]
@@ -82,6 +85,7 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
     in_world(tmp_path, test)
 
 
+@pytest.mark.processes
 def test_a_machine_that_never_ran_says_what_is_missing(tmp_path: Path) -> None:
     home = enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1")
     code, found = lights(home)
@@ -90,7 +94,8 @@ def test_a_machine_that_never_ran_says_what_is_missing(tmp_path: Path) -> None:
     assert found["configuration"] == ("red", "There is no configuration on disk yet.")
 
 
-def test_without_an_enrolment_there_is_a_code_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.processes
+def test_without_an_enrollment_there_is_a_code_of_its_own(tmp_path: Path) -> None:
     done = causeway("status", "--home", str(tmp_path))
     assert done.returncode == 2 and "There is no enrolled gateway or server" in done.stderr
     done = causeway("status", "--json", "--home", str(tmp_path))
@@ -99,6 +104,7 @@ def test_without_an_enrolment_there_is_a_code_of_its_own(tmp_path: Path) -> None
     assert told["enrolled"] is False and str(tmp_path) in told["reason"]
 
 
+@pytest.mark.processes
 def test_a_second_agent_stands_back(tmp_path: Path) -> None:
     async def test(world: World) -> None:
         world.start()
@@ -144,6 +150,7 @@ def test_a_console_that_cannot_be_reached_is_an_error_with_its_fix(tmp_path: Pat
     assert console.severity == "error" and "firewall" in console.fix
 
 
+@pytest.mark.processes
 def test_a_gateway_that_does_not_answer_is_named_and_hinders_nothing(tmp_path: Path) -> None:
     home = enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1")
     port = free_port()
@@ -152,6 +159,7 @@ def test_a_gateway_that_does_not_answer_is_named_and_hinders_nothing(tmp_path: P
     assert gateway.severity == "warning" and f"port {port}" in gateway.fix
 
 
+@pytest.mark.processes
 def test_a_name_that_does_not_resolve_is_an_error(tmp_path: Path) -> None:
     done = causeway("check", "--console", "https://console.invalid", "--home", str(tmp_path / "home"))
     assert done.returncode == 1 and "console.invalid cannot be resolved" in done.stdout

@@ -15,9 +15,12 @@ from tests.edge.deploy_script import write_unit
 
 MOST_EXPOSED = 25  # tenths, as systemd-analyze counts; up to 49 it says "OK"
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
-)
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(
+        shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed (Debian: systemd)"
+    ),
+]
 
 
 def unit(tmp_path: Path, kind: str) -> Path:

@@ -65,7 +65,7 @@ class AccountFactory(factory.django.DjangoModelFactory):
 
 
 def flow(**values: Any) -> dict[str, Any]:
-    usual = {"flow": "f1", "session": "session-1", "account": "user-1", "instance": "sag-1"}
+    usual: dict[str, Any] = {"flow": "f1", "session": "session-1", "account": "user-1", "instance": "sag-1"}
     usual |= {"host": "wiki.corp.example", "port": 80, "application": "pa-application-1", "policy": "fs-1"}
     usual |= {"connector": "connector-1", "path": "connector", "started_at": time.time() - 5}
     return usual | {"ended_at": None, "bytes_up": 10, "bytes_down": 20, "end": None} | values

@@ -1,19 +1,22 @@
 """Adding a client account."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console.models import AuditRow
-from roaming.models import ClientAccount
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts
 from tests.roaming.answers import HTMX_PANEL, text
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
-WISH = {
+WISH: dict[str, Any] = {
     "username": "alice-ant",
     "email": "alice@example.org",
     "password": "Winter-2026",
@@ -22,16 +25,18 @@ WISH = {
 
 
 @pytest.fixture
-def instance(db):
+def instance(db: None) -> Instance:
     return InstanceFactory(account_quota=3, cidrs=["10.9.0.0/24"])
 
 
 @pytest.fixture
-def url(instance):
+def url(instance: Instance) -> str:
     return reverse("roaming:account_add", args=[instance.pk])
 
 
-def test_it_is_added_and_can_log_on(operator_client, post, instance, url):
+def test_it_is_added_and_can_log_on(
+    operator_client: Client, post: Callable[..., Any], instance: Instance, url: str
+) -> None:
     response = operator_client.post(url, WISH)
     assert response["Location"] == reverse("roaming:accounts", args=[instance.pk])
     account = ClientAccount.objects.get()
@@ -42,10 +47,12 @@ def test_it_is_added_and_can_log_on(operator_client, post, instance, url):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_PANEL], ids=["plain", "htmx"])
-def test_a_generated_password_is_shown_once_and_works(operator_client, post, instance, url, headers):
+def test_a_generated_password_is_shown_once_and_works(
+    operator_client: Client, post: Callable[..., Any], instance: Instance, url: str, headers: dict[str, Any]
+) -> None:
     response = operator_client.post(url, WISH | {"password": ""}, headers=headers)
     assert response.status_code == 200
-    password = re.search(r'<code id="new-password">([^<]+)</code>', text(response))[1]
+    [password] = re.findall(r'<code id="new-password">([^<]+)</code>', text(response))
     assert "no-store" in response["Cache-Control"]
     body = {"instance": instance.pk, "username": "alice-ant", "password": password, "kind": "connect"}
     assert post("login", body).status_code == 200
@@ -54,12 +61,12 @@ def test_a_generated_password_is_shown_once_and_works(operator_client, post, ins
     assert not AuditRow.objects.filter(after__icontains=password).exists()
 
 
-def test_a_blank_user_name_becomes_the_email_address(operator_client, url):
+def test_a_blank_user_name_becomes_the_email_address(operator_client: Client, url: str) -> None:
     operator_client.post(url, WISH | {"username": ""})
     assert ClientAccount.objects.get().username == "alice@example.org"
 
 
-def test_neither_the_password_nor_its_hash_is_audited(operator_client, url):
+def test_neither_the_password_nor_its_hash_is_audited(operator_client: Client, url: str) -> None:
     operator_client.post(url, WISH)
     row = AuditRow.objects.get(verb="account.create")
     written = str(row.before) + str(row.after)
@@ -88,7 +95,14 @@ def test_neither_the_password_nor_its_hash_is_audited(operator_client, url):
         ({"username": "FIXED-address"}, "has a client account named FIXED-address already."),
     ],
 )
-def test_what_is_wrong_is_said(operator_client, instance, url, wrong, sentence, headers):
+def test_what_is_wrong_is_said(
+    operator_client: Client,
+    instance: Instance,
+    url: str,
+    wrong: dict[str, Any],
+    sentence: str,
+    headers: dict[str, Any],
+) -> None:
     AccountFactory(instance=instance, username="fixed-address", static_ip="10.9.0.7")
     response = operator_client.post(url, WISH | wrong, headers=headers)
     assert response.status_code == 422
@@ -97,20 +111,22 @@ def test_what_is_wrong_is_said(operator_client, instance, url, wrong, sentence, 
     assert ClientAccount.objects.count() == 1
 
 
-def test_an_address_leased_to_somebody_is_refused(operator_client, instance, url):
+def test_an_address_leased_to_somebody_is_refused(
+    operator_client: Client, instance: Instance, url: str
+) -> None:
     session = log_on(AccountFactory(instance=instance))
     response = operator_client.post(url, WISH | {"static_ip": session.client_ip})
     assert f"is leased to {session.username} at present" in text(response)
 
 
-def test_the_quota_holds(operator_client, instance, url):
+def test_the_quota_holds(operator_client: Client, instance: Instance, url: str) -> None:
     for _ in range(3):
         AccountFactory(instance=instance)
     response = operator_client.post(url, WISH)
     assert f"The quota of 3 client accounts of {instance.name} is used up." in text(response)
 
 
-def test_without_a_block_there_are_no_accounts(operator_client):
+def test_without_a_block_there_are_no_accounts(operator_client: Client) -> None:
     instance = InstanceFactory(cidrs=[])
     response = operator_client.post(reverse("roaming:account_add", args=[instance.pk]), WISH)
     assert "has no private CIDR block yet" in text(response)
@@ -127,7 +143,7 @@ def test_without_a_block_there_are_no_accounts(operator_client):
         ({"static_ip": "nonsense"}, "ClientUser.IpInvalid"),
     ],
 )
-def test_refusals_carry_the_documented_codes(instance, changes, code):
+def test_refusals_carry_the_documented_codes(instance: Instance, changes: dict[str, Any], code: str) -> None:
     from console.errors import Invalid
 
     with pytest.raises(Invalid) as refused:

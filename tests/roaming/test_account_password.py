@@ -1,11 +1,16 @@
 """Resetting a password: random or custom, on all copies, shown once, mailed; and the mails of new accounts."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.core import mail
+from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from console.models import AuditRow
-from roaming.models import ClientAccount
+from roaming.models import ClientAccount, Instance
 from roaming.services.roaming import account_roam
 from tests.roaming.answers import HTMX_DIALOG, text
 from tests.roaming.factories import ACTOR, PASSWORD, InstanceFactory
@@ -19,15 +24,15 @@ NOBODY_LISTENS = {
 }
 
 
-def url(account):
+def url(account: ClientAccount) -> str:
     return reverse("roaming:account_reset_password", args=[account.pk])
 
 
-def shown_password(page):
-    return page.split('id="new-password">')[1].split("<")[0]
+def shown_password(page: str) -> str:
+    return page.split('id="new-password">')[1].split("<", maxsplit=1)[0]
 
 
-def may_log_on(post, account, password):
+def may_log_on(post: Callable[..., Any], account: ClientAccount, password: str) -> bool:
     body = {
         "instance": account.instance_id,
         "username": account.username,
@@ -38,15 +43,19 @@ def may_log_on(post, account, password):
 
 
 @pytest.fixture
-def there(account):
+def there(account: ClientAccount) -> ClientAccount:
     destination = InstanceFactory(region_id="ap-southeast-1", name="Singapore-office")
     return account_roam(account=account, destination=destination, actor=ACTOR)
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
 def test_a_random_password_is_shown_once_and_works_on_the_copy(
-    operator_client, post, account, there, headers
-):
+    operator_client: Client,
+    post: Callable[..., Any],
+    account: ClientAccount,
+    there: ClientAccount,
+    headers: dict[str, Any],
+) -> None:
     answer = operator_client.post(url(account), {"how": "random", "password": "ignored!"}, headers=headers)
     password = shown_password(text(answer))
     assert answer.status_code == 200
@@ -61,7 +70,9 @@ def test_a_random_password_is_shown_once_and_works_on_the_copy(
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
-def test_a_custom_password_is_set_and_not_shown(operator_client, post, account, headers):
+def test_a_custom_password_is_set_and_not_shown(
+    operator_client: Client, post: Callable[..., Any], account: ClientAccount, headers: dict[str, Any]
+) -> None:
     data = {"how": "custom", "password": "Autumn-2026"}
     answer = operator_client.post(url(account), data, headers=headers)
     back = reverse("roaming:accounts", args=[account.instance_id])
@@ -82,14 +93,18 @@ def test_a_custom_password_is_set_and_not_shown(operator_client, post, account, 
         ({"how": ""}, "This field is required."),
     ],
 )
-def test_a_bad_choice_is_said_and_changes_nothing(operator_client, account, data, sentence):
+def test_a_bad_choice_is_said_and_changes_nothing(
+    operator_client: Client, account: ClientAccount, data: dict[str, str], sentence: str
+) -> None:
     answer = operator_client.post(url(account), data)
     assert answer.status_code == 422
     assert sentence in text(answer)
     assert ClientAccount.objects.get(pk=account.pk).password == account.password
 
 
-def test_the_dialog_says_what_ends_and_where_the_password_holds(operator_client, account, there):
+def test_the_dialog_says_what_ends_and_where_the_password_holds(
+    operator_client: Client, account: ClientAccount, there: ClientAccount
+) -> None:
     log_on(there)
     page = " ".join(text(operator_client.get(url(account))).split())
     assert "1 session of the account and its copies ends now" in page
@@ -98,8 +113,11 @@ def test_the_dialog_says_what_ends_and_where_the_password_holds(operator_client,
 
 
 def test_the_new_password_is_mailed_to_its_owner_with_every_instance(
-    operator_client, account, there, django_capture_on_commit_callbacks
-):
+    operator_client: Client,
+    account: ClientAccount,
+    there: ClientAccount,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         answer = operator_client.post(url(account), {"how": "random"})
     password = shown_password(text(answer))
@@ -111,8 +129,11 @@ def test_the_new_password_is_mailed_to_its_owner_with_every_instance(
 
 
 def test_a_copy_with_another_address_gets_a_mail_of_its_own(
-    operator_client, account, there, django_capture_on_commit_callbacks
-):
+    operator_client: Client,
+    account: ClientAccount,
+    there: ClientAccount,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     ClientAccount.objects.filter(pk=there.pk).update(email="other@example.org")
     with django_capture_on_commit_callbacks(execute=True):
         operator_client.post(url(account), {"how": "custom", "password": "Autumn-2026"})
@@ -124,8 +145,11 @@ def test_a_copy_with_another_address_gets_a_mail_of_its_own(
 
 @pytest.mark.parametrize("given", ["", "Autumn-2026"], ids=["generated", "given"])
 def test_a_new_account_is_mailed_instance_name_and_password(
-    operator_client, instance, given, django_capture_on_commit_callbacks
-):
+    operator_client: Client,
+    instance: Instance,
+    given: str,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     data = {"email": "wu@example.org", "username": "alice.wu", "password": given, "bandwidth_kbps": 2000}
     with django_capture_on_commit_callbacks(execute=True):
         answer = operator_client.post(reverse("roaming:account_add", args=[instance.pk]), data)
@@ -137,8 +161,10 @@ def test_a_new_account_is_mailed_instance_name_and_password(
 
 
 def test_no_mail_goes_out_when_the_change_is_refused(
-    operator_client, account, django_capture_on_commit_callbacks
-):
+    operator_client: Client,
+    account: ClientAccount,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         operator_client.post(url(account), {"how": "custom", "password": "short"})
         data = {"email": "x@example.org", "username": account.username, "bandwidth_kbps": 2000}
@@ -147,7 +173,9 @@ def test_no_mail_goes_out_when_the_change_is_refused(
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_a_mail_that_cannot_be_sent_is_said_and_loses_nothing(operator_client, account, post, settings):
+def test_a_mail_that_cannot_be_sent_is_said_and_loses_nothing(
+    operator_client: Client, account: ClientAccount, post: Callable[..., Any], settings: Settings
+) -> None:
     for name, value in NOBODY_LISTENS.items():
         setattr(settings, name, value)
     page = text(operator_client.post(url(account), {"how": "random"}))
@@ -163,7 +191,7 @@ def test_a_mail_that_cannot_be_sent_is_said_and_loses_nothing(operator_client, a
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_a_mail_that_went_out_is_said(operator_client, account):
+def test_a_mail_that_went_out_is_said(operator_client: Client, account: ClientAccount) -> None:
     page = text(operator_client.post(url(account), {"how": "random"}))
     assert f"were mailed to {account.email}" in page
     answer = operator_client.post(url(account), {"how": "custom", "password": "Autumn-2026"})

@@ -1,6 +1,9 @@
 """Django admin: the same services by another door."""
 
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console.models import AuditRow, User
@@ -14,24 +17,26 @@ MODELS = ["ccn", "cloudnetwork", "instance", "instancecidr", "clientaccount", "u
 
 
 @pytest.fixture
-def staff_client(operator_client, operator):
+def staff_client(operator_client: Client, operator: User) -> Client:
     User.objects.filter(pk=operator.pk).update(is_staff=True)
     return operator_client
 
 
-def url(model, view, *args):
+def url(model: str, view: str, *args: Any) -> str:
     return reverse(f"admin:roaming_{model}_{view}", args=args)
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_list_with_search(staff_client, account, model):
+def test_every_model_has_a_list_with_search(staff_client: Client, account: ClientAccount, model: str) -> None:
     log_on(account)
     CCNFactory(networks=["172.16.0.0/16"])
     assert staff_client.get(url(model, "changelist"), {"q": "a"}).status_code == 200
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_viewer_sees_and_changes_nothing(viewer_client, viewer, account, model):
+def test_a_viewer_sees_and_changes_nothing(
+    viewer_client: Client, viewer: User, account: ClientAccount, model: str
+) -> None:
     User.objects.filter(pk=viewer.pk).update(is_staff=True)
     assert viewer_client.get(url(model, "changelist")).status_code == 200
     assert viewer_client.get(url(model, "add")).status_code == 403
@@ -39,7 +44,7 @@ def test_a_viewer_sees_and_changes_nothing(viewer_client, viewer, account, model
         assert viewer_client.post(url(model, "delete", account.pk), {"post": "yes"}).status_code == 403
 
 
-def test_an_instance_is_created_and_changed_by_the_services(staff_client):
+def test_an_instance_is_created_and_changed_by_the_services(staff_client: Client) -> None:
     ccn = CCNFactory()
     wish = {
         "name": "by-admin",
@@ -59,7 +64,7 @@ def test_an_instance_is_created_and_changed_by_the_services(staff_client):
     assert verbs == {"instance.create", "instance.network", "instance.update", "instance.status"}
 
 
-def test_a_refusal_stands_beside_its_field_and_nothing_is_written(staff_client):
+def test_a_refusal_stands_beside_its_field_and_nothing_is_written(staff_client: Client) -> None:
     wish = {"name": "by-admin", "region": "cn-shanghai", "account_quota": 500, "cidrs": "10.9.0.0/24"}
     response = staff_client.post(url("instance", "add"), wish)
     assert response.status_code == 200
@@ -68,7 +73,7 @@ def test_a_refusal_stands_beside_its_field_and_nothing_is_written(staff_client):
     assert not Instance.objects.exists()
 
 
-def test_an_account_is_added_disabled_and_removed(staff_client, instance):
+def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance: Instance) -> None:
     wish = {"instance": instance.pk, "username": "alice-ant", "email": "a@example.org", "bandwidth_kbps": 100}
     response = staff_client.post(url("clientaccount", "add"), wish)
     assert "Give the account a password." in text(response)
@@ -86,7 +91,7 @@ def test_an_account_is_added_disabled_and_removed(staff_client, instance):
     assert AuditRow.objects.filter(verb="account.delete").exists()
 
 
-def log_on_with(account, password):
+def log_on_with(account: ClientAccount, password: str) -> UserSession:
     from roaming.services import logon
 
     return logon.logon(
@@ -99,7 +104,7 @@ def log_on_with(account, password):
     )[1]
 
 
-def test_a_refused_removal_is_a_message(staff_client):
+def test_a_refused_removal_is_a_message(staff_client: Client) -> None:
     instance = InstanceFactory(ccn=CCNFactory())
     AccountFactory(instance=instance)
     for model, row in (("ccn", instance.ccn), ("instance", instance)):
@@ -112,7 +117,7 @@ def test_a_refused_removal_is_a_message(staff_client):
     assert CCN.objects.exists()
 
 
-def test_cloud_networks_are_added_and_removed(staff_client):
+def test_cloud_networks_are_added_and_removed(staff_client: Client) -> None:
     ccn = CCNFactory()
     staff_client.post(url("cloudnetwork", "add"), {"ccn": ccn.pk, "cidr": "172.16.0.0/16"})
     network = CloudNetwork.objects.get()
@@ -122,7 +127,7 @@ def test_cloud_networks_are_added_and_removed(staff_client):
     assert not CloudNetwork.objects.exists()
 
 
-def test_selected_sessions_are_kicked(staff_client, account):
+def test_selected_sessions_are_kicked(staff_client: Client, account: ClientAccount) -> None:
     session = log_on(account)
     chosen = {"action": "kick", "_selected_action": [session.pk]}
     response = staff_client.post(url("usersession", "changelist"), chosen, follow=True)
@@ -131,5 +136,5 @@ def test_selected_sessions_are_kicked(staff_client, account):
 
 
 @pytest.mark.parametrize("model", ["usersession", "logonfailures", "instancecidr"])
-def test_history_is_read_only(staff_client, model):
+def test_history_is_read_only(staff_client: Client, model: str) -> None:
     assert staff_client.get(url(model, "add")).status_code == 403

@@ -4,10 +4,12 @@ from typing import Any
 
 import jwt
 import pytest
+from pytest_django import Settings
 
 from console import audit, config, snapshot
 from console.errors import Invalid
-from roaming.models import UserSession
+from console.models import Gateway
+from roaming.models import ClientAccount, UserSession
 from roaming.services import accounts, logon
 from tests.roaming.factories import PASSWORD, AccountFactory
 
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
 
 
-def log_on(account) -> tuple[str, UserSession]:
+def log_on(account: ClientAccount) -> tuple[str, UserSession]:
     return logon.logon(
         instance_id=account.instance_id,
         username=account.username,
@@ -30,21 +32,21 @@ def claims(token: str) -> dict[str, Any]:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-def give(account, kbps: int) -> None:
+def give(account: ClientAccount, kbps: int) -> None:
     accounts.account_update(account=account, email=account.email, bandwidth_kbps=kbps, actor=ACTOR)
 
 
-def told(gateway) -> dict[str, int]:
+def told(gateway: Gateway) -> dict[str, int]:
     return snapshot.build(gateway)["bandwidth"]
 
 
-def test_the_token_names_the_bandwidth_and_the_configuration_is_silent(gateway):
+def test_the_token_names_the_bandwidth_and_the_configuration_is_silent(gateway: Gateway) -> None:
     account = AccountFactory(bandwidth_kbps=1500)
     assert claims(log_on(account)[0])["bw"] == 1500
     assert told(gateway) == {}
 
 
-def test_a_change_is_published_and_told_for_accounts_with_live_sessions_only(gateway):
+def test_a_change_is_published_and_told_for_accounts_with_live_sessions_only(gateway: Gateway) -> None:
     account, away = AccountFactory(), AccountFactory()
     log_on(account)
     before = config.current().version
@@ -54,7 +56,7 @@ def test_a_change_is_published_and_told_for_accounts_with_live_sessions_only(gat
     assert told(gateway) == {account.pk: 3000}
 
 
-def test_a_renewed_token_says_what_the_first_one_said(gateway):
+def test_a_renewed_token_says_what_the_first_one_said(gateway: Gateway) -> None:
     """Both may be in use: so the configuration overrules both, or neither."""
     account = AccountFactory(bandwidth_kbps=1000)
     token, _ = log_on(account)
@@ -65,7 +67,7 @@ def test_a_renewed_token_says_what_the_first_one_said(gateway):
     assert told(gateway) == {}
 
 
-def test_an_ended_session_is_not_told(gateway):
+def test_an_ended_session_is_not_told(gateway: Gateway) -> None:
     account = AccountFactory(bandwidth_kbps=1000)
     log_on(account)
     give(account, 2000)
@@ -73,14 +75,14 @@ def test_an_ended_session_is_not_told(gateway):
     assert told(gateway) == {}
 
 
-def test_a_session_from_before_tokens_named_it_is_told(gateway):
+def test_a_session_from_before_tokens_named_it_is_told(gateway: Gateway) -> None:
     account = AccountFactory(bandwidth_kbps=1000)
     _, session = log_on(account)
     UserSession.objects.filter(pk=session.pk).update(bandwidth_kbps=None)
     assert told(gateway) == {account.pk: 1000}
 
 
-def test_the_highest_bandwidth_is_a_setting(settings):
+def test_the_highest_bandwidth_is_a_setting(settings: Settings) -> None:
     account = AccountFactory()
     settings.BANDWIDTH_MAX_KBPS = 50_000
     give(account, 50_000)

@@ -26,12 +26,12 @@ dave-deer,dave@x.example,,,
 
 
 @pytest.fixture
-def here():
+def here() -> Any:
     return InstanceFactory(name="office")
 
 
 @pytest.fixture
-def console(live_server: Any, page: Page, here) -> Iterator[str]:
+def console(live_server: Any, page: Page, here: Any) -> Iterator[str]:
     from console.models import User
 
     User.objects.create_user("operator", password=PASSWORD, role="operator")
@@ -50,7 +50,7 @@ def show(page: Page, console: str, name: str, *keys: str) -> None:
     expect(page.locator("html[data-ready]")).to_be_attached()
 
 
-def test_a_file_is_checked_shown_and_its_good_lines_imported(page: Page, console: str, here) -> None:
+def test_a_file_is_checked_shown_and_its_good_lines_imported(page: Page, console: str, here: Any) -> None:
     show(page, console, "accounts", here.pk)
     page.get_by_role("link", name="Import CSV").click()
     page.get_by_label("CSV file").set_input_files(
@@ -82,7 +82,7 @@ def test_a_file_is_checked_shown_and_its_good_lines_imported(page: Page, console
     expect(page.get_by_role("row")).to_have_count(3)
 
 
-def measured(instance, minutes: int) -> None:
+def measured(instance: Any, minutes: int) -> None:
     """A kilobyte up and two down in every minute of the past."""
     now = datetime.now(UTC)
     Instance.objects.filter(pk=instance.pk).update(created_at=now - timedelta(days=2))
@@ -99,7 +99,7 @@ def points(page: Page, chart: int = 0) -> int:
     return int(page.locator(".chart .js-plotly-plot, .chart.js-plotly-plot").nth(chart).evaluate(read))
 
 
-def test_the_monitoring_tab_over_its_ranges(page: Page, console: str, here) -> None:
+def test_the_monitoring_tab_over_its_ranges(page: Page, console: str, here: Any) -> None:
     measured(here, 13 * 60)
     show(page, console, "accounts", here.pk)
     page.get_by_role("link", name="Monitoring", exact=True).click()
@@ -130,7 +130,7 @@ def test_the_monitoring_tab_over_its_ranges(page: Page, console: str, here) -> N
     expect(page.get_by_role("alert")).to_contain_text("From must be earlier than To")
 
 
-def test_a_rows_menu_by_keyboard(page: Page, console: str, here) -> None:
+def test_a_rows_menu_by_keyboard(page: Page, console: str, here: Any) -> None:
     account = AccountFactory(instance=here)
     log_on(account)
     show(page, console, "accounts", here.pk)
@@ -168,7 +168,7 @@ def test_a_rows_menu_by_keyboard(page: Page, console: str, here) -> None:
     expect(more).to_be_focused()
 
 
-def test_a_name_ticks_its_row(page: Page, console: str, here) -> None:
+def test_a_name_ticks_its_row(page: Page, console: str, here: Any) -> None:
     first, second = AccountFactory(instance=here), AccountFactory(instance=here)
     show(page, console, "accounts", here.pk)
     page.get_by_text(second.username, exact=True).click()

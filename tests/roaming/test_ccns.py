@@ -1,6 +1,9 @@
 """CCNs and their cloud networks."""
 
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console import config
@@ -12,7 +15,7 @@ from tests.roaming.factories import CCNFactory, InstanceFactory
 pytestmark = pytest.mark.django_db
 
 
-def test_it_is_added_to_the_chosen_area(operator_client):
+def test_it_is_added_to_the_chosen_area(operator_client: Client) -> None:
     operator_client.cookies["area"] = "singapore"
     response = operator_client.post(
         reverse("roaming:ccn_add"), {"name": "asia-backbone", "networks": "172.16.0.0/16\n172.17.0.0/16"}
@@ -34,7 +37,9 @@ def test_it_is_added_to_the_chosen_area(operator_client):
         ({"networks": "0.0.0.0/0"}, "too wide"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_left_behind(operator_client, wrong, sentence, headers):
+def test_what_is_wrong_is_said_and_nothing_is_left_behind(
+    operator_client: Client, wrong: dict[str, str], sentence: str, headers: dict[str, Any]
+) -> None:
     CCNFactory(name="backbone")
     wish = {"name": "second", "networks": "172.16.0.0/16"} | wrong
     response = operator_client.post(reverse("roaming:ccn_add"), wish, headers=headers)
@@ -43,7 +48,7 @@ def test_what_is_wrong_is_said_and_nothing_is_left_behind(operator_client, wrong
     assert CCN.objects.count() == 1
 
 
-def test_a_cloud_network_is_added_in_the_panel(operator_client):
+def test_a_cloud_network_is_added_in_the_panel(operator_client: Client) -> None:
     ccn = CCNFactory()
     before = config.current().version
     url = reverse("roaming:network_add", args=[ccn.pk])
@@ -53,7 +58,7 @@ def test_a_cloud_network_is_added_in_the_panel(operator_client):
     assert config.current().version == before + 1
 
 
-def test_a_cloud_network_that_overlaps_is_refused(operator_client):
+def test_a_cloud_network_that_overlaps_is_refused(operator_client: Client) -> None:
     ccn = CCNFactory(networks=["172.16.0.0/16"])
     url = reverse("roaming:network_add", args=[ccn.pk])
     response = operator_client.post(url, {"cidr": "172.16.9.0/24"})
@@ -61,7 +66,7 @@ def test_a_cloud_network_that_overlaps_is_refused(operator_client):
     assert "172.16.9.0/24 overlaps 172.16.0.0/16, which the CCN holds already." in text(response)
 
 
-def test_removing_a_cloud_network_cuts(operator_client):
+def test_removing_a_cloud_network_cuts(operator_client: Client) -> None:
     ccn = CCNFactory(networks=["172.16.0.0/16"])
     InstanceFactory(ccn=ccn)
     network = ccn.cloud_networks.get()
@@ -74,13 +79,13 @@ def test_removing_a_cloud_network_cuts(operator_client):
     assert Cutover.objects.get().target == ccn.pk
 
 
-def test_a_network_of_another_ccn_is_not_found(operator_client):
+def test_a_network_of_another_ccn_is_not_found(operator_client: Client) -> None:
     network = CCNFactory(networks=["172.16.0.0/16"]).cloud_networks.get()
     url = reverse("roaming:network_remove", args=[CCNFactory().pk, network.pk])
     assert operator_client.post(url).status_code == 404
 
 
-def test_a_bound_ccn_stays(operator_client):
+def test_a_bound_ccn_stays(operator_client: Client) -> None:
     ccn = CCNFactory()
     instance = InstanceFactory(ccn=ccn)
     response = operator_client.post(reverse("roaming:ccn_delete", args=[ccn.pk]))

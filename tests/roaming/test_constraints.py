@@ -1,6 +1,8 @@
 """Rules that the database keeps: a sentence from full_clean, an IntegrityError from a raw write."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -13,7 +15,7 @@ from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
 pytestmark = pytest.mark.django_db
 
 
-def account_like(account, **changes):
+def account_like(account: ClientAccount, **changes: Any) -> ClientAccount:
     fields = {
         "instance": account.instance,
         "username": "somebody-else",
@@ -24,7 +26,7 @@ def account_like(account, **changes):
     return ClientAccount(**fields | changes)
 
 
-def session_like(account, **changes):
+def session_like(account: ClientAccount, **changes: Any) -> UserSession:
     fields = {
         "account": account,
         "username": account.username,
@@ -36,60 +38,60 @@ def session_like(account, **changes):
     return UserSession(**fields | changes)
 
 
-def second_username():
+def second_username() -> ClientAccount:
     account = AccountFactory(username="Alice-Ant")
     return account_like(account, username="aLICE-aNT")
 
 
-def second_static_ip():
+def second_static_ip() -> ClientAccount:
     instance = InstanceFactory(cidrs=["10.9.0.0/24"])
     return account_like(AccountFactory(instance=instance, static_ip="10.9.0.7"), static_ip="10.9.0.7")
 
 
-def too_much_bandwidth():
+def too_much_bandwidth() -> ClientAccount:
     return account_like(AccountFactory(), bandwidth_kbps=10_000_001)
 
 
-def no_quota():
+def no_quota() -> Instance:
     return Instance(name="instance", region_id="cn-shanghai", account_quota=0)
 
 
-def unknown_status():
+def unknown_status() -> Instance:
     return Instance(name="instance", region_id="cn-shanghai", status="sleeping")
 
 
-def standby_dns_only():
+def standby_dns_only() -> Instance:
     return Instance(name="instance", region_id="cn-shanghai", dns2="10.0.0.53")
 
 
-def second_block():
+def second_block() -> InstanceCidr:
     instance = InstanceFactory(cidrs=["10.9.0.0/24"])
     return InstanceCidr(instance=instance, cidr="10.9.0.0/24", position=1)
 
 
-def second_ccn_name():
+def second_ccn_name() -> CCN:
     return CCN(name=CCNFactory(name="backbone").name, area_id="mainland-china")
 
 
-def second_cloud_network():
+def second_cloud_network() -> CloudNetwork:
     return CloudNetwork(ccn=CCNFactory(networks=["172.16.0.0/16"]), cidr="172.16.0.0/16")
 
 
-def second_live_client_ip():
+def second_live_client_ip() -> UserSession:
     account = AccountFactory()
     session_like(account).save()
     return session_like(account)
 
 
-def end_without_reason():
+def end_without_reason() -> UserSession:
     return session_like(AccountFactory(), ended_at=timezone.now())
 
 
-def reason_without_end():
+def reason_without_end() -> UserSession:
     return session_like(AccountFactory(), end_reason="kicked")
 
 
-def unknown_kind():
+def unknown_kind() -> UserSession:
     return session_like(AccountFactory(), kind="pigeon")
 
 
@@ -111,28 +113,28 @@ CASES = {
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
-def test_a_broken_rule_is_said_in_a_sentence(make):
+def test_a_broken_rule_is_said_in_a_sentence(make: Callable[..., Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         make().validate_constraints()
     assert refused.value.messages == [CASES[make]]
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
-def test_a_broken_rule_is_refused_by_the_database(make):
+def test_a_broken_rule_is_refused_by_the_database(make: Callable[..., Any]) -> None:
     row = make()
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
         row.save()
     assert "constraint" in str(refused.value)
 
 
-def test_an_ended_sessions_address_is_free(account):
+def test_an_ended_sessions_address_is_free(account: ClientAccount) -> None:
     session_like(account, ended_at=timezone.now(), end_reason="kicked").save()
     session_like(account).full_clean()
     session_like(account).save()
     assert UserSession.objects.filter(client_ip=session_like(account).client_ip).count() == 2
 
 
-def test_addresses_sort_as_numbers(account):
+def test_addresses_sort_as_numbers(account: ClientAccount) -> None:
     for address in ("10.0.0.10", "10.0.0.9", "9.0.0.1", "10.0.1.1"):
         session_like(account, client_ip=address).save()
     ordered = list(UserSession.objects.order_by("client_ip").values_list("client_ip", flat=True))

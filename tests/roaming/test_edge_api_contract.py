@@ -1,8 +1,11 @@
 """Whatever is sent to the log-on routes, the answer is a 4xx in the one shape, and nothing is written."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +45,9 @@ def short(value: object) -> str:
 
 
 @pytest.mark.parametrize(("field", "value"), JUNK_FIELDS, ids=short)
-def test_junk_in_a_field_of_login_is_refused(post, credentials, field, value):
+def test_junk_in_a_field_of_login_is_refused(
+    post: Callable[..., Any], credentials: dict[str, str], field: str, value: Any
+) -> None:
     response = post("login", json.dumps(credentials | {field: value}))
     status, _ = refusal(response)
     assert 400 <= status < 500
@@ -51,7 +56,7 @@ def test_junk_in_a_field_of_login_is_refused(post, credentials, field, value):
 
 @pytest.mark.parametrize("value", JUNK, ids=short)
 @pytest.mark.parametrize("route", ["session/renew", "logout"])
-def test_junk_for_a_token_is_refused(post, route, value):
+def test_junk_for_a_token_is_refused(post: Callable[..., Any], route: str, value: Any) -> None:
     status, _ = refusal(post(route, json.dumps({"token": value})))
     assert status in {401, 422}
 
@@ -60,25 +65,29 @@ def test_junk_for_a_token_is_refused(post, route, value):
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", "null", '"text"', "1", "\x00", "{}", '{"a": NaN}', '{"unknown": 1}']
 )
-def test_bodies_that_are_not_the_object_wanted_are_refused(post, route, body):
+def test_bodies_that_are_not_the_object_wanted_are_refused(
+    post: Callable[..., Any], route: str, body: str
+) -> None:
     status, _ = refusal(post(route, body))
     assert 400 <= status < 500
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "1"])
-def test_of_a_body_that_is_no_object_no_field_is_named(post, body):
+def test_of_a_body_that_is_no_object_no_field_is_named(post: Callable[..., Any], body: str) -> None:
     wrong = post("login", body).json()["error"]
     assert wrong["field"] is None and wrong["message"].startswith("The body: ")
 
 
-def test_an_unknown_field_is_refused_by_name(post, credentials):
+def test_an_unknown_field_is_refused_by_name(post: Callable[..., Any], credentials: dict[str, str]) -> None:
     response = post("login", credentials | {"enterprise": "x"})
     assert refusal(response) == (422, "InvalidParameter")
     assert response.json()["error"]["field"] == "enterprise"
 
 
 @pytest.mark.parametrize("field", ["instance", "username", "password", "kind"])
-def test_a_missing_field_is_refused_by_name(post, credentials, field):
+def test_a_missing_field_is_refused_by_name(
+    post: Callable[..., Any], credentials: dict[str, str], field: str
+) -> None:
     del credentials[field]
     response = post("login", credentials)
     assert refusal(response) == (422, "InvalidParameter")
@@ -86,11 +95,11 @@ def test_a_missing_field_is_refused_by_name(post, credentials, field):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_other_methods_are_refused(client, route):
+def test_other_methods_are_refused(client: Client, route: str) -> None:
     assert client.get(f"/edge/v1/{route}").status_code == 405
 
 
-def test_a_refused_password_is_not_repeated(post, credentials):
+def test_a_refused_password_is_not_repeated(post: Callable[..., Any], credentials: dict[str, str]) -> None:
     answer = post("login", credentials | {"password": "hunter2" * 50})
     assert refusal(answer) == (422, "InvalidParameter")
     assert "hunter2" not in answer.content.decode()
@@ -106,7 +115,9 @@ NAMES = st.sampled_from([*FIELDS, "token", "x"])
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(body=st.dictionaries(NAMES, ANYTHING, max_size=6) | ANYTHING, route=st.sampled_from(ROUTES))
-def test_no_json_makes_the_console_fail(post, body, route):
+def test_no_json_makes_the_console_fail(
+    post: Callable[..., Any], body: dict[str, Any] | float | list[Any] | None, route: str
+) -> None:
     response = post(route, json.dumps(body))
     assert 400 <= response.status_code < 500
     refusal(response)

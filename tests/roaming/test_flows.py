@@ -3,13 +3,16 @@
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
-from roaming.models import Flow, Usage, UserSession
+from console.models import Gateway
+from roaming.models import ClientAccount, Flow, Usage, UserSession
 from roaming.services import flows as service
 from roaming.services import usage
 from tests.console.factories import GatewayFactory
@@ -21,20 +24,21 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def machine(gateway):
+def machine(gateway: Gateway) -> Machine:
     return Machine("gateway", gateway.pk)
 
 
-def test_a_later_record_replaces_an_earlier_one(machine, gateway):
+def test_a_later_record_replaces_an_earlier_one(machine: Machine, gateway: Gateway) -> None:
     machine.call("flows", flows(flow()))
     ended = time.time()
     machine.call("flows", flows(flow(bytes_up=50, bytes_down=70, ended_at=ended, end="closed")))
     stored = Flow.objects.get()
     assert (stored.gateway, stored.bytes_up, stored.bytes_down, stored.end) == (gateway, 50, 70, "closed")
+    assert stored.ended_at is not None
     assert stored.ended_at.timestamp() == pytest.approx(ended, abs=0.001)
 
 
-def test_a_late_earlier_record_changes_nothing(machine):
+def test_a_late_earlier_record_changes_nothing(machine: Machine) -> None:
     machine.call("flows", flows(flow(bytes_up=50, bytes_down=70, ended_at=time.time(), end="cut")))
     answer = machine.call("flows", flows(flow(bytes_up=5, bytes_down=7))).json()
     stored = Flow.objects.get()
@@ -43,7 +47,7 @@ def test_a_late_earlier_record_changes_nothing(machine):
     assert stored.ended_at is not None
 
 
-def test_the_same_flow_id_of_another_gateway_is_another_flow(machine):
+def test_the_same_flow_id_of_another_gateway_is_another_flow(machine: Machine) -> None:
     other = Machine("gateway", GatewayFactory().pk)
     machine.call("flows", flows(flow()))
     other.call("flows", flows(flow(bytes_up=99)))
@@ -52,7 +56,7 @@ def test_the_same_flow_id_of_another_gateway_is_another_flow(machine):
     )
 
 
-def test_a_flow_of_the_cloud_path_has_no_connector(machine):
+def test_a_flow_of_the_cloud_path_has_no_connector(machine: Machine) -> None:
     machine.call("flows", flows(flow(path="cloud", connector=None, policy=None, application=None)))
     assert Flow.objects.get().connector == ""
 
@@ -67,22 +71,50 @@ def test_a_flow_of_the_cloud_path_has_no_connector(machine):
         {"end": "lost"},
         {"host": "a\0b"},
         {"started_at": "now"},
-        {"gateway": "gateway-of-somebody-else"},
+        {"bytes_down": 2**63 - 1},
     ],
 )
-def test_a_record_that_makes_no_sense_is_refused_alone(machine, absurd):
+def test_a_record_that_makes_no_sense_is_refused_alone(machine: Machine, absurd: dict[str, Any]) -> None:
     answer = machine.call("flows", flows(flow(flow="good"), flow() | absurd))
     assert answer.status_code == 200
     assert (answer.json()["acknowledged"], answer.json()["refused"]) == (2, 1)
     assert [item.flow for item in Flow.objects.all()] == ["good"]
 
 
-def test_a_gateways_fast_clock_loses_no_bytes(machine):
+def test_bytes_that_no_line_carries_hold_back_nothing(machine: Machine) -> None:
+    absurd = [flow(flow=f"f{place}", bytes_up=2**63 - 1, bytes_down=2**63 - 1) for place in range(3)]
+    answer = machine.call("flows", flows(*absurd, flow(flow="good")))
+    assert (answer.status_code, answer.json()) == (200, {"acknowledged": 4, "refused": 3})
+    assert [item.flow for item in Flow.objects.all()] == ["good"]
+
+
+def test_a_batch_of_the_largest_flows_is_taken(machine: Machine) -> None:
+    largest = [
+        flow(flow=f"f{place}", bytes_up=service.LARGEST, bytes_down=service.LARGEST) for place in range(1000)
+    ]
+    for records in (largest, [item | {"flow": item["flow"] + "b"} for item in largest]):
+        answer = machine.call("flows", flows(*records))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    assert set(Usage.objects.values_list("bytes_up", "bytes_down")) == {(usage.MOST, usage.MOST)}
+
+
+def test_a_field_that_a_newer_gateway_adds_is_ignored_and_named_once(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        answer = machine.call("flows", flows(flow(protocol="h3")))
+        assert (answer.status_code, answer.json()["refused"]) == (200, 0)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
+    assert line.startswith(machine.id) and "protocol" in line
+    assert Flow.objects.count() == 1
+
+
+def test_a_gateways_fast_clock_loses_no_bytes(machine: Machine) -> None:
     machine.call("flows", flows(flow(started_at=time.time() + 3600)))
     assert Flow.objects.get().started_at <= timezone.now()
 
 
-def test_the_session_counts_as_active(machine):
+def test_the_session_counts_as_active(machine: Machine) -> None:
     account = AccountFactory()
     session = UserSession.objects.create(
         account=account,
@@ -97,11 +129,12 @@ def test_the_session_counts_as_active(machine):
     session.refresh_from_db()
     assert session.last_active_at is None, "a record of two hours ago is no activity of now"
     machine.call("flows", flows(flow(flow="f2", session=session.pk)))
-    session.refresh_from_db()
+    session = UserSession.objects.get()
+    assert session.last_active_at is not None
     assert timezone.now() - session.last_active_at < timedelta(minutes=1)
 
 
-def test_a_servers_signature_reports_no_flows(machine):
+def test_a_servers_signature_reports_no_flows(machine: Machine) -> None:
     assert machine.call("flows", {"batch": "no uuid", "records": []}).status_code == 422
 
 
@@ -114,7 +147,9 @@ history = st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), min_
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories=st.lists(history, min_size=1, max_size=3), data=st.data())
-def test_any_order_and_repetition_of_batches_gives_the_same_sums(gateway, histories, data):
+def test_any_order_and_repetition_of_batches_gives_the_same_sums(
+    gateway: Gateway, histories: list[list[tuple[int, int]]], data: DataObject
+) -> None:
     Flow.objects.all().delete()
     Usage.objects.all().delete()
     now = timezone.now()
@@ -148,14 +183,23 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(gateway, histor
             assert [sum(row.bytes_up for row in rows), sum(row.bytes_down for row in rows)] == total
 
 
-def counted(subject, span):
+def counted(subject: str, span: str) -> list[tuple[float, int, int]]:
     rows = Usage.objects.filter(subject=subject, span=span).order_by("time")
     return [(row.time.timestamp(), row.bytes_up, row.bytes_down) for row in rows]
 
 
-def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
-    # The middle of a minute and of a month, so that the test does not straddle either.
-    moment = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC).timestamp()
+def middle_of_a_month() -> datetime:
+    """Return a moment that is over, in the middle of its minute, its hour and its month."""
+    return (timezone.now() - timedelta(days=60)).replace(day=15, hour=12, minute=30, second=30, microsecond=0)
+
+
+def first_of_the_month(moment: float) -> float:
+    first = datetime.fromtimestamp(moment, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return first.timestamp()
+
+
+def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine: Machine) -> None:
+    moment = middle_of_a_month().timestamp()
     told = {"started_at": moment - 100}
     machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=moment, **told)))
     machine.call("flows", flows(flow(bytes_up=15, bytes_down=50, time=moment + 5, **told)))
@@ -163,11 +207,11 @@ def test_only_what_is_new_is_counted_and_in_the_minute_it_was_told_for(machine):
     minute = moment - 30
     assert counted("user-1", "minute") == [(minute, 15, 50), (minute + 60, 1, 10)]
     assert counted("user-1", "hour") == [(minute - 30 * 60, 16, 60)]
-    assert counted("sag-1", "month") == [(datetime(2026, 7, 1, tzinfo=UTC).timestamp(), 16, 60)]
+    assert counted("sag-1", "month") == [(first_of_the_month(moment), 16, 60)]
     assert [row[1:] for row in counted("session-1", "total")] == [(16, 60)]
 
 
-def test_bytes_told_late_count_for_when_they_were_counted(machine):
+def test_bytes_told_late_count_for_when_they_were_counted(machine: Machine) -> None:
     told = {"started_at": time.time() - 90 * 60, "account": "user-late"}
     machine.call("flows", flows(flow(bytes_up=10, bytes_down=20, time=time.time() - 3600, **told)))
     machine.call("flows", flows(flow(bytes_up=11, bytes_down=30, **told)))
@@ -177,7 +221,9 @@ def test_bytes_told_late_count_for_when_they_were_counted(machine):
 
 
 @pytest.mark.parametrize(("said", "believed"), [(7200, 0), (-86400, -1800)])
-def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(machine, said, believed):
+def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(
+    machine: Machine, said: int, believed: int
+) -> None:
     now = time.time()
     machine.call("flows", flows(flow(account="user-clock", started_at=now - 1800, time=now + said)))
     ((minute, up, down),) = counted("user-clock", "minute")
@@ -185,18 +231,18 @@ def test_a_clock_that_is_wrong_moves_no_bytes_out_of_the_flow(machine, said, bel
     assert now + believed - 60 <= minute <= now + believed + 60
 
 
-def test_a_late_end_counts_for_the_month_of_the_flow(machine):
-    ended = datetime(2026, 6, 30, 23, 59, 59, tzinfo=UTC).timestamp()
+def test_a_late_end_counts_for_the_month_of_the_flow(machine: Machine) -> None:
+    ended = first_of_the_month(middle_of_a_month().timestamp()) - 1
     machine.call("flows", flows(flow(started_at=ended - 60, ended_at=ended, end="closed")))
-    assert counted("user-1", "month") == [(datetime(2026, 6, 1, tzinfo=UTC).timestamp(), 10, 20)]
+    assert counted("user-1", "month") == [(first_of_the_month(ended), 10, 20)]
 
 
-def test_a_flow_without_an_account_counts_for_nobody(machine):
+def test_a_flow_without_an_account_counts_for_nobody(machine: Machine) -> None:
     machine.call("flows", flows(flow(account=None, instance=None, session=None)))
     assert not Usage.objects.exists()
 
 
-def test_old_buckets_are_forgotten_each_in_its_time(account):
+def test_old_buckets_are_forgotten_each_in_its_time(account: ClientAccount) -> None:
     now = timezone.now()
     for span, keep in usage.KEEP.items():
         for age in (keep - timedelta(hours=1), keep + timedelta(hours=1)):
@@ -210,7 +256,7 @@ def test_old_buckets_are_forgotten_each_in_its_time(account):
     assert usage.totals([live.pk, ended.pk]) == {live.pk: (0, 0)}
 
 
-def test_old_flows_are_forgotten(machine):
+def test_old_flows_are_forgotten(machine: Machine) -> None:
     machine.call("flows", flows(flow(), flow(flow="f2", ended_at=time.time(), end="closed")))
     assert service.flows_forget() == 0
     assert service.flows_forget(timezone.now() + service.KEEP + timedelta(minutes=1)) == 1
@@ -229,5 +275,5 @@ junk = st.recursive(
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(record=junk)
-def test_no_junk_makes_the_console_fail(gateway, record):
+def test_no_junk_makes_the_console_fail(gateway: Gateway, record: Any) -> None:
     assert service.take_flows(gateway, uuid.uuid4(), [record]).acknowledged == 1

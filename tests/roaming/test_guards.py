@@ -1,8 +1,10 @@
 """Every page and action of this app: who may, which method, which id."""
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
+from console.models import Gateway
 from roaming.services import logon
 from roaming.urls import urlpatterns
 from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory
@@ -44,7 +46,7 @@ ACTIONS = {
     "network_remove",
     "ccn_delete",
 }
-UNKNOWN = {
+UNKNOWN: dict[str, int | str] = {
     "instance_id": "sag-000000000000000000",
     "account_id": "user-0000000000000000",
     "session_id": "session-0000000000000000",
@@ -57,11 +59,11 @@ ELSEWHERE = {
     pattern.name for pattern in urlpatterns if pattern.callback.__module__ == "roaming.views.imports"
 }
 HERE = [pattern for pattern in urlpatterns if pattern.name not in ELSEWHERE]
-WITH_ID = [pattern.name for pattern in HERE if "<" in str(pattern.pattern)]
+WITH_ID = [str(pattern.name) for pattern in HERE if "<" in str(pattern.pattern)]
 
 
 @pytest.fixture
-def ids(gateway):
+def ids(gateway: Gateway) -> dict[str, int | str]:
     """One of everything."""
     ccn = CCNFactory(networks=["172.16.0.0/16"])
     account = AccountFactory(instance=InstanceFactory(ccn=ccn))
@@ -83,18 +85,20 @@ def ids(gateway):
     }
 
 
-def url(name, ids):
+def url(name: str, ids: dict[str, int | str]) -> str:
     pattern = next(pattern for pattern in urlpatterns if pattern.name == name)
     return reverse(f"roaming:{name}", kwargs={key: ids[key] for key in pattern.pattern.converters})
 
 
-def test_every_url_is_covered_here():
+def test_every_url_is_covered_here() -> None:
     assert {pattern.name for pattern in HERE} == {*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS}
 
 
 @pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS]))
 @pytest.mark.parametrize("target", [None, "panel", "dialog"])
-def test_an_operator_sees_every_page(operator_client, ids, name, target):
+def test_an_operator_sees_every_page(
+    operator_client: Client, ids: dict[str, int | str], name: str, target: str | None
+) -> None:
     headers = {"HX-Request": "true", "HX-Target": target} if target else {}
     response = operator_client.get(url(name, ids), headers=headers)
     assert response.status_code == 200
@@ -103,19 +107,21 @@ def test_an_operator_sees_every_page(operator_client, ids, name, target):
 
 
 @pytest.mark.parametrize("name", sorted(READ))
-def test_a_viewer_sees_lists_and_details(viewer_client, ids, name):
+def test_a_viewer_sees_lists_and_details(viewer_client: Client, ids: dict[str, int | str], name: str) -> None:
     assert viewer_client.get(url(name, ids)).status_code == 200
 
 
 @pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *QUESTIONS]))
-def test_a_viewer_gets_no_form_and_no_question(viewer_client, ids, name):
+def test_a_viewer_gets_no_form_and_no_question(
+    viewer_client: Client, ids: dict[str, int | str], name: str
+) -> None:
     response = viewer_client.get(url(name, ids))
     assert response.status_code == 403
     assert "role of operator" in response.content.decode()
 
 
 @pytest.mark.parametrize("name", sorted([*FORMS, *DIALOGS, *ACTIONS]))
-def test_a_viewer_changes_nothing(viewer_client, ids, name):
+def test_a_viewer_changes_nothing(viewer_client: Client, ids: dict[str, int | str], name: str) -> None:
     from console.models import AuditRow
 
     before = AuditRow.objects.count()
@@ -124,28 +130,28 @@ def test_a_viewer_changes_nothing(viewer_client, ids, name):
 
 
 @pytest.mark.parametrize("name", sorted([*READ, *FORMS, *DIALOGS, *QUESTIONS, *ACTIONS]))
-def test_nobody_comes_in_without_logging_on(client, ids, name):
+def test_nobody_comes_in_without_logging_on(client: Client, ids: dict[str, int | str], name: str) -> None:
     response = client.post(url(name, ids)) if name in ACTIONS else client.get(url(name, ids))
     assert response.status_code == 302
     assert response["Location"].startswith(reverse("login"))
 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))
-def test_actions_are_posted(operator_client, ids, name):
+def test_actions_are_posted(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
     assert operator_client.get(url(name, ids)).status_code == 405
 
 
 @pytest.mark.parametrize("name", sorted([*READ, *QUESTIONS]))
-def test_pages_are_not_posted_to(operator_client, ids, name):
+def test_pages_are_not_posted_to(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
     assert operator_client.post(url(name, ids)).status_code == 405
 
 
 @pytest.mark.parametrize("name", sorted(WITH_ID))
-def test_an_unknown_id_is_not_found(operator_client, ids, name):
+def test_an_unknown_id_is_not_found(operator_client: Client, ids: dict[str, int | str], name: str) -> None:
     method = operator_client.post if name in ACTIONS else operator_client.get
     assert method(url(name, UNKNOWN)).status_code == 404
 
 
 @pytest.mark.parametrize("bad", ["x", "sag-%00", "SAG-abc", "sag-" + "a" * 200, "sag-%F0%9F%92%A5", ".."])
-def test_what_is_no_id_is_not_found(operator_client, bad):
+def test_what_is_no_id_is_not_found(operator_client: Client, bad: str) -> None:
     assert operator_client.get(f"/sag/instances/{bad}/accounts/").status_code == 404

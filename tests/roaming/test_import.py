@@ -2,19 +2,24 @@
 
 import csv
 import io
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password, identify_hasher
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from console import csv_export, tasks
 from console.models import AuditRow, Task, TaskItem
-from roaming.models import AccountImport, ClientAccount
+from roaming.models import AccountImport, ClientAccount, Instance
 from roaming.services import imports
+from tests.responses import Response
 from tests.roaming.answers import text
 from tests.roaming.factories import AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
@@ -25,15 +30,15 @@ GOOD = HEADER + "alice-ant,a@x.example,Winter-2026,3000,10.9.0.7\n,bobby@x.examp
 
 
 @pytest.fixture
-def instance(db):
+def instance(db: None) -> Instance:
     return InstanceFactory(account_quota=5, cidrs=["10.9.0.0/24"])
 
 
 @pytest.fixture
-def upload(operator_client, instance):
+def upload(operator_client: Client, instance: Instance) -> Callable[..., Any]:
     """Post a file; the answer's page follows."""
 
-    def send(content, client=operator_client, **more):
+    def send(content: bytes | str, client: Client = operator_client, **more: Any) -> Response:
         file = {
             "file": SimpleUploadedFile(
                 "list.csv", content if isinstance(content, bytes) else content.encode()
@@ -44,17 +49,19 @@ def upload(operator_client, instance):
     return send
 
 
-def begin(client, **data):
+def begin(client: Client, **data: str) -> Response:
     return client.post(reverse("roaming:import_start", args=[AccountImport.objects.get().pk]), data)
 
 
-def work():
+def work() -> Task:
     while tasks.work("tests"):
         pass
     return Task.objects.get()
 
 
-def test_a_good_file_is_imported_in_the_background(operator_client, upload, post, instance):
+def test_a_good_file_is_imported_in_the_background(
+    operator_client: Client, upload: Callable[..., Any], post: Callable[..., Any], instance: Instance
+) -> None:
     page = text(upload(GOOD))
     assert "Import all 2" in page
     assert not ClientAccount.objects.exists(), "nothing before it was decided"
@@ -71,7 +78,9 @@ def test_a_good_file_is_imported_in_the_background(operator_client, upload, post
     assert created.actor == "operator"
 
 
-def test_generated_passwords_are_handed_out_once_and_work(operator_client, upload):
+def test_generated_passwords_are_handed_out_once_and_work(
+    operator_client: Client, upload: Callable[..., Any]
+) -> None:
     upload(GOOD)
     begin(operator_client)
     task = work()
@@ -88,7 +97,9 @@ def test_generated_passwords_are_handed_out_once_and_work(operator_client, uploa
     )
 
 
-def test_no_password_lies_in_the_database_in_clear(operator_client, upload):
+def test_no_password_lies_in_the_database_in_clear(
+    operator_client: Client, upload: Callable[..., Any]
+) -> None:
     upload(GOOD)
     assert "Winter" not in str(list(AccountImport.objects.values()))
     begin(operator_client)
@@ -99,7 +110,9 @@ def test_no_password_lies_in_the_database_in_clear(operator_client, upload):
     assert "Winter" not in str(list(AuditRow.objects.values()))
 
 
-def test_the_hash_is_no_weaker_than_elsewhere(operator_client, upload, settings):
+def test_the_hash_is_no_weaker_than_elsewhere(
+    operator_client: Client, upload: Callable[..., Any], settings: Settings
+) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
     upload("email,password\nalice@x.example,Winter-2026\n")
     begin(operator_client)
@@ -129,7 +142,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "sentence"), WRONG, ids=[line for line, _ in WRONG])
-def test_a_wrong_line_is_listed_and_nothing_imported(operator_client, upload, instance, line, sentence):
+def test_a_wrong_line_is_listed_and_nothing_imported(
+    operator_client: Client, upload: Callable[..., Any], instance: Instance, line: str, sentence: str
+) -> None:
     AccountFactory(instance=instance, username="fixed-one", static_ip="10.9.0.9")
     content = f"username,email,password,bandwidth_kbps,static_ip\ngood-line,g@x.example,,,10.9.0.20\n{line}\n"
     page = text(upload(content))
@@ -144,19 +159,21 @@ def test_a_wrong_line_is_listed_and_nothing_imported(operator_client, upload, in
     assert sorted(ClientAccount.objects.values_list("username", flat=True)) == ["fixed-one", "good-line"]
 
 
-def test_a_leased_address_is_wrong(upload, instance):
+def test_a_leased_address_is_wrong(upload: Callable[..., Any], instance: Instance) -> None:
     session = log_on(AccountFactory(instance=instance))
     assert "is leased to somebody at present." in text(
         upload(f"email,static_ip\nalice@x.example,{session.client_ip}\n")
     )
 
 
-def test_lines_beyond_the_quota_are_wrong(upload):
+def test_lines_beyond_the_quota_are_wrong(upload: Callable[..., Any]) -> None:
     page = text(upload("email\n" + "".join(f"person{n}@x.example\n" for n in range(7))))
     assert page.count("The quota of 5 client accounts leaves room for 5 more.") == 2
 
 
-def test_what_changed_between_look_and_work_fails_alone(operator_client, upload, instance):
+def test_what_changed_between_look_and_work_fails_alone(
+    operator_client: Client, upload: Callable[..., Any], instance: Instance
+) -> None:
     upload(GOOD)
     begin(operator_client)
     AccountFactory(instance=instance, username="Alice-Ant")
@@ -183,7 +200,7 @@ def test_what_changed_between_look_and_work_fails_alone(operator_client, upload,
     ],
     ids=lambda value: None if isinstance(value, bytes) or len(value) > 60 else value,
 )
-def test_what_is_no_list_is_refused(upload, content, sentence):
+def test_what_is_no_list_is_refused(upload: Callable[..., Any], content: bytes | str, sentence: str) -> None:
     answer = upload(content)
     assert answer.status_code == 422
     assert sentence in text(answer)
@@ -193,11 +210,11 @@ def test_what_is_no_list_is_refused(upload, content, sentence):
 @pytest.mark.parametrize(
     "content", [GOOD.replace(",", ";"), GOOD.replace(",", "\t"), "\ufeff" + GOOD, GOOD.replace("\n", "\r\n")]
 )
-def test_what_spreadsheets_write_is_read(upload, content):
+def test_what_spreadsheets_write_is_read(upload: Callable[..., Any], content: str) -> None:
     assert "Import all 2" in text(upload(content))
 
 
-def test_pasting_works_and_is_not_written_back(operator_client, instance):
+def test_pasting_works_and_is_not_written_back(operator_client: Client, instance: Instance) -> None:
     url = reverse("roaming:import_new", args=[instance.pk])
     assert "Import all 2" in text(operator_client.post(url, {"text": GOOD}, follow=True))
     refused = operator_client.post(url, {"text": GOOD.replace("email", "mail")})
@@ -207,11 +224,13 @@ def test_pasting_works_and_is_not_written_back(operator_client, instance):
     assert "not both" in text(operator_client.post(url, both))
 
 
-def test_passwords_are_not_shown_in_the_preview(upload):
+def test_passwords_are_not_shown_in_the_preview(upload: Callable[..., Any]) -> None:
     assert "Winter-2026" not in text(upload(GOOD + "short,x,Winter-2026,,\n"))
 
 
-def test_an_upload_is_its_owners_and_is_used_once(operator_client, administrator_client, upload):
+def test_an_upload_is_its_owners_and_is_used_once(
+    operator_client: Client, administrator_client: Client, upload: Callable[..., Any]
+) -> None:
     upload(GOOD)
     url = reverse("roaming:import", args=[AccountImport.objects.get().pk])
     assert administrator_client.get(url).status_code == 404
@@ -222,7 +241,9 @@ def test_an_upload_is_its_owners_and_is_used_once(operator_client, administrator
     assert Task.objects.count() == 1
 
 
-def test_an_upload_can_be_discarded_and_is_forgotten_after_a_day(operator_client, upload):
+def test_an_upload_can_be_discarded_and_is_forgotten_after_a_day(
+    operator_client: Client, upload: Callable[..., Any]
+) -> None:
     upload(GOOD)
     operator_client.post(reverse("roaming:import_discard", args=[AccountImport.objects.get().pk]))
     assert not AccountImport.objects.exists()
@@ -231,23 +252,25 @@ def test_an_upload_can_be_discarded_and_is_forgotten_after_a_day(operator_client
     assert imports.imports_forget(timezone.now() + imports.KEEP * 2) == 1
 
 
-def test_the_template_can_be_imported(operator_client, upload):
+def test_the_template_can_be_imported(operator_client: Client, upload: Callable[..., Any]) -> None:
     template = operator_client.get(reverse("roaming:import_template")).getvalue()
     assert "Import all 2" in text(upload(template))
 
 
-def test_the_preview_costs_the_same_for_many_lines(operator_client, upload, django_assert_max_num_queries):
+def test_the_preview_costs_the_same_for_many_lines(
+    operator_client: Client, upload: Callable[..., Any], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     upload("email,static_ip\n" + "".join(f"person{n}@x.example,10.9.0.{n + 1}\n" for n in range(200)))
     with django_assert_max_num_queries(14):
         operator_client.get(reverse("roaming:import", args=[AccountImport.objects.get().pk]))
 
 
-def exported(client, instance, query=""):
+def exported(client: Client, instance: Instance, query: str = "") -> list[dict[str, str]]:
     answer = client.get(reverse("roaming:account_export", args=[instance.pk]) + query)
     return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
 
-def test_the_export_respects_search_and_filters(viewer_client, instance):
+def test_the_export_respects_search_and_filters(viewer_client: Client, instance: Instance) -> None:
     AccountFactory(instance=instance, username="alice-ant")
     AccountFactory(instance=instance, username="alice-bee", email="-dash@x.example")
     ClientAccount.objects.filter(username="alice-ant").update(enabled=False)
@@ -266,7 +289,9 @@ def test_the_export_respects_search_and_filters(viewer_client, instance):
     assert f"{reverse('roaming:account_export', args=[instance.pk])}?q=alice" in page
 
 
-def test_an_exported_list_can_be_imported_elsewhere(operator_client, viewer_client, upload):
+def test_an_exported_list_can_be_imported_elsewhere(
+    operator_client: Client, viewer_client: Client, upload: Callable[..., Any]
+) -> None:
     other = InstanceFactory(cidrs=["10.70.0.0/24"])
     AccountFactory(instance=other, username="alice-ant", email="-dash@x.example")
     content = viewer_client.get(reverse("roaming:account_export", args=[other.pk])).getvalue()
@@ -277,7 +302,7 @@ def test_an_exported_list_can_be_imported_elsewhere(operator_client, viewer_clie
 
 
 @given(st.text())
-def test_no_text_becomes_a_formula_and_every_one_comes_back(value):
+def test_no_text_becomes_a_formula_and_every_one_comes_back(value: str) -> None:
     written = csv_export.cell(value)
     assert not written.startswith(csv_export.FORMULA)
     if not (value.startswith("'") and value[1:].startswith(csv_export.FORMULA)):

@@ -1,13 +1,18 @@
 """Modify, stop, start, empty and delete an instance: what each does, says first, and refuses."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from console import config
-from console.models import AuditRow, Cutover
+from console.models import AuditRow, Cutover, Gateway
 from roaming.models import CCN, ClientAccount, Instance, UserSession
 from roaming.services.roaming import account_roam
+from tests.responses import Response
 from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL, text
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
@@ -15,21 +20,23 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def url(action, instance):
+def url(action: str, instance: Instance) -> str:
     return reverse(f"roaming:instance_{action}", args=[instance.pk])
 
 
-def words(response):
+def words(response: Response) -> str:
     return " ".join(text(response).split())
 
 
-def wishes(instance, **changes):
+def wishes(instance: Instance, **changes: Any) -> dict[str, Any]:
     now = {"name": instance.name, "description": "", "account_quota": instance.account_quota}
     return now | changes
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_PANEL], ids=["plain", "htmx"])
-def test_name_description_and_quota_change(operator_client, instance, headers):
+def test_name_description_and_quota_change(
+    operator_client: Client, instance: Instance, headers: dict[str, Any]
+) -> None:
     data = wishes(instance, name="Head-office", description="For Shanghai", account_quota=200)
     answer = operator_client.post(url("edit", instance), data, headers=headers)
     back = reverse("roaming:instance", args=[instance.pk])
@@ -41,7 +48,9 @@ def test_name_description_and_quota_change(operator_client, instance, headers):
     assert (row.before["account_quota"], row.after["account_quota"]) == (10, 200)
 
 
-def test_the_quota_goes_down_to_what_is_in_use_and_no_further(operator_client, instance):
+def test_the_quota_goes_down_to_what_is_in_use_and_no_further(
+    operator_client: Client, instance: Instance
+) -> None:
     for _ in range(3):
         AccountFactory(instance=instance)
     answer = operator_client.post(url("edit", instance), wishes(instance, account_quota=2))
@@ -60,7 +69,9 @@ def test_the_quota_goes_down_to_what_is_in_use_and_no_further(operator_client, i
         ({"description": "http://x"}, "Description must be 2–256 characters"),
     ],
 )
-def test_a_bad_field_is_named(operator_client, instance, change, sentence):
+def test_a_bad_field_is_named(
+    operator_client: Client, instance: Instance, change: dict[str, Any], sentence: str
+) -> None:
     answer = operator_client.post(url("edit", instance), wishes(instance, **change))
     assert answer.status_code == 422
     assert sentence in words(answer)
@@ -68,7 +79,13 @@ def test_a_bad_field_is_named(operator_client, instance, change, sentence):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
-def test_stop_ends_sessions_and_log_on_until_start(operator_client, post, account, credentials, headers):
+def test_stop_ends_sessions_and_log_on_until_start(
+    operator_client: Client,
+    post: Callable[..., Any],
+    account: ClientAccount,
+    credentials: dict[str, str],
+    headers: dict[str, Any],
+) -> None:
     instance, session = account.instance, log_on(account)
     assert "1 session ends now" in words(operator_client.get(url("confirm_stop", instance)))
     operator_client.post(url("stop", instance), headers=headers)
@@ -84,7 +101,9 @@ def test_stop_ends_sessions_and_log_on_until_start(operator_client, post, accoun
     assert f"{instance.name} is available already." in words(again)
 
 
-def test_everybody_is_kicked_and_may_come_again(operator_client, post, account, credentials):
+def test_everybody_is_kicked_and_may_come_again(
+    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+) -> None:
     instance, elsewhere = account.instance, log_on(AccountFactory())
     assert "Kick all" not in words(operator_client.get(url("confirm_kick", instance))).split("dialog-foot")[1]
     for _ in range(2):
@@ -99,7 +118,7 @@ def test_everybody_is_kicked_and_may_come_again(operator_client, post, account, 
     assert post("login", credentials).status_code == 200
 
 
-def test_delete_explains_what_depends_on_the_instance(operator_client):
+def test_delete_explains_what_depends_on_the_instance(operator_client: Client) -> None:
     instance = InstanceFactory(ccn=CCNFactory(name="ccn-kept"))
     people = [AccountFactory(instance=instance) for _ in range(3)]
     abroad = InstanceFactory(region_id="ap-southeast-1")
@@ -114,7 +133,9 @@ def test_delete_explains_what_depends_on_the_instance(operator_client):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
-def test_an_instance_with_accounts_goes_only_by_choice(operator_client, account, headers):
+def test_an_instance_with_accounts_goes_only_by_choice(
+    operator_client: Client, account: ClientAccount, headers: dict[str, Any]
+) -> None:
     instance = account.instance
     copy = account_roam(account=account, destination=InstanceFactory(region_id="ap-southeast-1"), actor=ACTOR)
     refused = operator_client.post(url("delete", instance), headers=headers)
@@ -130,7 +151,7 @@ def test_an_instance_with_accounts_goes_only_by_choice(operator_client, account,
     assert operator_client.post(url("delete", instance)).status_code == 404
 
 
-def test_an_empty_instance_goes_at_once(operator_client, instance):
+def test_an_empty_instance_goes_at_once(operator_client: Client, instance: Instance) -> None:
     page = words(operator_client.get(url("confirm_delete", instance)))
     assert "It has no client accounts." in page
     assert "with_accounts" not in page
@@ -138,11 +159,11 @@ def test_an_empty_instance_goes_at_once(operator_client, instance):
     assert not Instance.objects.exists()
 
 
-def network(instance, **changes):
+def network(instance: Instance, **changes: str) -> dict[str, str]:
     return {"cidrs": "\n".join(map(str, instance.blocks())), "ccn": instance.ccn_id or ""} | changes
 
 
-def test_a_ccn_is_made_with_the_network_configuration(operator_client, instance):
+def test_a_ccn_is_made_with_the_network_configuration(operator_client: Client, instance: Instance) -> None:
     answer = operator_client.post(url("network", instance), network(instance, new_ccn="fresh-ccn"))
     assert answer.status_code == 302
     made = CCN.objects.get(name="fresh-ccn")
@@ -152,7 +173,9 @@ def test_a_ccn_is_made_with_the_network_configuration(operator_client, instance)
     assert {"ccn.create", "instance.network"} <= set(AuditRow.objects.values_list("verb", flat=True))
 
 
-def test_a_ccn_that_is_refused_leaves_everything_as_it_was(operator_client, instance):
+def test_a_ccn_that_is_refused_leaves_everything_as_it_was(
+    operator_client: Client, instance: Instance
+) -> None:
     CCNFactory(name="taken")
     answer = operator_client.post(
         url("network", instance), network(instance, new_ccn="taken", dns1="10.0.0.1")
@@ -167,7 +190,7 @@ def test_a_ccn_that_is_refused_leaves_everything_as_it_was(operator_client, inst
     assert not CCN.objects.filter(name="fresh-ccn").exists()
 
 
-def test_a_ccn_is_either_chosen_or_named(operator_client, instance):
+def test_a_ccn_is_either_chosen_or_named(operator_client: Client, instance: Instance) -> None:
     other = CCNFactory(name="other")
     data = network(instance, ccn=other.pk, new_ccn="fresh-ccn")
     answer = operator_client.post(url("network", instance), data)
@@ -178,17 +201,20 @@ def test_a_ccn_is_either_chosen_or_named(operator_client, instance):
     instance.refresh_from_db()
     operator_client.post(url("network", instance), network(instance, new_ccn="fresh-ccn"))
     instance.refresh_from_db()
+    assert instance.ccn is not None
     assert instance.ccn.name == "fresh-ccn"
 
 
-def test_a_new_instance_may_bring_its_ccn(operator_client):
+def test_a_new_instance_may_bring_its_ccn(operator_client: Client) -> None:
     data = {"region": "cn-shanghai", "name": "office", "account_quota": 5, "cidrs": "10.1.0.0/24"}
     answer = operator_client.post(reverse("roaming:instance_add"), data | {"new_ccn": "office-ccn"})
     assert answer.status_code == 302
-    assert Instance.objects.get(name="office").ccn.name == "office-ccn"
+    ccn = Instance.objects.get(name="office").ccn
+    assert ccn is not None
+    assert ccn.name == "office-ccn"
 
 
-def test_basic_information_is_complete(operator_client, gateway):
+def test_basic_information_is_complete(operator_client: Client, gateway: Gateway) -> None:
     gateway.enrolled_at = timezone.now()
     gateway.save()
     ccn = CCNFactory(networks=["172.16.0.0/16"])

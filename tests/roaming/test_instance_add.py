@@ -1,6 +1,9 @@
 """Creating an instance, in the panel and without JavaScript."""
 
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console import config
@@ -19,7 +22,7 @@ WISH = {
 }
 
 
-def test_it_is_created_with_its_blocks(operator_client):
+def test_it_is_created_with_its_blocks(operator_client: Client) -> None:
     ccn = CCNFactory()
     before = config.current().version
     response = operator_client.post(URL, WISH | {"ccn": ccn.pk, "dns1": "10.0.0.53"})
@@ -35,7 +38,7 @@ def test_it_is_created_with_its_blocks(operator_client):
     assert config.current().version == before + 1
 
 
-def test_htmx_is_told_where_to_go(operator_client):
+def test_htmx_is_told_where_to_go(operator_client: Client) -> None:
     response = operator_client.post(URL, WISH, headers=HTMX_PANEL)
     assert response.status_code == 200
     assert reverse("roaming:instances") in response["HX-Location"]
@@ -60,7 +63,9 @@ def test_htmx_is_told_where_to_go(operator_client):
     ],
 )
 @pytest.mark.parametrize("headers", [{}, HTMX_PANEL], ids=["plain", "htmx"])
-def test_what_is_wrong_is_said_and_the_input_kept(operator_client, wrong, sentence, headers):
+def test_what_is_wrong_is_said_and_the_input_kept(
+    operator_client: Client, wrong: dict[str, Any], sentence: str | None, headers: dict[str, Any]
+) -> None:
     response = operator_client.post(URL, WISH | wrong, headers=headers)
     if sentence is None:  # surrounding white space is no mistake
         assert Instance.objects.get().name == "name"
@@ -71,13 +76,13 @@ def test_what_is_wrong_is_said_and_the_input_kept(operator_client, wrong, senten
     assert not Instance.objects.exists()
 
 
-def test_a_ccn_of_another_area_is_refused(operator_client):
+def test_a_ccn_of_another_area_is_refused(operator_client: Client) -> None:
     response = operator_client.post(URL, WISH | {"ccn": CCNFactory(area_id="singapore").pk})
     assert response.status_code == 422
     assert not Instance.objects.exists()
 
 
-def test_the_list_shows_the_chosen_area_only(operator_client):
+def test_the_list_shows_the_chosen_area_only(operator_client: Client) -> None:
     here, there = InstanceFactory(), InstanceFactory(region_id="ap-southeast-1")
     listed = text(operator_client.get(reverse("roaming:instances")))
     assert here.pk in listed

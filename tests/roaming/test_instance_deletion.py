@@ -1,17 +1,22 @@
 """Deleting an instance with many accounts: cut off with the click, removed by the worker, resumable."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console import config, snapshot, tasks
-from console.models import AuditRow, Cutover, Task
+from console.models import AuditRow, Cutover, Gateway, Task
 from roaming.models import ClientAccount, Instance, UserSession
 from roaming.services import deletion
 from roaming.services.roaming import account_roam
 from tests.connectors import factories as private_access
+from tests.responses import Response
 from tests.roaming.answers import HTMX_DIALOG, text
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
@@ -19,12 +24,14 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def words(response):
+def words(response: Response) -> str:
     return " ".join(text(response).split())
 
 
 @pytest.fixture
-def people(instance, account, monkeypatch):
+def people(
+    instance: Instance, account: ClientAccount, monkeypatch: pytest.MonkeyPatch
+) -> list[ClientAccount]:
     """Five accounts of the instance, which counts as large."""
     monkeypatch.setattr(deletion, "MOST_ACCOUNTS", 4)
     monkeypatch.setattr(deletion, "ACCOUNTS", 2)
@@ -32,23 +39,30 @@ def people(instance, account, monkeypatch):
 
 
 @pytest.fixture
-def delete(operator_client, instance):
-    def send(**headers):
+def delete(operator_client: Client, instance: Instance) -> Callable[..., Any]:
+    def send(**headers: str) -> Response:
         url = reverse("roaming:instance_delete", args=[instance.pk])
         return operator_client.post(url, {"with_accounts": "1"}, headers=headers)
 
     return send
 
 
-def work(worker="tests", **more):
+def work(worker: str = "tests", **more: Any) -> None:
     while tasks.work(worker, **more):
         pass
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
 def test_it_is_cut_off_with_the_click_and_gone_in_the_end(
-    operator_client, delete, instance, people, post, credentials, gateway, headers
-):
+    operator_client: Client,
+    delete: Callable[..., Any],
+    instance: Instance,
+    people: list[ClientAccount],
+    post: Callable[..., Any],
+    credentials: dict[str, str],
+    gateway: Gateway,
+    headers: dict[str, Any],
+) -> None:
     copy = account_roam(
         account=people[1], destination=InstanceFactory(region_id="ap-southeast-1"), actor=ACTOR
     )
@@ -78,7 +92,9 @@ def test_it_is_cut_off_with_the_click_and_gone_in_the_end(
     assert operator_client.get(there).status_code == 200
 
 
-def test_nothing_about_it_can_be_changed_any_more(operator_client, delete, instance, people):
+def test_nothing_about_it_can_be_changed_any_more(
+    operator_client: Client, delete: Callable[..., Any], instance: Instance, people: list[ClientAccount]
+) -> None:
     delete()
     page = words(operator_client.get(reverse("roaming:instance", args=[instance.pk])))
     assert "The instance is being deleted." in page
@@ -102,7 +118,9 @@ def test_nothing_about_it_can_be_changed_any_more(operator_client, delete, insta
     assert Task.objects.count() == 1
 
 
-def test_progress_is_seen_and_a_dead_worker_costs_nothing(operator_client, delete, instance, people):
+def test_progress_is_seen_and_a_dead_worker_costs_nothing(
+    operator_client: Client, delete: Callable[..., Any], instance: Instance, people: list[ClientAccount]
+) -> None:
     delete()
     task = Task.objects.get()
     tasks.work("first", seconds=0)
@@ -117,7 +135,9 @@ def test_progress_is_seen_and_a_dead_worker_costs_nothing(operator_client, delet
     assert not Instance.objects.exists()
 
 
-def test_a_cancelled_deletion_is_finished_by_deleting_again(operator_client, delete, instance, people):
+def test_a_cancelled_deletion_is_finished_by_deleting_again(
+    operator_client: Client, delete: Callable[..., Any], instance: Instance, people: list[ClientAccount]
+) -> None:
     delete()
     tasks.work("tests", seconds=0)
     operator_client.post(reverse("tasks:cancel", args=[Task.objects.get().pk]))
@@ -129,7 +149,9 @@ def test_a_cancelled_deletion_is_finished_by_deleting_again(operator_client, del
     assert not Instance.objects.exists()
 
 
-def test_many_past_log_ons_alone_are_left_to_the_worker(delete, instance, account, monkeypatch):
+def test_many_past_log_ons_alone_are_left_to_the_worker(
+    delete: Callable[..., Any], instance: Instance, account: ClientAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(deletion, "MOST_SESSIONS", 2)
     monkeypatch.setattr(deletion, "SESSIONS", 2)
     for _ in range(3):
@@ -142,8 +164,11 @@ def test_many_past_log_ons_alone_are_left_to_the_worker(delete, instance, accoun
 
 
 def test_the_question_names_groups_and_policies_and_says_how_it_goes(
-    operator_client, instance, people, django_assert_max_num_queries
-):
+    operator_client: Client,
+    instance: Instance,
+    people: list[ClientAccount],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
     elsewhere = AccountFactory()
     private_access.group("Finance", accounts=[people[0]])
     private_access.group("Others", accounts=[elsewhere])
@@ -159,7 +184,7 @@ def test_the_question_names_groups_and_policies_and_says_how_it_goes(
     assert "removed in the background" in page
 
 
-def test_a_small_one_says_nothing_of_the_background(operator_client, account):
+def test_a_small_one_says_nothing_of_the_background(operator_client: Client, account: ClientAccount) -> None:
     page = words(operator_client.get(reverse("roaming:instance_confirm_delete", args=[account.instance_id])))
     assert "background" not in page
     assert "will lose them" not in page

@@ -1,11 +1,15 @@
 """Changing CCN, blocks and DNS of an instance, and what follows for those who are on."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console import config
 from console.models import Cutover
-from roaming.models import UserSession
+from roaming.models import ClientAccount, Instance, UserSession
 from roaming.services import instances
 from tests.roaming.answers import HTMX_PANEL, text
 from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory
@@ -14,11 +18,11 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def url(instance):
+def url(instance: Instance) -> str:
     return reverse("roaming:instance_network", args=[instance.pk])
 
 
-def test_it_is_saved_and_the_gateways_are_told(operator_client, instance):
+def test_it_is_saved_and_the_gateways_are_told(operator_client: Client, instance: Instance) -> None:
     ccn = CCNFactory()
     before = config.current().version
     response = operator_client.post(
@@ -31,7 +35,7 @@ def test_it_is_saved_and_the_gateways_are_told(operator_client, instance):
     assert Cutover.objects.get().target == instance.pk
 
 
-def test_sessions_outside_the_new_blocks_end_and_the_others_stay(operator_client):
+def test_sessions_outside_the_new_blocks_end_and_the_others_stay(operator_client: Client) -> None:
     instance = InstanceFactory(account_quota=2, cidrs=["10.9.0.0/30"])
     account = AccountFactory(instance=instance)
     outside = log_on(account)
@@ -48,7 +52,7 @@ def test_sessions_outside_the_new_blocks_end_and_the_others_stay(operator_client
     assert inside.ended_at is None
 
 
-def test_saving_the_same_again_cuts_nothing(operator_client, instance):
+def test_saving_the_same_again_cuts_nothing(operator_client: Client, instance: Instance) -> None:
     log_on(AccountFactory(instance=instance))
     before = config.current().version
     operator_client.post(url(instance), {"cidrs": str(instance.blocks()[0])})
@@ -65,7 +69,9 @@ def test_saving_the_same_again_cuts_nothing(operator_client, instance):
         ("10.9.0.0/29", "The blocks hold 6 usable addresses"),
     ],
 )
-def test_blocks_must_suit_the_accounts(operator_client, cidrs, sentence, headers):
+def test_blocks_must_suit_the_accounts(
+    operator_client: Client, cidrs: str, sentence: str, headers: dict[str, Any]
+) -> None:
     instance = InstanceFactory(account_quota=10, cidrs=["10.9.0.0/24"])
     AccountFactory(instance=instance, username="fixed-address", static_ip="10.9.0.7")
     response = operator_client.post(url(instance), {"cidrs": cidrs}, headers=headers)
@@ -74,7 +80,9 @@ def test_blocks_must_suit_the_accounts(operator_client, cidrs, sentence, headers
     assert [str(block) for block in instance.blocks()] == ["10.9.0.0/24"]
 
 
-def test_a_password_still_works_after_the_move(operator_client, post, account, credentials):
+def test_a_password_still_works_after_the_move(
+    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+) -> None:
     operator_client.post(url(account.instance), {"cidrs": "10.200.0.0/24"})
     answer = post("login", credentials | {"password": PASSWORD}).json()
     assert answer["session"]["client_ip"].startswith("10.200.0.")

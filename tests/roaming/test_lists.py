@@ -1,10 +1,15 @@
 """Lists: what they show, how they search, and what they cost."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts, roaming
 from tests.roaming.answers import text
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
@@ -14,14 +19,14 @@ pytestmark = pytest.mark.django_db
 LIMIT = 8
 
 
-def world_of_instances(rows):
+def world_of_instances(rows: int) -> str:
     for _ in range(rows):
         instance = InstanceFactory(ccn=CCNFactory())
         log_on(AccountFactory(instance=instance))
     return reverse("roaming:instances")
 
 
-def world_of_accounts(rows):
+def world_of_accounts(rows: int) -> str:
     instance = InstanceFactory(account_quota=100)
     destination = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"], account_quota=100)
     for _ in range(rows):
@@ -31,22 +36,20 @@ def world_of_accounts(rows):
     return reverse("roaming:accounts", args=[instance.pk])
 
 
-def world_of_copies(rows):
+def world_of_copies(rows: int) -> str:
     world_of_accounts(rows)
-    from roaming.models import ClientAccount
-
-    copy = ClientAccount.objects.filter(source__isnull=False).first()
+    copy = ClientAccount.objects.filter(source__isnull=False).earliest("pk")
     return reverse("roaming:accounts", args=[copy.instance_id])
 
 
-def world_of_sessions(rows):
+def world_of_sessions(rows: int) -> str:
     instance = InstanceFactory(account_quota=100)
     for _ in range(rows):
         log_on(AccountFactory(instance=instance))
     return reverse("roaming:sessions", args=[instance.pk])
 
 
-def world_of_ccns(rows):
+def world_of_ccns(rows: int) -> str:
     for _ in range(rows):
         InstanceFactory(ccn=CCNFactory(networks=["172.16.0.0/16", "172.17.0.0/16"]))
     return reverse("roaming:ccns")
@@ -56,7 +59,7 @@ WORLDS = [world_of_instances, world_of_accounts, world_of_copies, world_of_sessi
 
 
 @pytest.mark.parametrize("make", WORLDS, ids=lambda make: make.__name__)
-def test_thirty_rows_cost_as_many_queries_as_three(operator_client, make):
+def test_thirty_rows_cost_as_many_queries_as_three(operator_client: Client, make: Callable[..., Any]) -> None:
     counts = []
     for rows in (3, 27):  # the second lot is added to the first
         url = make(rows)
@@ -70,7 +73,9 @@ def test_thirty_rows_cost_as_many_queries_as_three(operator_client, make):
 
 
 @pytest.mark.parametrize("words", ["ALICE", "alice-ant", "example.net", "ce-an"])
-def test_accounts_are_found_by_any_part_of_name_and_email(operator_client, instance, words):
+def test_accounts_are_found_by_any_part_of_name_and_email(
+    operator_client: Client, instance: Instance, words: str
+) -> None:
     AccountFactory(instance=instance, username="Alice-Ant", email="ant@Example.net")
     AccountFactory(instance=instance, username="bob-the-bee", email="bee@example.org")
     listed = text(operator_client.get(reverse("roaming:accounts", args=[instance.pk]), {"q": words}))
@@ -79,19 +84,23 @@ def test_accounts_are_found_by_any_part_of_name_and_email(operator_client, insta
 
 
 @pytest.mark.parametrize("words", ["%", "_", "\\", "'", "\0", "a b", "💥", "x" * 5000])
-def test_strange_searches_find_nothing_and_do_not_fail(operator_client, account, words):
+def test_strange_searches_find_nothing_and_do_not_fail(
+    operator_client: Client, account: ClientAccount, words: str
+) -> None:
     response = operator_client.get(reverse("roaming:accounts", args=[account.instance_id]), {"q": words})
     assert response.status_code == 200
 
 
-def test_accounts_of_other_instances_are_not_listed(operator_client, account):
+def test_accounts_of_other_instances_are_not_listed(operator_client: Client, account: ClientAccount) -> None:
     other = AccountFactory()
     assert other.username not in text(
         operator_client.get(reverse("roaming:accounts", args=[account.instance_id]))
     )
 
 
-def test_an_account_shows_where_it_roamed_from_and_to(operator_client, account):
+def test_an_account_shows_where_it_roamed_from_and_to(
+    operator_client: Client, account: ClientAccount
+) -> None:
     destination = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"])
     roaming.account_roam(account=account, destination=destination, actor=ACTOR)
     here = text(operator_client.get(reverse("roaming:accounts", args=[account.instance_id])))
@@ -100,14 +109,16 @@ def test_an_account_shows_where_it_roamed_from_and_to(operator_client, account):
     assert f">{account.instance.name}</a>" in there
 
 
-def test_htmx_aimed_at_the_table_gets_the_table_alone(operator_client, account):
+def test_htmx_aimed_at_the_table_gets_the_table_alone(
+    operator_client: Client, account: ClientAccount
+) -> None:
     url = reverse("roaming:accounts", args=[account.instance_id])
     response = operator_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
     assert "<html" not in text(response)
     assert account.username in text(response)
 
 
-def test_only_live_sessions_are_online(operator_client, account):
+def test_only_live_sessions_are_online(operator_client: Client, account: ClientAccount) -> None:
     session = log_on(account)
     url = reverse("roaming:sessions", args=[account.instance_id])
     assert session.client_ip in text(operator_client.get(url))
@@ -115,7 +126,7 @@ def test_only_live_sessions_are_online(operator_client, account):
     assert "Nobody is logged on" in text(operator_client.get(url))
 
 
-def test_the_instance_list_counts_accounts_and_sessions(operator_client, instance):
+def test_the_instance_list_counts_accounts_and_sessions(operator_client: Client, instance: Instance) -> None:
     for _ in range(2):
         account = AccountFactory(instance=instance)
     for _ in range(3):
@@ -125,7 +136,9 @@ def test_the_instance_list_counts_accounts_and_sessions(operator_client, instanc
 
 
 @pytest.mark.parametrize("page", ["account_menu", "account_monitoring", "account_roam"])
-def test_pages_of_an_account_stand_under_instances(operator_client, account, page):
+def test_pages_of_an_account_stand_under_instances(
+    operator_client: Client, account: ClientAccount, page: str
+) -> None:
     shown = text(operator_client.get(reverse(f"roaming:{page}", args=[account.pk])))
     assert f'<a href="{reverse("roaming:instances")}" aria-current="page">Instances</a>' in " ".join(
         shown.split()

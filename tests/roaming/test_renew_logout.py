@@ -1,6 +1,8 @@
 """Renewing a session's token, and logging off."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -8,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
 from console import config, pki
-from roaming.models import UserSession
+from roaming.models import ClientAccount, UserSession
 from roaming.services import accounts, instances, sessions
 from tests.roaming.answers import refusal
 from tests.roaming.factories import ACTOR
@@ -17,11 +19,11 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def token(post, credentials):
+def token(post: Callable[..., Any], credentials: dict[str, str]) -> str:
     return post("login", credentials).json()["token"]
 
 
-def test_renewal_extends_the_session(post, token):
+def test_renewal_extends_the_session(post: Callable[..., Any], token: str) -> None:
     UserSession.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
     answer = post("session/renew", {"token": token}).json()
     session = UserSession.objects.get()
@@ -34,7 +36,7 @@ def test_renewal_extends_the_session(post, token):
     assert set(answer) == {"token", "session", "gateways", "ca"}
 
 
-ENDS = {
+ENDS: dict[str, Callable[[ClientAccount], object]] = {
     "kicked": lambda a: accounts.account_kick(account=a, actor=ACTOR),
     "account disabled": lambda a: accounts.account_disable(account=a, actor=ACTOR),
     "account removed": lambda a: accounts.account_delete(account=a, actor=ACTOR),
@@ -44,14 +46,16 @@ ENDS = {
 
 
 @pytest.mark.parametrize("reason", ENDS)
-def test_an_ended_session_cannot_be_renewed_and_the_answer_says_why(post, token, account, reason):
+def test_an_ended_session_cannot_be_renewed_and_the_answer_says_why(
+    post: Callable[..., Any], token: str, account: ClientAccount, reason: str
+) -> None:
     ENDS[reason](account)
     response = post("session/renew", {"token": token})
     assert refusal(response) == (401, "SessionEnded")
     assert reason in response.json()["error"]["message"]
 
 
-def test_an_expired_token_cannot_be_renewed(post, token):
+def test_an_expired_token_cannot_be_renewed(post: Callable[..., Any], token: str) -> None:
     session = UserSession.objects.get()
     key_id, key = pki.session_signing_key()
     claims = jwt.decode(token, options={"verify_signature": False}) | {
@@ -66,7 +70,9 @@ def test_an_expired_token_cannot_be_renewed(post, token):
 
 @pytest.mark.parametrize("kid", ["the console's", "unknown"])
 @pytest.mark.parametrize("path", ["session/renew", "logout"])
-def test_a_token_signed_by_somebody_else_counts_for_nothing(post, token, path, kid):
+def test_a_token_signed_by_somebody_else_counts_for_nothing(
+    post: Callable[..., Any], token: str, path: str, kid: str
+) -> None:
     claims = jwt.decode(token, options={"verify_signature": False})
     header = jwt.get_unverified_header(token)["kid"] if kid == "the console's" else kid
     forged = jwt.encode(claims, Ed25519PrivateKey.generate(), "EdDSA", headers={"kid": header})
@@ -74,7 +80,7 @@ def test_a_token_signed_by_somebody_else_counts_for_nothing(post, token, path, k
     assert UserSession.objects.get().ended_at is None
 
 
-def test_logging_off_ends_the_session_and_tells_the_gateways(post, token):
+def test_logging_off_ends_the_session_and_tells_the_gateways(post: Callable[..., Any], token: str) -> None:
     before = config.current().version
     assert post("logout", {"token": token}).json() == {}
     assert UserSession.objects.get().end_reason == "logged_off"
@@ -83,7 +89,9 @@ def test_logging_off_ends_the_session_and_tells_the_gateways(post, token):
     assert refusal(post("session/renew", {"token": token})) == (401, "SessionEnded")
 
 
-def test_the_worker_ends_what_has_expired_and_only_that(post, token, credentials):
+def test_the_worker_ends_what_has_expired_and_only_that(
+    post: Callable[..., Any], token: str, credentials: dict[str, str]
+) -> None:
     expired = UserSession.objects.get()
     UserSession.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     live = post("login", credentials | {"kind": "connect"}).json()["session"]["id"]

@@ -1,8 +1,10 @@
 """Roaming a client account: the three limits, the copy, and the codes."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from console.errors import Refusal
 from console.models import Area, AuditRow
 from roaming import selectors
-from roaming.models import ClientAccount
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts, deletion, instances
 from roaming.services.roaming import account_roam
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
@@ -24,11 +26,11 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def abroad(**changes):
+def abroad(**changes: Any) -> Instance:
     return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
 
 
-def test_the_copy_logs_on_abroad_with_the_same_password(account):
+def test_the_copy_logs_on_abroad_with_the_same_password(account: ClientAccount) -> None:
     destination = abroad()
     copy = account_roam(account=account, destination=destination, actor=ACTOR)
     assert (copy.username, copy.email, copy.bandwidth_kbps) == (
@@ -42,37 +44,37 @@ def test_the_copy_logs_on_abroad_with_the_same_password(account):
     assert (row.after["from"], row.after["to"]) == (account.instance_id, destination.pk)
 
 
-def test_a_static_ip_becomes_a_leased_one():
+def test_a_static_ip_becomes_a_leased_one() -> None:
     account = AccountFactory(instance=InstanceFactory(cidrs=["10.9.0.0/24"]), static_ip="10.9.0.7")
     assert account_roam(account=account, destination=abroad(), actor=ACTOR).static_ip is None
 
 
-def same_area(account):
+def same_area(account: ClientAccount) -> Instance:
     return InstanceFactory(cidrs=["10.250.0.0/24"])
 
 
-def no_block(account):
+def no_block(account: ClientAccount) -> Instance:
     return abroad(cidrs=[])
 
 
-def name_taken(account):
+def name_taken(account: ClientAccount) -> Instance:
     destination = abroad()
     AccountFactory(instance=destination, username=account.username.upper())
     return destination
 
 
-def quota_used(account):
+def quota_used(account: ClientAccount) -> Instance:
     destination = abroad(account_quota=1)
     AccountFactory(instance=destination)
     return destination
 
 
-def stopped(account):
+def stopped(account: ClientAccount) -> Instance:
     destination = abroad()
     return instances.instance_stop(instance=destination, actor=ACTOR)
 
 
-def overlapping(account):
+def overlapping(account: ClientAccount) -> Instance:
     return abroad(cidrs=["10.251.0.0/24", f"{account.instance.blocks()[0].network_address}/25"])
 
 
@@ -87,7 +89,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
-def test_each_limit_is_refused_with_its_code(account, make):
+def test_each_limit_is_refused_with_its_code(account: ClientAccount, make: Callable[..., Any]) -> None:
     destination = make(account)
     before = ClientAccount.objects.count()
     with pytest.raises(Refusal) as refused:
@@ -96,7 +98,7 @@ def test_each_limit_is_refused_with_its_code(account, make):
     assert ClientAccount.objects.count() == before
 
 
-def test_an_overlap_is_named_by_its_exact_pair(account):
+def test_an_overlap_is_named_by_its_exact_pair(account: ClientAccount) -> None:
     destination = overlapping(account)
     with pytest.raises(Refusal) as refused:
         account_roam(account=account, destination=destination, actor=ACTOR)
@@ -105,7 +107,7 @@ def test_an_overlap_is_named_by_its_exact_pair(account):
     assert str(destination.blocks()[0]) not in refused.value.message
 
 
-def test_a_removed_account_or_instance_is_said_with_its_code(account):
+def test_a_removed_account_or_instance_is_said_with_its_code(account: ClientAccount) -> None:
     destination = abroad()
     accounts.account_delete(account=account, actor=ACTOR)
     with pytest.raises(Refusal) as refused:
@@ -154,7 +156,7 @@ def legal(here: list, there: dict) -> bool:
     )
 
 
-def build(there):
+def build(there: dict[str, Any]) -> Instance:
     """The instance of a drawn world; people that cannot be added for want of a block or of room are left out."""
     there["quota"] = max(there["quota"], len(there["people"]))
     made = InstanceFactory(
@@ -167,7 +169,9 @@ def build(there):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(here=BLOCKS.filter(bool), worlds=WORLDS)
-def test_random_worlds_agree_with_the_oracle(db, here, worlds):
+def test_random_worlds_agree_with_the_oracle(
+    db: None, here: list[IPv4Network], worlds: list[dict[str, Any]]
+) -> None:
     """For every instance of every area: what the dialog shows, what the service does, and the oracle are one."""
     account = AccountFactory(instance=InstanceFactory(cidrs=list(map(str, here))), username="traveller")
     made = [(build(there), legal(here, there)) for there in worlds]
@@ -191,11 +195,11 @@ def test_random_worlds_agree_with_the_oracle(db, here, worlds):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_of_two_roamings_into_the_last_place_one_wins():
+def test_of_two_roamings_into_the_last_place_one_wins() -> None:
     destination = abroad(account_quota=1)
     people = [AccountFactory() for _ in range(4)]
 
-    def roam(account):
+    def roam(account: Any) -> Any:
         return account_roam(account=account, destination=destination, actor=ACTOR) and "copied"
 
     codes = at_once(*(partial(roam, account) for account in people))
@@ -204,10 +208,10 @@ def test_of_two_roamings_into_the_last_place_one_wins():
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_accounts_added_at_the_same_moment_keep_the_quota():
+def test_accounts_added_at_the_same_moment_keep_the_quota() -> None:
     instance = InstanceFactory(account_quota=3)
 
-    def add(number):
+    def add(number: Any) -> Any:
         email = f"person{number}@example.org"
         return accounts.account_create(instance=instance, email=email, actor=ACTOR) and "added"
 
@@ -215,14 +219,14 @@ def test_accounts_added_at_the_same_moment_keep_the_quota():
     assert sorted(codes) == ["ClientUser.UserOverLimit"] * 3 + ["added"] * 3
 
 
-def at_once(*jobs):
+def at_once(*jobs: Any) -> Any:
     """Run the jobs in threads that start at one moment; returns what each returned or the code of its refusal."""
     barrier = threading.Barrier(len(jobs))
     results: list[object] = [None] * len(jobs)
 
-    def run(place, job):
+    def run(place: Any, job: Any) -> None:
         try:
-            barrier.wait(10)
+            barrier.wait(30)
             results[place] = job()
         except Refusal as refused:
             results[place] = refused.code
@@ -239,11 +243,13 @@ def at_once(*jobs):
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(operator, administrator):
+def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(
+    operator: Any, administrator: Any
+) -> None:
     account, destination = AccountFactory(), abroad()
     url = reverse("roaming:account_roam", args=[account.pk])
 
-    def press(user):
+    def press(user: Any) -> Any:
         client = Client()
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         answer = client.post(url, {"area": "singapore", "instance": destination.pk})
@@ -257,7 +263,7 @@ def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(operator,
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_a_reset_at_the_moment_of_roaming_reaches_the_copy():
+def test_a_reset_at_the_moment_of_roaming_reaches_the_copy() -> None:
     for number in range(5):
         account = AccountFactory(instance=InstanceFactory())
         destination = abroad(cidrs=[f"10.24{number}.0.0/24"])
@@ -276,7 +282,7 @@ def test_a_reset_at_the_moment_of_roaming_reaches_the_copy():
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_opposite_roamings_and_a_change_of_blocks_do_not_wait_for_each_other_for_ever():
+def test_opposite_roamings_and_a_change_of_blocks_do_not_wait_for_each_other_for_ever() -> None:
     here, there = InstanceFactory(), abroad()
     going, coming = AccountFactory(instance=here), AccountFactory(instance=there)
     block = str(here.blocks()[0])

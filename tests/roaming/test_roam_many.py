@@ -1,12 +1,16 @@
 """Roaming of many accounts: choosing them, the dialog, the work in the background, a result for each."""
 
+from typing import Any
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from console import tasks
 from console.models import AuditRow, Task
-from roaming.models import ClientAccount
+from roaming.models import ClientAccount, Instance
 from roaming.services import accounts, instances
+from tests.responses import Response
 from tests.roaming.answers import HTMX_DIALOG, text
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.test_leases import log_on
@@ -15,38 +19,44 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def people(instance):
+def people(instance: Instance) -> list[ClientAccount]:
     return [AccountFactory(instance=instance, username=f"traveller{n}") for n in range(4)]
 
 
 @pytest.fixture
-def there(db):
+def there(db: None) -> Instance:
     return InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"])
 
 
-def url(instance):
+def url(instance: Instance) -> str:
     return reverse("roaming:accounts_roam", args=[instance.pk])
 
 
-def chosen(*people):
+def chosen(*people: ClientAccount) -> str:
     return "?" + "&".join(f"account={account.pk}" for account in people)
 
 
-def words(response):
+def words(response: Response) -> str:
     return " ".join(text(response).split())
 
 
-def run_tasks():
+def run_tasks() -> None:
     while tasks.work("worker-of-tests", seconds=30):
         pass
 
 
-def results(task):
+def results(task: Task) -> dict[str, tuple[str, str]]:
     return {item.name: (item.state, item.message) for item in task.items.all()}
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
-def test_the_ticked_ones_are_copied_and_nobody_else(operator_client, instance, people, there, headers):
+def test_the_ticked_ones_are_copied_and_nobody_else(
+    operator_client: Client,
+    instance: Instance,
+    people: list[ClientAccount],
+    there: Instance,
+    headers: dict[str, Any],
+) -> None:
     target = url(instance) + chosen(people[0], people[2])
     page = words(operator_client.get(target + f"&area=singapore&instance={there.pk}"))
     assert "<strong>2</strong>: traveller0, traveller2" in page
@@ -65,7 +75,9 @@ def test_the_ticked_ones_are_copied_and_nobody_else(operator_client, instance, p
     assert AuditRow.objects.filter(verb="account.roam", actor="operator").count() == 2
 
 
-def test_each_account_has_a_result_of_its_own(operator_client, instance, people, there):
+def test_each_account_has_a_result_of_its_own(
+    operator_client: Client, instance: Instance, people: list[ClientAccount], there: Instance
+) -> None:
     AccountFactory(instance=there, username="TRAVELLER1")
     instances.instance_update(instance=there, name=there.name, description="", account_quota=3, actor=ACTOR)
     target = url(instance) + chosen(*people)
@@ -83,7 +95,9 @@ def test_each_account_has_a_result_of_its_own(operator_client, instance, people,
     assert found["traveller2"][0] == found["traveller3"][0] == "done"
 
 
-def test_a_quota_that_is_too_small_is_foreseen_and_filled(operator_client, instance, people):
+def test_a_quota_that_is_too_small_is_foreseen_and_filled(
+    operator_client: Client, instance: Instance, people: list[ClientAccount]
+) -> None:
     small = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"], account_quota=3)
     target = url(instance) + "?all=1"
     page = words(operator_client.get(target + f"&area=singapore&instance={small.pk}"))
@@ -95,7 +109,9 @@ def test_a_quota_that_is_too_small_is_foreseen_and_filled(operator_client, insta
     assert small.accounts.count() == 3
 
 
-def test_all_that_match_the_search_and_the_filter(operator_client, instance, people, there):
+def test_all_that_match_the_search_and_the_filter(
+    operator_client: Client, instance: Instance, people: list[ClientAccount], there: Instance
+) -> None:
     AccountFactory(instance=instance, username="somebody-else")
     AccountFactory(username="traveller-elsewhere")
     accounts.account_disable(account=people[3], actor=ACTOR)
@@ -111,7 +127,9 @@ def test_all_that_match_the_search_and_the_filter(operator_client, instance, peo
     assert set(there.accounts.values_list("username", flat=True)) == {f"traveller{n}" for n in range(3)}
 
 
-def test_a_plain_form_carries_the_choice_along(operator_client, instance, people, there):
+def test_a_plain_form_carries_the_choice_along(
+    operator_client: Client, instance: Instance, people: list[ClientAccount], there: Instance
+) -> None:
     page = text(operator_client.get(url(instance) + chosen(*people[:2])))
     area_form = page.split('id="roam-area"')[1].split("</form>")[0]
     for account in people[:2]:
@@ -126,21 +144,32 @@ def test_a_plain_form_carries_the_choice_along(operator_client, instance, people
         ("?account=user-none&account=%00", "No client account is chosen."),
     ],
 )
-def test_nothing_chosen_is_said(operator_client, instance, people, there, query, sentence):
+def test_nothing_chosen_is_said(
+    operator_client: Client,
+    instance: Instance,
+    people: list[ClientAccount],
+    there: Instance,
+    query: str,
+    sentence: str,
+) -> None:
     assert sentence in words(operator_client.get(url(instance) + query))
     answer = operator_client.post(url(instance) + query, {"instance": there.pk})
     assert answer.status_code == 422
     assert not Task.objects.exists()
 
 
-def test_accounts_of_another_instance_are_not_taken_along(operator_client, instance, there):
+def test_accounts_of_another_instance_are_not_taken_along(
+    operator_client: Client, instance: Instance, there: Instance
+) -> None:
     foreign = AccountFactory()
     answer = operator_client.post(url(instance) + chosen(foreign), {"instance": there.pk})
     assert answer.status_code == 422
     assert not ClientAccount.objects.filter(instance=there).exists()
 
 
-def test_a_limit_that_nobody_can_keep_starts_nothing(operator_client, instance, people):
+def test_a_limit_that_nobody_can_keep_starts_nothing(
+    operator_client: Client, instance: Instance, people: list[ClientAccount]
+) -> None:
     block = str(instance.blocks()[0])
     overlapping = InstanceFactory(region_id="ap-southeast-1", cidrs=[block])
     answer = operator_client.post(url(instance) + "?all=1", {"area": "singapore", "instance": overlapping.pk})
@@ -149,13 +178,17 @@ def test_a_limit_that_nobody_can_keep_starts_nothing(operator_client, instance, 
     assert not Task.objects.exists()
 
 
-def test_without_an_instance_nothing_starts(operator_client, instance, people):
+def test_without_an_instance_nothing_starts(
+    operator_client: Client, instance: Instance, people: list[ClientAccount]
+) -> None:
     answer = operator_client.post(url(instance) + "?all=1", {"area": "singapore"})
     assert answer.status_code == 422
     assert "choose an instance in another area" in words(answer)
 
 
-def test_viewers_get_no_boxes(viewer_client, operator_client, instance, people):
+def test_viewers_get_no_boxes(
+    viewer_client: Client, operator_client: Client, instance: Instance, people: list[ClientAccount]
+) -> None:
     listed = reverse("roaming:accounts", args=[instance.pk])
     assert 'form="selection"' in text(operator_client.get(listed))
     assert 'form="selection"' not in text(viewer_client.get(listed))

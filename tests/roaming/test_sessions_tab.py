@@ -2,10 +2,14 @@
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from console.models import Gateway
+from roaming.models import ClientAccount, Instance
 from roaming.services import logon
+from tests.responses import Response
 from tests.roaming.answers import text
 from tests.roaming.factories import PASSWORD, AccountFactory
 from tests.roaming.test_leases import log_on
@@ -13,15 +17,17 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def url(instance):
+def url(instance: Instance) -> str:
     return reverse("roaming:sessions", args=[instance.pk])
 
 
-def words(response):
+def words(response: Response) -> str:
     return " ".join(text(response).split())
 
 
-def test_a_session_shows_who_and_from_where(operator_client, account, gateway):
+def test_a_session_shows_who_and_from_where(
+    operator_client: Client, account: ClientAccount, gateway: Gateway
+) -> None:
     _, session = logon.logon(
         instance_id=account.instance_id,
         username=account.username,
@@ -35,7 +41,9 @@ def test_a_session_shows_who_and_from_where(operator_client, account, gateway):
         assert shown in page
 
 
-def test_one_all_of_an_account_or_all_of_the_instance(operator_client, account):
+def test_one_all_of_an_account_or_all_of_the_instance(
+    operator_client: Client, account: ClientAccount
+) -> None:
     session = log_on(account)
     page = words(operator_client.get(url(account.instance)))
     assert reverse("roaming:session_confirm_kick", args=[session.pk]) in page
@@ -44,20 +52,22 @@ def test_one_all_of_an_account_or_all_of_the_instance(operator_client, account):
     assert reverse("roaming:instance_confirm_kick", args=[account.instance_id]) in page
 
 
-def test_viewers_may_not_and_are_told_why(viewer_client, account):
+def test_viewers_may_not_and_are_told_why(viewer_client: Client, account: ClientAccount) -> None:
     session = log_on(account)
     page = words(viewer_client.get(url(account.instance)))
     assert reverse("roaming:session_confirm_kick", args=[session.pk]) not in page
     assert "Kick all. This needs the role of operator." in page
 
 
-def test_with_nobody_on_there_is_nobody_to_kick(operator_client, instance):
+def test_with_nobody_on_there_is_nobody_to_kick(operator_client: Client, instance: Instance) -> None:
     page = words(operator_client.get(url(instance)))
     assert "Nobody is logged on" in page
     assert reverse("roaming:instance_confirm_kick", args=[instance.pk]) not in page
 
 
-def test_a_session_whose_account_is_gone_still_can_be_seen(operator_client, account):
+def test_a_session_whose_account_is_gone_still_can_be_seen(
+    operator_client: Client, account: ClientAccount
+) -> None:
     session = log_on(account)
     account.sessions.update(account=None)
     page = words(operator_client.get(url(account.instance)))
@@ -65,7 +75,9 @@ def test_a_session_whose_account_is_gone_still_can_be_seen(operator_client, acco
     assert f"/sag/accounts/{account.pk}/" not in page
 
 
-def test_the_tab_costs_the_same_for_one_session_and_for_many(operator_client, account):
+def test_the_tab_costs_the_same_for_one_session_and_for_many(
+    operator_client: Client, account: ClientAccount
+) -> None:
     log_on(account)
     with CaptureQueriesContext(connection) as one:
         operator_client.get(url(account.instance))
@@ -77,7 +89,9 @@ def test_the_tab_costs_the_same_for_one_session_and_for_many(operator_client, ac
 
 
 @pytest.mark.parametrize("name", ["accounts", "instance", "sessions", "instance_confirm_delete"])
-def test_pages_of_an_instance_stay_within_their_queries(operator_client, account, name):
+def test_pages_of_an_instance_stay_within_their_queries(
+    operator_client: Client, account: ClientAccount, name: str
+) -> None:
     with CaptureQueriesContext(connection) as queries:
         operator_client.get(reverse(f"roaming:{name}", args=[account.instance_id]))
     assert len(queries) <= 8, [query["sql"][:120] for query in queries]
@@ -86,7 +100,9 @@ def test_pages_of_an_instance_stay_within_their_queries(operator_client, account
 @pytest.mark.parametrize(
     "name", ["account_roam", "account_edit", "account_reset_password", "account_confirm_delete"]
 )
-def test_pages_of_an_account_stay_within_their_queries(operator_client, account, name):
+def test_pages_of_an_account_stay_within_their_queries(
+    operator_client: Client, account: ClientAccount, name: str
+) -> None:
     with CaptureQueriesContext(connection) as queries:
         operator_client.get(reverse(f"roaming:{name}", args=[account.pk]))
     assert len(queries) <= 8, [query["sql"][:120] for query in queries]

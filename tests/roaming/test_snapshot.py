@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console import snapshot
+from console.models import Gateway
 from edge.snapshot import Snapshot
-from roaming.models import UserSession
+from roaming.models import ClientAccount, UserSession
 from roaming.services import accounts, instances
 from roaming.snapshot import part
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
@@ -16,7 +18,7 @@ from tests.roaming.test_leases import log_on
 pytestmark = pytest.mark.django_db
 
 
-def test_instances_with_area_state_and_cloud_networks(gateway):
+def test_instances_with_area_state_and_cloud_networks(gateway: Gateway) -> None:
     ccn = CCNFactory(networks=["172.16.0.0/16", "172.17.0.0/16"])
     bound = InstanceFactory(ccn=ccn)
     stopped = InstanceFactory(region_id="ap-southeast-1")
@@ -32,7 +34,9 @@ def test_instances_with_area_state_and_cloud_networks(gateway):
     }
 
 
-def test_ended_sessions_until_their_token_would_have_expired(gateway, account):
+def test_ended_sessions_until_their_token_would_have_expired(
+    gateway: Gateway, account: ClientAccount
+) -> None:
     kicked, long_ago, live = log_on(account), log_on(account), log_on(account)
     accounts.account_disable(account=account, actor=ACTOR)
     UserSession.objects.filter(pk=long_ago.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -40,19 +44,21 @@ def test_ended_sessions_until_their_token_would_have_expired(gateway, account):
     assert part(gateway)["ended_sessions"] == {kicked.pk: "account_disabled"}
 
 
-def test_sessions_of_a_removed_account_are_still_told(gateway, account):
+def test_sessions_of_a_removed_account_are_still_told(gateway: Gateway, account: ClientAccount) -> None:
     session = log_on(account)
     accounts.account_delete(account=account, actor=ACTOR)
     assert part(gateway)["ended_sessions"] == {session.pk: "account_deleted"}
 
 
-def test_the_edge_accepts_it(gateway, account):
+def test_the_edge_accepts_it(gateway: Gateway, account: ClientAccount) -> None:
     compiled = Snapshot.compile(snapshot.build(gateway))
     assert compiled.instances[account.instance_id].active
 
 
 @pytest.mark.parametrize("worlds", [1, 5])
-def test_four_queries_however_many_there_are(gateway, django_assert_num_queries, worlds):
+def test_four_queries_however_many_there_are(
+    gateway: Gateway, django_assert_num_queries: DjangoAssertNumQueries, worlds: int
+) -> None:
     for _ in range(worlds):
         account = AccountFactory(instance=InstanceFactory(ccn=CCNFactory(networks=["172.16.0.0/16"])))
         log_on(account)

@@ -1,0 +1,134 @@
+"""Whether every byte arrives, whoever ends first: the cells of `tests.pipe` on all ways of a demo of its own.
+
+    python -m bench.pipe --rounds 2 --ways h2,forward --json results.json
+
+Beside them the same cells through ``ssh -L``, squid and tinyproxy, where these are installed.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.others import others
+from bench.processes import Processes
+from tests.demo import Demo, start_demo, stop_demo
+from tests.pipe import Cell, Origin, Verdict, measure
+from tests.pipe_demo import Ways, register, ways
+
+MB = 1_000_000
+CELLS = [
+    *(Cell("app closes", size) for size in (1000, 100_000, MB, 5 * MB, 50 * MB)),
+    Cell("app closes", 5 * MB, 2 * MB),
+    Cell("app closes", 3 * MB, MB // 5),
+    Cell("app half-closes", 5 * MB),
+    Cell("app resets", MB),
+    *(Cell("client closes", size) for size in (1000, 3 * MB, 50 * MB)),
+    Cell("client closes", 5 * MB, 2 * MB),
+    Cell("client closes", 3 * MB, MB // 5),
+    Cell("client half-closes", 1000),
+    Cell("client half-closes", 5 * MB),
+    Cell("client resets", MB),
+    Cell("both", 5 * MB),
+]
+# An account with 2,000 kbit/s
+CAPPED = [
+    Cell("app closes", MB),
+    Cell("client closes", 1000),
+    Cell("client closes", MB),
+    Cell("client half-closes", MB // 2),
+]
+SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
+# Python's TLS cannot end its sending while another thread reads.
+IMPOSSIBLE = {("h1", "both")}
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1)] = 1,
+    only: Annotated[
+        str, typer.Option("--ways", help="Beginnings of names, with commas; all by default.")
+    ] = "",
+    largest: Annotated[int, typer.Option(help="Leave out cells of more bytes.")] = 50 * MB,
+    result: Annotated[Path | None, typer.Option("--json", help="Write every cell here.")] = None,
+) -> None:
+    """Measure and print."""
+    console, found = Console(width=150), Results(rounds, largest, only)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-pipe-")))
+        origin = Origin()
+        stack.callback(origin.close)
+        process, output = start_demo(folder / "demo", "--fresh", seconds=600)
+        stack.callback(stop_demo, process, folder / "demo")
+        demo = Demo(folder / "demo", process, output)
+        demo.kill(demo.pid("traffic"))
+        register(demo, origin)
+        with ways(demo, origin, folder) as product:
+            found.measure(origin, product, CELLS)
+        capped = [each for each in demo.world["accounts"] if each["instance"] == demo.account()["instance"]][
+            -1
+        ]
+        with ways(demo, origin, folder, capped) as product:
+            found.measure(origin, {f"{name} capped": way for name, way in product.items()}, CAPPED)
+        processes = stack.enter_context(Processes(Path(tempfile.mkdtemp(dir=folder))))
+        found.measure(origin, others(processes, origin.port), CELLS)
+    console.print(found.table())
+    if result is not None:
+        result.write_text(json.dumps(found.told(), indent=1))
+
+
+class Results:
+    """Verdicts by way and cell."""
+
+    def __init__(self, rounds: int, largest: int, only: str) -> None:
+        self._rounds, self._largest, self._only = rounds, largest, tuple(filter(None, only.split(",")))
+        self._found: dict[tuple[str, Cell], list[Verdict]] = {}
+
+    def measure(self, origin: Origin, by_name: Ways, cells: list[Cell]) -> None:
+        """All cells on all ways, one after the other; what is not whole is told at once."""
+        for name, way in by_name.items():
+            for cell in cells:
+                wanted = name.startswith(self._only or "") and cell.size <= self._largest
+                if not wanted or (name.split()[0], cell.mode) in IMPOSSIBLE:
+                    continue
+                began = time.monotonic()
+                verdicts = [measure(origin, way, cell) for _ in range(self._rounds)]
+                self._found[name, cell] = verdicts
+                worst = next((each for each in verdicts if each.word != "whole"), verdicts[0])
+                print(
+                    f"{time.monotonic() - began:5.1f} s  {name:24} {cell!s:32} {worst.word:6} {worst.detail}",
+                    flush=True,
+                )
+
+    def table(self) -> Table:
+        """Ways in rows; cells that were whole in all rounds, and what the others were."""
+        table = Table("way", "whole", "error (seen by the reader)", "short, with a clean end", "no end")
+        for name in dict.fromkeys(name for name, _ in self._found):
+            cells = {cell: verdicts for (way, cell), verdicts in self._found.items() if way == name}
+            worst = {
+                cell: max(verdicts, key=lambda each: list(SIGNS).index(each.word)).word
+                for cell, verdicts in cells.items()
+            }
+            by_word = {word: [str(cell) for cell, found in worst.items() if found == word] for word in SIGNS}
+            whole = f"{len(by_word['whole'])} of {len(cells)}"
+            table.add_row(name, whole, *("; ".join(by_word[word]) for word in ("error", "short", "hang")))
+        return table
+
+    def told(self) -> dict[str, dict[str, list[str]]]:
+        told: dict[str, dict[str, list[str]]] = {}
+        for (name, cell), verdicts in self._found.items():
+            told.setdefault(name, {})[str(cell)] = [f"{each.word}: {each.detail}" for each in verdicts]
+        return told
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

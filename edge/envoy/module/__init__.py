@@ -1,0 +1,32 @@
+"""The dynamic module by which a server's Envoy ends CONNECT byte for byte (halfclose.c), one file for each platform.
+
+`build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+# The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
+NAME = "causeway_halfclose_1"
+FOLDER = Path(__file__).resolve().parent
+SOURCE = FOLDER / "halfclose.c"
+# What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
+PLATFORMS = {
+    "linux-x86_64": "x86_64-linux-gnu.2.17",
+    "linux-aarch64": "aarch64-linux-gnu.2.17",
+    "macos-arm64": "aarch64-macos",
+}
+
+
+def this_platform() -> str:
+    """Name this machine's system and processor as the folders of the libraries are named."""
+    system = {"linux": "linux", "darwin": "macos"}.get(sys.platform, sys.platform)
+    return f"{system}-{platform.machine().lower()}"
+
+
+def library(of: str | None = None) -> Path:
+    """Return where the module for a platform is, or would be; Envoy adds ``lib`` and ``.so`` on every system."""
+    return FOLDER / (of or this_platform()) / f"lib{NAME}.so"

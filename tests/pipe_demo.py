@@ -1,0 +1,73 @@
+"""The ways of the running demo to one origin, by name: what `tests.pipe` measures on the product's own agents."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bench.register import HOST, PORT
+from tests.demo import ROOT, Demo, clean_environment, wait_until
+from tests.e2e.connect import connected
+from tests.pipe import Origin, Plain, Proxied, Way
+from tests.pipe_tls import Http1, Http2, basic
+from tests.ports import free_port
+
+Ways = Mapping[str, Callable[[], Way]]
+CONNECTOR, CLOUD = "connector", "cloud"
+
+
+@contextmanager
+def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | None = None) -> Iterator[Ways]:
+    """Connect as a client and give the ways to an origin that is an application of the demo (`register`).
+
+    The names: ``h1`` and ``h2`` straight to the gateway, ``proxy`` and ``forward`` of ``causeway connect``, each to
+    ``connector`` and to ``cloud``. `account`: another one than the first, for example one with a cap.
+    """
+    account = account or demo.account()
+    cloud = next(
+        (one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]), None
+    )
+    targets = {CONNECTOR: (HOST, PORT)} | ({CLOUD: (cloud["host"], origin.port)} if cloud else {})
+    forwards = {path: free_port() for path in targets}
+    options = [
+        part
+        for path, (host, port) in targets.items()
+        for part in ("--forward", f"{forwards[path]}={host}:{port}")
+    ]
+    gateway = urlsplit(demo.gateway()["proxy"]).port or 443
+    credentials = basic(f"{account['username']}@{account['instance']}", account["password"])
+    with connected(demo, folder, *options, account=account) as client:
+        client.event("ready", 300)
+        found: dict[str, Callable[[], Way]] = {}
+        for path, (host, port) in targets.items():
+            authority = f"{host}:{port}"
+            found[f"h1 {path}"] = partial(Http1, gateway, authority, credentials)
+            found[f"h2 {path}"] = partial(Http2, gateway, authority, credentials)
+            found[f"proxy {path}"] = partial(Proxied, client.listen, authority)
+            found[f"forward {path}"] = partial(Plain, forwards[path])
+        for name, way in found.items():
+            wait_until(partial(_opens, way), 120, what=name)
+        yield found
+
+
+def _opens(way: Callable[[], Way]) -> bool:
+    try:
+        way().close()
+    except OSError:
+        return False
+    return True
+
+
+def register(demo: Demo, origin: Origin) -> None:
+    """Make the origin an application of the demo, for everybody; once for each demo."""
+    arguments = [str(demo.home), str(urlsplit(demo.console).port), demo.connector()["id"], str(origin.port)]
+    subprocess.run(
+        [sys.executable, "-m", "bench.register", *arguments], cwd=ROOT, env=clean_environment(), check=True
+    )
+    demo.servers_follow()

@@ -1,0 +1,12 @@
+"""What Django's test client answers, as the type checker sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse as Response
+else:
+    from django.http import HttpResponse as Response
+
+__all__ = ["Response"]

@@ -1,0 +1,1 @@
+"""Programs of the checkout: what ``make check`` runs. No part of the product."""
