@@ -3,7 +3,6 @@
 Only the standard library is used, because a bare machine has nothing else: ``python3 tools/fresh_demo.py``.
 """
 
-
 from __future__ import annotations
 
 import base64

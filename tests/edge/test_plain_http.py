@@ -16,6 +16,7 @@ from tests.edge.plain_lab import UNDERSCORE, World, connect, failure, full_port,
 from tests.edge.test_client_words import names, rows
 
 pytestmark = pytest.mark.processes
+
 WAYS = ["gateway", "connect"]
 OFFICE = "plain.corp.example"
 
