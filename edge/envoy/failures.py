@@ -134,6 +134,17 @@ def _invalid_requests() -> list[Config]:
 
 
 def _dialling_failures(who: str) -> list[Config]:
+    """Failures of what this Envoy dials.
+
+    A CONNECT is answered as soon as its destination has taken the connection. Where a server dials by its internal
+    listener (edge.envoy.halfclose), a connection that is not taken in time ends before that, without another sign.
+    """
+    is_connect = {"header_filter": {"header": {"name": ":method", "string_match": {"exact": "CONNECT"}}}}
+    timed_out = {
+        "or_filter": {
+            "filters": [_both(_flags("UF", "URX"), _details("timeout")), _both(is_connect, _flags("UC"))]
+        }
+    }
     reason = "DestinationUnreachable"
     answer = (
         "The destination's answer is no HTTP that can be passed on: it is malformed, or its head has more than "
@@ -142,7 +153,7 @@ def _dialling_failures(who: str) -> list[Config]:
     return [
         _reply(_details("dns_"), reason, "name", f"The destination's name does not resolve at {who}.", 503),
         _reply(
-            _both(_flags("UF", "URX"), _details("timeout")),
+            timed_out,
             reason,
             "time-out",
             f"The destination did not take the connection of {who} in time.",

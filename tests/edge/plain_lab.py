@@ -126,7 +126,7 @@ class World:
         self.gateway.home.write_json("snapshot.json", self.gateway.document)
         self.gateway.start()
         self.server = ConnectorServer(self.gateway, path, SERVER, CONNECTOR, origins)
-        self.local, self.forward, self.lost = free_port(), free_port(), free_port()
+        self.local, self.forward = free_port(), free_port()
         home = Home(path / "client")
         home.write_atomic(TOKEN_FILE, token_file(self.gateway.token()))
         home.write_atomic(CA_FILE, ca_file(self.gateway.home.file("pki/ca.pem").read_text()))

@@ -145,6 +145,31 @@ def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
     assert told == [("nothing.corp.example:22", "NoMatch", 403)]
 
 
+def test_the_proxy_takes_the_next_gateway_when_one_cannot_decide(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path
+) -> None:
+    first, second = labs
+    echo, port = Echo("127.0.0.1"), free_port()
+    process = client(tmp_path / "client", first)
+
+    async def story() -> None:
+        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), url(second)]))
+        try:
+            first.kill_agent()
+            assert [await asyncio.to_thread(flow, port, echo) for _ in range(5)] == ["200"] * 5
+            second.kill_agent()
+            assert await asyncio.to_thread(flow, port, echo) == "503"
+        finally:
+            await process.stop()
+
+    try:
+        asyncio.run(story())
+    finally:
+        echo.close()
+    (told,) = RefusalLog(tmp_path / "client").new()
+    assert (told.host, told.reason, told.part) == (f"{echo.host}:{echo.port}", "GatewayAgentDown", "gateway")
+
+
 def test_a_forward_shows_the_renewed_token_and_a_cut_reaches_it_as_an_error(tmp_path: Path) -> None:
     lab, echo, local = GatewayLab(tmp_path), Echo("127.0.0.1"), free_port()
     process = client(tmp_path / "client", lab)

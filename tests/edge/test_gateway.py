@@ -76,7 +76,7 @@ def test_what_matches_nothing_is_denied(shared: GatewayLab) -> None:
 def test_a_destination_that_does_not_answer_is_told_in_a_sentence(shared: GatewayLab) -> None:
     status, headers, body = shared.ask(f"Bearer {shared.token()}", f"127.0.0.1:{free_port()}")
     assert (status, headers["x-causeway-reason"]) == (503, "destinationunreachable")
-    assert body == b"The destination cannot be reached.\n"
+    assert body == b"The destination refused the connection of the gateway.\n"
 
 
 def test_a_password_needs_the_console(shared: GatewayLab) -> None:
