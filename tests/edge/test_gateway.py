@@ -266,7 +266,7 @@ def test_a_tunnel_that_never_stood_carried_no_byte(lab: GatewayLab) -> None:
     assert (status, headers["x-causeway-reason"], body) == (
         503,
         "destinationunreachable",
-        b"The destination cannot be reached.\n",
+        b"The destination refused the connection of the gateway.\n",
     )
     (record,) = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a record")
     assert (record["bytes_up"], record["bytes_down"]) == (0, 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +25,8 @@ OFFICE = "plain.corp.example"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with full_port() as full:
-        made = World(tmp_path_factory.mktemp("plain"), full)
+    with full_port() as full, contextlib.closing(World(tmp_path_factory.mktemp("plain"), full)) as made:
         yield made
-        made.close()
 
 
 def cloud(world: World) -> str:
@@ -223,8 +223,15 @@ def test_what_is_no_request(world: World, way: str) -> None:
     assert failure(world.talk(way, b"NO HTTP AT ALL\r\n\r\n")) == (400, "RequestInvalid", "request")
 
 
-def test_a_client_without_a_gateway_and_a_connector_without_a_tunnel(world: World) -> None:
-    """The last one of this file: it takes the world apart."""
+@pytest.fixture
+def lost_world(tmp_path: Path) -> Iterator[World]:
+    """Make a world for one test alone, which takes it apart."""
+    with full_port() as full, contextlib.closing(World(tmp_path, full)) as made:
+        yield made
+
+
+def test_a_client_without_a_gateway_and_a_connector_without_a_tunnel(lost_world: World) -> None:
+    world = lost_world
     world.server.kill()
 
     def offline(way: str, request: bytes) -> bool:
