@@ -44,7 +44,7 @@ part() {
 }
 
 # Three lanes side by side: faults mostly wait, in a network of their own; what fills the machine runs one test at a time;
-# the rest takes what is left. What the first two say is shown when they are done.
+# the rest takes what is left (`nice`). What the first two say is shown when they are done.
 faults() {
     part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@"
 }
@@ -55,12 +55,12 @@ alone() {
 }
 
 rest() {
-    part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
-    part "Real processes" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/processes \
+    part "SQLite" nice "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
+    part "Real processes" nice "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/processes \
         -m "processes and not alone" "$@"
-    part "One other day" "$bin/python" -m tests.days --of-today "$@"
+    part "One other day" nice "$bin/python" -m tests.days --of-today "$@"
     if "$bin/python" -m tests.postgres --available; then
-        part "PostgreSQL" "$bin/python" -m tests.postgres -- \
+        part "PostgreSQL" nice "$bin/python" -m tests.postgres -- \
             "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
     fi
 }
