@@ -155,13 +155,16 @@ class World:
     def talk(self, way: str, request: bytes, rest: bytes = b"") -> bytes:
         """Send a request to a proxy and read until it closes, or until it opened a flow; `rest`: after an answer."""
         with contextlib.closing(self._dial(way)) as connection:
+            connection.settimeout(50)  # a loaded machine is slow, and no failure
             if way == "gateway":
                 head, _, body = request.partition(b"\r\n\r\n")
                 credentials = f"\r\nProxy-Authorization: Bearer {self.gateway.token()}\r\n\r\n".encode()
                 request = head + credentials + body
-            connection.sendall(request)
+            gone = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
+            with contextlib.suppress(*gone):  # an answer may come, and end it all, before all is sent
+                connection.sendall(request)
             data = b""
-            with contextlib.suppress(ssl.SSLEOFError, ConnectionResetError):
+            with contextlib.suppress(*gone):
                 while more := connection.recv(65536):
                     data += more
                     if request.startswith(b"CONNECT") and b" 200 " in data[:20]:
