@@ -56,7 +56,7 @@ alone() {
 
 rest() {
     part "SQLite" nice "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
-    part "Real processes" nice "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/processes \
+    part "Real processes" nice "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
         -m "processes and not alone" "$@"
     part "One other day" nice "$bin/python" -m tests.days --of-today "$@"
     if "$bin/python" -m tests.postgres --available; then
