@@ -9,7 +9,7 @@ import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,13 +48,12 @@ class Plain(socketserver.BaseRequestHandler):
     }
 
     def handle(self) -> None:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += self.request.recv(65536)
+        data = self.read(b"", lambda data: b"\r\n\r\n" in data)
         if b"expect:" in data.lower():
             self.request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not self.complete(data):
-            data += self.request.recv(65536)
+        data = self.read(data, self.complete)
+        if b"\r\n\r\n" not in data or not self.complete(data):
+            return
         self.server.seen.append(data)
         found = re.match(rb"\S+ /(many|big|\w*)/?(\d*)", data)
         assert found
@@ -66,6 +65,12 @@ class Plain(socketserver.BaseRequestHandler):
             more = b"X-Big: " + b"b" * (number * 1024) + b"\r\n"
         head = self.answers.get(kind, b"HTTP/1.1 200 OK\r\n")
         self.request.sendall(head + more + b"Content-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    def read(self, data: bytes, enough: Callable[[bytes], bool]) -> bytes:
+        """Read on until there is enough, or no more comes."""
+        while not enough(data) and (more := self.request.recv(65536)):
+            data += more
+        return data
 
     @staticmethod
     def complete(data: bytes) -> bool:
