@@ -175,7 +175,7 @@ def _log(**fields: str) -> Config:
 # -- Port forwards ----------------------------------------------------------------------------------------------------
 
 # The pauses, each up to these and the later ones longer, let Envoy's threads learn which gateway was passed over.
-_TRIES, _PAUSES = 4, {"base_interval": "0.1s", "max_interval": "0.4s"}
+_TRIES, _PAUSES = 6, {"base_interval": "0.1s", "max_interval": "0.8s"}
 # Not yet Envoy's own choice: what ends by a reset on one side ends by a reset on the other.
 _RESETS = (
     "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy",

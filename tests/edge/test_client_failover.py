@@ -129,6 +129,7 @@ def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
         try:
             assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
             assert await asyncio.to_thread(forwarded, denied) == b"", "nobody lets it pass"
+            await asyncio.to_thread(wait_until, lambda: forwarded(local) == b"hello", "forwards as before")
             assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
             first.apply(instances=allowed)
             assert await asyncio.to_thread(flow, port, echo) == "200"
