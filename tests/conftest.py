@@ -82,7 +82,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         whole_world = item.path.is_relative_to(E2E_TESTS)
         if "demo" in fixtures or whole_world:
             item.add_marker("processes")
-        if "browser" in fixtures or whole_world:
             item.add_marker("alone")
         if "browser" in fixtures:
             item.add_marker("browser")

@@ -50,14 +50,14 @@ faults() {
 }
 
 alone() {
-    part "Browser and whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
+    part "Whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
         -m "alone and not faults" "$@"
 }
 
 rest() {
     part "SQLite" nice "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
-    part "Real processes" nice "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
-        -m "processes and not alone" "$@"
+    part "Browser and real processes" nice "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
+        -m "(browser or processes) and not alone" "$@"
     part "One other day" nice "$bin/python" -m tests.days --of-today "$@"
     if "$bin/python" -m tests.postgres --available; then
         part "PostgreSQL" nice "$bin/python" -m tests.postgres -- \

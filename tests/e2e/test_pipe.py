@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.register import HOST, PORT
 from tests.demo import Demo
+from tests.e2e.recipes import application
 from tests.pipe import Cell, Origin, measure
-from tests.pipe_demo import Ways, register, ways
+from tests.pipe_demo import Ways, ways
 
 KB, MB = 1000, 1_000_000
 APP = [Cell("app closes", 1000), Cell("app closes", 3 * MB), Cell("app closes", 3 * MB, 2 * MB)]
@@ -40,9 +42,10 @@ def origin() -> Iterator[Origin]:
 
 @pytest.fixture(scope="module")
 def product(demo: Demo, origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    register(demo, origin)
-    with ways(demo, origin, tmp_path_factory.mktemp("pipe")) as found:
-        yield found
+    with application(demo, HOST, str(PORT), f"127.0.0.1:{origin.port}"):
+        demo.servers_follow()
+        with ways(demo, origin, tmp_path_factory.mktemp("pipe")) as found:
+            yield found
 
 
 @pytest.mark.timeout(400)
