@@ -43,33 +43,21 @@ part() {
     [ $code = 0 ] || [ $code = 5 ] || printf '%s\n' "$name" >>"$scratch/failed"
 }
 
-# Three lanes side by side: faults mostly wait, in a network of their own; what fills the machine runs one test at a time;
-# the rest takes what is left (`nice`). What the first two say is shown when they are done.
-faults() {
-    part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@"
-}
-
-alone() {
-    part "Whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
-        -m "alone and not faults" "$@"
-}
-
-rest() {
-    part "SQLite" nice "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
-    part "Browser and real processes" nice "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
-        -m "(browser or processes) and not alone" "$@"
-    part "One other day" nice "$bin/python" -m tests.days --of-today "$@"
-    if "$bin/python" -m tests.postgres --available; then
-        part "PostgreSQL" nice "$bin/python" -m tests.postgres -- \
-            "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
-    fi
-}
-
-faults "$@" >"$scratch/faults.log" 2>&1 &
-alone "$@" >"$scratch/alone.log" 2>&1 &
-rest "$@"
+# Faults mostly wait, in a network of their own: beside what only counts, and shown when they are done. What fills the
+# machine runs last, one test at a time and beside nothing, so that no test loses against another.
+part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@" >"$scratch/faults.log" 2>&1 &
+part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
+part "One other day" "$bin/python" -m tests.days --of-today "$@"
+if "$bin/python" -m tests.postgres --available; then
+    part "PostgreSQL" "$bin/python" -m tests.postgres -- \
+        "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
+fi
+part "Browser and real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
+    -m "(browser or processes) and not alone" "$@"
 wait
-cat "$scratch/alone.log" "$scratch/faults.log"
+cat "$scratch/faults.log"
+part "Whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
+    -m "alone and not faults" "$@"
 if [ -e "$scratch/failed" ]; then
     printf '\nFailed: %s\n' "$(paste -sd, "$scratch/failed")"
     exit 1
