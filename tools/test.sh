@@ -52,8 +52,10 @@ if "$bin/python" -m tests.postgres --available; then
     part "PostgreSQL" "$bin/python" -m tests.postgres -- \
         "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
 fi
-part "Browser and real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
-    -m "(browser or processes) and not alone" "$@"
+part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
+    -m "processes and not browser and not alone" "$@"
+# Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
+part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
 wait
 cat "$scratch/faults.log"
 part "Whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
