@@ -94,7 +94,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is loaded by now out of the search for garbage, which else takes a tenth of the time of all tests."""
+    """Leave what is loaded by now out of the search for garbage, which takes a twentieth of the time of all tests."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
