@@ -1,6 +1,9 @@
 # `make demo` and `make test` do all their own set-up; nothing has to be installed first but Python >= 3.11 and make.
 PYTHON ?= python3
 ARGS ?=
+# What Python compiled is kept, also where the environment forbids it: else every process compiles everything again,
+# and pytest rewrites the asserts of all tests in each of its workers.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
