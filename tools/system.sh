@@ -59,16 +59,18 @@ have_postgres() {
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
 }
 
-# True for a Python compiled with optimisations, as systems ship it. pyenv's is not, and takes half as long again.
-optimised() {
-    "$1" -c 'import sys, sysconfig; sys.exit("--enable-optimizations" not in (sysconfig.get_config_var("CONFIG_ARGS") or ""))'
+# True for a Python that pyenv compiled as it does unless told otherwise: without optimisations, half as slow again.
+slow() {
+    "$1" -c 'import sys, sysconfig
+optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+sys.exit("/.pyenv/versions/" not in sys.base_prefix or optimised)'
 }
 
 make_venv() {
     python=$1 dir=$2 system=/usr/bin/python3
-    if [ "$python" = python3 ] && have python3 && ! optimised python3 && [ -x $system ] && optimised $system &&
+    if [ "$python" = python3 ] && have python3 && slow python3 && [ -x $system ] &&
         $system -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        say "Taking $system: python3 in the path is compiled without optimisations. Choose one: make PYTHON=$(command -v python3)"
+        say "Taking $system, since pyenv compiled its Python without optimisations. Another one: make PYTHON=$(command -v python3)"
         python=$system
     fi
     have "$python" || stop "Python is missing: $python was not found. Install Python 3.11 or newer, or name one: make PYTHON=python3.12"
