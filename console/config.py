@@ -90,11 +90,12 @@ class Watcher:
     def _watch(self) -> None:
         try:
             while True:
-                found = ConfigVersion.objects.values_list("version", flat=True).filter(id=1).first() or 0
                 with self._changed:
                     if not self._waiting:
                         self._watching = False
                         return
+                found = ConfigVersion.objects.values_list("version", flat=True).filter(id=1).first() or 0
+                with self._changed:
                     if found != self._version:
                         self._version = found
                         self._changed.notify_all()

@@ -1,6 +1,11 @@
-"""The order of the tests is random (pytest-randomly): its seed, said even by a quiet run, and repetition for a hunt."""
+"""The order of the tests is random (pytest-randomly): its seed, said even by a quiet run, repetition for a hunt, and
+nothing left running that fails the next test.
+"""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Generator
 
 import pytest
 
@@ -27,3 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     seed = config.getoption("randomly_seed", None)
     if seed is not None:
         terminalreporter.write_line(f"Order of the tests: --randomly-seed={seed}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """Let the console's watcher end, as it does when nobody waits, before its test's database is taken from it."""
+    try:
+        return (yield)
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == "config-watcher":
+                thread.join(10)
