@@ -32,13 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set Django up with a state directory for this process alone."""
     if not HAS_DJANGO or only_edge(config.args):
         return
-    import django
-
     state = Path(tempfile.mkdtemp(prefix="causeway-tests-"))
     config.stash[STATE_DIR] = state
     os.environ["CAUSEWAY_STATE_DIR"] = str(state)
     (state / "static").mkdir()  # whitenoise warns where it is missing
-    django.setup()
+    if config.getoption("numprocesses", None) is None:  # else this process runs no test, its workers do
+        import django
+
+        django.setup()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
+import functools
+import os
+import subprocess
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
-# Events of Python's audit by which a program is started.
-STARTS = {"subprocess.Popen", "os.posix_spawn", "os.system", "os.exec"}
 MARKS = ("processes", "browser")
 started: list[str] = []
 
 
-def _note(event: str, arguments: tuple[object, ...]) -> None:
-    if event in STARTS:
-        program, *rest = arguments
-        started.append(f"{program} {rest[0] if rest else ''}".strip()[:200])
+def _noting(name: str, start: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``start`` with a note of what it starts; an audit hook would see more and cost a twentieth of the time."""
+
+    @functools.wraps(start)
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        started.append(f"{name} {args or kwargs}"[:200])
+        return start(*args, **kwargs)
+
+    return noted
 
 
-sys.addaudithook(_note)
+# What subprocess, asyncio, multiprocessing and plain os have in common at last.
+subprocess.Popen._execute_child = _noting("Popen", subprocess.Popen._execute_child)  # type: ignore[attr-defined]
+for _module, _name in (
+    (os, "system"),
+    (os, "posix_spawn"),
+    (os, "posix_spawnp"),
+    (os, "fork"),
+    (os, "forkpty"),
+):
+    setattr(_module, _name, _noting(_name, getattr(_module, _name)))
 
 
 @pytest.hookimpl(tryfirst=True)
