@@ -49,6 +49,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 
+# Files of tests that install on machines of their own, which takes as long as all other tests beside a demo.
+DEPLOYED = {"test_gateway_deploy", "test_systemd", "test_systemd_console", "test_upgrade_from_console"}
+
 
 def touches_database(item: pytest.Item) -> bool:
     """True for what pytest-django gives a database: by mark, by fixture, or by Django's own test case."""
@@ -84,6 +87,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "demo" in fixtures or whole_world:
             item.add_marker("processes")
             item.add_marker("alone")
+            # Two workers share what fills the machine, in about equal parts, each with a demo of its own.
+            item.add_marker(pytest.mark.xdist_group("deployed" if item.path.stem in DEPLOYED else "demo"))
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:

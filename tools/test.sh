@@ -43,8 +43,7 @@ part() {
     [ $code = 0 ] || [ $code = 5 ] || printf '%s\n' "$name" >>"$scratch/failed"
 }
 
-# Faults mostly wait, in a network of their own: beside what only counts, and shown when they are done. What fills the
-# machine runs last, one test at a time and beside nothing, so that no test loses against another.
+# Faults mostly wait, in a network of their own: beside all others, and shown when they are done.
 part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@" >"$scratch/faults.log" 2>&1 &
 part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
 part "One other day" "$bin/python" -m tests.days --of-today "$@"
@@ -56,10 +55,11 @@ part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_di
     -m "processes and not browser and not alone" "$@"
 # Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
 part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
+# Tests that have a demo to themselves, one at a time; two demos fill the machine.
+part "Whole worlds" "$bin/python" -m pytest -q -n 2 --dist loadgroup --durations=15 \
+    -o cache_dir=.pytest_cache/alone -m "alone and not faults" "$@"
 wait
 cat "$scratch/faults.log"
-part "Whole worlds" "$bin/python" -m pytest -q --durations=15 -o cache_dir=.pytest_cache/alone \
-    -m "alone and not faults" "$@"
 if [ -e "$scratch/failed" ]; then
     printf '\nFailed: %s\n' "$(paste -sd, "$scratch/failed")"
     exit 1
