@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from connectors.models import Application, Policy, Server, ServerUpgrade
-from connectors.services.upgrades import HEALTH_SECONDS
 from console import config, logs
 from console.errors import NotFound
 from console.models import Gateway
@@ -58,7 +58,7 @@ def _order(server: Server) -> dict[str, Any] | None:
         "version": run.version,
         "wheel": run.wheel,
         "sha256": run.sha256,
-        "health_seconds": HEALTH_SECONDS,
+        "health_seconds": settings.UPGRADE_HEALTH_SECONDS,
     }
 
 

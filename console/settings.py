@@ -39,6 +39,8 @@ try:
     BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
+    # How long a server's new version may take to become healthy before the server goes back by itself.
+    UPGRADE_HEALTH_SECONDS = env.int("UPGRADE_HEALTH_SECONDS", default=90)
     LOGS_KEPT = timedelta(seconds=env.int("LOGS_KEPT_SECONDS", default=3600))
     LOGS_LARGEST_BYTES = env.int("LOGS_LARGEST_MIB", default=32) * 2**20
     LOGS_STORED_BYTES = env.int("LOGS_STORED_MIB", default=256) * 2**20

@@ -322,7 +322,9 @@ def stop_demo(process: subprocess.Popen[str], home: Path) -> list[psutil.Process
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The running demo. At the end Ctrl-C, after which no process of it may be left."""
     home = tmp_path_factory.mktemp("demo")
-    process, output = start_demo(home, "--fresh")
+    # A broken version is waited for by one test; what is sound takes a few seconds.
+    environment = {"CAUSEWAY_UPGRADE_HEALTH_SECONDS": "40"}
+    process, output = start_demo(home, "--fresh", environment=environment)
     running = Demo(home, process, output)
     yield running
     by_itself = process.poll() is not None

@@ -6,6 +6,7 @@ back by itself when its new version does not become healthy (``edge.upgrade``); 
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -21,10 +22,6 @@ State = ServerUpgrade.State
 WORKER = audit.System("worker")
 # How long a machine may take to fetch, install and switch.
 INSTALL_LIMIT = timedelta(minutes=15)
-# How long its new version may take to become healthy before the machine goes back by itself.
-HEALTH_SECONDS = 90
-# The new version's time, the old one's after a way back, and the word of it.
-CHECK_LIMIT = timedelta(seconds=2 * HEALTH_SECONDS + 60)
 MINUTES_SENTENCE = "Minutes must be a whole number from 1 to 1,440."
 
 
@@ -222,7 +219,9 @@ def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
     if step.told == "healthy" and heard and server.version == run.version and not worse:
         _release(server)
         return _move(step, State.DONE, f"From {step.version_before or 'unknown'} to {run.version}.")
-    if timezone.now() - step.changed_at < CHECK_LIMIT:
+    # The new version's time, the old one's after a way back, and the word of it.
+    limit = timedelta(seconds=2 * settings.UPGRADE_HEALTH_SECONDS + 60)
+    if timezone.now() - step.changed_at < limit:
         return False
     reason = (
         f"Not in good health: {', '.join(worse)}." if worse and heard else "Its new version was not heard of."

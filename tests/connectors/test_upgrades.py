@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -109,7 +110,7 @@ def test_a_server_goes_through_every_step(connector: Connector, machine: Served,
         "version": NEW,
         "wheel": wheel.name,
         "sha256": run.sha256,
-        "health_seconds": upgrades.HEALTH_SECONDS,
+        "health_seconds": settings.UPGRADE_HEALTH_SECONDS,
     }
     tells(machine, "restarting")
     assert step_of(machine).state == "checking"
@@ -140,7 +141,7 @@ def test_the_gate_stays_shut_while_something_is_wrong(
         Server.objects.get(pk=machine.id).tunnels.update(count=0)
     services.upgrades_advance()
     assert step_of(machine).state == "checking"
-    past = timezone.now() - upgrades.CHECK_LIMIT
+    past = timezone.now() - timedelta(seconds=2 * settings.UPGRADE_HEALTH_SECONDS + 60)
     ServerUpgrade.objects.update(changed_at=past)
     services.upgrades_advance()
     step = step_of(machine)

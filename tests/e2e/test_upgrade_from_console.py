@@ -67,7 +67,7 @@ def is_good_and_serves(demo: Demo, machine: Machine) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # five installations, and 90 s in which the broken version might become healthy
+@pytest.mark.timeout(900)  # five installations, and 40 s in which the broken version might become healthy
 def test_servers_are_upgraded_one_by_one_and_a_broken_version_goes_back(
     demo: Demo, admin: httpx.Client, connector: str, pair: list[Machine], wheels: Path
 ) -> None:
