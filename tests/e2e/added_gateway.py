@@ -57,6 +57,12 @@ class AddedGateway:
             return None
         return tunnel if tunnel.status == 200 else None
 
+    def reaches(self) -> bool:
+        """Whether a new flow by this gateway arrives; it is closed again."""
+        if flow := self.flow():
+            flow.close()
+        return flow is not None
+
 
 @contextmanager
 def added_gateway(demo: Demo, port: int = 0) -> Iterator[AddedGateway]:

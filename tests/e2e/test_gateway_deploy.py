@@ -70,7 +70,7 @@ def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(
     assert done.returncode == 0, done.stdout + done.stderr
     assert machine.running is not None and machine.running.wait(30) == 0, machine.output()
     assert not machine.home.exists()
-    assert machine.processes() == [] and added.flow() is None
+    assert machine.processes() == [] and not added.reaches()
     assert machine.run(machine.script("--uninstall")).returncode == 0, "a second time does no harm"
     added.remove()
     assert added.row() == ""
@@ -149,7 +149,7 @@ def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any
                 assert has_ended(flow)
             wait_until(lambda: not gateway.envoys(), 30, what="the end of Envoy")
             assert "was removed from its console" in gateway.log()
-            assert added.flow() is None
+            assert not added.reaches()
             told = gateway.causeway("status", "--json")
             reasons = {light["name"]: light["reason"] for light in json.loads(told.stdout)["lights"]}
             assert told.returncode == 1 and "was removed from its console" in reasons["configuration"]
@@ -157,7 +157,7 @@ def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any
 
         with gateway.running():  # after a restart of the machine, say
             wait_until(lambda: gateway.log().count("was removed from its console") == 2, 30, what="its word")
-            assert not gateway.envoys() and added.flow() is None
+            assert not gateway.envoys() and not added.reaches()
     except BaseException:
         print(gateway.log()[-3000:])
         raise
