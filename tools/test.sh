@@ -55,8 +55,8 @@ part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_di
     -m "processes and not browser and not alone" "$@"
 # Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
 part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
-# Tests that have a demo to themselves, one at a time; two demos fill the machine.
-part "Whole worlds" "$bin/python" -m pytest -q -n 2 --dist loadgroup --durations=15 \
+# Three lanes (tests/conftest.py), each with a demo of its own: much of their time they wait.
+part "Whole worlds" "$bin/python" -m pytest -q -n 3 --dist loadgroup --durations=15 \
     -o cache_dir=.pytest_cache/alone -m "alone and not faults" "$@"
 wait
 cat "$scratch/faults.log"
