@@ -1,6 +1,7 @@
 #!/bin/sh
 # A bare machine: build a minimal Debian 12 with python3, make and certificates only, clone what is committed here into
-# it, and run there what the README promises: `make demo` with a page fetched through a gateway, then `make test`.
+# it, and run there what the README promises: `make demo` with a page fetched through a gateway, then `make check` and
+# `make test`.
 #
 #   tools/fresh.sh [--only-demo] [--test "ARGS of make test"] [--keep]
 #
@@ -184,11 +185,14 @@ demo_packages=$(packages)
 sed -n '/ ready$/,$p' "$log"
 status=0
 if [ -n "$with_tests" ]; then
-    begun=$(date +%s) doing="make test $tests"
-    : >"$log"
-    in_machine make test "ARGS=$tests" || status=$?
-    printf '%5d s  make test %s: exit code %d\n' "$(($(date +%s) - begun))" "$tests" "$status"
-    doing=''
+    for target in check test; do
+        begun=$(date +%s) doing="make $target $tests" code=0
+        : >"$log"
+        in_machine make "$target" "ARGS=$tests" || code=$?
+        printf '%5d s  make %s: exit code %d\n' "$(($(date +%s) - begun))" "$target" "$code"
+        [ $code = 0 ] || status=$code
+        doing=''
+    done
 fi
 echo "Debian packages: $bare bare, $demo_packages with the demo, $(packages) in the end. $(($(date +%s) - all)) s in all."
 if [ $status = 0 ]; then echo "fresh: good"; else echo "fresh: FAILED"; fi

@@ -115,7 +115,7 @@ or leave the browser tests out: CAUSEWAY_TEST_WITHOUT_BROWSER=1 make test"
 }
 
 for_check() {
-    packages=$(missing_packages shellcheck=shellcheck)
+    packages=$(missing_packages git=git shellcheck=shellcheck)
     if can_install; then
         for package in $packages; do install "$package" || true; done
     fi
