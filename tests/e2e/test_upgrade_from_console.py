@@ -78,7 +78,7 @@ def test_servers_are_upgraded_one_by_one_and_a_broken_version_goes_back(
     assert [machine.version() for machine in pair] == [GOOD, GOOD]
     assert [machine.agent() for machine in pair] == agents, "for whoever waits for it, no agent ever ended"
     for machine in pair:
-        assert is_good_and_serves(demo, machine)
+        wait_until(partial(is_good_and_serves, demo, machine), 60, what="both serve")
         wait_until(partial(has_one_version, machine), 30, what="the version before removed")
 
     before = pair[0].in_use()
