@@ -128,10 +128,10 @@ def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
         await process.start(bootstrap(("127.0.0.1", port), forwards, [url(first), url(second)]))
         try:
             assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
-            assert await asyncio.to_thread(forwarded, denied) == b"", "nobody lets it pass"
-            await asyncio.to_thread(wait_until, lambda: forwarded(local) == b"hello", "forwards as before")
-            assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
             first.apply(instances=allowed)
+            assert await asyncio.to_thread(forwarded, denied) == b"", "nobody lets it pass"
+            # Both gateways have refused it, so that for some seconds either may get what is asked next.
+            assert [await asyncio.to_thread(forwarded, local) for _ in range(5)] == [b"hello"] * 5
             assert await asyncio.to_thread(flow, port, echo) == "200"
             assert connections(first) == 2, "to the proxy the first gateway is as good as before"
         finally:
@@ -143,8 +143,6 @@ def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
         echo.close()
     log = RefusalLog(tmp_path / "client")
     told = [(refusal.host, refusal.reason, refusal.status) for refusal in log.new()]
-    # As both gateways have just refused, a forward may meet the first one alone, until it goes as before.
-    told = [line for line in told if line != (f"{echo.host}:{echo.port}", "NoMatch", 403)]
     assert told == [("nothing.corp.example:22", "NoMatch", 403)]
 
 
