@@ -46,7 +46,7 @@ def servers() -> Any:
                 rx_bytes=10**6 + 300 * age, tx_bytes=4 * 10**6 + (age % 1440) * 5000, cpu_percent=20 + age % 50,
                 memory_percent=40, latency_ms=12, loss_percent=0.5,
             )
-            for first, last, step in ((15, 7 * 1440, 5), (7 * 1440, 30 * 1440, 60))
+            for first, last, step in ((15, 1500, 5), (1500, 30 * 1440, 60))
             for age in range(first, last, step)
             if age % 1440 > 60
         ]  # fmt: skip
