@@ -19,7 +19,6 @@ import psutil
 
 from edge.connector.dialling import answers, line_tunnels
 from edge.enrollment import CONFIGURATION, renewal_due
-from edge.envoy import halfclose
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
 from edge.support import STATUS, agent_pid
@@ -106,8 +105,8 @@ async def _process(home: Home, envoy: EnvoyProcess, configuration: dict[str, Any
             "process", "red", f"The agent runs as process {pid}, but Envoy does not answer; see envoy.log."
         )
     running = f"The agent runs as process {pid}, and Envoy answers."
-    if home.identity.kind == "server" and (hindrance := await asyncio.to_thread(halfclose.hindrance)):
-        return Light("process", "yellow", f"{running} {hindrance} {halfclose.CONSEQUENCE}")
+    if no_module := (home.read_json(STATUS) or {}).get("no_module"):
+        return Light("process", "yellow", f"{running} {no_module}")
     return Light("process", "green", running)
 
 

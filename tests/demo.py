@@ -26,6 +26,7 @@ import psutil
 import pytest
 
 from tests.ports import free_port
+from tests.waiting import rest
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 300
@@ -64,20 +65,24 @@ class Tunnel:
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 10, *, what: str = "the condition") -> Any:
-    """The first true value of ``condition``, asked every 20 ms; a failed test after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    """The first true value of ``condition``, asked again and again; a failed test after ``seconds``."""
+    began = time.monotonic()
+    deadline = began + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {seconds} s")
-        time.sleep(0.02)
+        rest(began)
+        began = time.monotonic()
     return value
 
 
 def in_time(look: Callable[[], Any], wanted: Any, seconds: float) -> Any:
-    """What ``look`` gives once that is ``wanted``, asked every 20 ms; after ``seconds`` what it gave last."""
-    deadline = time.monotonic() + seconds
+    """What ``look`` gives once that is ``wanted``, asked again and again; after ``seconds`` what it gave last."""
+    began = time.monotonic()
+    deadline = began + seconds
     while (seen := look()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.02)
+        rest(began)
+        began = time.monotonic()
     return seen
 
 

@@ -94,6 +94,7 @@ class ConnectorAgent:
         # A configuration that this machine could not follow when it came, and why; it is tried again.
         self._pending: dict[str, Any] | None = None
         self._hindrance = ""
+        self._no_module = ""  # why Envoy works without the module for byte-exact ends
         self._logs = LogSender(home, self._api)
 
     async def run(self, stop: asyncio.Event) -> Path | None:
@@ -103,8 +104,9 @@ class ConnectorAgent:
         """
         upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
-        if hindrance := await asyncio.to_thread(halfclose.hindrance):
-            logger.warning("%s %s", hindrance, halfclose.CONSEQUENCE)
+        if reason := await asyncio.to_thread(halfclose.hindrance):
+            self._no_module = f"{reason} {halfclose.CONSEQUENCE}"
+            logger.warning(self._no_module)
         await self._apply_known()
         loops = [
             self._sampling(),
@@ -216,7 +218,7 @@ class ConnectorAgent:
         while True:
             problem = " ".join(filter(None, (self._hindrance, self._complaint)))
             facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
-            facts["version"] = version()
+            facts |= {"version": version(), "no_module": self._no_module}
             # Either way: the machine's clock may be set back.
             stale = abs((self._heard_at or 0.0) - (told.get("heard_at") or 0.0)) > STATUS_SECONDS
             if stale or facts != {name: told.get(name) for name in facts}:

@@ -26,6 +26,7 @@ import psutil
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
 from tests.ports import free_port
+from tests.waiting import rest
 
 GATEWAY = "gateway-00000000000000a1"
 INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
@@ -37,11 +38,11 @@ ROOT = Path(__file__).parents[2]
 
 def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (began := time.monotonic()) < deadline:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        rest(began, 0.05)
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 

@@ -86,6 +86,30 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
 
 
 @pytest.mark.processes
+def test_a_server_without_the_module_works_and_says_so_in_yellow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib, edge.envoy.module\n"
+        "edge.envoy.module.library = lambda: pathlib.Path('/nowhere/libhalfclose.so')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def test(world: World) -> None:
+        world.start()
+
+        async def is_yellow() -> bool:
+            code, found = await asyncio.to_thread(lights, world.home)
+            color, reason = found["process"]
+            return code == 0 and color == "yellow" and "was not built for this machine" in reason
+
+        await until(world.served, "the application")
+        await until(is_yellow, "a yellow light")
+
+    in_world(tmp_path, test)
+
+
+@pytest.mark.processes
 def test_a_machine_that_never_ran_says_what_is_missing(tmp_path: Path) -> None:
     home = enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1")
     code, found = lights(home)
