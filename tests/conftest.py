@@ -49,14 +49,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 
-# Tests that install on machines of their own, in two lanes of about the length of all others together.
-LANES = {
-    "test_gateway_deploy": "deployed",
-    "test_upgrade_from_console": "deployed",
-    "test_life_deploy": "booted",
-    "test_systemd": "booted",
-    "test_systemd_console": "booted",
-}
+# Files of tests that install on machines of their own, which takes as long as all other tests beside a demo.
+DEPLOYED = {"test_gateway_deploy", "test_systemd", "test_systemd_console", "test_upgrade_from_console"}
 
 
 def touches_database(item: pytest.Item) -> bool:
@@ -93,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "demo" in fixtures or whole_world:
             item.add_marker("processes")
             item.add_marker("alone")
-            item.add_marker(pytest.mark.xdist_group(LANES.get(item.path.stem, "demo")))
+            item.add_marker(pytest.mark.xdist_group("deployed" if item.path.stem in DEPLOYED else "demo"))
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:

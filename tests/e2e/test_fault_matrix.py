@@ -21,6 +21,7 @@ from tests.e2e.fault_world import World, missing, world
 pytestmark = [pytest.mark.processes, pytest.mark.faults]
 
 BACK_SECONDS = 60
+PATIENCE = 20
 CHUNK = 20_000
 # With so many, both servers carry one but for chances of 1 in 8,000: each flow goes to either.
 FLOWS = 14
@@ -143,10 +144,10 @@ class Watch:
         account = self.world.demo.world["accounts"][0 if self.exact else 1]
         return self.world.demo.connect("echo.corp.example", 7, account=account, timeout=seconds)
 
-    def echoes(self, flow: Tunnel, count: int = 100) -> bool:
-        """Whether so many bytes come back, within a few seconds."""
+    def echoes(self, flow: Tunnel, count: int = 100, seconds: float = 3) -> bool:
+        """Whether so many bytes come back in time; a machine that is busy needs more of it for what should go on."""
         try:
-            flow.socket.settimeout(3)
+            flow.socket.settimeout(seconds)
             self.sent += count * self.exact
             flow.socket.sendall(b"x" * count)
             received = len(read_exactly(flow.socket, count))
@@ -159,7 +160,7 @@ class Watch:
         """Whether a flow is let in and carries bytes both ways, within this time."""
         try:
             with self.connect(seconds) as flow:
-                return flow.status == 200 and self.echoes(flow)
+                return flow.status == 200 and self.echoes(flow, seconds=seconds)
         except (OSError, AssertionError):
             return False
 
@@ -202,8 +203,8 @@ class Watch:
     def flows(self) -> Iterator[list[Tunnel]]:
         """Open flows, closed whatever happens."""
         with contextlib.ExitStack() as stack:
-            flows = [stack.enter_context(self.connect()) for _ in range(FLOWS)]
-            assert [self.echoes(flow, CHUNK) for flow in flows] == [True] * FLOWS
+            flows = [stack.enter_context(self.connect(PATIENCE)) for _ in range(FLOWS)]
+            assert [self.echoes(flow, CHUNK, PATIENCE) for flow in flows] == [True] * FLOWS
             yield flows
 
     def page(self, seconds: float = 3) -> int:
@@ -235,7 +236,7 @@ class Watch:
         """Whether new ones are let in and carry bytes; as many as show whether this promise is kept."""
         if promise == SOON:
             return list(in_time(lambda: [self.new_flow() for _ in range(6)], LET_IN[SOON], 30))
-        return [self.new_flow(8 if promise == OPEN else 2) for _ in LET_IN[promise]]
+        return [self.new_flow(PATIENCE if promise == OPEN else 2) for _ in LET_IN[promise]]
 
     def pages(self, promise: str) -> int | None:
         """The status of a page, 0 without an answer; None when it is not looked at."""
@@ -310,7 +311,8 @@ def test_a_fault_breaks_no_more_than_is_promised(worlds: Worlds, fault: str, par
 
 def promise_is_kept(watch: Watch, promise: Promise, flows: list[Tunnel]) -> None:
     """What is seen while the fault lasts; and where the console is there to take one, a change for all to learn of."""
-    lives = [watch.echoes(flow) for flow in flows] if promise.flows != ANY else []
+    patience = PATIENCE if promise.flows == ALL else 3
+    lives = [watch.echoes(flow, seconds=patience) for flow in flows] if promise.flows != ANY else []
     assert KEPT[promise.flows](lives), f"open flows: {promise.flows}; seen: {lives}"
     assert watch.new_flows(promise.new) == LET_IN[promise.new], f"new flows: {promise.new}"
     assert watch.pages(promise.console) in STATUSES[promise.console], f"pages: {promise.console}"
