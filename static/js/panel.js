@@ -18,6 +18,7 @@
   let opener = null;
   let following = Promise.resolve(); // the page loads that going back and forth has asked for
   let quietly = false; // the next popstate only tidies up
+  const closings = { panel: 0, dialog: 0 }; // so that a late answer does not open again what its user has closed
 
   history.replaceState({ overlay: false, depth: 0 }, "");
 
@@ -57,7 +58,13 @@
     return target && overlays.includes(target.id) ? target : null;
   }
 
+  function closedSince(event, id) {
+    const then = event.detail.requestConfig.closings;
+    return Boolean(then) && then[id] !== closings[id];
+  }
+
   document.addEventListener("htmx:beforeRequest", (event) => {
+    event.detail.requestConfig.closings = { ...closings };
     const overlay = asOverlay(event);
     if (!overlay) return;
     if (!overlay.open) opener = opener && byId("panel").open ? opener : document.activeElement;
@@ -66,6 +73,10 @@
 
   document.addEventListener("htmx:beforeSwap", (event) => {
     const overlay = asOverlay(event);
+    if (overlay && closedSince(event, overlay.id)) {
+      event.detail.shouldSwap = false;
+      return;
+    }
     // A whole page is no content for a panel: go there instead.
     if (overlay && /^\s*<(!doctype|html)/i.test(event.detail.serverResponse)) {
       event.detail.shouldSwap = false;
@@ -109,6 +120,7 @@
 
   function shut(overlay) {
     if (!overlay.open) return;
+    closings[overlay.id] += 1;
     overlay.close();
     overlay.replaceChildren();
     delete overlay.dataset.url;
@@ -184,7 +196,10 @@
     const there = JSON.parse(header);
     const source = event.detail.elt;
     event.preventDefault();
-    if (there.target === "#panel") {
+    if (there.target === "#panel" && closedSince(event, "panel")) {
+      shut(byId("dialog"));
+      loadPage(shown);
+    } else if (there.target === "#panel") {
       stale = true;
       shut(byId("dialog"));
       loadPanel(there.path);

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from console.models import Region
 from tests.console.shell_site.fixtures import shell_site
@@ -134,6 +134,24 @@ def test_a_dialog_over_the_panel_refreshes_both(regions: Page, site: str) -> Non
     row = regions.get_by_role("row").filter(has_text="cn-beijing")
     expect(row.get_by_text("Disabled")).to_be_visible()
     expect(regions).to_have_url(f"{site}/regions/")
+
+
+def test_a_panel_that_was_closed_stays_closed_when_its_answer_comes_late(regions: Page) -> None:
+    regions.get_by_role("link", name="China (Beijing)").click()
+    panel(regions).get_by_role("link", name="Disable").click()
+    held: list[Route] = []
+    regions.route("**/regions/cn-beijing/", lambda route: held.append(route))
+    with regions.expect_request("**/regions/cn-beijing/"):
+        regions.locator("dialog#dialog").get_by_role("button", name="Disable").click()
+    regions.keyboard.press("Escape")
+    expect(panel(regions)).to_be_hidden()
+    with regions.expect_event("requestfinished", lambda request: request.url.endswith("/cn-beijing/")):
+        for route in held:
+            route.continue_()
+    row = regions.get_by_role("row").filter(has_text="cn-beijing")
+    expect(row.get_by_text("Disabled")).to_be_visible()
+    regions.evaluate("() => new Promise((done) => setTimeout(done))")  # whatever the answer has set off
+    expect(panel(regions)).to_be_hidden()
 
 
 def test_a_switch_asks_first_and_then_says_the_new_state(regions: Page) -> None:
