@@ -25,6 +25,11 @@ INSTALL_LIMIT = timedelta(minutes=15)
 MINUTES_SENTENCE = "Minutes must be a whole number from 1 to 1,440."
 
 
+def check_limit() -> timedelta:
+    """Return how long a server may be checked: the new version's time, the old one's after a way back, and a minute."""
+    return timedelta(seconds=2 * settings.UPGRADE_HEALTH_SECONDS + 60)
+
+
 @transaction.atomic
 def upgrade_start(*, connector: Connector, in_window: bool, drain: timedelta, actor: Actor) -> Upgrade:
     """Bring every server of a connector to the console's version, now or within the connector's upgrade window.
@@ -219,9 +224,7 @@ def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
     if step.told == "healthy" and heard and server.version == run.version and not worse:
         _release(server)
         return _move(step, State.DONE, f"From {step.version_before or 'unknown'} to {run.version}.")
-    # The new version's time, the old one's after a way back, and the word of it.
-    limit = timedelta(seconds=2 * settings.UPGRADE_HEALTH_SECONDS + 60)
-    if timezone.now() - step.changed_at < limit:
+    if timezone.now() - step.changed_at < check_limit():
         return False
     reason = (
         f"Not in good health: {', '.join(worse)}." if worse and heard else "Its new version was not heard of."
