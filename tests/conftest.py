@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[STATE_DIR] = state
     os.environ["CAUSEWAY_STATE_DIR"] = str(state)
     (state / "static").mkdir()  # whitenoise warns where it is missing
-    if config.getoption("numprocesses", None) is None:  # else this process runs no test, its workers do
+    if not config.getoption("numprocesses", None):  # else this process runs no test, its workers do
         import django
 
         django.setup()
