@@ -1,6 +1,7 @@
 #!/bin/sh
-# Every test, each once: on SQLite, under one other day, with real processes, in a browser, and on PostgreSQL those that
-# touch the database. Further arguments go to pytest. All parts run even when one fails; nothing is tried twice.
+# Every test, each once a database: what touches one runs on PostgreSQL today and on SQLite under one other day, which
+# shows both what relies on the database and what relies on the day. Then real processes, a browser, whole worlds.
+# Further arguments go to pytest. All parts run even when one fails; nothing is tried twice.
 #
 #   tools/test.sh BIN [--quick] [arguments of pytest]
 #
@@ -45,12 +46,14 @@ part() {
 
 # Faults mostly wait, in a network of their own: beside all others, and shown when they are done.
 part "Faults" "$bin/python" -m pytest -q -m faults -o cache_dir=.pytest_cache/faults "$@" >"$scratch/faults.log" 2>&1 &
-part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
-part "One other day" "$bin/python" -m tests.days --of-today "$@"
 if "$bin/python" -m tests.postgres --available; then
+    part "No database" "$bin/python" -m pytest -q -n 2 -m "$quick and not (database or postgres)" "$@"
     part "PostgreSQL" "$bin/python" -m tests.postgres -- \
         "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/postgres -m "(database or postgres) and $quick" "$@"
+else
+    part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
 fi
+part "SQLite, one other day" "$bin/python" -m tests.days --of-today "$@"
 part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
     -m "processes and not browser and not alone" "$@"
 # Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
