@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements-test.lock
 # Compiled when the packages are installed.
-MODULE := hatch_build.py edge/envoy/module/build.py edge/envoy/module/halfclose.c
+MODULE := hatch_build.py edge/envoy/module/build.py $(wildcard edge/envoy/module/*.[ch])
 # One stamp per set of packages; made again when the requirements change.
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test

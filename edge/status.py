@@ -21,7 +21,7 @@ from edge.connector.dialling import answers, line_tunnels
 from edge.enrollment import CONFIGURATION, renewal_due
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
-from edge.support import STATUS, agent_pid
+from edge.support import MODULE, STATUS, agent_pid
 
 # A gateway asks every 25 s, a server every 10 s to 60 s.
 CONSOLE_SECONDS = 90.0
@@ -105,8 +105,8 @@ async def _process(home: Home, envoy: EnvoyProcess, configuration: dict[str, Any
             "process", "red", f"The agent runs as process {pid}, but Envoy does not answer; see envoy.log."
         )
     running = f"The agent runs as process {pid}, and Envoy answers."
-    if no_module := (home.read_json(STATUS) or {}).get("no_module"):
-        return Light("process", "yellow", f"{running} {no_module}")
+    if without := (home.read_json(MODULE) or {}).get("without"):
+        return Light("process", "yellow", f"{running} {without}")
     return Light("process", "green", running)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import psutil
 
 from edge.enrollment import CONFIGURATION
+from edge.envoy import halfclose
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 LOCK = "agent.lock"
 STATUS = "status.json"
+MODULE = "module.json"
 STOP_SECONDS = 15.0
 LOG_BYTES = 2 * 2**20
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -52,6 +54,16 @@ def held(home: Home) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+async def ask_for_module(home: Home) -> None:
+    """Find out whether Envoy works with the module for byte-exact ends; note for ``causeway status`` if it does not."""
+    reason = await asyncio.to_thread(halfclose.hindrance)
+    without = f"{reason} {halfclose.CONSEQUENCE}" if reason else ""
+    if without:
+        logger.warning(without)
+    with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
+        home.write_json(MODULE, {"without": without})
 
 
 def agent_pid(home: Home) -> int | None:

@@ -19,6 +19,7 @@ from edge.client.pac import pac_file
 from edge.client.password import KeyringProblem, Password, save
 from edge.client.session import Grant, Session, SessionEnded
 from edge.client.watchdog import Watchdog
+from edge.envoy import halfclose
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
@@ -114,6 +115,7 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         home.write_atomic(CA_FILE, ca_file(options.trust or grant.ca))
         # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
         envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
+        await asyncio.to_thread(halfclose.hindrance)  # Envoy is asked, once
         try:
             await envoy.start(bootstrap(options.listen, options.forwards, gateways))
             _announce(options, grant, gateways, events)

@@ -33,7 +33,7 @@ from edge.home import Home, NotEnrolled
 from edge.log_export import LogSender
 from edge.metrics import publish_metrics
 from edge.spool import Spool
-from edge.support import STATUS, held
+from edge.support import STATUS, ask_for_module, held
 from edge.upgrade import Upgrader
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,6 @@ class ConnectorAgent:
         # A configuration that this machine could not follow when it came, and why; it is tried again.
         self._pending: dict[str, Any] | None = None
         self._hindrance = ""
-        self._no_module = ""  # why Envoy works without the module for byte-exact ends
         self._logs = LogSender(home, self._api)
 
     async def run(self, stop: asyncio.Event) -> Path | None:
@@ -104,9 +103,7 @@ class ConnectorAgent:
         """
         upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
-        if reason := await asyncio.to_thread(halfclose.hindrance):
-            self._no_module = f"{reason} {halfclose.CONSEQUENCE}"
-            logger.warning(self._no_module)
+        await ask_for_module(self._home)
         await self._apply_known()
         loops = [
             self._sampling(),
@@ -218,7 +215,7 @@ class ConnectorAgent:
         while True:
             problem = " ".join(filter(None, (self._hindrance, self._complaint)))
             facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
-            facts |= {"version": version(), "no_module": self._no_module}
+            facts["version"] = version()
             # Either way: the machine's clock may be set back.
             stale = abs((self._heard_at or 0.0) - (told.get("heard_at") or 0.0)) > STATUS_SECONDS
             if stale or facts != {name: told.get(name) for name in facts}:

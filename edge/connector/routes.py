@@ -10,6 +10,17 @@ from typing import Any
 
 from edge.connector.patterns import network_pattern, ports_pattern
 from edge.envoy.failures import OWN_HEADERS
+from edge.envoy.halfclose import (
+    DYNAMIC_HOST,
+    DYNAMIC_PORT,
+    ENDS,
+    GO_ON,
+    PORT,
+    is_checked,
+    metadata,
+    shared,
+    state,
+)
 from edge.envoy.parts import NAME_HEADER, NOT_SERVED, ROUTE_HEADER
 from edge.hosts import HostInvalid, Network, Pattern, mask, parse_host, parse_pattern
 
@@ -21,14 +32,6 @@ REFUSAL = "This connector server does not serve that address and port, or was no
 SET_FILTER_STATE = "set_filter_state"
 RBAC = "rbac"
 UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}
-# Where the connection manager keeps the host and the port that were asked for.
-HOST = {"metadata_namespace": "causeway", "key": "host"}
-PORT = {"metadata_namespace": "causeway", "key": "port"}
-# The filter, after all that may refuse, by which a CONNECT goes on to the internal listener, where it ends byte for
-# byte; and what it says of the flow.
-GO_ON, CHECKED = "go_on", "causeway.checked"
-ENDS = "ends"  # the cluster that leads there
-DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,7 @@ def _header(name: str, value: str) -> dict[str, Any]:
 
 def _checked() -> dict[str, Any]:
     """A CONNECT chooses its route a second time, when it was found on a list, resolved and not refused."""
-    checked = {"key": CHECKED, "string_match": {"exact": CHECKED}}
-    return {"match": {"connect_matcher": {}, "filter_state": [checked]}, **_to_application(_TUNNEL, ENDS)}
+    return {"match": {"connect_matcher": {}, **is_checked()}, **_to_application(_TUNNEL, ENDS)}
 
 
 def _routes(entry: Entry, *, by_name: bool, exact: bool) -> Iterator[dict[str, Any]]:
@@ -202,19 +204,3 @@ def set_filter_state(states: list[dict[str, Any]]) -> dict[str, Any]:
         "@type": TYPE + "envoy.extensions.filters.http.set_filter_state.v3.Config",
         "on_request_headers": states,
     }
-
-
-def state(key: str, value: str, factory: str = "") -> dict[str, Any]:
-    """A value to keep under `key`, of the kind that the key has in Envoy, or that `factory` makes."""
-    named = {"factory_key": factory} if factory else {}
-    return {"object_key": key, **named, "format_string": {"text_format_source": {"inline_string": value}}}
-
-
-def shared(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same, for the internal listener to see as well."""
-    return [{**each, "shared_with_upstream": "ONCE"} for each in states]
-
-
-def metadata(place: dict[str, str]) -> str:
-    """Say in a format string: what the connection manager keeps there."""
-    return f"%DYNAMIC_METADATA({place['metadata_namespace']}:{place['key']})%"

@@ -5,14 +5,18 @@ from __future__ import annotations
 from edge.envoy.parts import TYPES, Config, typed
 
 BANDWIDTH_HEADER = "x-causeway-bandwidth"  # the slot that holds the account to its cap, if it has one
+# With the module: the slot again, and the cap in KiB/s, of its own bucket for what the client sends.
+UPLOAD_HEADER = "x-causeway-upload"
 # How many accounts with a cap may have flows at the same time; each costs Envoy 9 kB.
 SLOTS = 2048
 # Runtime values: what a slot lets through each way, in KiB/s, and the account that has it.
 CAP_KEY, OWNER_KEY = "causeway.bandwidth.cap.%s", "causeway.bandwidth.owner.%s"
 
 
-def bandwidth_filter(slots: int) -> Config:
+def bandwidth_filter(slots: int, *, uploads: bool) -> Config:
     """A flow goes through the buckets of the slot that its header names, without one through none.
+
+    ``uploads``: what the client sends as well; Envoy's bucket for it must not meet half-close (edge/envoy/module).
 
     The slots are part of the listener. Read from a file of their own (ECDS) they could be multiplied while flows run,
     but Envoy 1.40 crashes at the next flow after such a reload.
@@ -23,7 +27,9 @@ def bandwidth_filter(slots: int) -> Config:
     }
     tree = {
         "input": {"name": "slot", "typed_config": by_slot},
-        "exact_match_map": {"map": {str(slot): {"action": _hold(slot)} for slot in range(slots)}},
+        "exact_match_map": {
+            "map": {str(slot): {"action": _hold(slot, uploads=uploads)} for slot in range(slots)}
+        },
     }
     return typed(
         "bandwidth",
@@ -33,12 +39,12 @@ def bandwidth_filter(slots: int) -> Config:
     )
 
 
-def _hold(slot: int) -> Config:
+def _hold(slot: int, *, uploads: bool) -> Config:
     action = "filters.http.composite.v3.ExecuteFilterAction"
-    return typed("hold", action, typed_config=_buckets(slot))
+    return typed("hold", action, typed_config=_buckets(slot, uploads=uploads))
 
 
-def _buckets(slot: int) -> Config:
+def _buckets(slot: int, *, uploads: bool) -> Config:
     def limit(direction: str) -> Config:
         # Without a value the slot is nobody's; 0 would let everything through.
         return {
@@ -49,6 +55,6 @@ def _buckets(slot: int) -> Config:
     return typed(
         "share",
         "filters.http.bandwidth_share.v3.BandwidthShare",
-        request_limit=limit("up"),
         response_limit=limit("down"),
+        **({"request_limit": limit("up")} if uploads else {}),
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from edge.envoy import parts
+from edge.envoy import halfclose, parts
 from edge.envoy.failures import PART_HEADER, client_failures
 from edge.envoy.parts import Config, typed
 from edge.envoy.plain import Hop, answer_options, manager_options
@@ -79,12 +79,15 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     places: list[Config] = [{"address": {"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}}]
     if listen is not None:
         places.append({"address": parts.address(*listen)})
-    listeners = [_proxy(f"proxy-{index}", place, len(gateways)) for index, place in enumerate(places)]
+    exact = halfclose.usable()
+    listeners = [
+        _proxy(f"proxy-{index}", place, len(gateways), exact=exact) for index, place in enumerate(places)
+    ]
     return {
         "node": {"id": "connect", "cluster": "clients"},
         "admin": parts.admin(),
         # A flow that ended by a reset must not seem to have ended well (port forwards).
-        "layered_runtime": {"layers": [parts.runtime(**dict.fromkeys(_RESETS, True))]},
+        "layered_runtime": {"layers": [parts.runtime(**(halfclose.RUNTIME if exact else halfclose.RESETS))]},
         "static_resources": {
             "listeners": [*listeners, *(_forward(forward) for forward in forwards)],
             "clusters": [_gateways(name, gateways) for name in (GATEWAYS, FORWARDS)],
@@ -92,7 +95,7 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
     }
 
 
-def _proxy(name: str, place: Config, gateways: int) -> Config:
+def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
     credential = typed(
         "envoy.http.injected_credentials.generic",
         "http.injected_credentials.generic.v3.Generic",
@@ -117,6 +120,7 @@ def _proxy(name: str, place: Config, gateways: int) -> Config:
         access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[
+            *([halfclose.connect()] if exact else []),
             typed(
                 "credential",
                 "filters.http.credential_injector.v3.CredentialInjector",
@@ -126,7 +130,11 @@ def _proxy(name: str, place: Config, gateways: int) -> Config:
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
-    return {"name": name, **place, "filter_chains": [{"filters": [manager]}]}
+    return {
+        "name": name,
+        **place,
+        "filter_chains": [{"filters": [*([halfclose.front()] if exact else []), manager]}],
+    }
 
 
 def _route(match: Config, retry: Config) -> Config:
@@ -176,12 +184,6 @@ def _log(**fields: str) -> Config:
 
 # The pauses, each up to these and the later ones longer, let Envoy's threads learn which gateway was passed over.
 _TRIES, _PAUSES = 6, {"base_interval": "0.1s", "max_interval": "0.8s"}
-# Not yet Envoy's own choice: what ends by a reset on one side ends by a reset on the other.
-_RESETS = (
-    "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy",
-    "envoy.reloadable_features.map_http_stream_reset_to_tcp_rst",
-    "envoy.reloadable_features.propagate_downstream_rst_to_upstream",
-)
 
 
 def _forward(forward: Forward) -> Config:

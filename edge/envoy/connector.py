@@ -13,22 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.connector.routes import (
-    CHECKED,
-    DYNAMIC_HOST,
-    DYNAMIC_PORT,
-    ENDS,
-    GO_ON,
-    HOST,
-    NAME,
-    PORT,
-    RBAC,
-    SET_FILTER_STATE,
-    metadata,
-    route_configuration,
-    shared,
-    state,
-)
+from edge.connector.routes import NAME, RBAC, SET_FILTER_STATE, route_configuration
 from edge.envoy import halfclose, parts
 from edge.envoy.failures import server_failures
 from edge.envoy.parts import Config, typed
@@ -109,54 +94,13 @@ def bootstrap(identity: Identity) -> Config:
     return {
         "node": {"id": identity.id, "cluster": identity.connector},
         "admin": parts.admin(),
-        "layered_runtime": {"layers": [parts.runtime(**expressions, **(_HALF_CLOSE if exact else {}))]},
+        "layered_runtime": {"layers": [parts.runtime(**expressions, **(halfclose.RUNTIME if exact else {}))]},
         "bootstrap_extensions": [tunnels, *([halfclose.internal_listeners()] if exact else [])],
         "dynamic_resources": {"cds_config": _file("clusters.json"), "lds_config": _file("listeners.json")},
         "static_resources": {
-            "listeners": [_ends_listener()] if exact else [],
-            "clusters": [_applications(), *([_ends()] if exact else [])],
+            "listeners": [halfclose.ends_listener(NAME)] if exact else [],
+            "clusters": [_applications(), *([halfclose.ends()] if exact else [])],
         },
-    }
-
-
-# An answer may end before its request; and what a gateway without half-close resets is not a reset for the application,
-# which has ended by itself then.
-_HALF_CLOSE = {
-    "envoy.reloadable_features.allow_multiplexed_upstream_half_close": True,
-    "envoy.reloadable_features.enable_send_rst_on_user_space_socket": False,
-}
-# How much a flow whose reader sleeps may keep on each side of the internal connection.
-_ENDS_BYTES = 262_144
-
-
-def _ends() -> Config:
-    """From the connection manager to the internal listener, which is told whom to dial."""
-    place = {"envoy_internal_address": {"server_listener_name": ENDS}}
-    return parts.static_cluster(
-        ENDS,
-        [place],
-        per_connection_buffer_limit_bytes=_ENDS_BYTES,
-        upstream_config=halfclose.bridge(),
-        transport_socket=typed(
-            "envoy.transport_sockets.internal_upstream",
-            "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
-            transport_socket=typed(
-                "envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"
-            ),
-        ),
-    )
-
-
-def _ends_listener() -> Config:
-    """Dials what was resolved and let through: the flow's state names it, and its addresses are in the same cache."""
-    dial = typed(
-        "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=NAME, idle_timeout="0s"
-    )
-    return {
-        "name": ENDS,
-        "internal_listener": {},
-        "per_connection_buffer_limit_bytes": _ENDS_BYTES,
-        "filter_chains": [{"filters": [halfclose.end(), dial]}],
     }
 
 
@@ -196,7 +140,7 @@ def _connection_manager() -> Config:
         local_reply_config=server_failures(),
         rds={"route_config_name": NAME, "config_source": _file("routes.json")},
         http_filters=[
-            typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=_keep_authority()),
+            halfclose.keep_authority(),
             typed(SET_FILTER_STATE, "filters.http.set_filter_state.v3.Config"),
             typed(
                 "dynamic_forward_proxy",
@@ -207,15 +151,7 @@ def _connection_manager() -> Config:
             ),
             typed(RBAC, "filters.http.rbac.v3.RBAC", rules=_refuse_own_networks()),
             # A route names it when Envoy has the module.
-            {
-                **typed(
-                    GO_ON,
-                    "filters.http.set_filter_state.v3.Config",
-                    on_request_headers=_go_on(),
-                    clear_route_cache=True,
-                ),
-                "disabled": True,
-            },
+            halfclose.go_on() | {"disabled": True},
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
@@ -227,26 +163,6 @@ def _stripped_headers() -> list[Config]:
         *({"remove_on_match": {"key_matcher": prefix}} for prefix in prefixes),
         {"remove": "proxy-authorization"},
         {"remove": "x-connector"},
-    ]
-
-
-def _keep_authority() -> list[Config]:
-    """Keep the authority's host and port where the routes can take them from (see edge.connector.routes)."""
-
-    def keep(place: Config, part: str) -> Config:
-        rewrite = {"pattern": {"regex": "(.+):([0-9]+)"}, "substitution": part}
-        return {"header": ":authority", "on_header_present": {**place, "regex_value_rewrite": rewrite}}
-
-    return [keep(HOST, "\\1"), keep(PORT, "\\2")]
-
-
-def _go_on() -> list[Config]:
-    """What the internal listener dials by, and a pool for each flow: a connection that is still being emptied after
-    both sides have ended would otherwise be closed, or be given to the next flow."""
-    flow = state("causeway.flow", "%STREAM_ID% %START_TIME(%s.%9f)%", "envoy.hashable_string")
-    return [
-        *shared([state(DYNAMIC_HOST, metadata(HOST)), state(DYNAMIC_PORT, metadata(PORT)), flow]),
-        state(CHECKED, CHECKED, "envoy.string"),
     ]
 
 

@@ -1,13 +1,15 @@
 """Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
 
 The way of a flow: access listener → its address's pace → ext_authz (the agent decides, fail closed) → ext_proc (the
-agent holds one stream a flow, by which it can cut it, fail open) → the route that the decision named → reverse tunnel,
-or the gateway itself dials.
+agent holds one stream a flow, by which it can cut it, fail open) → its account's bandwidth → the route that the
+decision named → reverse tunnel, or the gateway itself dials. Where Envoy has the module, either ends byte for byte
+(edge.envoy.halfclose).
 """
 
 from __future__ import annotations
 
-from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, bandwidth_filter
+from edge.envoy import halfclose
+from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, UPLOAD_HEADER, bandwidth_filter
 from edge.envoy.failures import NO_DECISION, OWN_HEADERS, gateway_failures
 from edge.envoy.pace import ADDRESS_FLOWS, pace_filter
 from edge.envoy.parts import (
@@ -17,6 +19,7 @@ from edge.envoy.parts import (
     PKI,
     REASON_HEADER,
     ROUTE_HEADER,
+    TYPES,
     Config,
     address,
     admin,
@@ -37,12 +40,13 @@ from edge.snapshot import Gateway
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
 FLOW_METADATA = "flow"  # the one field there
-INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER)
+INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER, UPLOAD_HEADER)
 # A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
 WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
 # What concerns this hop alone, or what Envoy adds by itself, and no application should see.
 HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
+CLOUD = "cloud"  # the cluster that the gateway itself dials by
 AGENT = "agent"
 SERVER_TAG = "server"
 MAX_CONNECTIONS = 50_000
@@ -55,16 +59,27 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOW
 
     ``flows``: how many an address may open in a second.
     """
+    exact = halfclose.usable()
+    values = runtime(**(halfclose.RUNTIME if exact else {}))
     return {
         "node": {"id": gateway.id, "cluster": "gateway"},
         "admin": admin(),
-        "bootstrap_extensions": [_tunnel_sockets()],
+        "bootstrap_extensions": [_tunnel_sockets(), *([halfclose.internal_listeners()] if exact else [])],
         # What the admin socket sets holds as long as this process lives (edge.gateway.bandwidth)
-        "layered_runtime": {"layers": [runtime(), {"name": "caps", "admin_layer": {}}]},
+        "layered_runtime": {"layers": [values, {"name": "caps", "admin_layer": {}}]},
         "overload_manager": {"resource_monitors": [_connection_limit()]},
         "static_resources": {
-            "listeners": [_tunnel_listener(gateway), _access_listener(gateway, slots, flows)],
-            "clusters": [_agent_cluster(), _reverse_cluster(), _cloud_cluster()],
+            "listeners": [
+                _tunnel_listener(gateway),
+                _access_listener(gateway, slots, flows, exact=exact),
+                *([halfclose.ends_listener(CLOUD)] if exact else []),
+            ],
+            "clusters": [
+                _agent_cluster(),
+                _reverse_cluster(),
+                _cloud_cluster(),
+                *([halfclose.ends()] if exact else []),
+            ],
         },
     }
 
@@ -185,7 +200,7 @@ _DNS_CACHE: Config = {
 
 def _cloud_cluster() -> Config:
     return {
-        "name": "cloud",
+        "name": CLOUD,
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": circuit_breakers(),
@@ -212,8 +227,9 @@ _CLIENT_LIMITS: Config = {
 }
 
 
-def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
+def _access_listener(gateway: Gateway, slots: int, flows: int, *, exact: bool) -> Config:
     tls = server_tls("access", alpn=["h2", "http/1.1"])
+    filters = [*([halfclose.front()] if exact else []), _http(slots, flows, exact=exact)]
     return {
         "name": "access",
         "address": address(gateway.listen, gateway.client_port),
@@ -221,11 +237,11 @@ def _access_listener(gateway: Gateway, slots: int, flows: int) -> Config:
         "connection_balance_config": {"exact_balance": {}},
         "tcp_backlog_size": 4096,  # beyond it, by default 128, a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": [_http(slots, flows)]}],
+        "filter_chains": [{"transport_socket": tls, "filters": filters}],
     }
 
 
-def _http(slots: int, flows: int) -> Config:
+def _http(slots: int, flows: int, *, exact: bool) -> Config:
     return typed(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -238,7 +254,7 @@ def _http(slots: int, flows: int) -> Config:
         **manager_options(Hop.GATEWAY),
         http2_protocol_options=http2_options() | _CLIENT_LIMITS,
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
-        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
+        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(exact=exact)}]},
         local_reply_config=gateway_failures(),
         access_log=[_access_log()],
         access_log_options={
@@ -246,21 +262,57 @@ def _http(slots: int, flows: int) -> Config:
             "flush_log_on_tunnel_successfully_established": True,
         },
         http_filters=[
+            *([halfclose.connect()] if exact else []),
             pace_filter(flows),
             _authorization(),
             _flow_control(),
-            bandwidth_filter(slots),
+            # What a client sends is held before what it gets: the module's filter sees answers after Envoy's bucket.
+            *([halfclose.upload()] if exact else []),
+            bandwidth_filter(slots, uploads=not exact),
+            halfclose.keep_authority(),
             typed(
                 "envoy.filters.http.dynamic_forward_proxy",
                 "filters.http.dynamic_forward_proxy.v3.FilterConfig",
                 dns_cache_config=_DNS_CACHE,
             ),
+            *([_go_on()] if exact else []),
             typed("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
 
 
-def _routes() -> list[Config]:
+def _go_on() -> Config:
+    """What this gateway is to dial for a CONNECT goes on to the internal listener, now that it is resolved."""
+
+    def header(name: str, value: str) -> Config:
+        field = {
+            "@type": TYPES + "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+            "header_name": name,
+        }
+        return {
+            "single_predicate": {
+                "input": {"name": name, "typed_config": field},
+                "value_match": {"exact": value},
+            }
+        }
+
+    wanted = [header(":method", "CONNECT"), header(PATH_HEADER, "cloud")]
+    filter_ = halfclose.go_on()
+    action = typed(
+        "go_on",
+        "filters.http.composite.v3.ExecuteFilterAction",
+        typed_config={"name": filter_["name"], "typed_config": filter_["typed_config"]},
+    )
+    matcher = {"predicate": {"and_matcher": {"predicate": wanted}}, "on_match": {"action": action}}
+    return typed(
+        "go_on",
+        "common.matching.v3.ExtensionWithMatcher",
+        extension_config=typed("composite", "filters.http.composite.v3.Composite"),
+        xds_matcher={"matcher_list": {"matchers": [matcher]}},
+    )
+
+
+def _routes(*, exact: bool) -> list[Config]:
     """By the header that the decision set; without it nothing passes, whatever else goes wrong."""
 
     def by(path: str) -> Config:
@@ -284,7 +336,10 @@ def _routes() -> list[Config]:
     hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
     refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}
     connect: Config = {"connect_matcher": {}}
+    checked = connect | by("cloud") | halfclose.is_checked()
+    at_ends = {"match": checked, "route": cloud | dial | {"cluster": halfclose.ENDS}}
     return [
+        *([at_ends | {"request_headers_to_remove": inner}] if exact else []),
         {"match": connect | by("cloud"), "route": cloud | dial, "request_headers_to_remove": inner},
         {"match": {"prefix": "/"} | by("cloud"), "route": cloud, "request_headers_to_remove": inner} | own,
         {"match": connect | by("connector"), "route": reverse} | hop,

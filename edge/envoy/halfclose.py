@@ -1,4 +1,8 @@
-"""Whether this machine's Envoy can load the module by which CONNECT ends byte for byte (edge/envoy/module)."""
+"""CONNECT ends byte for byte: whether Envoy can load the module for it (edge/envoy/module), and how it is put to work.
+
+What this Envoy dials goes on, once it was resolved and let through, to an internal listener, where a connection ends
+as exactly as TCP does; what comes over HTTP/1 is given an end of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import subprocess
 from functools import cache
 
 from edge.envoy.module import NAME, library
-from edge.envoy.parts import Config, typed
+from edge.envoy.parts import Config, static_cluster, typed
 from edge.envoy.process import EnvoyError, environment, envoy_binary
 
 TRIAL_SECONDS = 30.0
@@ -22,7 +26,7 @@ def hindrance() -> str:
         return f"The module for byte-exact ends was not built for this machine ({library().parent.name})."
     # A cluster's part is looked at with the first flow only; the listener's loads the same file.
     echo = typed("envoy.filters.network.echo", "filters.network.echo.v3.Echo")
-    listener = {"name": "trial", "internal_listener": {}, "filter_chains": [{"filters": [end(), echo]}]}
+    listener = {"name": "trial", "internal_listener": {}, "filter_chains": [{"filters": [_end(), echo]}]}
     trial = {"bootstrap_extensions": [internal_listeners()], "static_resources": {"listeners": [listener]}}
     command = [
         str(envoy_binary()),
@@ -46,8 +50,23 @@ def hindrance() -> str:
 
 
 def usable() -> bool:
-    """Whether a server works with the module; it works without as well, but may cut the end of a transfer."""
+    """Whether Envoy works with the module; it works without as well, but may cut the end of a transfer."""
     return not hindrance()
+
+
+# A network and HTTP filters of the module, each by the name that it has there.
+_NETWORK = "filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter"
+_HTTP = "filters.http.dynamic_modules.v3.DynamicModuleFilter"
+# An answer may end before its request, and what ends by a reset on one side ends by a reset on the other.
+RESETS = dict.fromkeys(
+    (
+        "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy",
+        "envoy.reloadable_features.map_http_stream_reset_to_tcp_rst",
+        "envoy.reloadable_features.propagate_downstream_rst_to_upstream",
+    ),
+    True,
+)
+RUNTIME = {"envoy.reloadable_features.allow_multiplexed_upstream_half_close": True, **RESETS}
 
 
 def internal_listeners() -> Config:
@@ -55,16 +74,124 @@ def internal_listeners() -> Config:
     return typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
 
 
-def bridge() -> Config:
-    """``upstream_config`` of the cluster that leads to the internal listener."""
+# -- Over HTTP/1 ------------------------------------------------------------------------------------------------------
+
+
+def front() -> Config:
+    """Network filter before a connection manager that takes HTTP/1, whose first HTTP filter is `connect`."""
+    kind = "envoy.filters.network.dynamic_modules"
+    return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="front")
+
+
+def connect() -> Config:
+    """HTTP filter that turns what `front` made of a CONNECT back into one."""
+    return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name="connect")
+
+
+def upload() -> Config:
+    """HTTP filter that holds what a client sends to its account's bandwidth (edge.envoy.bandwidth)."""
+    return typed("upload", _HTTP, dynamic_module_config=_LOAD, filter_name="upload")
+
+
+# -- At a TCP connection ----------------------------------------------------------------------------------------------
+
+# Where the connection manager keeps the host and the port that were asked for.
+HOST = {"metadata_namespace": "causeway", "key": "host"}
+PORT = {"metadata_namespace": "causeway", "key": "port"}
+# The filter, after all that may refuse, by which a CONNECT goes on to the internal listener, where it ends byte for
+# byte; and what it says of the flow.
+GO_ON, CHECKED = "go_on", "causeway.checked"
+ENDS = "ends"  # the cluster that leads there
+DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
+# How much a flow whose reader sleeps may keep on each side of the internal connection.
+_ENDS_BYTES = 262_144
+
+
+def state(key: str, value: str, factory: str = "") -> Config:
+    """A value to keep with the flow under `key`, of the kind that the key has in Envoy, or that `factory` makes."""
+    named = {"factory_key": factory} if factory else {}
+    return {"object_key": key, **named, "format_string": {"text_format_source": {"inline_string": value}}}
+
+
+def shared(states: list[Config]) -> list[Config]:
+    """The same, for the internal listener to see as well."""
+    return [{**each, "shared_with_upstream": "ONCE"} for each in states]
+
+
+def metadata(place: dict[str, str]) -> str:
+    """Say in a format string: what the connection manager keeps there."""
+    return f"%DYNAMIC_METADATA({place['metadata_namespace']}:{place['key']})%"
+
+
+def keep_authority() -> Config:
+    """HTTP filter that keeps the authority's host and port where format strings can take them from."""
+
+    def keep(place: Config, part: str) -> Config:
+        rewrite = {"pattern": {"regex": "(.+):([0-9]+)"}, "substitution": part}
+        return {"header": ":authority", "on_header_present": {**place, "regex_value_rewrite": rewrite}}
+
+    rules = [keep(HOST, "\\1"), keep(PORT, "\\2")]
+    return typed("port", "filters.http.header_to_metadata.v3.Config", request_rules=rules)
+
+
+def go_on() -> Config:
+    """HTTP filter that says what the internal listener dials, and has the flow choose its route a second time.
+
+    Each flow has a pool of its own: a connection that is still being emptied after both sides have ended would
+    otherwise be closed, or be given to the next flow.
+    """
+    flow = state("causeway.flow", "%STREAM_ID% %START_TIME(%s.%9f)%", "envoy.hashable_string")
+    states = [
+        *shared([state(DYNAMIC_HOST, metadata(HOST)), state(DYNAMIC_PORT, metadata(PORT)), flow]),
+        state(CHECKED, CHECKED, "envoy.string"),
+    ]
+    kind = "filters.http.set_filter_state.v3.Config"
+    return typed(GO_ON, kind, on_request_headers=states, clear_route_cache=True)
+
+
+def is_checked() -> Config:
+    """The part of a route's match by which it is chosen the second time only."""
+    return {"filter_state": [{"key": CHECKED, "string_match": {"exact": CHECKED}}]}
+
+
+def ends() -> Config:
+    """Cluster from the connection manager to the internal listener, which is told whom to dial."""
+    return static_cluster(
+        ENDS,
+        [{"envoy_internal_address": {"server_listener_name": ENDS}}],
+        per_connection_buffer_limit_bytes=_ENDS_BYTES,
+        upstream_config=_bridge(),
+        transport_socket=typed(
+            "envoy.transport_sockets.internal_upstream",
+            "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+            transport_socket=typed(
+                "envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"
+            ),
+        ),
+    )
+
+
+def ends_listener(cluster: str) -> Config:
+    """Listener that dials what was resolved and let through: the flow's state names it, and its addresses are in the
+    cache of `cluster`, a dynamic forward proxy."""
+    dial = typed(
+        "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=cluster, idle_timeout="0s"
+    )
+    return {
+        "name": ENDS,
+        "internal_listener": {},
+        "per_connection_buffer_limit_bytes": _ENDS_BYTES,
+        "filter_chains": [{"filters": [_end(), dial]}],
+    }
+
+
+def _bridge() -> Config:
     kind = "envoy.upstreams.http.dynamic_modules"
     return typed(
         kind, "upstreams.http.dynamic_modules.v3.Config", dynamic_module_config=_LOAD, bridge_name="bridge"
     )
 
 
-def end() -> Config:
-    """Network filter of the internal listener, before tcp_proxy."""
+def _end() -> Config:
     kind = "envoy.filters.network.dynamic_modules"
-    message = "filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter"
-    return typed(kind, message, dynamic_module_config=_LOAD, filter_name="end")
+    return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="end")

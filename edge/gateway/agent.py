@@ -42,6 +42,7 @@ from edge.log_export import LogSender
 from edge.metrics import publish_metrics
 from edge.snapshot import Gateway
 from edge.spool import Spool
+from edge.support import ask_for_module
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class GatewayAgent:
         """Run until ``stop``; then end Envoy and write the last flow records."""
         server = self._serve()
         await server.start()
+        await ask_for_module(self._home)
         self.configuration.load()
         await self._follow_gateway()
         loops = [

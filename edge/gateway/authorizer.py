@@ -15,12 +15,12 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from google.rpc.status_pb2 import Status
 
 from edge.decision import CLOUD, Decision, Destination
-from edge.envoy.bandwidth import BANDWIDTH_HEADER
+from edge.envoy.bandwidth import BANDWIDTH_HEADER, UPLOAD_HEADER
 from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
 from edge.envoy.pace import TOO_MANY_FLOWS
 from edge.envoy.parts import REASON_HEADER
-from edge.gateway.bandwidth import Bandwidth, NoBandwidth
+from edge.gateway.bandwidth import Bandwidth, NoBandwidth, kibibytes
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
@@ -106,14 +106,14 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             raise _Refused(503, "BandwidthUnavailable", str(error)) from None
         # From here to the end nothing waits; what changed meanwhile is seen when the flow's stream opens.
         self._state.metrics.decisions[decision.code] += 1
-        slot, cap = held or (None, None)
+        cap = held[1] if held else None
         flow = Flow.allowed(
             f"flow-{secrets.token_hex(8)}", identity, destination, decision, self._state, cap=cap
         )
         if flow.connector is not None:
             flow.server = self._state.appoint(flow.connector)
         self._flows.admit(flow)
-        return self._allowed(flow, slot)
+        return self._allowed(flow, held)
 
     async def _decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
         await self._tunnels.use()
@@ -123,11 +123,12 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             decision = self._state.decide(identity, destination)
         return decision
 
-    def _allowed(self, flow: Flow, slot: int | None) -> Any:
+    def _allowed(self, flow: Flow, held: tuple[int, int] | None) -> Any:
         reply = auth.CheckResponse(status=Status(code=_OK))
         headers = {PATH_HEADER: flow.path}
-        if slot is not None:
-            headers[BANDWIDTH_HEADER] = str(slot)
+        if held is not None:
+            slot, cap = held
+            headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: f"{slot} {kibibytes(cap)}"}
         if flow.connector is not None and flow.path != CLOUD:
             headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)

@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.envoy.module import PLATFORMS, SOURCE, library, this_platform
+from edge.envoy.module import HEADER, PLATFORMS, SOURCES, library, this_platform
 
-FLAGS = ("-std=c11", "-O2", "-s", "-Wall", "-Wextra", "-fPIC", "-shared")
+FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-fPIC", "-pthread", "-shared")
 # Envoy's own functions are found when it loads the module.
 MACOS_FLAGS = ("-Wl,-undefined,dynamic_lookup",)
 
@@ -27,7 +27,8 @@ class BuildError(Exception):
 def build_here() -> Path:
     """Compile for this machine, by its compiler or by Zig, unless that was done. Raises `BuildError`."""
     made = library()
-    if made.is_file() and made.stat().st_mtime >= SOURCE.stat().st_mtime:
+    youngest = max(path.stat().st_mtime for path in (*SOURCES, HEADER))
+    if made.is_file() and made.stat().st_mtime >= youngest:
         return made
     own = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if own is not None:
@@ -48,7 +49,7 @@ def compile_for(platform: str, compiler: list[str]) -> Path:
     made.parent.mkdir(exist_ok=True)
     unfinished = made.with_name(f".{made.name}.{os.getpid()}")
     extra = MACOS_FLAGS if platform.startswith("macos") else ()
-    command = [*compiler, *FLAGS, *extra, "-o", str(unfinished), str(SOURCE)]
+    command = [*compiler, *FLAGS, *extra, "-o", str(unfinished), *map(str, SOURCES)]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:

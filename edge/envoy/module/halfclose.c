@@ -22,26 +22,7 @@
  * Each object belongs to one connection of one worker: there is no state that two threads share. After a call that
  * hands an end on, the object may be gone; such a call comes last in its function.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* ---- The parts of Envoy's interface that are used (source/extensions/dynamic_modules/abi of Envoy 1.40) */
-
-#define INTERFACE "v0.2.0"
-enum { CONTINUE = 0, STOP = 1 };
-
-/* Envoy's buffers, and what is handed to Envoy, have this same form. */
-typedef struct {
-  const char *at;
-  size_t size;
-} bytes;
-
-#define ENVOY(name) envoy_dynamic_module_callback_##name
-#define BRIDGE(name) envoy_dynamic_module_on_upstream_http_tcp_bridge_##name
-#define FILTER(name) envoy_dynamic_module_on_network_filter_##name
+#include "envoy.h"
 
 extern void ENVOY(upstream_http_tcp_bridge_get_request_buffer)(void *, bytes *, size_t *);
 extern size_t ENVOY(upstream_http_tcp_bridge_get_request_buffer_chunks_size)(void *);
@@ -50,11 +31,6 @@ extern size_t ENVOY(upstream_http_tcp_bridge_get_response_buffer_chunks_size)(vo
 extern void ENVOY(upstream_http_tcp_bridge_send_upstream_data)(void *, bytes, bool end);
 extern void ENVOY(upstream_http_tcp_bridge_send_response_headers)(void *, uint32_t status, void *, size_t, bool end);
 extern void ENVOY(upstream_http_tcp_bridge_send_response_data)(void *, bytes, bool end);
-extern size_t ENVOY(network_filter_get_write_buffer_chunks_size)(void *);
-extern bool ENVOY(network_filter_get_write_buffer_chunks)(void *, bytes *);
-extern bool ENVOY(network_filter_drain_write_buffer)(void *, size_t);
-extern bool ENVOY(network_filter_drain_read_buffer)(void *, size_t);
-extern void ENVOY(network_filter_inject_write_data)(void *, bytes, bool end);
 
 const char *envoy_dynamic_module_on_program_init(void) { return INTERFACE; }
 
@@ -64,42 +40,6 @@ enum { LENGTH = 4 };
 
 /* A configuration has to be something; there is nothing to configure. */
 static int configuration;
-
-/* Without memory there is no honest way on; Envoy itself ends in the same case. */
-static void *memory(size_t size) {
-  void *found = malloc(size ? size : 1);
-  if (!found) abort();
-  return found;
-}
-
-/* The pieces that a buffer of Envoy's is made of; on the stack as long as there are few. */
-enum { FEW = 64 };
-typedef struct {
-  bytes few[FEW], *part;
-  size_t count, size;
-} pieces;
-
-static void make_room(pieces *all, size_t count) {
-  all->count = count;
-  all->size = 0;
-  all->part = count <= FEW ? all->few : memory(count * sizeof *all->part);
-}
-
-static void add_up(pieces *all) {
-  for (size_t i = 0; i < all->count; i++) all->size += all->part[i].size;
-}
-
-static void give_back(pieces *all) {
-  if (all->part != all->few) free(all->part);
-}
-
-static char *copy(char *to, const pieces *from) {
-  for (size_t i = 0; i < from->count; i++) {
-    memcpy(to, from->part[i].at, from->part[i].size);
-    to += from->part[i].size;
-  }
-  return to;
-}
 
 /* ---- 1. The bridge: between the client's stream and the internal connection */
 
@@ -118,7 +58,7 @@ const void *BRIDGE(config_new)(void *config, bytes name, bytes text) {
 void BRIDGE(config_destroy)(const void *config) { (void)config; }
 const void *BRIDGE(new)(const void *config, void *bridge) {
   (void)config, (void)bridge;
-  return memset(memory(sizeof(reader)), 0, sizeof(reader));
+  return zeros(sizeof(reader));
 }
 void BRIDGE(destroy)(const void *self) { free((void *)self); }
 
@@ -207,21 +147,6 @@ typedef struct {
   bool injecting; /* what is being written is a frame already */
 } writer;
 
-const void *FILTER(config_new)(void *config, bytes name, bytes text) {
-  (void)config, (void)name, (void)text;
-  return &configuration;
-}
-void FILTER(config_destroy)(const void *config) { (void)config; }
-const void *FILTER(new)(const void *config, void *filter) {
-  (void)config, (void)filter;
-  return memset(memory(sizeof(writer)), 0, sizeof(writer));
-}
-void FILTER(destroy)(const void *self) { free((void *)self); }
-int FILTER(new_connection)(void *filter, const void *self) {
-  (void)filter, (void)self;
-  return CONTINUE;
-}
-
 /* Past this filter, towards the bridge; its own call of `write` on the way must not frame it again. */
 static void inject(void *filter, writer *self, bytes ready) {
   self->injecting = true;
@@ -230,8 +155,8 @@ static void inject(void *filter, writer *self, bytes ready) {
 }
 
 /* The bridge's greeting is read, and answered, once tcp_proxy has its connection to the application. */
-int FILTER(read)(void *filter, const void *of_filter, size_t size, bool end) {
-  writer *self = (writer *)of_filter;
+static int end_read(void *filter, void *of_filter, size_t size, bool end) {
+  writer *self = of_filter;
   if (self->heard || size < GREETING.size) return CONTINUE;
   self->heard = true;
   ENVOY(network_filter_drain_read_buffer)(filter, GREETING.size);
@@ -243,8 +168,8 @@ int FILTER(read)(void *filter, const void *of_filter, size_t size, bool end) {
 }
 
 /* What the application sends becomes a frame, its end the last frame; the connection's own end is not passed on. */
-int FILTER(write)(void *filter, const void *of_filter, size_t size, bool end) {
-  writer *self = (writer *)of_filter;
+static int end_write(void *filter, void *of_filter, size_t size, bool end) {
+  writer *self = of_filter;
   if (self->injecting || (size == 0 && !end)) return CONTINUE;
   pieces all;
   make_room(&all, size ? ENVOY(network_filter_get_write_buffer_chunks_size)(filter) : 0);
@@ -272,12 +197,4 @@ int FILTER(write)(void *filter, const void *of_filter, size_t size, bool end) {
   return STOP;
 }
 
-/* What Envoy asks of every network filter, and nothing comes of here. */
-void FILTER(event)(void *filter, const void *self, int event) { (void)filter, (void)self, (void)event; }
-void FILTER(scheduled)(void *filter, const void *self, uint64_t event) { (void)filter, (void)self, (void)event; }
-void FILTER(above_write_buffer_high_watermark)(void *filter, const void *self) { (void)filter, (void)self; }
-void FILTER(below_write_buffer_low_watermark)(void *filter, const void *self) { (void)filter, (void)self; }
-void FILTER(http_callout_done)(void *filter, const void *self, uint64_t callout, int result, void *headers,
-                               size_t header_count, void *body, size_t chunks) {
-  (void)filter, (void)self, (void)callout, (void)result, (void)headers, (void)header_count, (void)body, (void)chunks;
-}
+const network_filter END = {.name = "end", .size = sizeof(writer), .read = end_read, .write = end_write};

@@ -1,0 +1,219 @@
+/* Lets each side of an HTTP/1 CONNECT end alone, which Envoy's connection manager does not.
+ *
+ *   client -> TLS -> [front] -> connection manager with the HTTP filter "connect" (requests.c)
+ *
+ * Over HTTP/1 the end of a CONNECT's bytes is the end of the connection, and to Envoy that is the client's death: it
+ * resets the flow, and what is under way is lost. So the connection manager is given the same flow in the one form in
+ * which HTTP/1 has an end of its own, a request and an answer in chunks:
+ *
+ *   CONNECT host:port HTTP/1.1        becomes   POST / HTTP/1.1, host: host:port, x-causeway-connect: 1, chunked
+ *   the client's bytes, its end       become    chunks, the last chunk
+ *   HTTP/1.1 200, chunks, the last    become    HTTP/1.1 200, the application's bytes, its end
+ *
+ * "connect" turns the request back into a CONNECT before anything else looks at it. Any other answer than 200, and a
+ * connection that does not begin with CONNECT, pass as they are.
+ */
+#include <stdio.h>
+#include <strings.h>
+
+#include "envoy.h"
+
+extern void ENVOY(network_filter_enable_half_close)(void *, bool);
+extern void ENVOY(network_filter_close)(void *, int how);
+enum { WHEN_WRITTEN = 0 };
+
+/* Longer heads are left to Envoy, which refuses them and says so. */
+enum { LONGEST_HEAD = 262144, LONGEST_SIZE = 24 };
+
+typedef struct {
+  enum { HEAD, TUNNEL, PLAIN } request;
+  enum { ANSWER, BODY, REFUSED } answer;
+  enum { SIZE, EXTENSION, DATA, AFTER_DATA, TRAILER_BEGIN, TRAILER } at;
+  size_t rest;          /* of a chunk: its size as far as it was read, then what has not come yet */
+  bool client_ended;    /* the last chunk was handed on */
+  bool answer_ended;    /* the application's end was handed on */
+  bool injecting;       /* what is being written was taken out of its chunks already */
+} front;
+
+static const bytes LAST_CHUNK = TEXT("0\r\n\r\n");
+
+static void begin(void *filter, void *self) {
+  (void)self;
+  ENVOY(network_filter_enable_half_close)(filter, true);
+}
+
+/* All that lies in a buffer, in one piece and with a 0 behind it. */
+static char *taken(void *filter, size_t size, bool reading) {
+  pieces all;
+  make_room(&all, reading ? ENVOY(network_filter_get_read_buffer_chunks_size)(filter)
+                          : ENVOY(network_filter_get_write_buffer_chunks_size)(filter));
+  if (all.count && reading) ENVOY(network_filter_get_read_buffer_chunks)(filter, all.part);
+  if (all.count && !reading) ENVOY(network_filter_get_write_buffer_chunks)(filter, all.part);
+  char *whole = memory(size + 1);
+  *copy(whole, &all) = 0;
+  give_back(&all);
+  return whole;
+}
+
+/* ---- The client's side */
+
+/* Returns where the line that begins here ends, behind its line feed; NULL if that has not come. */
+static const char *next_line(const char *at, const char *stop) {
+  const char *feed = memchr(at, '\n', (size_t)(stop - at));
+  return feed ? feed + 1 : NULL;
+}
+
+static bool is_empty(const char *line, const char *next) {
+  return next - line == 1 || (next - line == 2 && *line == '\r');
+}
+
+/* Returns where the head ends, behind its empty line; NULL if that has not come. */
+static const char *end_of_head(const char *at, const char *stop) {
+  for (const char *next; (next = next_line(at, stop)); at = next)
+    if (is_empty(at, next)) return next;
+  return NULL;
+}
+
+static bool named(const char *line, bytes name) { return strncasecmp(line, name.at, name.size) == 0; }
+
+/* What says how long a request is, or whose it is, is said anew. */
+static bool is_replaced(const char *line) {
+  const bytes names[] = {TEXT("host:"),    TEXT("transfer-encoding:"), TEXT("content-length:"),
+                         TEXT("expect:"),  TEXT("connection:"),        TEXT("upgrade:"),
+                         TEXT("trailer:"), TEXT("x-causeway-connect:")};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    if (named(line, names[i])) return true;
+  return false;
+}
+
+static char *add_chunk(char *to, bytes data) {
+  if (!data.size) return to;
+  to += sprintf(to, "%zx\r\n", data.size);
+  return add(add(to, data), TEXT("\r\n"));
+}
+
+/* `head` to `after` is the client's head. Returns where the head for the connection manager ends. */
+static char *add_head(char *to, const char *head, const char *after) {
+  const char *target = head + 8, *line = next_line(head, after), *stop = target;
+  while (stop < line && *stop != ' ' && *stop != '\r' && *stop != '\n') stop++;
+  to = add(to, TEXT("POST / HTTP/1.1\r\nhost: "));
+  to = add(to, (bytes){target, (size_t)(stop - target)});
+  to = add(to, TEXT("\r\nx-causeway-connect: 1\r\ntransfer-encoding: chunked\r\n"));
+  bool left_out = false;
+  for (const char *next; (next = next_line(line, after)); line = next) {
+    if (is_empty(line, next)) break;
+    bool goes_on = *line == ' ' || *line == '\t';
+    left_out = goes_on ? left_out : is_replaced(line);
+    if (!left_out) to = add(to, (bytes){line, (size_t)(next - line)});
+  }
+  return add(to, TEXT("\r\n"));
+}
+
+/* Hands the connection to Envoy as it is, with the end that Envoy knows. */
+static int leave(void *filter, front *self, bool end) {
+  self->request = PLAIN;
+  ENVOY(network_filter_enable_half_close)(filter, false);
+  if (!end) return CONTINUE;
+  ENVOY(network_filter_close)(filter, WHEN_WRITTEN);
+  return STOP;
+}
+
+static int front_read(void *filter, void *of_filter, size_t size, bool end) {
+  front *self = of_filter;
+  if (self->request == PLAIN) return CONTINUE;
+  char *all = taken(filter, size, true), *made = NULL, *to = NULL;
+  const char *stop = all + size, *rest = all;
+  if (self->request == HEAD) {
+    const bytes method = TEXT("CONNECT ");
+    size_t known = size < method.size ? size : method.size;
+    bool other = memcmp(all, method.at, known) != 0;
+    rest = other ? NULL : end_of_head(all, stop);
+    if (!rest) {
+      free(all);
+      return other || end || size > LONGEST_HEAD ? leave(filter, self, end) : STOP;
+    }
+    self->request = TUNNEL;
+    made = memory(size + 128 + LONGEST_SIZE);
+    to = add_head(made, all, rest);
+  } else {
+    to = made = memory(size + LONGEST_SIZE + LAST_CHUNK.size);
+  }
+  to = add_chunk(to, (bytes){rest, (size_t)(stop - rest)});
+  if (end && !self->client_ended) {
+    self->client_ended = true;
+    to = add(to, LAST_CHUNK);
+  }
+  ENVOY(network_filter_drain_read_buffer)(filter, size);
+  free(all);
+  if (to > made) ENVOY(network_filter_inject_read_data)(filter, (bytes){made, (size_t)(to - made)}, false);
+  free(made);
+  return STOP;
+}
+
+/* ---- The application's side */
+
+static int hex(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  digit |= 0x20;
+  return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Takes the chunks off; what was in them is written to `to`. Returns where the next byte belongs. */
+static char *out_of_chunks(front *self, const char *at, const char *stop, char *to) {
+  while (at < stop && !self->answer_ended) {
+    if (self->at == DATA) {
+      size_t here = (size_t)(stop - at) < self->rest ? (size_t)(stop - at) : self->rest;
+      to = add(to, (bytes){at, here});
+      at += here;
+      self->rest -= here;
+      if (!self->rest) self->at = AFTER_DATA;
+      continue;
+    }
+    char next = *at++;
+    if (self->at == SIZE && hex(next) >= 0) self->rest = self->rest * 16 + (size_t)hex(next);
+    else if (self->at == SIZE && next != '\n') self->at = EXTENSION;
+    else if (self->at == TRAILER_BEGIN && next != '\r' && next != '\n') self->at = TRAILER;
+    else if (next == '\n') {
+      if (self->at == TRAILER_BEGIN) self->answer_ended = true;
+      else if (self->at == TRAILER) self->at = TRAILER_BEGIN;
+      else if (self->at == AFTER_DATA) self->at = SIZE;
+      else self->at = self->rest ? DATA : TRAILER_BEGIN;
+    }
+  }
+  return to;
+}
+
+static int front_write(void *filter, void *of_filter, size_t size, bool end) {
+  (void)end;
+  front *self = of_filter;
+  if (self->injecting || !size || self->request != TUNNEL || self->answer == REFUSED) return CONTINUE;
+  char *all = taken(filter, size, false), *made = memory(size), *to = made;
+  const char *at = all, *stop = all + size;
+  if (self->answer == ANSWER) {
+    /* Envoy writes a head at once. */
+    const char *after = end_of_head(all, stop);
+    if (!after || size < 12 || memcmp(all, "HTTP/1.1 200", 12) != 0) {
+      self->answer = REFUSED;
+      free(all), free(made);
+      return CONTINUE;
+    }
+    for (const char *next; at < after; at = next) {
+      next = next_line(at, after);
+      if (!named(at, TEXT("transfer-encoding:"))) to = add(to, (bytes){at, (size_t)(next - at)});
+    }
+    self->answer = BODY;
+  }
+  bool had_ended = self->answer_ended;
+  to = out_of_chunks(self, at, stop, to);
+  bool ends = self->answer_ended && !had_ended;
+  ENVOY(network_filter_drain_write_buffer)(filter, size);
+  free(all);
+  self->injecting = true;
+  if (to > made || ends) ENVOY(network_filter_inject_write_data)(filter, (bytes){made, (size_t)(to - made)}, ends);
+  self->injecting = false;
+  free(made);
+  return STOP;
+}
+
+const network_filter FRONT = {
+    .name = "front", .size = sizeof(front), .begin = begin, .read = front_read, .write = front_write};

@@ -1,0 +1,352 @@
+/* HTTP filters of the connection manager: "connect" and "upload".
+ *
+ * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT. It stands first. A plain
+ * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close.
+ *
+ * "upload" holds accounts to their bandwidth on the way to the application. Envoy's own buckets cannot do it: when the
+ * answer and the request have both ended while a bucket still holds the request's last bytes, the client's stream is
+ * gone, and Envoy 1.40 crashes at the next word about its buffer. Two rules keep that from happening here: the end of
+ * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
+ * at once and are charged for. "upload" stands before what may hold back answers.
+ *
+ * A flow names its bucket by the header x-causeway-upload: "number kibibytes-a-second". All flows of a bucket share it,
+ * on all of Envoy's threads: one lock guards all buckets. A bucket may be overdrawn, since Envoy hands over pieces as
+ * they came; whoever comes next waits until the debt is paid. Those that wait are let go one after the other, by a
+ * thread that looks after them every few milliseconds as long as there are any.
+ */
+#include <pthread.h>
+#include <time.h>
+
+#include "envoy.h"
+
+extern bool ENVOY(http_get_header)(void *, int kind, bytes name, bytes *value, size_t index, size_t *count);
+extern bool ENVOY(http_set_header)(void *, int kind, bytes name, bytes value);
+extern void ENVOY(http_clear_route_cache)(void *);
+extern size_t ENVOY(http_get_body_size)(void *, int which);
+extern void ENVOY(http_set_buffer_limit)(void *, uint64_t);
+extern bool ENVOY(http_filter_get_attribute_string)(void *, int attribute, bytes *value);
+extern void ENVOY(http_filter_continue_decoding)(void *);
+extern void ENVOY(http_filter_continue_encoding)(void *);
+extern void ENVOY(http_filter_reset_stream)(void *, int reason, bytes details);
+extern void *ENVOY(http_filter_scheduler_new)(void *);
+extern void ENVOY(http_filter_scheduler_commit)(void *, uint64_t event);
+extern void ENVOY(http_filter_scheduler_delete)(void *);
+
+enum { REQUEST_HEADER = 0, RECEIVED_REQUEST_BODY = 0, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
+enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED }; /* events */
+static const bytes NONE = {NULL, 0};
+
+/* ---- The buckets */
+
+/* How many there may be: edge.envoy.bandwidth.SLOTS is no more. */
+enum { BUCKETS = 4096, PAUSE_NANOSECONDS = 4000000 };
+/* What a flow that waits may have beside the piece that made it wait, before its sender is held back. */
+enum { HELD_BYTES = 32768 };
+static const double SECONDS_OF_BURST = 0.05;
+
+typedef struct flow flow;
+typedef struct {
+  double level, rate, since; /* bytes, bytes a second, the time of `level` in seconds */
+  flow *first, *last;        /* those that wait */
+} bucket;
+
+struct flow {
+  bool is_upload;
+  bool by_http1;      /* "connect": a plain request over HTTP/1 */
+  bool request_ended; /* "connect" */
+  bucket *from;       /* "upload": its bucket, if it has one */
+  void *scheduler;
+  flow *next, *previous; /* in the bucket's queue */
+  enum { FLOWS, WAITS, CALLED } state;
+  size_t held;         /* what waits, not charged for */
+  bool answer_is_held; /* the end of the answer, that is */
+  bool answer_ended;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t somebody_waits = PTHREAD_COND_INITIALIZER;
+static bucket buckets[BUCKETS];
+static size_t waiting;
+static bool looks_after;
+
+static void fill(bucket *self) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  double now = (double)time.tv_sec + (double)time.tv_nsec / 1e9, most = self->rate * SECONDS_OF_BURST;
+  self->level += self->rate * (now - self->since);
+  if (self->level > most) self->level = most;
+  self->since = now;
+}
+
+static void queue(flow *self) {
+  bucket *from = self->from;
+  self->state = WAITS;
+  self->next = NULL;
+  self->previous = from->last;
+  *(from->last ? &from->last->next : &from->first) = self;
+  from->last = self;
+  if (waiting++ == 0) pthread_cond_signal(&somebody_waits);
+}
+
+static void leave_queue(flow *self, int state) {
+  bucket *from = self->from;
+  *(self->previous ? &self->previous->next : &from->first) = self->next;
+  *(self->next ? &self->next->previous : &from->last) = self->previous;
+  self->state = state;
+  waiting--;
+}
+
+static void call_next(bucket *from) {
+  fill(from);
+  while (from->first && from->level > 0) {
+    flow *next = from->first;
+    from->level -= (double)next->held;
+    next->held = 0;
+    leave_queue(next, CALLED);
+    ENVOY(http_filter_scheduler_commit)(next->scheduler, GO_ON);
+  }
+}
+
+static void *look_after(void *nothing) {
+  const struct timespec pause = {0, PAUSE_NANOSECONDS};
+  pthread_mutex_lock(&lock);
+  for (;;) {
+    while (!waiting) pthread_cond_wait(&somebody_waits, &lock);
+    pthread_mutex_unlock(&lock);
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < BUCKETS; i++)
+      if (buckets[i].first) call_next(&buckets[i]);
+  }
+  return nothing;
+}
+
+static void begin_to_look_after(void) {
+  pthread_t thread;
+  pthread_mutex_lock(&lock);
+  if (!looks_after) {
+    if (pthread_create(&thread, NULL, look_after, NULL)) abort();
+    pthread_detach(thread);
+    looks_after = true;
+  }
+  pthread_mutex_unlock(&lock);
+}
+
+/* ---- Both filters, as Envoy calls them */
+
+static const char CONNECT[] = "connect", UPLOAD[] = "upload";
+
+const void *HTTP(config_new)(void *config, bytes name, bytes text) {
+  (void)config, (void)text;
+  if (same(name, TEXT("connect"))) return CONNECT;
+  if (!same(name, TEXT("upload"))) return NULL;
+  begin_to_look_after();
+  return UPLOAD;
+}
+void HTTP(config_destroy)(const void *config) { (void)config; }
+
+const void *HTTP(new)(const void *config, void *filter) {
+  (void)filter;
+  flow *self = zeros(sizeof(flow));
+  self->is_upload = config == UPLOAD;
+  return self;
+}
+
+void HTTP(destroy)(const void *of_filter) {
+  flow *self = (flow *)of_filter;
+  pthread_mutex_lock(&lock);
+  if (self->state == WAITS) leave_queue(self, FLOWS);
+  pthread_mutex_unlock(&lock);
+  if (self->scheduler) ENVOY(http_filter_scheduler_delete)(self->scheduler);
+  free(self);
+}
+
+static void later(void *filter, flow *self, uint64_t event) {
+  if (!self->scheduler) self->scheduler = ENVOY(http_filter_scheduler_new)(filter);
+  ENVOY(http_filter_scheduler_commit)(self->scheduler, event);
+}
+
+static bytes header(void *filter, bytes name) {
+  bytes value = NONE;
+  return ENVOY(http_get_header)(filter, REQUEST_HEADER, name, &value, 0, NULL) ? value : NONE;
+}
+
+static void set(void *filter, bytes name, bytes value) { ENVOY(http_set_header)(filter, REQUEST_HEADER, name, value); }
+
+static bool is_http1(void *filter) {
+  bytes protocol = NONE, wanted = TEXT("HTTP/1");
+  return ENVOY(http_filter_get_attribute_string)(filter, REQUEST_PROTOCOL, &protocol) &&
+         protocol.size > wanted.size && memcmp(protocol.at, wanted.at, wanted.size) == 0;
+}
+
+static void connect_begins(void *filter, flow *self) {
+  const bytes mark = TEXT("x-causeway-connect");
+  bool http1 = is_http1(filter), marked = header(filter, mark).size > 0;
+  if (marked) set(filter, mark, NONE);
+  self->by_http1 = http1 && !marked;
+  if (!http1 || !marked) return;
+  set(filter, TEXT(":method"), TEXT("CONNECT"));
+  set(filter, TEXT(":path"), NONE);
+  set(filter, TEXT("transfer-encoding"), NONE);
+  ENVOY(http_clear_route_cache)(filter);
+}
+
+/* Returns the number that the text begins with, and takes it off. */
+static uint64_t number(bytes *text) {
+  uint64_t found = 0;
+  while (text->size && *text->at >= '0' && *text->at <= '9' && found < UINT32_MAX) {
+    found = found * 10 + (uint64_t)(*text->at - '0');
+    text->at++, text->size--;
+  }
+  return found;
+}
+
+static void upload_begins(void *filter, flow *self) {
+  const bytes name = TEXT("x-causeway-upload");
+  bytes text = header(filter, name);
+  if (!text.size) return;
+  uint64_t which = number(&text);
+  if (text.size) text.at++, text.size--; /* the blank */
+  uint64_t kibibytes = number(&text);
+  set(filter, name, NONE);
+  if (which >= BUCKETS || !kibibytes) return;
+  self->from = &buckets[which];
+  pthread_mutex_lock(&lock);
+  fill(self->from);
+  self->from->rate = (double)kibibytes * 1024;
+  pthread_mutex_unlock(&lock);
+}
+
+int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
+  flow *self = (flow *)of_filter;
+  self->request_ended = end;
+  (self->is_upload ? upload_begins : connect_begins)(filter, self);
+  return CONTINUE;
+}
+
+int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
+  flow *self = (flow *)of_filter;
+  self->request_ended = end;
+  if (!self->from) return CONTINUE;
+  size_t size = ENVOY(http_get_body_size)(filter, RECEIVED_REQUEST_BODY);
+  if (!self->scheduler) self->scheduler = ENVOY(http_filter_scheduler_new)(filter);
+  pthread_mutex_lock(&lock);
+  fill(self->from);
+  bool passes = end && self->answer_ended;
+  if (passes) {
+    if (self->state == WAITS) leave_queue(self, FLOWS);
+    self->state = FLOWS; /* a call that is under way finds nothing to do */
+    size += self->held;
+    self->held = 0;
+  } else {
+    passes = self->state == FLOWS && (size == 0 || self->from->level > 0);
+  }
+  if (passes) {
+    self->from->level -= (double)size;
+  } else {
+    self->held += size;
+    if (self->state == FLOWS) queue(self);
+  }
+  pthread_mutex_unlock(&lock);
+  if (passes) return CONTINUE;
+  ENVOY(http_set_buffer_limit)(filter, HELD_BYTES);
+  return STOP_AND_HOLD;
+}
+
+int HTTP(request_trailers)(void *filter, const void *of_filter) {
+  (void)filter;
+  flow *self = (flow *)of_filter;
+  self->request_ended = true;
+  pthread_mutex_lock(&lock);
+  bool holds = self->state != FLOWS;
+  pthread_mutex_unlock(&lock);
+  return holds ? STOP : CONTINUE;
+}
+
+static int answer_ends(void *filter, flow *self, int held) {
+  if (!self->is_upload) {
+    if (self->by_http1 && !self->request_ended) later(filter, self, ANSWER_HAS_ENDED);
+    return CONTINUE;
+  }
+  if (!self->from) return CONTINUE;
+  pthread_mutex_lock(&lock);
+  self->answer_is_held = self->state != FLOWS;
+  pthread_mutex_unlock(&lock);
+  self->answer_ended = !self->answer_is_held;
+  return self->answer_is_held ? held : CONTINUE;
+}
+
+int HTTP(response_headers)(void *filter, const void *self, bool end) {
+  return end ? answer_ends(filter, (flow *)self, STOP) : CONTINUE;
+}
+int HTTP(response_body)(void *filter, const void *self, bool end) {
+  return end ? answer_ends(filter, (flow *)self, STOP_AND_HOLD) : CONTINUE;
+}
+int HTTP(response_trailers)(void *filter, const void *self) { return answer_ends(filter, (flow *)self, STOP); }
+
+/* Whatever is called here may end the flow, and then `self` is gone: such a call comes last. */
+void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
+  flow *self = (flow *)of_filter;
+  if (event == ANSWER_HAS_ENDED) {
+    ENVOY(http_filter_reset_stream)(filter, LOCAL_RESET, TEXT("answer_ended"));
+    return;
+  }
+  if (event == ANSWER_GOES_ON) {
+    self->answer_ended = true;
+    ENVOY(http_filter_continue_encoding)(filter);
+    return;
+  }
+  pthread_mutex_lock(&lock);
+  bool called = self->state == CALLED;
+  if (called) {
+    self->from->level -= (double)self->held; /* what has come since the call */
+    self->held = 0;
+    self->state = FLOWS;
+  }
+  pthread_mutex_unlock(&lock);
+  if (!called) return;
+  if (self->answer_is_held) {
+    self->answer_is_held = false;
+    later(filter, self, ANSWER_GOES_ON);
+  }
+  ENVOY(http_filter_continue_decoding)(filter);
+}
+
+/* ---- What Envoy asks of every HTTP filter, and nothing comes of here */
+
+typedef const void *unused;
+void HTTP(stream_complete)(void *filter, unused self) { (void)filter, (void)self; }
+void HTTP(config_scheduled)(void *config, unused self, uint64_t event) { (void)config, (void)self, (void)event; }
+int HTTP(local_reply)(void *filter, unused self, uint32_t status, bytes details, bool reset_imminent) {
+  (void)filter, (void)self, (void)status, (void)details, (void)reset_imminent;
+  return 0;
+}
+unused HTTP(per_route_config_new)(bytes name, bytes text) {
+  (void)name, (void)text;
+  return CONNECT;
+}
+void HTTP(per_route_config_destroy)(unused config) { (void)config; }
+void HTTP(downstream_above_write_buffer_high_watermark)(void *filter, unused self) { (void)filter, (void)self; }
+void HTTP(downstream_below_write_buffer_low_watermark)(void *filter, unused self) { (void)filter, (void)self; }
+
+/* Requests of the module's own: it makes none. */
+#define OWN_REQUESTS(of)                                                                                              \
+  void HTTP(of##http_callout_done)(void *filter, unused self, uint64_t id, int result, void *headers, size_t count,    \
+                                   void *body, size_t chunks) {                                                       \
+    (void)filter, (void)self, (void)id, (void)result, (void)headers, (void)count, (void)body, (void)chunks;           \
+  }                                                                                                                   \
+  void HTTP(of##http_stream_headers)(void *filter, unused self, uint64_t id, void *headers, size_t count, bool end) {  \
+    (void)filter, (void)self, (void)id, (void)headers, (void)count, (void)end;                                        \
+  }                                                                                                                   \
+  void HTTP(of##http_stream_data)(void *filter, unused self, uint64_t id, void *data, size_t count, bool end) {        \
+    (void)filter, (void)self, (void)id, (void)data, (void)count, (void)end;                                           \
+  }                                                                                                                   \
+  void HTTP(of##http_stream_trailers)(void *filter, unused self, uint64_t id, void *trailers, size_t count) {          \
+    (void)filter, (void)self, (void)id, (void)trailers, (void)count;                                                  \
+  }                                                                                                                   \
+  void HTTP(of##http_stream_complete)(void *filter, unused self, uint64_t id) { (void)filter, (void)self, (void)id; }  \
+  void HTTP(of##http_stream_reset)(void *filter, unused self, uint64_t id, int reason) {                               \
+    (void)filter, (void)self, (void)id, (void)reason;                                                                 \
+  }
+OWN_REQUESTS()
+OWN_REQUESTS(config_)
