@@ -22,7 +22,7 @@ from bench.others import others
 from bench.processes import Processes
 from tests.demo import Demo, start_demo, stop_demo
 from tests.pipe import Cell, Origin, Verdict, measure
-from tests.pipe_demo import Ways, register, ways
+from tests.pipe_demo import Ways, capped_account, register, ways
 
 MB = 1_000_000
 CELLS = [
@@ -47,8 +47,6 @@ CAPPED = [
     Cell("client half-closes", MB // 2),
 ]
 SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
-# Python's TLS cannot end its sending while another thread reads.
-IMPOSSIBLE = {("h1", "both")}
 
 
 def main(
@@ -72,10 +70,7 @@ def main(
         register(demo, origin)
         with ways(demo, origin, folder) as product:
             found.measure(origin, product, CELLS)
-        capped = [each for each in demo.world["accounts"] if each["instance"] == demo.account()["instance"]][
-            -1
-        ]
-        with ways(demo, origin, folder, capped) as product:
+        with ways(demo, origin, folder, capped_account(demo)) as product:
             found.measure(origin, {f"{name} capped": way for name, way in product.items()}, CAPPED)
         processes = stack.enter_context(Processes(Path(tempfile.mkdtemp(dir=folder))))
         found.measure(origin, others(processes, origin.port), CELLS)
@@ -96,7 +91,7 @@ class Results:
         for name, way in by_name.items():
             for cell in cells:
                 wanted = name.startswith(self._only or "") and cell.size <= self._largest
-                if not wanted or (name.split()[0], cell.mode) in IMPOSSIBLE:
+                if not wanted:
                     continue
                 began = time.monotonic()
                 verdicts = [measure(origin, way, cell) for _ in range(self._rounds)]

@@ -201,7 +201,15 @@ class Proxied(Plain):
         connect(self.socket, authority)
 
 
-def connect(stream: socket.socket, authority: str, *headers: str) -> None:
+class Stream(Protocol):
+    """The part of a socket that asking a proxy needs."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
+def connect(stream: Stream, authority: str, *headers: str) -> None:
     """Ask an HTTP/1.1 proxy for a flow; raise ConnectionError for any answer but 200."""
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *headers, "", ""]
     stream.sendall("\r\n".join(lines).encode())

@@ -56,6 +56,13 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
         yield found
 
 
+def capped_account(demo: Demo) -> dict[str, Any]:
+    """An account of the first one's instance that has a bandwidth of 2,000 kbit/s."""
+    account: dict[str, Any]
+    *_, account = (each for each in demo.world["accounts"] if each["instance"] == demo.account()["instance"])
+    return account
+
+
 def _opens(way: Callable[[], Way]) -> bool:
     try:
         way().close()

@@ -27,40 +27,100 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
-def open_tls(port: int, protocol: str) -> ssl.SSLSocket:
-    """Open a connection to a gateway on this machine; whose certificate it shows is not looked at."""
+def tls_context(protocol: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols([protocol])
+    return context
+
+
+def open_tls(port: int, protocol: str) -> ssl.SSLSocket:
+    """Open a connection to a gateway on this machine; whose certificate it shows is not looked at."""
     raw = socket.create_connection(("127.0.0.1", port), 20)
     raw.settimeout(PATIENCE)
-    return context.wrap_socket(raw, suppress_ragged_eofs=False)
+    return tls_context(protocol).wrap_socket(raw, suppress_ragged_eofs=False)
+
+
+class TlsStream:
+    """TLS over a socket as OpenSSL itself offers it: one side may end while the other goes on, in two threads.
+
+    Python's ``SSLSocket`` can do neither: its ``unwrap`` throws away what still arrives.
+    """
+
+    def __init__(self, raw: socket.socket, context: ssl.SSLContext) -> None:
+        self._raw, self._in, self._out = raw, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out)
+        self._state, self._sending = threading.Lock(), threading.Lock()
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._take()
+            else:
+                break
+        self._flush()
+
+    def _flush(self) -> None:
+        if data := self._out.read():
+            self._raw.sendall(data)
+
+    def _take(self) -> None:
+        data = self._raw.recv(65536)
+        with self._state:
+            self._in.write(data) if data else self._in.write_eof()
+
+    def sendall(self, data: bytes) -> None:
+        with self._sending:
+            with self._state:
+                self._tls.write(data)
+            self._flush()
+
+    def recv(self, size: int) -> bytes:
+        """Return what has come, nothing at TLS's own end; an end without that is a ConnectionResetError."""
+        while True:
+            with self._state:
+                try:
+                    return self._tls.read(size)
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLZeroReturnError:
+                    return b""
+                except ssl.SSLEOFError as error:
+                    raise ConnectionResetError("the end of TLS is missing") from error
+            self._take()
+
+    def half_close(self) -> None:
+        """Say TLS's close; what comes can still be read."""
+        with self._sending:
+            with self._state, suppress(ssl.SSLWantReadError):
+                self._tls.unwrap()
+            self._flush()
 
 
 class Http1(Plain):
     """CONNECT over HTTP/1.1; an end without TLS's own close is an error, as OpenSSL has it."""
 
     def __init__(self, port: int, authority: str, credentials: str) -> None:
-        self.socket = self._tls = open_tls(port, "http/1.1")
-        connect(self.socket, authority, f"Proxy-Authorization: {credentials}")
+        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+        self.socket.settimeout(PATIENCE)
+        self._tls = TlsStream(self.socket, tls_context("http/1.1"))
+        connect(self._tls, authority, f"Proxy-Authorization: {credentials}")
+
+    def send(self, data: bytes) -> None:
+        self._tls.sendall(data)
 
     def receive(self) -> bytes:
-        try:
-            return self.socket.recv(65536)
-        except ssl.SSLEOFError as error:
-            raise ConnectionResetError("the end of TLS is missing") from error
+        return self._tls.recv(65536)
 
     def half_close(self) -> None:
-        """Say TLS's close, and read on: OpenSSL's SSL_shutdown."""
-        with suppress(ssl.SSLError):
-            self._tls._sslobj.shutdown()  # type: ignore[attr-defined]
+        self._tls.half_close()
 
     def close(self) -> None:
         """Say TLS's close, then close, as curl and most programs do."""
         with suppress(OSError):
-            self._tls.settimeout(0.05)
-            self._tls.unwrap()
-        self._tls.close()
+            self._tls.half_close()
+        self.socket.close()
 
 
 class Http2:

@@ -1,7 +1,9 @@
 /* HTTP filters of the connection manager: "connect" and "upload".
  *
  * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT. It stands first. A plain
- * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close.
+ * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close. And
+ * where the application's bytes break off, the client's connection is made to end by a reset: Envoy would end it as if
+ * all had come.
  *
  * "upload" holds accounts to their bandwidth on the way to the application. Envoy's own buckets cannot do it: when the
  * answer and the request have both ended while a bucket still holds the request's last bytes, the client's stream is
@@ -14,7 +16,10 @@
  * they came; whoever comes next waits until the debt is paid. Those that wait are let go one after the other, by a
  * thread that looks after them every few milliseconds as long as there are any.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "envoy.h"
@@ -25,6 +30,8 @@ extern void ENVOY(http_clear_route_cache)(void *);
 extern size_t ENVOY(http_get_body_size)(void *, int which);
 extern void ENVOY(http_set_buffer_limit)(void *, uint64_t);
 extern bool ENVOY(http_filter_get_attribute_string)(void *, int attribute, bytes *value);
+extern bool ENVOY(http_set_socket_option_int)(void *, int64_t level, int64_t name, int state, int side, int64_t value);
+extern bool ENVOY(http_set_socket_option_bytes)(void *, int64_t level, int64_t name, int state, int side, bytes value);
 extern void ENVOY(http_filter_continue_decoding)(void *);
 extern void ENVOY(http_filter_continue_encoding)(void *);
 extern void ENVOY(http_filter_reset_stream)(void *, int reason, bytes details);
@@ -32,8 +39,14 @@ extern void *ENVOY(http_filter_scheduler_new)(void *);
 extern void ENVOY(http_filter_scheduler_commit)(void *, uint64_t event);
 extern void ENVOY(http_filter_scheduler_delete)(void *);
 
-enum { REQUEST_HEADER = 0, RECEIVED_REQUEST_BODY = 0, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
+enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_REQUEST_BODY = 0, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
+enum { ALWAYS = 0, CLIENTS_SIDE = 1 }; /* of a socket's option */
 enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED }; /* events */
+#ifdef TCP_CORK
+enum { HOLD_BACK = TCP_CORK };
+#else
+enum { HOLD_BACK = TCP_NOPUSH };
+#endif
 static const bytes NONE = {NULL, 0};
 
 /* ---- The buckets */
@@ -54,6 +67,7 @@ struct flow {
   bool is_upload;
   bool by_http1;      /* "connect": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
+  bool is_tunnel;     /* "connect": a CONNECT over HTTP/1, its answer not ended */
   bucket *from;       /* "upload": its bucket, if it has one */
   void *scheduler;
   flow *next, *previous; /* in the bucket's queue */
@@ -185,6 +199,7 @@ static void connect_begins(void *filter, flow *self) {
   if (marked) set(filter, mark, NONE);
   self->by_http1 = http1 && !marked;
   if (!http1 || !marked) return;
+  self->is_tunnel = true;
   set(filter, TEXT(":method"), TEXT("CONNECT"));
   set(filter, TEXT(":path"), NONE);
   set(filter, TEXT("transfer-encoding"), NONE);
@@ -265,6 +280,7 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
 
 static int answer_ends(void *filter, flow *self, int held) {
   if (!self->is_upload) {
+    self->is_tunnel = false;
     if (self->by_http1 && !self->request_ended) later(filter, self, ANSWER_HAS_ENDED);
     return CONTINUE;
   }
@@ -276,7 +292,11 @@ static int answer_ends(void *filter, flow *self, int held) {
   return self->answer_is_held ? held : CONTINUE;
 }
 
-int HTTP(response_headers)(void *filter, const void *self, bool end) {
+int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
+  flow *self = (flow *)of_filter;
+  bytes status = NONE;
+  ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
+  if (!same(status, TEXT("200"))) self->is_tunnel = false; /* refused: an answer as any other */
   return end ? answer_ends(filter, (flow *)self, STOP) : CONTINUE;
 }
 int HTTP(response_body)(void *filter, const void *self, bool end) {
@@ -312,10 +332,18 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
   ENVOY(http_filter_continue_decoding)(filter);
 }
 
+/* Envoy closes the connection next, after a word of TLS that nothing was missing; that must not get out. */
+void HTTP(stream_complete)(void *filter, const void *of_filter) {
+  const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  if (!((const flow *)of_filter)->is_tunnel) return;
+  ENVOY(http_set_socket_option_int)(filter, IPPROTO_TCP, HOLD_BACK, ALWAYS, CLIENTS_SIDE, 1);
+  ENVOY(http_set_socket_option_bytes)(filter, SOL_SOCKET, SO_LINGER, ALWAYS, CLIENTS_SIDE,
+                                      (bytes){(const char *)&at_once, sizeof at_once});
+}
+
 /* ---- What Envoy asks of every HTTP filter, and nothing comes of here */
 
 typedef const void *unused;
-void HTTP(stream_complete)(void *filter, unused self) { (void)filter, (void)self; }
 void HTTP(config_scheduled)(void *config, unused self, uint64_t event) { (void)config, (void)self, (void)event; }
 int HTTP(local_reply)(void *filter, unused self, uint32_t status, bytes details, bool reset_imminent) {
   (void)filter, (void)self, (void)status, (void)details, (void)reset_imminent;
