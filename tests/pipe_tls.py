@@ -139,7 +139,8 @@ class Http2:
         headers = [(":method", "CONNECT"), (":authority", authority), ("proxy-authorization", credentials)]
         self._h2.send_headers(1, headers)
         self._flush()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         with self._changed:
             self._changed.wait_for(lambda: self._status or self._end, PATIENCE)
             if self._status != "200":
@@ -227,13 +228,17 @@ class Http2:
             self._flush()
 
     def close(self) -> None:
-        """End the stream, and take the connection away when the other side has ended its half, too."""
+        """End the stream, and the connection when the other side has ended its half, too."""
         if self._gone:
             return
         self.half_close()
-        with self._changed:
+        with self._changed, suppress(OSError):
             self._changed.wait_for(lambda: bool(self._end), PATIENCE)
-        self._leave()
+            # To close what has unread bytes would be a reset.
+            socket.socket.shutdown(self._tls, socket.SHUT_WR)
+        self._reader.join(PATIENCE)
+        self._gone = True
+        self._tls.close()
 
     def reset(self) -> None:
         with self._changed, suppress(h2.exceptions.H2Error):

@@ -22,8 +22,8 @@ extern void ENVOY(network_filter_enable_half_close)(void *, bool);
 extern void ENVOY(network_filter_close)(void *, int how);
 enum { WHEN_WRITTEN = 0 };
 
-/* Longer heads are left to Envoy, which refuses them and says so. */
-enum { LONGEST_HEAD = 262144, LONGEST_SIZE = 24 };
+/* A longer head is left to Envoy; it has to fit into a buffer of the listener. */
+enum { LONGEST_HEAD = 32768, LONGEST_SIZE = 24 };
 
 typedef struct {
   enum { HEAD, TUNNEL, PLAIN } request;

@@ -1,0 +1,205 @@
+"""HTTP/1 at a gateway: a CONNECT whose two sides may end alone, however its bytes come, and all else as before."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.envoy import halfclose
+from tests.edge.gateway_lab import GatewayLab
+from tests.pipe_tls import TlsStream, tls_context
+
+pytestmark = pytest.mark.processes
+
+
+class Mirror:
+    """Takes all until its sender ends, then sends it back and ends."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            data = b""
+            while piece := connection.recv(65536):
+                data += piece
+            connection.sendall(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[Mirror]:
+    made = Mirror()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
+    assert not halfclose.hindrance()
+    gateway = GatewayLab(tmp_path_factory.mktemp("gateway"))
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.close()
+
+
+class Client:
+    """One connection to the gateway, by HTTP/1."""
+
+    def __init__(self, lab: GatewayLab) -> None:
+        self.raw = socket.create_connection(("127.0.0.1", lab.client_port), timeout=30)
+        self.tls = TlsStream(self.raw, tls_context("http/1.1"))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.raw.close()
+
+    def head(self) -> bytes:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self.tls.recv(1)
+            assert byte, head
+            head += byte
+        return head
+
+    def rest(self) -> bytes:
+        data = b""
+        while piece := self.tls.recv(65536):
+            data += piece
+        return data
+
+
+def connect(lab: GatewayLab, target: str, *lines: str, version: str = "1.1") -> bytes:
+    head = [
+        f"CONNECT {target} HTTP/{version}",
+        f"Host: {target}",
+        f"Proxy-Authorization: Bearer {lab.token()}",
+        *lines,
+    ]
+    return "\r\n".join([*head, "", ""]).encode()
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+)
+@given(cuts=st.lists(st.integers(0, 3000), max_size=12), size=st.integers(0, 3000))
+def test_the_head_and_the_bytes_may_come_in_any_pieces(
+    lab: GatewayLab, mirror: Mirror, cuts: list[int], size: int
+) -> None:
+    body = bytes(number % 251 for number in range(size))
+    sent = connect(lab, f"127.0.0.1:{mirror.port}") + body
+    places = sorted({0, len(sent), *(cut for cut in cuts if cut < len(sent))})
+    with Client(lab) as client:
+        for begin, stop in itertools.pairwise(places):
+            client.tls.sendall(sent[begin:stop])
+        client.tls.half_close()
+        assert client.head().startswith(b"HTTP/1.1 200")
+        assert client.rest() == body
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["Content-Length: 0"],
+        ["Content-Length: 17"],
+        ["Transfer-Encoding: chunked"],
+        ["Expect: 100-continue"],
+        ["Connection: keep-alive, x-causeway-connect", "X-Causeway-Connect: 0", "Upgrade: h2c"],
+        ["X-Long: one", "\ttwo"],
+    ],
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_what_a_head_says_of_a_body_means_nothing_for_a_connect(
+    lab: GatewayLab, mirror: Mirror, lines: list[str], version: str
+) -> None:
+    with Client(lab) as client:
+        client.tls.sendall(connect(lab, f"127.0.0.1:{mirror.port}", *lines, version=version) + b"hello")
+        assert client.head().startswith(b"HTTP/1.1 200")
+        client.tls.sendall(b" and goodbye")
+        client.tls.half_close()
+        assert client.rest() == b"hello and goodbye"
+
+
+def test_chunks_and_answers_inside_a_flow_are_bytes_as_any_others(lab: GatewayLab, mirror: Mirror) -> None:
+    body = b"0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n5\r\nhello\r\nCONNECT a:1 HTTP/1.1\r\n\r\n"
+    with Client(lab) as client:
+        client.tls.sendall(connect(lab, f"127.0.0.1:{mirror.port}") + body)
+        client.tls.half_close()
+        assert b"transfer-encoding" not in client.head().lower()
+        assert client.rest() == body
+
+
+def test_a_refusal_says_why_as_before(lab: GatewayLab) -> None:
+    with Client(lab) as client:
+        client.tls.sendall(b"CONNECT 127.0.0.1:9 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n")
+        head = client.head().lower()
+        assert head.startswith(b"http/1.1 407") and b"proxy-authenticate: basic" in head
+        assert b"transfer-encoding" not in head and client.rest()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"connect 127.0.0.1:9 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n", b"4"),
+        (b"CONNECTED 127.0.0.1:9 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n", b"4"),
+        (b"GET / HTTP/1.1\r\nHost: wiki\r\nX-Causeway-Connect: 1\r\n\r\n", b"4"),
+        (b"CONNECT 127.0.0.1:9 HTTP/1.1\r\nX-Long: " + b"x" * 300_000 + b"\r\n\r\n", b"431"),
+        (b"CONNECT  HTTP/1.1\r\n\r\n", b"4"),
+        (b"CONNECT nowhere HTTP/1.1\r\nHost: nowhere\r\n\r\n", b"4"),
+        (b"CONNECT a:1\rb:2 HTTP/1.1\r\n\r\n", b"4"),
+        (b"CONNECT a:1 HTTP/1.1\r\nno colon\r\n\r\n", b"4"),
+    ],
+)
+def test_what_is_no_valid_connect_gets_an_error(lab: GatewayLab, sent: bytes, status: bytes) -> None:
+    with Client(lab) as client:
+        client.tls.sendall(sent)
+        assert client.head().startswith(b"HTTP/1.1 " + status)
+
+
+def test_who_ends_before_the_head_is_complete_is_let_go(lab: GatewayLab) -> None:
+    for sent in (b"", b"CON", b"CONNECT a:1 HTTP/1.1\r\nHost"):
+        with Client(lab) as client:
+            if sent:
+                client.tls.sendall(sent)
+            client.tls.half_close()
+            client.rest()  # an end, and none that is waited for
+
+
+def test_a_host_name_may_have_an_underscore(lab: GatewayLab) -> None:
+    with Client(lab) as client:
+        client.tls.sendall(connect(lab, "file_server.corp.example:445"))
+        head = client.head()
+        assert b"x-causeway-reason: NoMatch" in head or b"x-causeway-reason: DestinationUnreachable" in head
+
+
+def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirror) -> None:
+    """What a client says under the name by which a decision names the bucket does not count."""
+    with Client(lab) as client:
+        client.tls.sendall(connect(lab, f"127.0.0.1:{mirror.port}", "X-Causeway-Upload: 1 1"))
+        assert client.head().startswith(b"HTTP/1.1 200")
+        client.tls.sendall(b"x" * 1_000_000)
+        client.tls.half_close()
+        assert len(client.rest()) == 1_000_000
