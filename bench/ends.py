@@ -1,42 +1,30 @@
-"""A soak of a server's Envoy: flows that end in every way at random, for minutes, while its memory is watched.
+"""A soak of the whole data plane: flows that end in every way at random, for minutes, while Envoys' memory is watched.
 
     python -m bench.ends --minutes 60 --threads 16
 
-The gateway is as plain as Envoy allows, so that what is soaked is the server: the module by which CONNECT ends byte for
-byte. Nothing may be left behind, and Envoy must be the same process at the end.
+The demo of its own carries them, on every way of `tests.pipe_demo`, of an account without and of one with a bandwidth.
+No Envoy may end, nothing may be left open, and what is not whole is told.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
 import psutil
 import typer
 
-from edge.envoy import halfclose
-from edge.envoy.connector import ARGUMENTS, bootstrap, write_configuration
-from edge.envoy.process import EnvoyError, EnvoyProcess
-from tests.edge.connector_lab import (
-    Authority,
-    LabGateway,
-    application,
-    configuration,
-    enrolled_server,
-    until,
-)
-from tests.pipe import Cell, Origin, Proxied, Way, measure
-from tests.pipe_tls import Http2
+from tests.demo import Demo, start_demo, stop_demo
+from tests.pipe import Cell, Origin, Way, measure
+from tests.pipe_demo import Ways, capped_account, register, ways
 
-HOST, TOKEN = "pipe.example:80", "soak"
 MODES = (
     "app closes",
     "app half-closes",
@@ -46,96 +34,97 @@ MODES = (
     "client resets",
     "both",
 )
+SIZES = (0, 1, 1000, 100_000, 1_000_000)
+CAPPED_SIZES = (0, 1, 1000, 20_000)
+TELL_SECONDS = 30.0
 
 
 def main(
     minutes: Annotated[float, typer.Option(min=0.1)] = 10.0,
     threads: Annotated[int, typer.Option(min=1)] = 16,
-    workers: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Soak, and tell every 30 s."""
-    print(f"module: {halfclose.hindrance() or 'loaded'}")
-    with tempfile.TemporaryDirectory(prefix="causeway-ends-") as folder:
-        asyncio.run(_soak(Path(folder), minutes * 60, threads, workers))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-ends-")))
+        origin = Origin()
+        stack.callback(origin.close)
+        process, output = start_demo(folder / "demo", "--fresh", seconds=900)
+        stack.callback(stop_demo, process, folder / "demo")
+        demo = Demo(folder / "demo", process, output)
+        demo.kill(demo.pid("traffic"))
+        register(demo, origin)
+        plain = stack.enter_context(ways(demo, origin, folder))
+        capped = stack.enter_context(ways(demo, origin, folder, capped_account(demo)))
+        soak = Soak(origin, plain, capped)
+        soak.run(minutes * 60, threads, Envoys())
 
 
-async def _soak(folder: Path, seconds: float, threads: int, workers: int) -> None:
-    authority, origin = Authority(), Origin()
-    gateway = LabGateway(folder / "gateway", authority, "connector-1", token=TOKEN)
-    home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
-    envoy = EnvoyProcess(home.file("envoy"), concurrency=workers, arguments=ARGUMENTS)
-    everything = [application(["pipe.example"], [[80, 80]], f"127.0.0.1:{origin.port}")]
-    try:
-        await gateway.start()
-        write_configuration(home, configuration(home, [gateway], everything))
-        await envoy.start(bootstrap(home.identity))
-        await until(gateway.live_tunnels, "tunnels")
-        await _flows(gateway, envoy, origin, seconds, threads)
-    finally:
-        await envoy.stop()
-        await gateway.envoy.stop()
-        origin.close()
+class Envoys:
+    """All Envoys of this user that run from now on, with what they hold in memory."""
+
+    def __init__(self) -> None:
+        self._running = [
+            each for each in psutil.process_iter(["name"]) if each.info["name"] == "envoy" and self._own(each)
+        ]
+
+    def _own(self, process: psutil.Process) -> bool:
+        with suppress(psutil.Error):
+            return "causeway-ends-" in process.cwd() or "causeway-connect-" in process.cwd()
+        return False
+
+    def mebibytes(self) -> list[float]:
+        """Return the resident memory of each; SystemExit when one has ended."""
+        if ended := [each for each in self._running if not each.is_running() or each.status() == "zombie"]:
+            raise SystemExit(f"{len(ended)} of {len(self._running)} Envoys have ended.")
+        return [each.memory_info().rss / 2**20 for each in self._running]
 
 
-async def _flows(
-    gateway: LabGateway, envoy: EnvoyProcess, origin: Origin, seconds: float, threads: int
-) -> None:
-    ways: list[Callable[[], Way]] = [
-        partial(Proxied, gateway.access, HOST),
-        partial(Http2, gateway.secure, HOST, f"Bearer {TOKEN}"),
-    ]
-    seen: Counter[str] = Counter()
-    stop = time.monotonic() + seconds
+class Soak:
+    def __init__(self, origin: Origin, plain: Ways, capped: Ways) -> None:
+        self._origin = origin
+        self._ways: list[tuple[str, Callable[[], Way], tuple[int, ...]]] = [
+            (name, way, SIZES) for name, way in plain.items()
+        ]
+        self._ways += [(f"{name} capped", way, CAPPED_SIZES) for name, way in capped.items()]
+        self._seen: Counter[str] = Counter()
+        self._stop = 0.0
 
-    def run() -> None:
-        while time.monotonic() < stop:
-            way = random.choice(ways)
-            modes = MODES[:-1] if way.func is Http2 else MODES  # type: ignore[attr-defined]
-            cell = Cell(random.choice(modes), random.choice((0, 1, 1000, 100_000, 1_000_000)))
+    def run(self, seconds: float, threads: int, envoys: Envoys) -> None:
+        began = time.monotonic()
+        self._stop = began + seconds
+        running = [threading.Thread(target=self._flows, daemon=True) for _ in range(threads)]
+        for thread in running:
+            thread.start()
+        while any(thread.is_alive() for thread in running):
+            running[0].join(TELL_SECONDS)
+            memory = " ".join(f"{each:.0f}" for each in envoys.mebibytes())
+            count = sum(self._seen.values())
+            print(f"{time.monotonic() - began:6.0f} s  {count:8,} flows  MiB: {memory}", flush=True)
+        for what, count in sorted(self._seen.items()):
+            print(f"{count:8,}  {what}")
+        print(f"No Envoy ended. MiB: {' '.join(f'{each:.0f}' for each in envoys.mebibytes())}")
+
+    def _flows(self) -> None:
+        while time.monotonic() < self._stop:
+            name, way, sizes = random.choice(self._ways)
+            cell = Cell(random.choice(MODES), random.choice(sizes))
             if random.random() < 0.2:  # gone in the middle of whatever it is
                 _abandon(way, cell)
-                seen["abandoned"] += 1
+                self._seen["abandoned"] += 1
                 continue
-            seen[f"{cell.mode}: {measure(origin, way, cell).word}"] += 1
-
-    running = [threading.Thread(target=run, daemon=True) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    before = envoy.incarnation
-    process = psutil.Process(int((before or "0:").partition(":")[0]))
-    began = time.monotonic()
-    while any(thread.is_alive() for thread in running):
-        await asyncio.sleep(30 if time.monotonic() < stop else 1)
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            raise SystemExit(f"Envoy ended after {sum(seen.values())} flows")
-        memory = process.memory_info().rss / 2**20
-        print(
-            f"{time.monotonic() - began:6.0f} s  {sum(seen.values()):8,} flows  {memory:6.1f} MiB", flush=True
-        )
-
-    async def empty() -> bool:
-        names = "cluster.(ends|applications).upstream_cx_active|http.reverse.downstream_rq_active"
-        try:
-            lines = (await envoy.admin(f"/stats?filter=^({names})$")).splitlines()
-        except EnvoyError:  # a loaded machine
-            return False
-        return bool(lines) and all(line.endswith(": 0") for line in lines)
-
-    await until(empty, "every connection closed", 60)
-    for what, count in sorted(seen.items()):
-        print(f"{count:8,}  {what}")
-    print(f"{process.memory_info().rss / 2**20:.1f} MiB at the end; the same process")
+            verdict = measure(self._origin, way, cell)
+            self._seen[verdict.word] += 1
+            if verdict.word != "whole":
+                print(f"{name}, {cell}: {verdict.word}, {verdict.detail}", flush=True)
 
 
 def _abandon(way: Callable[[], Way], cell: Cell) -> None:
-    try:
+    with suppress(OSError):
         flow = way()
         flow.send(f"{cell.mode.replace(' ', '_')} abandoned {cell.size} 0\n".encode())
         if random.random() < 0.5:
             flow.receive()
         flow.reset()
-    except OSError:
-        pass
 
 
 if __name__ == "__main__":
