@@ -95,11 +95,17 @@ class Origin:
         self._server = socket.create_server((host, 0), backlog=512)
         self.port: int = self._server.getsockname()[1]
         self._seen: dict[str, Seen] = {}
+        self._heard: set[str] = set()
         self._news = threading.Condition()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         self._server.close()
+
+    def heard(self, key: str, seconds: float = PATIENCE) -> bool:
+        """Wait for the flow's first line."""
+        with self._news:
+            return self._news.wait_for(lambda: key in self._heard, seconds)
 
     def seen(self, key: str, seconds: float = PATIENCE) -> Seen:
         """Wait for what the application saw; a flow whose end it never saw hangs."""
@@ -123,6 +129,9 @@ class Origin:
                 if not byte:
                     return
             mode, key, size, rate = line.decode().split()
+            with self._news:
+                self._heard.add(key)
+                self._news.notify_all()
             self._act(connection, mode.replace("_", " "), key, int(size), int(rate))
 
     def _act(self, connection: socket.socket, mode: str, key: str, size: int, rate: int) -> None:
@@ -308,6 +317,7 @@ def _client_half_closes(origin: Origin, way: Way, cell: Cell, key: str) -> Verdi
 
 def _client_resets(origin: Origin, way: Way, cell: Cell, key: str) -> Verdict:
     _send_body(way, cell.size)
+    origin.heard(key)  # what a reset overtakes is lost, the first line too
     way.reset()
     return _judge_reset(origin.seen(key))
 

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from envoy.config.core.v3.base_pb2 import RequestMethod
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
@@ -79,7 +78,7 @@ def _bytes(entry: Any) -> tuple[int, int]:
     A tunnel that never stood carried nothing: the sentence by which its client is told so is no user's byte.
     """
     request, response = entry.request, entry.response
-    if request.request_method == RequestMethod.CONNECT:
+    if not request.path:  # a tunnel; the method of one that stands is no longer CONNECT (edge/envoy/module)
         stood = 200 <= response.response_code.value < 300
         return (request.request_body_bytes, response.response_body_bytes) if stood else (0, 0)
     return (

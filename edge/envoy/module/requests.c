@@ -296,7 +296,12 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
-  if (!same(status, TEXT("200"))) self->is_tunnel = false; /* refused: an answer as any other */
+  if (!same(status, TEXT("200"))) {
+    self->is_tunnel = false; /* refused: an answer as any other */
+  } else if (!self->is_upload && same(header(filter, TEXT(":method")), TEXT("CONNECT"))) {
+    /* When a connection breaks, Envoy resets a CONNECT by CONNECT_ERROR, which tcp_proxy takes for a good end. */
+    set(filter, TEXT(":method"), TEXT("CONNECTED"));
+  }
   return end ? answer_ends(filter, (flow *)self, STOP) : CONTINUE;
 }
 int HTTP(response_body)(void *filter, const void *self, bool end) {
