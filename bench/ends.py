@@ -56,21 +56,18 @@ def main(
         plain = stack.enter_context(ways(demo, origin, folder))
         capped = stack.enter_context(ways(demo, origin, folder, capped_account(demo)))
         soak = Soak(origin, plain, capped)
-        soak.run(minutes * 60, threads, Envoys())
+        soak.run(minutes * 60, threads, Envoys(folder))
 
 
 class Envoys:
-    """All Envoys of this user that run from now on, with what they hold in memory."""
+    """All Envoys that run below a folder, with what they hold in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._running = [
-            each for each in psutil.process_iter(["name"]) if each.info["name"] == "envoy" and self._own(each)
+            each
+            for each in psutil.process_iter(["name", "cwd"])
+            if each.info["name"] == "envoy" and (each.info["cwd"] or "").startswith(str(folder))
         ]
-
-    def _own(self, process: psutil.Process) -> bool:
-        with suppress(psutil.Error):
-            return "causeway-ends-" in process.cwd() or "causeway-connect-" in process.cwd()
-        return False
 
     def mebibytes(self) -> list[float]:
         """Return the resident memory of each; SystemExit when one has ended."""
