@@ -102,8 +102,8 @@ def _invalid_requests() -> list[Config]:
     """What Envoy refuses to read."""
     most = f"The request has more than {MAX_HEADERS} headers, or more than {MAX_HEADERS_KB} KiB of them."
     host = (
-        "The address is no host and port. (Over HTTP/1.1 a proxy here takes no host name with an underscore; "
-        "a port forward of causeway connect, or HTTP/2, does.)"
+        "The address is no host and port. (A plain request over HTTP/1.1 takes no host name with an underscore; "
+        "CONNECT and HTTP/2 do.)"
     )
     secure = "This is a proxy: for https:// send CONNECT host:port, not the whole address."
     return [

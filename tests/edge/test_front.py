@@ -6,13 +6,14 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.envoy import halfclose
-from tests.edge.gateway_lab import GatewayLab
+from tests.edge.gateway_lab import Echo, GatewayLab, echoes
 from tests.pipe_tls import TlsStream, tls_context
 
 pytestmark = pytest.mark.processes
@@ -203,3 +204,22 @@ def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirr
         client.tls.sendall(b"x" * 1_000_000)
         client.tls.half_close()
         assert len(client.rest()) == 1_000_000
+
+
+def test_without_the_module_a_gateway_works_as_envoy_does(
+    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import pathlib, edge.envoy.module\n"
+        "edge.envoy.module.library = lambda: pathlib.Path('/nowhere/libhalfclose.so')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    gateway, echo = GatewayLab(tmp_path / "gateway"), Echo()
+    try:
+        gateway.start()
+        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}"), b"x" * 100_000)
+        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}", bw=20_000), b"x" * 100_000)
+        assert "was not built" in (gateway.home.read_json("module.json") or {})["without"]
+    finally:
+        gateway.close()
+        echo.close()
