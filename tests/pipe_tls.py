@@ -51,6 +51,7 @@ class TlsStream:
         self._raw, self._in, self._out = raw, ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out)
         self._state, self._sending = threading.Lock(), threading.Lock()
+        self._plain = bytearray()  # read ahead
         while True:
             try:
                 self._tls.do_handshake()
@@ -80,6 +81,10 @@ class TlsStream:
         """Return what has come, nothing at TLS's own end; an end without that is a ConnectionResetError."""
         while True:
             with self._state:
+                if self._plain:
+                    data = bytes(self._plain[:size])
+                    del self._plain[:size]
+                    return data
                 try:
                     return self._tls.read(size)
                 except ssl.SSLWantReadError:
@@ -94,6 +99,10 @@ class TlsStream:
         """Say TLS's close; what comes can still be read."""
         with self._sending:
             with self._state, suppress(ssl.SSLWantReadError):
+                # What has come is taken out first: `unwrap` waits for the other side's close, and drops all else.
+                with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+                    while True:
+                        self._plain += self._tls.read(65536)
                 self._tls.unwrap()
             self._flush()
 

@@ -184,7 +184,8 @@ def test_it_works_without_the_console_and_reports_later(tmp_path: Path) -> None:
         async def sampled() -> bool:
             return len(await world.samples()) > 0
 
-        await until(sampled, "a sample that the console does not take")
+        # It waits longer after each call that failed, by chance up to 30 s.
+        await until(sampled, "a sample that the console does not take", 120)
         refused = (await world.samples())[0]
         batch = next(body for body in world.console.bodies("telemetry") if body["samples"])["batch"]
         seen = len(world.console.calls)
