@@ -191,6 +191,7 @@ def _applications() -> Config:
     )
     return {
         "name": NAME,
+        **halfclose.BUFFER,
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": parts.circuit_breakers(),

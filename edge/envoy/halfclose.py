@@ -103,8 +103,9 @@ PORT = {"metadata_namespace": "causeway", "key": "port"}
 GO_ON, CHECKED = "go_on", "causeway.checked"
 ENDS = "ends"  # the cluster that leads there
 DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
-# How much a flow whose reader sleeps may keep on each side of the internal connection.
-_ENDS_BYTES = 262_144
+# What a connection may keep on each side, so that a flow whose reader sleeps costs little; the systems' own buffers are
+# what long lines are filled from.
+BUFFER = {"per_connection_buffer_limit_bytes": 65_536}
 
 
 def state(key: str, value: str, factory: str = "") -> Config:
@@ -159,7 +160,7 @@ def ends() -> Config:
     return static_cluster(
         ENDS,
         [{"envoy_internal_address": {"server_listener_name": ENDS}}],
-        per_connection_buffer_limit_bytes=_ENDS_BYTES,
+        **BUFFER,
         upstream_config=_bridge(),
         transport_socket=typed(
             "envoy.transport_sockets.internal_upstream",
@@ -180,7 +181,7 @@ def ends_listener(cluster: str) -> Config:
     return {
         "name": ENDS,
         "internal_listener": {},
-        "per_connection_buffer_limit_bytes": _ENDS_BYTES,
+        **BUFFER,
         "filter_chains": [{"filters": [_end(), dial]}],
     }
 

@@ -1,0 +1,122 @@
+"""What flows cost whose readers sleep: the memory of a gateway's Envoy, and of a client's, with thousands of them.
+
+    python -m bench.sleepers --flows 2000 --megabytes 5
+
+Each flow's application sends as much as it can; nobody reads. Over HTTP/1.1 each flow has a connection of its own to
+the gateway; the forwards of one client share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import socket
+import ssl
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
+from edge.envoy.process import EnvoyProcess
+from edge.home import Home
+from tests.edge.gateway_lab import GatewayLab
+from tests.ports import free_port
+
+QUIET_SECONDS = 3.0
+
+
+class Source:
+    """An application that sends to everybody who connects, until the connection takes no more."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self.sent = size, 0
+        self.port = 0
+
+    async def start(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=4096)
+        self.port = server.sockets[0].getsockname()[1]
+        return server
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        block, left = b"x" * 65536, self._size
+        while left > 0:
+            writer.write(block[:left])
+            await writer.drain()
+            self.sent += min(left, len(block))
+            left -= len(block)
+
+
+def main(
+    flows: Annotated[int, typer.Option(min=1)] = 2000, megabytes: Annotated[int, typer.Option(min=1)] = 5
+) -> None:
+    """Open them on each way, and tell what Envoy holds then."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    for way in ("HTTP/1.1", "forward"):
+        with tempfile.TemporaryDirectory(prefix="causeway-sleepers-") as folder, ExitStack() as stack:
+            lab = GatewayLab(Path(folder) / "gateway")
+            stack.callback(lab.close)
+            lab.start()
+            asyncio.run(_measure(way, lab, Path(folder), flows, megabytes * 1_000_000))
+
+
+async def _measure(way: str, lab: GatewayLab, folder: Path, flows: int, size: int) -> None:
+    source = Source(size)
+    server = await source.start()
+    client = EnvoyProcess(folder / "client", concurrency=2, arguments=ARGUMENTS)
+    home, local = Home(folder / "client"), free_port()
+    home.write_atomic(TOKEN_FILE, token_file(lab.token()))
+    home.write_atomic(CA_FILE, ca_file(lab.home.file("pki/ca.pem").read_text()))
+    forward = Forward("127.0.0.1", local, "127.0.0.1", source.port)
+    await client.start(bootstrap(None, [forward], [f"https://127.0.0.1:{lab.client_port}"]))
+    gateway = lab.envoy()
+    assert gateway is not None and client.incarnation is not None
+    envoys = {"gateway": gateway, "client": psutil.Process(int(client.incarnation.partition(":")[0]))}
+    try:
+        before = _mebibytes(envoys)
+        opened = await asyncio.to_thread(lambda: [_open(way, lab, local, source.port) for _ in range(flows)])
+        await _quiet(lambda: source.sent)
+        after = _mebibytes(envoys)
+        told = ", ".join(f"{name} {before[name]:.0f} → {after[name]:.0f} MiB" for name in envoys)
+        each = {name: (after[name] - before[name]) * 1024 / flows for name in envoys}
+        per_flow = ", ".join(f"{name} {kib:.0f} KiB" for name, kib in each.items())
+        print(
+            f"{way}, {flows} flows: {told}; a flow: {per_flow}; taken {source.sent / flows / 1e6:.2f} MB a flow"
+        )
+        for one in opened:
+            one.close()
+    finally:
+        await client.stop()
+        server.close()
+
+
+def _open(way: str, lab: GatewayLab, local: int, port: int) -> socket.socket:
+    if way == "forward":
+        return socket.create_connection(("127.0.0.1", local), 30)
+    tunnel: ssl.SSLSocket = lab.tunnel(f"127.0.0.1:{port}")
+    return tunnel
+
+
+def _mebibytes(envoys: dict[str, psutil.Process]) -> dict[str, float]:
+    return {name: each.memory_info().rss / 2**20 for name, each in envoys.items()}
+
+
+async def _quiet(count: Callable[[], int]) -> None:
+    """Wait until nothing more is taken."""
+    last, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET_SECONDS:
+        await asyncio.sleep(0.2)
+        if count() != last:
+            last, since = count(), time.monotonic()
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app()
