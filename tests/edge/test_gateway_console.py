@@ -318,7 +318,7 @@ def logged(flow: Flow, up: int, kind: accesslog_pb2.AccessLogType) -> als_pb2.St
     entry = message.http_logs.log_entry.add()
     entry.common_properties.access_log_type = kind
     entry.common_properties.metadata.filter_metadata[METADATA].fields[FLOW_KEY].string_value = flow.dump()
-    entry.request.request_body_bytes = up
+    entry.request.request_body_bytes, entry.response.response_code.value = up, 200
     return message
 
 
