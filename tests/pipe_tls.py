@@ -101,8 +101,8 @@ class TlsStream:
             with self._state, suppress(ssl.SSLWantReadError):
                 # What has come is taken out first: `unwrap` waits for the other side's close, and drops all else.
                 with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-                    while True:
-                        self._plain += self._tls.read(65536)
+                    while data := self._tls.read(65536):
+                        self._plain += data
                 self._tls.unwrap()
             self._flush()
 
