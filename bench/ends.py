@@ -9,7 +9,6 @@ No Envoy may end, nothing may be left open, and what is not whole is told.
 from __future__ import annotations
 
 import random
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -21,9 +20,8 @@ from typing import Annotated
 import psutil
 import typer
 
-from tests.demo import Demo, start_demo, stop_demo
 from tests.pipe import Cell, Origin, Way, measure
-from tests.pipe_demo import Ways, capped_account, register, ways
+from tests.pipe_demo import Ways, capped_account, own_demo, ways
 
 MODES = (
     "app closes",
@@ -44,15 +42,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1)] = 16,
 ) -> None:
     """Soak, and tell every 30 s."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-ends-")))
-        origin = Origin()
-        stack.callback(origin.close)
-        process, output = start_demo(folder / "demo", "--fresh", seconds=900)
-        stack.callback(stop_demo, process, folder / "demo")
-        demo = Demo(folder / "demo", process, output)
-        demo.kill(demo.pid("traffic"))
-        register(demo, origin)
+    with own_demo("causeway-ends-") as (demo, origin, folder), ExitStack() as stack:
         plain = stack.enter_context(ways(demo, origin, folder))
         capped = stack.enter_context(ways(demo, origin, folder, capped_account(demo)))
         soak = Soak(origin, plain, capped)

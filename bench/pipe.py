@@ -20,9 +20,8 @@ from rich.table import Table
 
 from bench.others import others
 from bench.processes import Processes
-from tests.demo import Demo, start_demo, stop_demo
 from tests.pipe import Cell, Origin, Verdict, measure
-from tests.pipe_demo import Ways, capped_account, register, ways
+from tests.pipe_demo import CAPPED, Ways, capped_account, own_demo, ways
 
 MB = 1_000_000
 CELLS = [
@@ -39,13 +38,6 @@ CELLS = [
     Cell("client resets", MB),
     Cell("both", 5 * MB),
 ]
-# An account with 2,000 kbit/s
-CAPPED = [
-    Cell("app closes", MB),
-    Cell("client closes", 1000),
-    Cell("client closes", MB),
-    Cell("client half-closes", MB // 2),
-]
 SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
 
 
@@ -59,15 +51,7 @@ def main(
 ) -> None:
     """Measure and print."""
     console, found = Console(width=150), Results(rounds, largest, only)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-pipe-")))
-        origin = Origin()
-        stack.callback(origin.close)
-        process, output = start_demo(folder / "demo", "--fresh", seconds=600)
-        stack.callback(stop_demo, process, folder / "demo")
-        demo = Demo(folder / "demo", process, output)
-        demo.kill(demo.pid("traffic"))
-        register(demo, origin)
+    with own_demo("causeway-pipe-") as (demo, origin, folder), ExitStack() as stack:
         with ways(demo, origin, folder) as product:
             found.measure(origin, product, CELLS)
         with ways(demo, origin, folder, capped_account(demo)) as product:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 from bench.register import HOST, PORT
-from tests.demo import ROOT, Demo, clean_environment, wait_until
+from tests.demo import ROOT, Demo, clean_environment, start_demo, stop_demo, wait_until
 from tests.e2e.connect import connected
-from tests.pipe import Origin, Plain, Proxied, Way
+from tests.pipe import Cell, Origin, Plain, Proxied, Way
 from tests.pipe_tls import Http1, Http2, basic
 from tests.ports import free_port
 
@@ -56,6 +57,15 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
         yield found
 
 
+# Cells for `capped_account`, which is slow
+CAPPED = [
+    Cell("app closes", 1_000_000),
+    Cell("client closes", 1000),
+    Cell("client closes", 1_000_000),
+    Cell("client half-closes", 500_000),
+]
+
+
 def capped_account(demo: Demo) -> dict[str, Any]:
     """An account of the first one's instance that has a bandwidth of 2,000 kbit/s."""
     account: dict[str, Any]
@@ -69,6 +79,20 @@ def _opens(way: Callable[[], Way]) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def own_demo(prefix: str) -> Iterator[tuple[Demo, Origin, Path]]:
+    """Run a demo for this alone, without traffic of its own, and an origin that is an application of it."""
+    with TemporaryDirectory(prefix=prefix) as name, ExitStack() as stack:
+        folder, origin = Path(name), Origin()
+        stack.callback(origin.close)
+        process, output = start_demo(folder / "demo", "--fresh", seconds=900)
+        stack.callback(stop_demo, process, folder / "demo")
+        demo = Demo(folder / "demo", process, output)
+        demo.kill(demo.pid("traffic"))
+        register(demo, origin)
+        yield demo, origin, folder
 
 
 def register(demo: Demo, origin: Origin) -> None:

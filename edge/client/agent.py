@@ -115,7 +115,9 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         home.write_atomic(CA_FILE, ca_file(options.trust or grant.ca))
         # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
         envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
-        await asyncio.to_thread(halfclose.hindrance)  # Envoy is asked, once
+        await asyncio.to_thread(
+            halfclose.hindrance
+        )  # asks Envoy, which takes a moment; `bootstrap` has the answer then
         try:
             await envoy.start(bootstrap(options.listen, options.forwards, gateways))
             _announce(options, grant, gateways, events)

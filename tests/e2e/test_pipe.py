@@ -13,7 +13,7 @@ from bench.register import HOST, PORT
 from tests.demo import Demo
 from tests.e2e.recipes import application
 from tests.pipe import Cell, Origin, measure
-from tests.pipe_demo import Ways, capped_account, ways
+from tests.pipe_demo import CAPPED, Ways, capped_account, ways
 
 MB = 1_000_000
 CELLS = [
@@ -22,13 +22,6 @@ CELLS = [
     *(Cell("client closes", 1000), Cell("client closes", 3 * MB), Cell("client closes", 3 * MB, 2 * MB)),
     *(Cell("client half-closes", 1000), Cell("client half-closes", 3 * MB), Cell("client resets", MB // 10)),
     Cell("both", 3 * MB),
-]
-# An account with 2,000 kbit/s
-CAPPED = [
-    Cell("app closes", MB),
-    Cell("client closes", 1000),
-    Cell("client closes", MB),
-    Cell("client half-closes", MB // 2),
 ]
 WAYS = [f"{way} {path}" for way in ("h1", "h2", "forward", "proxy") for path in ("connector", "cloud")]
 

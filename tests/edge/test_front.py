@@ -186,7 +186,7 @@ def test_who_ends_before_the_head_is_complete_is_let_go(lab: GatewayLab) -> None
             if sent:
                 client.tls.sendall(sent)
             client.tls.half_close()
-            client.rest()  # an end, and none that is waited for
+            assert client.rest() == b"", "an end, and none that is waited for"
 
 
 def test_a_host_name_may_have_an_underscore(lab: GatewayLab) -> None:
