@@ -34,6 +34,7 @@ LOGS = (
     "envoy/listeners.json",
     "envoy/dialling.json",
     "status.json",
+    "module.json",
 )
 # Of a long log its end.
 TAIL_BYTES = 4 * 2**20

@@ -98,7 +98,7 @@ async def uninstall(home: Home) -> None:
     for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "upgrade.*", "metrics.prom*"):
         for file in home.path.glob(pattern):
             file.unlink()
-    for name in (*CONFIGURATION.values(), "identity.json", STATUS, LOCK, "journal.log", "upgrading"):
+    for name in (*CONFIGURATION.values(), "identity.json", STATUS, MODULE, LOCK, "journal.log", "upgrading"):
         home.file(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         home.path.rmdir()  # only when nothing else is in it
