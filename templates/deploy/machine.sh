@@ -482,7 +482,12 @@ uninstall() {
         # The other kind may live here as well.
         if id "$SERVICE_USER" >/dev/null 2>&1 && ! ls /etc/systemd/system/causeway-*.service >/dev/null 2>&1; then
             say "Removing the user $SERVICE_USER."
-            userdel "$SERVICE_USER"
+            # A process of it that was killed may be ending still.
+            for wait in 1 2 3 4 5 6 7 8 9 10; do
+                if userdel "$SERVICE_USER" 2>/dev/null; then break; fi
+                sleep "0.$wait"
+            done
+            if id "$SERVICE_USER" >/dev/null 2>&1; then userdel "$SERVICE_USER"; fi
         fi
     fi
     say "Done."
