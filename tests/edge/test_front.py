@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.envoy import halfclose
+from edge.envoy.bandwidth import SLOTS
+from edge.envoy.module import FOLDER
 from tests.edge.gateway_lab import Echo, GatewayLab, echoes
 from tests.pipe_tls import TlsStream, tls_context
 
@@ -204,6 +207,12 @@ def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirr
         client.tls.sendall(b"x" * 1_000_000)
         client.tls.half_close()
         assert len(client.rest()) == 1_000_000
+
+
+def test_every_slot_of_a_gateway_has_a_bucket() -> None:
+    """A flow that named a bucket which is not there would be held by none."""
+    source = (FOLDER / "requests.c").read_text()
+    assert int(re.findall(r"BUCKETS = (\d+)", source)[0]) >= SLOTS
 
 
 def test_without_the_module_a_gateway_works_as_envoy_does(
