@@ -9,11 +9,8 @@ server had to dial anew. Long flows that end fail the run.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import ssl
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -25,13 +22,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.processes import Processes, answers, free_ports, wait_for
 from bench.register import HOST, PORT
 from edge.envoy.process import EnvoyProcess
-from tests.crowd import GREETING, Http2, Opener, by_connect, by_forward, crowd, long_flows, origin
-from tests.demo import ROOT, Demo, clean_environment, start_demo, stop_demo
+from tests.crowd import Http2, Opener, Outcome, by_connect, by_forward, crowd, long_flows, origin
+from tests.demo import Demo, start_demo, stop_demo
+from tests.e2e.connect import connected
+from tests.pipe_demo import CLOUD, CONNECTOR, register
+from tests.pipe_tls import basic
+from tests.ports import free_port
 
-TARGET = f"{HOST}:{PORT}"
 READY_SECONDS = 120
 
 
@@ -39,70 +38,82 @@ def main(
     flows: Annotated[int, typer.Option(min=1, help="Short flows on each way.")] = 100_000,
     at_once: Annotated[int, typer.Option(min=1, help="How many of them at once.")] = 64,
     long: Annotated[int, typer.Option(min=0, help="Long flows beside them.")] = 10,
-    ways: Annotated[str, typer.Option(help="Which ways, of h1,h2,proxy,forward.")] = "h1,h2,proxy,forward",
+    only: Annotated[
+        str, typer.Option("--ways", help="Beginnings of names, with commas; all by default.")
+    ] = "",
 ) -> None:
     """Open crowds of short flows on each way, and tell what became of them."""
+    table = Table(
+        "way", "flows", "whole", "refused", "lost", "flows/s", "tunnels lost", title="Crowds of short flows"
+    )
     with tempfile.TemporaryDirectory(prefix="causeway-crowd-") as folder:
         home = Path(folder) / "demo"
         process, output = start_demo(home, "--fresh", seconds=READY_SECONDS)
         try:
-            with Processes(Path(folder)) as processes:
-                demo = Demo(home, process, output)
-                table, lost = asyncio.run(measure(demo, processes, ways.split(","), flows, at_once, long))
+            demo, begins = Demo(home, process, output), tuple(filter(None, only.split(",")))
+            lost = asyncio.run(_measure(demo, Path(folder), begins, flows, at_once, long, table))
         finally:
             stop_demo(process, home)
-    Console(width=110).print(table)
+    Console(width=120).print(table)
     raise typer.Exit(int(lost))
 
 
-async def measure(
-    demo: Demo, processes: Processes, wanted: list[str], flows: int, at_once: int, long: int
-) -> tuple[Table, bool]:
-    """Return the table, and whether anything was lost."""
-    table = Table(
-        "way", "flows", "whole", "refused", "lost", "flows/s", "tunnels lost", title="Crowds of short flows"
-    )
+async def _measure(
+    demo: Demo, folder: Path, begins: tuple[str, ...], flows: int, at_once: int, long: int, table: Table
+) -> bool:
+    """Fill the table, a line for each way, and return whether anything was lost."""
     failed = False
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(origin())
-        ways = await _ways(demo, processes, port, stack)
-        for name in wanted:
+        port = await stack.enter_async_context(origin("0.0.0.0"))  # the cloud's hosts too
+        await asyncio.to_thread(register, demo, port)
+        ways = await _ways(demo, folder, port, stack)
+        for name in (name for name in ways if name.startswith(begins or "")):
             before, began = await tunnels(demo), time.monotonic()
             async with long_flows(ways[name], long):
                 outcome = await crowd(ways[name], flows, at_once)
             seconds, redialled = time.monotonic() - began, await tunnels(demo) - before
             failed |= bool(outcome.lost or redialled)
-            refused, lost = (", ".join(f"{n} {why}" for why, n in each.items()) or "0" for each in (
-                outcome.refused, outcome.lost
-            ))  # fmt: skip
-            rate = f"{flows / seconds:.0f}"
-            table.add_row(name, str(flows), str(outcome.whole), refused, lost, rate, str(redialled))
-    return table, failed
+            _tell(table, name, flows, outcome, seconds, redialled)
+    return failed
 
 
-async def _ways(demo: Demo, processes: Processes, port: int, stack: AsyncExitStack) -> dict[str, Opener]:
-    """Make the origin an application of the demo, and `causeway connect` with a proxy and a forward to it."""
-    arguments = [str(demo.home), str(urlsplit(demo.console).port), demo.connector()["id"], str(port)]
-    command = [sys.executable, "-m", "bench.register", *arguments]
-    await asyncio.to_thread(subprocess.run, command, cwd=ROOT, env=clean_environment(), check=True)
-    account, (proxy, forward) = demo.account(), free_ports(2)
-    command = [sys.executable, "-m", "edge.cli", "connect", "--console", demo.console]
-    command += ["--instance", account["instance"], "--username", account["username"], "--password-file", "-"]
-    command += ["--listen", str(proxy), "--forward", f"{forward}={TARGET}"]
-    processes.start(command, log="connect.log", standard_input=account["password"] + "\n")
-    reached = f"causeway connect (logs in {processes.folder})"
-    await asyncio.to_thread(wait_for, lambda: answers(forward, GREETING), READY_SECONDS, reached)
-    gateway = urlsplit(demo.gateway()["proxy"])
-    host, secure = str(gateway.hostname), int(gateway.port or 443)
-    user = f"{account['username']}@{account['instance']}:{account['password']}"
-    credentials = f"Basic {base64.b64encode(user.encode()).decode()}"
-    http2 = await stack.enter_async_context(Http2(host, secure, _tls(demo, "h2"), TARGET, credentials))
-    return {
-        "h1": by_connect(host, secure, TARGET, credentials, _tls(demo, "http/1.1")),
-        "h2": http2.open,
-        "proxy": by_connect("127.0.0.1", proxy, TARGET),
-        "forward": by_forward(forward),
-    }
+def _tell(table: Table, name: str, flows: int, outcome: Outcome, seconds: float, redialled: int) -> None:
+    refused, lost = (
+        ", ".join(f"{count} {why}" for why, count in each.items()) or "0"
+        for each in (outcome.refused, outcome.lost)
+    )
+    line = (name, str(flows), str(outcome.whole), refused, lost, f"{flows / seconds:.0f}", str(redialled))
+    table.add_row(*line)
+    print("  ".join(line), flush=True)
+
+
+async def _ways(demo: Demo, folder: Path, port: int, stack: AsyncExitStack) -> dict[str, Opener]:
+    """Connect as a client and give the ways to the origin, by the names of `tests.pipe_demo.ways`."""
+    here = [one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]]
+    targets = {CONNECTOR: f"{HOST}:{PORT}"} | ({CLOUD: f"{here[0]['host']}:{port}"} if here else {})
+    forwards = {path: free_port() for path in targets}
+    options = [part for path in targets for part in ("--forward", f"{forwards[path]}={targets[path]}")]
+    client = stack.enter_context(connected(demo, folder, *options))
+    await asyncio.to_thread(client.event, "ready", READY_SECONDS)
+    account, secure = demo.account(), urlsplit(demo.gateway()["proxy"]).port or 443
+    credentials = basic(f"{account['username']}@{account['instance']}", account["password"])
+    found: dict[str, Opener] = {}
+    for path, target in targets.items():
+        http2 = Http2("127.0.0.1", secure, _tls(demo, "h2"), target, credentials)
+        found[f"h1 {path}"] = by_connect("127.0.0.1", secure, target, credentials, _tls(demo, "http/1.1"))
+        found[f"h2 {path}"] = (await stack.enter_async_context(http2)).open
+        found[f"proxy {path}"] = by_connect("127.0.0.1", client.listen, target)
+        found[f"forward {path}"] = by_forward(forwards[path])
+    for way in found.values():
+        await _opens(way)
+    return found
+
+
+async def _opens(way: Opener) -> None:
+    """Wait until a way leads to the origin."""
+    async with asyncio.timeout(READY_SECONDS):
+        while not (await crowd(way, 1, 1)).whole:
+            await asyncio.sleep(0.1)
 
 
 def _tls(demo: Demo, alpn: str) -> ssl.SSLContext:

@@ -21,7 +21,7 @@ import psutil
 import typer
 
 from tests.pipe import Cell, Origin, Way, measure
-from tests.pipe_demo import Ways, capped_account, own_demo, ways
+from tests.pipe_demo import Ways, capped_account, fitting, own_demo, ways
 
 MODES = (
     "app closes",
@@ -94,7 +94,7 @@ class Soak:
     def _flows(self) -> None:
         while time.monotonic() < self._stop:
             name, way, sizes = random.choice(self._ways)
-            cell = Cell(random.choice(MODES), random.choice(sizes))
+            cell = random.choice(fitting(name, [Cell(mode, random.choice(sizes)) for mode in MODES]))
             if random.random() < 0.2:  # gone in the middle of whatever it is
                 _abandon(way, cell)
                 self._seen["abandoned"] += 1

@@ -1,4 +1,7 @@
-"""What other programs make of the same cells: squid and tinyproxy as HTTP/1.1 proxies, where they are installed."""
+"""What other programs make of the same cells, where they are installed.
+
+OpenSSH (``-R`` from the application's side, ``-L`` from the client's), squid and tinyproxy as HTTP/1.1 proxies.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.processes import Processes, answers, free_ports, wait_for
-from tests.pipe import Proxied, Way
+from bench.ssh_chain import missing_programs, start_ssh_chain
+from tests.pipe import Plain, Proxied, Way
+from tests.pipe_http import Request
 
 READY_SECONDS = 20
 SQUID = """\
@@ -35,6 +40,10 @@ LogFile "{folder}/tinyproxy.txt"
 def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way]]:
     """Start what there is; give its ways to the origin."""
     found: dict[str, Callable[[], Way]] = {}
+    if missing := missing_programs():
+        print(f"not installed: {', '.join(missing)}")
+    else:
+        found["ssh -L"] = partial(Plain, start_ssh_chain(processes, origin_port, b""))
     programs = {"squid": (SQUID, ["-N", "-f"]), "tinyproxy": (TINYPROXY, ["-d", "-c"])}
     for name, (configuration, options) in programs.items():
         program = shutil.which(name) or shutil.which(name, path="/usr/sbin")
@@ -47,5 +56,11 @@ def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way
         file.write_text(configuration.format(port=port, folder=processes.folder))
         processes.start([program, *options, file], log=f"{name}.log")
         wait_for(lambda port=port: answers(port, b""), READY_SECONDS, name)  # type: ignore[misc]
-        found[name] = partial(Proxied, port, f"127.0.0.1:{origin_port}")
+        authority = f"127.0.0.1:{origin_port}"
+        found[name] = partial(Proxied, port, authority)
+        found[f"http {name}"] = partial(_request, port, authority)
     return found
+
+
+def _request(port: int, authority: str) -> Way:
+    return Request(Plain(port), authority)

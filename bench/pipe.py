@@ -21,7 +21,7 @@ from rich.table import Table
 from bench.others import others
 from bench.processes import Processes
 from tests.pipe import Cell, Origin, Verdict, measure
-from tests.pipe_demo import CAPPED, Ways, capped_account, own_demo, ways
+from tests.pipe_demo import CAPPED, Ways, capped_account, fitting, own_demo, ways
 
 MB = 1_000_000
 CELLS = [
@@ -73,7 +73,7 @@ class Results:
     def measure(self, origin: Origin, by_name: Ways, cells: list[Cell]) -> None:
         """All cells on all ways, one after the other; what is not whole is told at once."""
         for name, way in by_name.items():
-            for cell in cells:
+            for cell in fitting(name, cells):
                 wanted = name.startswith(self._only or "") and cell.size <= self._largest
                 if not wanted:
                     continue

@@ -9,6 +9,7 @@ the gateway; the forwards of one client share one.
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import socket
 import ssl
@@ -83,11 +84,17 @@ async def _measure(way: str, lab: GatewayLab, folder: Path, flows: int, size: in
         opened = await asyncio.to_thread(lambda: [_open(way, lab, local, source.port) for _ in range(flows)])
         await _quiet(lambda: source.sent)
         after = _mebibytes(envoys)
+        held = {
+            "gateway": await _buffered(lab.home.file("envoy")),
+            "client": await _buffered(folder / "client"),
+        }
         told = ", ".join(f"{name} {before[name]:.0f} → {after[name]:.0f} MiB" for name in envoys)
         each = {name: (after[name] - before[name]) * 1024 / flows for name in envoys}
         per_flow = ", ".join(f"{name} {kib:.0f} KiB" for name, kib in each.items())
+        buffered = ", ".join(f"{name} {count / flows / 1e6:.2f}" for name, count in held.items())
+        print(f"{way}, {flows} flows: {told}; a flow: {per_flow}")
         print(
-            f"{way}, {flows} flows: {told}; a flow: {per_flow}; taken {source.sent / flows / 1e6:.2f} MB a flow"
+            f"  MB a flow: buffered by Envoy {buffered}; taken, with what systems hold, {source.sent / flows / 1e6:.2f}"
         )
         for one in opened:
             one.close()
@@ -105,6 +112,12 @@ def _open(way: str, lab: GatewayLab, local: int, port: int) -> socket.socket:
 
 def _mebibytes(envoys: dict[str, psutil.Process]) -> dict[str, float]:
     return {name: each.memory_info().rss / 2**20 for name, each in envoys.items()}
+
+
+async def _buffered(envoy: Path) -> int:
+    """How many bytes wait in the buffers of an Envoy's connections."""
+    text = await EnvoyProcess(envoy).admin("/stats?format=json&filter=bytes_buffered$")
+    return sum(int(each["value"]) for each in json.loads(text)["stats"])
 
 
 async def _quiet(count: Callable[[], int]) -> None:

@@ -45,8 +45,11 @@ def _make_key(path: Path) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
-def start_ssh_chain(processes: Processes, sink_port: int) -> int:
-    """Start sshd and both clients, and return the port at which the way to the sink begins, once it reaches through."""
+def start_ssh_chain(processes: Processes, sink_port: int, greeting: bytes = GREETING) -> int:
+    """Start sshd and both clients, and return the port at which the way to the sink begins, once it reaches through.
+
+    `greeting`: what the sink says first to everybody who connects; nothing, for one that waits.
+    """
     folder = processes.folder
     for name in ("host", "user"):
         _make_key(folder / name)
@@ -73,11 +76,11 @@ def start_ssh_chain(processes: Processes, sink_port: int) -> int:
         client += ["-o", option]
     target = f"{getpass.getuser()}@127.0.0.1"
 
-    def connect(name: str, forward: list[str], reached: int, greeting: bytes) -> None:
+    def connect(name: str, forward: list[str], reached: int, said: bytes) -> None:
         wait_for(lambda: answers(port, b"SSH-"), READY_SECONDS, "sshd")
         processes.start([*client, *forward, target], log=f"{name}.log")
-        wait_for(lambda: answers(reached, greeting), READY_SECONDS, f"ssh (logs in {folder})")
+        wait_for(lambda: answers(reached, said), READY_SECONDS, f"ssh (logs in {folder})")
 
-    connect("connector", ["-R", f"127.0.0.1:{middle}:127.0.0.1:{sink_port}"], middle, GREETING)
-    connect("client", ["-L", f"127.0.0.1:{first}:127.0.0.1:{middle}"], first, GREETING)
+    connect("connector", ["-R", f"127.0.0.1:{middle}:127.0.0.1:{sink_port}"], middle, greeting)
+    connect("client", ["-L", f"127.0.0.1:{first}:127.0.0.1:{middle}"], first, greeting)
     return first

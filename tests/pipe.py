@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from tests.pipe_http import Answer
+
 BLOCK = b"".join(struct.pack(">Q", number) for number in range(8192))
 PATIENCE = 30.0  # without a byte or an end for so long, a flow hangs
 RESET = struct.pack("ii", 1, 0)
@@ -120,7 +122,6 @@ class Origin:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        key = ""
         with suppress(OSError, ValueError), connection:
             connection.settimeout(PATIENCE)
             line = b""
@@ -128,13 +129,20 @@ class Origin:
                 line += (byte := connection.recv(1))
                 if not byte:
                     return
-            mode, key, size, rate = line.decode().split()
-            with self._news:
-                self._heard.add(key)
-                self._news.notify_all()
-            self._act(connection, mode.replace("_", " "), key, int(size), int(rate))
+            if line.endswith(b" HTTP/1.1\r\n"):
+                with Answer(connection) as answer:
+                    self._begin(answer, answer.first_line)
+            else:
+                self._begin(connection, line)
 
-    def _act(self, connection: socket.socket, mode: str, key: str, size: int, rate: int) -> None:
+    def _begin(self, connection: socket.socket | Answer, line: bytes) -> None:
+        mode, key, size, rate = line.decode().split()
+        with self._news:
+            self._heard.add(key)
+            self._news.notify_all()
+        self._act(connection, mode.replace("_", " "), key, int(size), int(rate))
+
+    def _act(self, connection: socket.socket | Answer, mode: str, key: str, size: int, rate: int) -> None:
         def send() -> None:
             with suppress(OSError):
                 for piece in body(size):

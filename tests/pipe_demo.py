@@ -16,7 +16,8 @@ from bench.register import HOST, PORT
 from tests.demo import ROOT, Demo, clean_environment, start_demo, stop_demo, wait_until
 from tests.e2e.connect import connected
 from tests.pipe import Cell, Origin, Plain, Proxied, Way
-from tests.pipe_tls import Http1, Http2, basic
+from tests.pipe_http import Request
+from tests.pipe_tls import Http1, Http2, Secure, basic
 from tests.ports import free_port
 
 Ways = Mapping[str, Callable[[], Way]]
@@ -27,8 +28,9 @@ CONNECTOR, CLOUD = "connector", "cloud"
 def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | None = None) -> Iterator[Ways]:
     """Connect as a client and give the ways to an origin that is an application of the demo (`register`).
 
-    The names: ``h1`` and ``h2`` straight to the gateway, ``proxy`` and ``forward`` of ``causeway connect``, each to
-    ``connector`` and to ``cloud``. `account`: another one than the first, for example one with a cap.
+    The names: ``h1`` and ``h2`` straight to the gateway, ``proxy`` and ``forward`` of ``causeway connect``, plain
+    requests straight (``http``) and by the proxy, each to ``connector`` and to ``cloud``. `account`: another one than
+    the first, for example one with a cap.
     """
     account = account or demo.account()
     cloud = next(
@@ -52,6 +54,8 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
             found[f"h2 {path}"] = partial(Http2, gateway, authority, credentials)
             found[f"proxy {path}"] = partial(Proxied, client.listen, authority)
             found[f"forward {path}"] = partial(Plain, forwards[path])
+            found[f"http {path}"] = partial(_request, gateway, authority, credentials)
+            found[f"http proxy {path}"] = partial(_request_by_proxy, client.listen, authority)
         for name, way in found.items():
             wait_until(partial(_opens, way), 120, what=name)
         yield found
@@ -64,6 +68,19 @@ CAPPED = [
     Cell("client closes", 1_000_000),
     Cell("client half-closes", 500_000),
 ]
+
+
+def fitting(way: str, cells: list[Cell]) -> list[Cell]:
+    """Leave out what a plain request does not know: an application that has answered and then reads on."""
+    return [cell for cell in cells if not (way.startswith("http") and cell.mode == "app half-closes")]
+
+
+def _request(port: int, authority: str, credentials: str) -> Way:
+    return Request(Secure(port), authority, f"Proxy-Authorization: {credentials}")
+
+
+def _request_by_proxy(port: int, authority: str) -> Way:
+    return Request(Plain(port), authority)
 
 
 def capped_account(demo: Demo) -> dict[str, Any]:
@@ -91,13 +108,13 @@ def own_demo(prefix: str) -> Iterator[tuple[Demo, Origin, Path]]:
         stack.callback(stop_demo, process, folder / "demo")
         demo = Demo(folder / "demo", process, output)
         demo.kill(demo.pid("traffic"))
-        register(demo, origin)
+        register(demo, origin.port)
         yield demo, origin, folder
 
 
-def register(demo: Demo, origin: Origin) -> None:
-    """Make the origin an application of the demo, for everybody; once for each demo."""
-    arguments = [str(demo.home), str(urlsplit(demo.console).port), demo.connector()["id"], str(origin.port)]
+def register(demo: Demo, port: int) -> None:
+    """Make the origin at a port an application of the demo, for everybody; once for each demo."""
+    arguments = [str(demo.home), str(urlsplit(demo.console).port), demo.connector()["id"], str(port)]
     subprocess.run(
         [sys.executable, "-m", "bench.register", *arguments], cwd=ROOT, env=clean_environment(), check=True
     )

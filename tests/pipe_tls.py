@@ -107,14 +107,12 @@ class TlsStream:
             self._flush()
 
 
-class Http1(Plain):
-    """CONNECT over HTTP/1.1; an end without TLS's own close is an error, as OpenSSL has it."""
+class Secure(Plain):
+    """TLS to a gateway, for HTTP/1.1; an end without TLS's own close is an error, as OpenSSL has it."""
 
-    def __init__(self, port: int, authority: str, credentials: str) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
-        self.socket.settimeout(PATIENCE)
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
         self._tls = TlsStream(self.socket, tls_context("http/1.1"))
-        connect(self._tls, authority, f"Proxy-Authorization: {credentials}")
 
     def send(self, data: bytes) -> None:
         self._tls.sendall(data)
@@ -130,6 +128,14 @@ class Http1(Plain):
         with suppress(OSError):
             self._tls.half_close()
         self.socket.close()
+
+
+class Http1(Secure):
+    """CONNECT over HTTP/1.1."""
+
+    def __init__(self, port: int, authority: str, credentials: str) -> None:
+        super().__init__(port)
+        connect(self._tls, authority, f"Proxy-Authorization: {credentials}")
 
 
 class Http2:

@@ -13,7 +13,7 @@ from bench.register import HOST, PORT
 from tests.demo import Demo
 from tests.e2e.recipes import application
 from tests.pipe import Cell, Origin, measure
-from tests.pipe_demo import CAPPED, Ways, capped_account, ways
+from tests.pipe_demo import CAPPED, Ways, capped_account, fitting, ways
 
 MB = 1_000_000
 CELLS = [
@@ -23,7 +23,11 @@ CELLS = [
     *(Cell("client half-closes", 1000), Cell("client half-closes", 3 * MB), Cell("client resets", MB // 10)),
     Cell("both", 3 * MB),
 ]
-WAYS = [f"{way} {path}" for way in ("h1", "h2", "forward", "proxy") for path in ("connector", "cloud")]
+WAYS = [
+    f"{way} {path}"
+    for way in ("h1", "h2", "forward", "proxy", "http", "http proxy")
+    for path in ("connector", "cloud")
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def capped(served: Demo, origin: Origin, tmp_path_factory: pytest.TempPathFactor
 def not_whole(found: Ways, origin: Origin, way: str, cells: list[Cell]) -> dict[str, str]:
     if way not in found:
         pytest.skip("this system has one loopback address only, hence no cloud networks")
-    verdicts = {str(cell): measure(origin, found[way], cell) for cell in cells}
+    verdicts = {str(cell): measure(origin, found[way], cell) for cell in fitting(way, cells)}
     return {cell: f"{each.word}: {each.detail}" for cell, each in verdicts.items() if each.word != "whole"}
 
 
