@@ -16,7 +16,8 @@ CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
 # The goal: a ratio of Causeway to the other, by number of streams.
 WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
 
-Rates = dict[tuple[str, int], list[float]]
+UPLOAD, DOWNLOAD = "upload", "download"
+Rates = dict[tuple[str, int, str], list[float]]  # by chain, number of streams, direction
 
 
 def measure_rates(
@@ -27,23 +28,26 @@ def measure_rates(
     for _ in range(rounds):
         for streams in STREAMS:
             for chain, port in ports.items():
-                rates[chain, streams].append(sink.rate(processes, port, streams, seconds))
+                rates[chain, streams, UPLOAD].append(sink.rate(processes, port, streams, seconds))
+                rates[chain, streams, DOWNLOAD].append(sink.download_rate(processes, port, streams, seconds))
     return rates
 
 
 def throughput_table(rates: Rates) -> Table:
     table = Table(
-        "chain", "streams", "Gbit/s", "lowest–highest", "Causeway to it", "wanted", title="Throughput, upload"
+        *("chain", "direction", "streams", "Gbit/s", "lowest–highest", "Causeway to it", "wanted"),
+        title="Throughput",
     )
     median = {key: statistics.median(values) for key, values in rates.items()}
-    for (chain, streams), values in sorted(rates.items(), key=lambda item: item[0][1]):
+    for (chain, streams, direction), values in sorted(rates.items(), key=lambda item: item[0][:0:-1]):
         ratio = wanted = ""
-        if (chain, streams) in WANTED and (CAUSEWAY, streams) in median:
+        if (chain, streams) in WANTED and (CAUSEWAY, streams, direction) in median:
             # Round by round: what disturbed the machine in one is in both.
-            pairs = zip(rates[CAUSEWAY, streams], values, strict=True)
+            pairs = zip(rates[CAUSEWAY, streams, direction], values, strict=True)
             reached = statistics.median(ours / others for ours, others in pairs)
             goal = WANTED[chain, streams]
             ratio, wanted = f"{reached:.2f}", f"≥ {goal}" + ("" if reached >= goal else "  missed")
         spread = f"{min(values) / 1e9:.2f}–{max(values) / 1e9:.2f}"
-        table.add_row(chain, str(streams), f"{median[chain, streams] / 1e9:.2f}", spread, ratio, wanted)
+        speed = f"{median[chain, streams, direction] / 1e9:.2f}"
+        table.add_row(chain, direction, str(streams), speed, spread, ratio, wanted)
     return table

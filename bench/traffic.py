@@ -2,6 +2,7 @@
 
     python -m bench.traffic sink
     python -m bench.traffic source HOST PORT STREAMS SECONDS
+    python -m bench.traffic reader HOST PORT STREAMS SECONDS
 
 The sink prints the ports of its data and its control socket. Every data connection is greeted with one byte, so that a
 connection is known to reach through; a line on the control socket is answered with ``bytes seconds``.
@@ -25,6 +26,7 @@ CHUNK = 1 << 20
 ZEROS = bytes(65536)
 FILE_BYTES = 64 << 20
 START_SECONDS = 20
+WARM_UP_SECONDS = 1.0
 
 
 class _Counter:
@@ -106,6 +108,31 @@ def run_source(host: str, port: int, streams: int, seconds: float) -> None:
         thread.join()
 
 
+def _read(host: str, port: int, cell: list[int], started: threading.Barrier) -> None:
+    buffer = bytearray(CHUNK)
+    with suppress(OSError), socket.create_connection((host, port), timeout=START_SECONDS) as connection:
+        if connection.recv(1) != GREETING:
+            raise RuntimeError("the sink did not answer")
+        connection.settimeout(None)
+        connection.sendall(DOWNLOAD)
+        started.wait(START_SECONDS)
+        while count := connection.recv_into(buffer):
+            cell[0] += count
+
+
+def run_reader(host: str, port: int, streams: int, seconds: float) -> None:
+    """Have the sink send over so many connections at once; print bit/s after a warm-up that is not counted."""
+    started, cells = threading.Barrier(streams + 1), [[0] for _ in range(streams)]
+    for cell in cells:
+        threading.Thread(target=_read, args=(host, port, cell, started), daemon=True).start()
+    started.wait(START_SECONDS)
+    time.sleep(WARM_UP_SECONDS)
+    first, began = sum(cell[0] for cell in cells), time.monotonic()
+    time.sleep(seconds)
+    last, ended = sum(cell[0] for cell in cells), time.monotonic()
+    print((last - first) * 8 / (ended - began), flush=True)
+
+
 class Sink:
     """A sink in a process of its own. ``port`` takes data."""
 
@@ -122,16 +149,24 @@ class Sink:
         count, moment = self._control.readline().split()
         return int(count), float(moment)
 
-    def rate(
-        self, processes: Processes, port: int, streams: int, seconds: float, warm_up: float = 1.0
-    ) -> float:
+    def download_rate(self, processes: Processes, port: int, streams: int, seconds: float) -> float:
+        """bit/s that the sink's readers get through the chain that begins at ``port``, after a warm-up."""
+        command = [sys.executable, "-m", "bench.traffic", "reader", "127.0.0.1", str(port), str(streams)]
+        reader = processes.start([*command, str(seconds)], stdout=subprocess.PIPE)
+        assert reader.stdout is not None
+        with reader.stdout as output:
+            rate = float(output.read())
+        reader.wait(30)
+        return rate
+
+    def rate(self, processes: Processes, port: int, streams: int, seconds: float) -> float:
         """bit/s that arrive through the chain that begins at ``port``, after a warm-up that is not counted."""
         command = [sys.executable, "-m", "bench.traffic", "source", "127.0.0.1", str(port), str(streams)]
-        source = processes.start([*command, str(warm_up + seconds + 0.5)], stdout=subprocess.PIPE)
+        source = processes.start([*command, str(WARM_UP_SECONDS + seconds + 0.5)], stdout=subprocess.PIPE)
         assert source.stdout is not None
         if source.stdout.readline() != b"started\n":
             raise RuntimeError(f"the source could not reach the sink through port {port}")
-        time.sleep(warm_up)
+        time.sleep(WARM_UP_SECONDS)
         first, began = self.count()
         time.sleep(seconds)
         last, ended = self.count()
@@ -141,7 +176,9 @@ class Sink:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "sink":
+    what, *place = sys.argv[1:]
+    if what == "sink":
         run_sink()
     else:
-        run_source(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+        run = run_source if what == "source" else run_reader
+        run(place[0], int(place[1]), int(place[2]), float(place[3]))
