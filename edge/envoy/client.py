@@ -38,6 +38,7 @@ _TRY_THE_NEXT = (
     "InternalError",
     "NotConfigured",
 )
+_DRAWS = 32
 # As the tunnel was lost, a plain request may have reached its application; of a CONNECT, nothing has.
 _TRY_CONNECT_AT_THE_NEXT = (*_TRY_THE_NEXT, "TunnelLost")
 
@@ -144,12 +145,17 @@ def _route(match: Config, retry: Config) -> Config:
 
 
 def _retry(retry_on: str, reasons: Sequence[str], gateways: int) -> Config:
-    """Try what a gateway that vanished left unanswered, or refused for one of `reasons`, at the next gateway."""
+    """Try what a gateway that vanished left unanswered, or refused for one of `reasons`, at the next gateway.
+
+    Envoy takes a flow that its application resets for a fault of the gateway, and passes that over. When so none is
+    left, it draws any of them by lot: a draw that was tried already is drawn again.
+    """
     next_gateway = typed(
         "previous_priorities",
         "retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
         update_frequency=1,
     )
+    another = typed("previous_hosts", "retry.host.previous_hosts.v3.PreviousHostsPredicate")
     return {
         "retry_on": f"connect-failure,refused-stream,retriable-headers,{retry_on}",
         "retriable_headers": [
@@ -157,6 +163,8 @@ def _retry(retry_on: str, reasons: Sequence[str], gateways: int) -> Config:
         ],
         "num_retries": max(2, gateways - 1),
         "retry_priority": next_gateway,
+        "retry_host_predicate": [another],
+        "host_selection_retry_max_attempts": _DRAWS,
     }
 
 

@@ -20,7 +20,7 @@ from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
 from edge.envoy.pace import TOO_MANY_FLOWS
 from edge.envoy.parts import REASON_HEADER
-from edge.gateway.bandwidth import Bandwidth, NoBandwidth, kibibytes
+from edge.gateway.bandwidth import Bandwidth, NoBandwidth, upload
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
@@ -128,7 +128,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         headers = {PATH_HEADER: flow.path}
         if held is not None:
             slot, cap = held
-            headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: f"{slot} {kibibytes(cap)}"}
+            headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: upload(slot, cap, flow.identity.account)}
         if flow.connector is not None and flow.path != CLOUD:
             headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)

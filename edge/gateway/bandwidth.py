@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import zlib
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -111,3 +112,8 @@ class Bandwidth:
 def kibibytes(kbps: int) -> int:
     """kbit/s as the nearest KiB/s, the unit of Envoy's buckets; at least 1, which is 8.2 kbit/s."""
     return max(1, round(kbps * 1000 / 8 / 1024))
+
+
+def upload(slot: int, kbps: int, account: str) -> str:
+    """Return the header that names the bucket for what an account's clients send: slot, KiB/s, and whose debt it is."""
+    return f"{slot} {kibibytes(kbps)} {zlib.crc32(account.encode())}"

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
+from tests.pipe import Cell, Origin, Proxied, measure
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -109,6 +111,33 @@ def test_a_gateway_that_dies_or_hangs_loses_no_new_flow(
         asyncio.run(story())
     finally:
         echo.close()
+
+
+def test_applications_that_reset_cost_the_only_living_gateway_no_flow(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path
+) -> None:
+    """Envoy passes a gateway over for a while when a flow by it is reset; none is left then that lives."""
+    first, dead = labs[0], f"https://127.0.0.1:{free_port()}"
+    echo, origin, port = Echo("127.0.0.1"), Origin("127.0.0.1"), free_port()
+    process = client(tmp_path / "client", first)
+
+    def flows() -> Iterator[str]:
+        for _ in range(40):
+            measure(origin, partial(Proxied, port, f"127.0.0.1:{origin.port}"), Cell("app resets", 1000))
+            yield flow(port, echo)
+
+    async def story() -> None:
+        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), dead]))
+        try:
+            assert set(await asyncio.to_thread(list, flows())) == {"200"}
+        finally:
+            await process.stop()
+
+    try:
+        asyncio.run(story())
+    finally:
+        echo.close()
+        origin.close()
 
 
 def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(

@@ -11,7 +11,8 @@
  *   HTTP/1.1 200, chunks, the last    become    HTTP/1.1 200, the application's bytes, its end
  *
  * "connect" turns the request back into a CONNECT before anything else looks at it. Any other answer than 200, and a
- * connection that does not begin with CONNECT, pass as they are.
+ * connection that does not begin with CONNECT, pass as they are. A head is handed on as it comes, so that Envoy's own
+ * limits of time and size hold for it.
  */
 #include <stdio.h>
 #include <strings.h>
@@ -22,11 +23,13 @@ extern void ENVOY(network_filter_enable_half_close)(void *, bool);
 extern void ENVOY(network_filter_close)(void *, int how);
 enum { WHEN_WRITTEN = 0 };
 
-/* A longer head is left to Envoy; it has to fit into a buffer of the listener. */
-enum { LONGEST_HEAD = 32768, LONGEST_SIZE = 24 };
+/* What tells that a line is replaced, and what the head and a chunk get in addition, at most. */
+enum { LONGEST_NAME = 20, LONGEST_ADDITION = 128, LONGEST_SIZE = 24 };
 
 typedef struct {
-  enum { HEAD, TUNNEL, PLAIN } request;
+  /* Of a CONNECT's head: its method, its target, the rest of that line, the begin of a line, the rest of it */
+  enum { METHOD, TARGET, VERSION, LINE, REST, TUNNEL, PLAIN } request;
+  bool left_out; /* of the head: this line */
   enum { ANSWER, BODY, REFUSED } answer;
   enum { SIZE, EXTENSION, DATA, AFTER_DATA, TRAILER_BEGIN, TRAILER } at;
   size_t rest;          /* of a chunk: its size as far as it was read, then what has not come yet */
@@ -92,21 +95,38 @@ static char *add_chunk(char *to, bytes data) {
   return add(add(to, data), TEXT("\r\n"));
 }
 
-/* `head` to `after` is the client's head. Returns where the head for the connection manager ends. */
-static char *add_head(char *to, const char *head, const char *after) {
-  const char *target = head + 8, *line = next_line(head, after), *stop = target;
-  while (stop < line && *stop != ' ' && *stop != '\r' && *stop != '\n') stop++;
-  to = add(to, TEXT("POST / HTTP/1.1\r\nhost: "));
-  to = add(to, (bytes){target, (size_t)(stop - target)});
-  to = add(to, TEXT("\r\nx-causeway-connect: 1\r\ntransfer-encoding: chunked\r\n"));
-  bool left_out = false;
-  for (const char *next; (next = next_line(line, after)); line = next) {
-    if (is_empty(line, next)) break;
-    bool goes_on = *line == ' ' || *line == '\t';
-    left_out = goes_on ? left_out : is_replaced(line);
-    if (!left_out) to = add(to, (bytes){line, (size_t)(next - line)});
+/* Writes what the connection manager gets of the head, as far as that can be told. Returns where it ends; `from` is
+ * moved to what is left: the begin of a line, or what comes behind the head. */
+static char *add_head(front *self, char *to, const char **from, const char *stop) {
+  while (*from < stop && self->request != TUNNEL) {
+    const char *at = *from, *next = next_line(at, stop);
+    if (self->request == TARGET) {
+      if (*at == ' ' || *at == '\r' || *at == '\n') {
+        to = add(to, TEXT("\r\nx-causeway-connect: 1\r\ntransfer-encoding: chunked\r\n"));
+        self->request = VERSION;
+        self->left_out = true; /* what goes on this line */
+      } else {
+        *to++ = *at;
+        *from = at + 1;
+      }
+    } else if (self->request == LINE) {
+      if (!next && stop - at < LONGEST_NAME) break;
+      if (next && is_empty(at, next)) {
+        to = add(to, TEXT("\r\n"));
+        *from = next;
+        self->request = TUNNEL;
+      } else {
+        if (*at != ' ' && *at != '\t') self->left_out = is_replaced(at);
+        self->request = REST;
+      }
+    } else {
+      const char *till = next ? next : stop;
+      if (self->request == REST && !self->left_out) to = add(to, (bytes){at, (size_t)(till - at)});
+      *from = till;
+      if (next) self->request = LINE;
+    }
   }
-  return add(to, TEXT("\r\n"));
+  return to;
 }
 
 /* Hands the connection to Envoy as it is, with the end that Envoy knows. */
@@ -121,32 +141,38 @@ static int leave(void *filter, front *self, bool end) {
 static int front_read(void *filter, void *of_filter, size_t size, bool end) {
   front *self = of_filter;
   if (self->request == PLAIN) return CONTINUE;
-  char *all = taken(filter, size, true), *made = NULL, *to = NULL;
-  const char *stop = all + size, *rest = all;
-  if (self->request == HEAD) {
+  char *all = taken(filter, size, true), *made = memory(size + LONGEST_ADDITION + LONGEST_SIZE + LAST_CHUNK.size);
+  char *to = made;
+  const char *stop = all + size, *from = all;
+  if (self->request == METHOD) {
     const bytes method = TEXT("CONNECT ");
-    size_t known = size < method.size ? size : method.size;
-    bool other = memcmp(all, method.at, known) != 0;
-    rest = other ? NULL : end_of_head(all, stop);
-    if (!rest) {
-      free(all);
-      return other || end || size > LONGEST_HEAD ? leave(filter, self, end) : STOP;
+    while (from < stop && (*from == '\r' || *from == '\n')) from++; /* as Envoy does */
+    size_t here = (size_t)(stop - from), known = here < method.size ? here : method.size;
+    if (memcmp(from, method.at, known) != 0 || (end && known < method.size)) {
+      free(made), free(all);
+      return leave(filter, self, end);
     }
-    self->request = TUNNEL;
-    made = memory(size + 128 + LONGEST_SIZE);
-    to = add_head(made, all, rest);
-  } else {
-    to = made = memory(size + LONGEST_SIZE + LAST_CHUNK.size);
+    if (known == method.size) {
+      from += known;
+      to = add(to, TEXT("POST / HTTP/1.1\r\nhost: "));
+      self->request = TARGET;
+    }
   }
-  to = add_chunk(to, (bytes){rest, (size_t)(stop - rest)});
-  if (end && !self->client_ended) {
-    self->client_ended = true;
-    to = add(to, LAST_CHUNK);
+  if (self->request != METHOD && self->request != TUNNEL) to = add_head(self, to, &from, stop);
+  if (self->request == TUNNEL) {
+    to = add_chunk(to, (bytes){from, (size_t)(stop - from)});
+    from = stop;
+    if (end && !self->client_ended) {
+      self->client_ended = true;
+      to = add(to, LAST_CHUNK);
+    }
   }
-  ENVOY(network_filter_drain_read_buffer)(filter, size);
+  ENVOY(network_filter_drain_read_buffer)(filter, (size_t)(from - all));
   free(all);
+  bool broken = end && self->request != TUNNEL;
   if (to > made) ENVOY(network_filter_inject_read_data)(filter, (bytes){made, (size_t)(to - made)}, false);
   free(made);
+  if (broken) ENVOY(network_filter_close)(filter, WHEN_WRITTEN);
   return STOP;
 }
 
@@ -193,7 +219,7 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
     /* Envoy writes a head at once. */
     const char *after = end_of_head(all, stop);
     if (!after || size < 12 || memcmp(all, "HTTP/1.1 200", 12) != 0) {
-      self->answer = REFUSED;
+      if (size < 12 || memcmp(all, "HTTP/1.1 1", 10) != 0) self->answer = REFUSED;
       free(all), free(made);
       return CONTINUE;
     }

@@ -11,8 +11,8 @@
  * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
  * at once and are charged for. "upload" stands before what may hold back answers.
  *
- * A flow names its bucket by the header x-causeway-upload: "number kibibytes-a-second". All flows of a bucket share it,
- * on all of Envoy's threads: one lock guards all buckets. A bucket may be overdrawn, since Envoy hands over pieces as
+ * A flow names its bucket by the header x-causeway-upload: "number kibibytes-a-second owner". All flows of a bucket share
+ * it, on all of Envoy's threads: one lock guards all buckets. A bucket may be overdrawn, since Envoy hands over pieces as
  * they came; whoever comes next waits until the debt is paid. Those that wait are let go one after the other, by a
  * thread that looks after them every few milliseconds as long as there are any.
  */
@@ -60,6 +60,7 @@ static const double SECONDS_OF_BURST = 0.05;
 typedef struct flow flow;
 typedef struct {
   double level, rate, since; /* bytes, bytes a second, the time of `level` in seconds */
+  uint64_t owner;            /* whose debt it is, by a number */
   flow *first, *last;        /* those that wait */
 } bucket;
 
@@ -198,8 +199,9 @@ static void connect_begins(void *filter, flow *self) {
   bool http1 = is_http1(filter), marked = header(filter, mark).size > 0;
   if (marked) set(filter, mark, NONE);
   self->by_http1 = http1 && !marked;
+  /* One that "front" did not see, as it came behind another request, must not end well where it breaks off, either. */
+  self->is_tunnel = http1 && (marked || same(header(filter, TEXT(":method")), TEXT("CONNECT")));
   if (!http1 || !marked) return;
-  self->is_tunnel = true;
   set(filter, TEXT(":method"), TEXT("CONNECT"));
   set(filter, TEXT(":path"), NONE);
   set(filter, TEXT("transfer-encoding"), NONE);
@@ -223,13 +225,26 @@ static void upload_begins(void *filter, flow *self) {
   uint64_t which = number(&text);
   if (text.size) text.at++, text.size--; /* the blank */
   uint64_t kibibytes = number(&text);
+  if (text.size) text.at++, text.size--;
+  uint64_t owner = number(&text);
   set(filter, name, NONE);
   if (which >= BUCKETS || !kibibytes) return;
   self->from = &buckets[which];
   pthread_mutex_lock(&lock);
   fill(self->from);
   self->from->rate = (double)kibibytes * 1024;
+  if (self->from->owner != owner) self->from->level = 0; /* another one's debt */
+  self->from->owner = owner;
   pthread_mutex_unlock(&lock);
+}
+
+/* Returns how much waited. A call that is under way finds nothing to do. */
+static size_t let_go(flow *self) {
+  size_t held = self->held;
+  if (self->state == WAITS) leave_queue(self, FLOWS);
+  self->state = FLOWS;
+  self->held = 0;
+  return held;
 }
 
 int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
@@ -249,10 +264,7 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   fill(self->from);
   bool passes = end && self->answer_ended;
   if (passes) {
-    if (self->state == WAITS) leave_queue(self, FLOWS);
-    self->state = FLOWS; /* a call that is under way finds nothing to do */
-    size += self->held;
-    self->held = 0;
+    size += let_go(self);
   } else {
     passes = self->state == FLOWS && (size == 0 || self->from->level > 0);
   }
@@ -273,6 +285,7 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
   flow *self = (flow *)of_filter;
   self->request_ended = true;
   pthread_mutex_lock(&lock);
+  if (self->from && self->answer_ended) self->from->level -= (double)let_go(self);
   bool holds = self->state != FLOWS;
   pthread_mutex_unlock(&lock);
   return holds ? STOP : CONTINUE;
@@ -317,8 +330,11 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
     return;
   }
   if (event == ANSWER_GOES_ON) {
-    self->answer_ended = true;
-    ENVOY(http_filter_continue_encoding)(filter);
+    pthread_mutex_lock(&lock);
+    self->answer_is_held = self->state != FLOWS; /* again, by what came between */
+    pthread_mutex_unlock(&lock);
+    self->answer_ended = !self->answer_is_held;
+    if (self->answer_ended) ENVOY(http_filter_continue_encoding)(filter);
     return;
   }
   pthread_mutex_lock(&lock);
