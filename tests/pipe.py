@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -215,7 +215,8 @@ class Proxied(Plain):
 
     def __init__(self, port: int, authority: str, *, patience: float = PATIENCE) -> None:
         super().__init__(port, patience=patience)
-        connect(self.socket, authority)
+        with closed_if_refused(self.socket):
+            connect(self.socket, authority)
 
 
 class Stream(Protocol):
@@ -227,7 +228,7 @@ class Stream(Protocol):
 
 
 def connect(stream: Stream, authority: str, *headers: str) -> None:
-    """Ask an HTTP/1.1 proxy for a flow; raise ConnectionError for any answer but 200."""
+    """Ask an HTTP/1.1 proxy for a flow; raise ConnectionError, with the reason, for any answer but 200."""
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}", *headers, "", ""]
     stream.sendall("\r\n".join(lines).encode())
     head = b""
@@ -237,7 +238,18 @@ def connect(stream: Stream, authority: str, *headers: str) -> None:
             raise ConnectionError(f"no answer but {head!r}")
         head += byte
     if b" 200" not in head.partition(b"\r\n")[0]:
-        raise ConnectionError(head.partition(b"\r\n")[0].decode())
+        lines = head.decode().split("\r\n")
+        raise ConnectionError("; ".join([lines[0], *(each for each in lines if "x-causeway-" in each)]))
+
+
+@contextmanager
+def closed_if_refused(connection: socket.socket) -> Iterator[None]:
+    """Close a connection by which there will be no flow."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 _number = iter(range(1, 1_000_000_000))

@@ -16,7 +16,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
-from tests.pipe import PATIENCE, RESET, Plain, connect
+from tests.pipe import PATIENCE, RESET, Plain, closed_if_refused, connect
 
 
 def basic(username: str, password: str) -> str:
@@ -112,7 +112,8 @@ class Secure(Plain):
 
     def __init__(self, port: int) -> None:
         super().__init__(port)
-        self._tls = TlsStream(self.socket, tls_context("http/1.1"))
+        with closed_if_refused(self.socket):
+            self._tls = TlsStream(self.socket, tls_context("http/1.1"))
 
     def send(self, data: bytes) -> None:
         self._tls.sendall(data)
@@ -135,7 +136,8 @@ class Http1(Secure):
 
     def __init__(self, port: int, authority: str, credentials: str) -> None:
         super().__init__(port)
-        connect(self._tls, authority, f"Proxy-Authorization: {credentials}")
+        with closed_if_refused(self.socket):
+            connect(self._tls, authority, f"Proxy-Authorization: {credentials}")
 
 
 class Http2:
@@ -159,6 +161,7 @@ class Http2:
         with self._changed:
             self._changed.wait_for(lambda: self._status or self._end, PATIENCE)
             if self._status != "200":
+                self._leave()
                 raise ConnectionError(f"{self._status or 'no answer'} {self._end}")
 
     def _flush(self) -> None:

@@ -6,8 +6,11 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http import HTTPStatus
 
-from tests.demo import Demo, Tunnel, post
+import httpx
+
+from tests.demo import Demo, Tunnel, post, wait_until
 from tests.e2e.deployed import command_of
 from tests.ports import free_port
 
@@ -45,7 +48,13 @@ class AddedGateway:
         return "Reached" in self.row() and "Current" in self.row()
 
     def remove(self) -> None:
-        post(self.client, f"/gateways/{self.id}/delete/").raise_for_status()
+        """Delete it as soon as the console does: it carries no flow, or was not heard of for a while."""
+
+        def answer() -> httpx.Response | None:
+            found = post(self.client, f"/gateways/{self.id}/delete/")
+            return None if found.status_code == HTTPStatus.CONFLICT else found
+
+        wait_until(answer, 90, what="a gateway that may be deleted").raise_for_status()
 
     def flow(self) -> Tunnel | None:
         """A flow by this gateway to an application of the demo, as soon as there can be one."""
