@@ -71,8 +71,10 @@ CAPPED = [
 
 
 def fitting(way: str, cells: list[Cell]) -> list[Cell]:
-    """Leave out what a plain request does not know: an application that has answered and then reads on."""
-    return [cell for cell in cells if not (way.startswith("http") and cell.mode == "app half-closes")]
+    """Leave out what HTTP does not promise: that an answer may end while its request goes on."""
+    if not way.startswith("http"):
+        return cells
+    return [cell for cell in cells if cell.mode not in ("app half-closes", "both")]
 
 
 def _request(port: int, authority: str, credentials: str) -> Way:
