@@ -1,7 +1,7 @@
 """Flows as plain `http://` requests: the program's side over any way to a proxy, and the application's over a socket.
 
-The first line of a flow is the value of a header. What the application decides is a GET, whose answer ends by closing,
-or has chunks where the application breaks off; what the program sends is the body of a POST, in chunks.
+The first line of a flow is the value of a header. What the application decides is a GET, whose answer ends by closing;
+what the program sends is the body of a POST, in chunks.
 """
 
 from __future__ import annotations
@@ -121,7 +121,6 @@ class Answer:
         if not (line := re.search(rb"(?i)\r\n%s: *([^\r]+)" % FIRST_LINE.encode(), head)):
             raise ValueError("a request without the first line of its flow")
         self.first_line = line[1]
-        self._framed = self.first_line.startswith(b"app_resets")
         framed = re.search(rb"(?i)\r\n(transfer-encoding|content-length):", head)
         self._body = reader.body(head) if framed else iter(())
 
@@ -136,8 +135,7 @@ class Answer:
     def _begin(self) -> None:
         if not self._begun:
             self._begun = True
-            framing = b"Transfer-Encoding: chunked\r\n" if self._framed else b""
-            self._connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n%s\r\n" % framing)
+            self._connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
 
     def recv(self, size: int, /) -> bytes:
         data = self._rest or next(self._body, b"")
@@ -146,7 +144,7 @@ class Answer:
 
     def sendall(self, data: bytes, /) -> None:
         self._begin()
-        self._connection.sendall(b"%x\r\n%s\r\n" % (len(data), data) if self._framed else data)
+        self._connection.sendall(data)
 
     def shutdown(self, how: int, /) -> None:
         self._begin()

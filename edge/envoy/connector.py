@@ -98,8 +98,11 @@ def bootstrap(identity: Identity) -> Config:
         "bootstrap_extensions": [tunnels, *([halfclose.internal_listeners()] if exact else [])],
         "dynamic_resources": {"cds_config": _file("clusters.json"), "lds_config": _file("listeners.json")},
         "static_resources": {
-            "listeners": [halfclose.ends_listener(NAME)] if exact else [],
-            "clusters": [_applications(), *([halfclose.ends()] if exact else [])],
+            "listeners": [halfclose.ends_listener()] if exact else [],
+            "clusters": [
+                _applications(NAME, **(halfclose.tells_resets() if exact else {})),
+                *([_applications(halfclose.DIAL), halfclose.ends()] if exact else []),
+            ],
         },
     }
 
@@ -152,6 +155,7 @@ def _connection_manager() -> Config:
             typed(RBAC, "filters.http.rbac.v3.RBAC", rules=_refuse_own_networks()),
             # A route names it when Envoy has the module.
             halfclose.go_on() | {"disabled": True},
+            *([halfclose.answer()] if halfclose.usable() else []),
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )
@@ -182,7 +186,7 @@ def _refuse_own_networks() -> Config:
     return {"action": "DENY", "policies": {"own-networks": policy}}
 
 
-def _applications() -> Config:
+def _applications(name: str, **more: Any) -> Config:
     # The filter looks for just this name; under another it lets everything pass unresolved and unchecked.
     kind = typed(
         "envoy.clusters.dynamic_forward_proxy",
@@ -190,7 +194,8 @@ def _applications() -> Config:
         dns_cache_config=_dns_cache(),
     )
     return {
-        "name": NAME,
+        "name": name,
+        **more,
         **halfclose.BUFFER,
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",

@@ -8,6 +8,8 @@ decision named → reverse tunnel, or the gateway itself dials. Where Envoy has 
 
 from __future__ import annotations
 
+from typing import Any
+
 from edge.envoy import halfclose
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, UPLOAD_HEADER, bandwidth_filter
 from edge.envoy.failures import NO_DECISION, OWN_HEADERS, gateway_failures
@@ -72,13 +74,13 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOW
             "listeners": [
                 _tunnel_listener(gateway),
                 _access_listener(gateway, slots, flows, exact=exact),
-                *([halfclose.ends_listener(CLOUD)] if exact else []),
+                *([halfclose.ends_listener()] if exact else []),
             ],
             "clusters": [
                 _agent_cluster(),
                 _reverse_cluster(),
-                _cloud_cluster(),
-                *([halfclose.ends()] if exact else []),
+                _cloud_cluster(CLOUD, **(halfclose.tells_resets() if exact else {})),
+                *([_cloud_cluster(halfclose.DIAL), halfclose.ends()] if exact else []),
             ],
         },
     }
@@ -198,9 +200,10 @@ _DNS_CACHE: Config = {
 }
 
 
-def _cloud_cluster() -> Config:
+def _cloud_cluster(name: str, **more: Any) -> Config:
     return {
-        "name": CLOUD,
+        "name": name,
+        **more,
         **halfclose.BUFFER,
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
@@ -278,7 +281,7 @@ def _http(slots: int, flows: int, *, exact: bool) -> Config:
                 "filters.http.dynamic_forward_proxy.v3.FilterConfig",
                 dns_cache_config=_DNS_CACHE,
             ),
-            *([_go_on()] if exact else []),
+            *([_go_on(), halfclose.answer()] if exact else []),
             typed("envoy.filters.http.router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )

@@ -93,6 +93,22 @@ def upload() -> Config:
     return typed("upload", _HTTP, dynamic_module_config=_LOAD, filter_name="upload")
 
 
+def answer() -> Config:
+    """HTTP filter, the last but the router, that breaks off what the application has broken off (`tells_resets`)."""
+    return typed("answer", _HTTP, dynamic_module_config=_LOAD, filter_name="answer")
+
+
+def tells_resets() -> Config:
+    """Fields of a cluster of applications, by which `answer` knows a reset from the end of an answer without a length.
+
+    A CONNECT that ends byte for byte has a cluster of its own, `DIAL`, and Envoy's own socket.
+    """
+    kind = "transport_sockets.dynamic_modules.v3.DynamicModuleTransportSocket"
+    name = "envoy.transport_sockets.dynamic_modules"
+    socket = typed(name, kind, dynamic_module_config=_LOAD, transport_socket_name="answers")
+    return {"transport_socket": socket}
+
+
 # -- At a TCP connection ----------------------------------------------------------------------------------------------
 
 # Where the connection manager keeps the host and the port that were asked for.
@@ -102,6 +118,7 @@ PORT = {"metadata_namespace": "causeway", "key": "port"}
 # byte; and what it says of the flow.
 GO_ON, CHECKED = "go_on", "causeway.checked"
 ENDS = "ends"  # the cluster that leads there
+DIAL = "dial"  # the cluster that is dialled from there
 DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
 # What a connection may keep on each side, so that a flow whose reader sleeps costs little; the systems' own buffers are
 # what long lines are filled from.
@@ -172,11 +189,11 @@ def ends() -> Config:
     )
 
 
-def ends_listener(cluster: str) -> Config:
+def ends_listener() -> Config:
     """Listener that dials what was resolved and let through: the flow's state names it, and its addresses are in the
-    cache of `cluster`, a dynamic forward proxy."""
+    cache of the cluster `DIAL`, a dynamic forward proxy."""
     dial = typed(
-        "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=cluster, idle_timeout="0s"
+        "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=DIAL, idle_timeout="0s"
     )
     return {
         "name": ENDS,

@@ -1,7 +1,7 @@
 """The dynamic module by which Envoy ends CONNECT byte for byte, one file for each platform.
 
-halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; network.c, envoy.h: what they
-have in common.
+halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; answers.c: answers that break
+off; network.c, envoy.h: what they have in common.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
-NAME = "causeway_halfclose_2"
+NAME = "causeway_halfclose_3"
 FOLDER = Path(__file__).resolve().parent
-SOURCES = tuple(FOLDER / name for name in ("halfclose.c", "front.c", "requests.c", "network.c"))
+SOURCES = tuple(FOLDER / name for name in ("halfclose.c", "front.c", "requests.c", "answers.c", "network.c"))
 HEADER = FOLDER / "envoy.h"
 # What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
 PLATFORMS = {

@@ -83,6 +83,9 @@ typedef struct {
 
 extern const network_filter END, FRONT;
 
+/* Whether the connection to the application, which has just ended, was reset. */
+bool was_reset(void *http_filter);
+
 extern size_t ENVOY(network_filter_get_read_buffer_chunks_size)(void *);
 extern bool ENVOY(network_filter_get_read_buffer_chunks)(void *, bytes *);
 extern size_t ENVOY(network_filter_get_write_buffer_chunks_size)(void *);

@@ -1,4 +1,4 @@
-/* HTTP filters of the connection manager: "connect" and "upload".
+/* HTTP filters of the connection manager: "connect", "upload" and "answer".
  *
  * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT. It stands first. A plain
  * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close. And
@@ -10,6 +10,9 @@
  * gone, and Envoy 1.40 crashes at the next word about its buffer. Two rules keep that from happening here: the end of
  * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
  * at once and are charged for. "upload" stands before what may hold back answers.
+ *
+ * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
+ * too, in whatever framing the client has it.
  *
  * A flow names its bucket by the header x-causeway-upload: "number kibibytes-a-second owner". All flows of a bucket share
  * it, on all of Envoy's threads: one lock guards all buckets. A bucket may be overdrawn, since Envoy hands over pieces as
@@ -41,7 +44,7 @@ extern void ENVOY(http_filter_scheduler_delete)(void *);
 
 enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_REQUEST_BODY = 0, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
 enum { ALWAYS = 0, CLIENTS_SIDE = 1 }; /* of a socket's option */
-enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED }; /* events */
+enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED, ANSWER_BROKE_OFF }; /* events */
 #ifdef TCP_CORK
 enum { HOLD_BACK = TCP_CORK };
 #else
@@ -65,10 +68,10 @@ typedef struct {
 } bucket;
 
 struct flow {
-  bool is_upload;
-  bool by_http1;      /* "connect": a plain request over HTTP/1 */
+  bool is_upload, is_answer;
+  bool by_http1;      /* "connect", "answer": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
-  bool is_tunnel;     /* "connect": a CONNECT over HTTP/1, its answer not ended */
+  bool ends_by_reset; /* over HTTP/1: a CONNECT whose answer has not ended, or an answer that broke off */
   bucket *from;       /* "upload": its bucket, if it has one */
   void *scheduler;
   flow *next, *previous; /* in the bucket's queue */
@@ -149,11 +152,12 @@ static void begin_to_look_after(void) {
 
 /* ---- Both filters, as Envoy calls them */
 
-static const char CONNECT[] = "connect", UPLOAD[] = "upload";
+static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer";
 
 const void *HTTP(config_new)(void *config, bytes name, bytes text) {
   (void)config, (void)text;
   if (same(name, TEXT("connect"))) return CONNECT;
+  if (same(name, TEXT("answer"))) return ANSWER;
   if (!same(name, TEXT("upload"))) return NULL;
   begin_to_look_after();
   return UPLOAD;
@@ -164,6 +168,7 @@ const void *HTTP(new)(const void *config, void *filter) {
   (void)filter;
   flow *self = zeros(sizeof(flow));
   self->is_upload = config == UPLOAD;
+  self->is_answer = config == ANSWER;
   return self;
 }
 
@@ -200,7 +205,7 @@ static void connect_begins(void *filter, flow *self) {
   if (marked) set(filter, mark, NONE);
   self->by_http1 = http1 && !marked;
   /* One that "front" did not see, as it came behind another request, must not end well where it breaks off, either. */
-  self->is_tunnel = http1 && (marked || same(header(filter, TEXT(":method")), TEXT("CONNECT")));
+  self->ends_by_reset = http1 && (marked || same(header(filter, TEXT(":method")), TEXT("CONNECT")));
   if (!http1 || !marked) return;
   set(filter, TEXT(":method"), TEXT("CONNECT"));
   set(filter, TEXT(":path"), NONE);
@@ -250,7 +255,8 @@ static size_t let_go(flow *self) {
 int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->request_ended = end;
-  (self->is_upload ? upload_begins : connect_begins)(filter, self);
+  if (self->is_answer) self->by_http1 = is_http1(filter);
+  else (self->is_upload ? upload_begins : connect_begins)(filter, self);
   return CONTINUE;
 }
 
@@ -292,8 +298,14 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
 }
 
 static int answer_ends(void *filter, flow *self, int held) {
+  if (self->is_answer) {
+    if (!was_reset(filter)) return CONTINUE;
+    self->ends_by_reset = self->by_http1;
+    later(filter, self, ANSWER_BROKE_OFF);
+    return held;
+  }
   if (!self->is_upload) {
-    self->is_tunnel = false;
+    self->ends_by_reset = false;
     if (self->by_http1 && !self->request_ended) later(filter, self, ANSWER_HAS_ENDED);
     return CONTINUE;
   }
@@ -310,8 +322,8 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
   if (!same(status, TEXT("200"))) {
-    self->is_tunnel = false; /* refused: an answer as any other */
-  } else if (!self->is_upload && same(header(filter, TEXT(":method")), TEXT("CONNECT"))) {
+    self->ends_by_reset = false; /* refused: an answer as any other */
+  } else if (!self->is_upload && !self->is_answer && same(header(filter, TEXT(":method")), TEXT("CONNECT"))) {
     /* When a connection breaks, Envoy resets a CONNECT by CONNECT_ERROR, which tcp_proxy takes for a good end. */
     set(filter, TEXT(":method"), TEXT("CONNECTED"));
   }
@@ -325,8 +337,9 @@ int HTTP(response_trailers)(void *filter, const void *self) { return answer_ends
 /* Whatever is called here may end the flow, and then `self` is gone: such a call comes last. */
 void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
   flow *self = (flow *)of_filter;
-  if (event == ANSWER_HAS_ENDED) {
-    ENVOY(http_filter_reset_stream)(filter, LOCAL_RESET, TEXT("answer_ended"));
+  if (event == ANSWER_HAS_ENDED || event == ANSWER_BROKE_OFF) {
+    ENVOY(http_filter_reset_stream)(filter, LOCAL_RESET,
+                                    event == ANSWER_HAS_ENDED ? TEXT("answer_ended") : TEXT("answer_broke_off"));
     return;
   }
   if (event == ANSWER_GOES_ON) {
@@ -356,7 +369,7 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
 /* Envoy closes the connection next, after a word of TLS that nothing was missing; that must not get out. */
 void HTTP(stream_complete)(void *filter, const void *of_filter) {
   const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  if (!((const flow *)of_filter)->is_tunnel) return;
+  if (!((const flow *)of_filter)->ends_by_reset) return;
   ENVOY(http_set_socket_option_int)(filter, IPPROTO_TCP, HOLD_BACK, ALWAYS, CLIENTS_SIDE, 1);
   ENVOY(http_set_socket_option_bytes)(filter, SOL_SOCKET, SO_LINGER, ALWAYS, CLIENTS_SIDE,
                                       (bytes){(const char *)&at_once, sizeof at_once});
