@@ -8,6 +8,7 @@ import re
 import socket
 import socketserver
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_connector import ConnectorServer
 from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
+from tests.pipe_tls import open_tls
 from tests.ports import free_port
 
 SERVER = "server-00000000000000f1"
@@ -25,7 +27,10 @@ UNDERSCORE = "my_host.corp.example"
 
 
 class Origin(socketserver.ThreadingTCPServer):
-    """An HTTP server that keeps each request as its bytes were; ``/many/N`` and ``/big/KIB`` answer with long heads."""
+    """An HTTP server that keeps each request as its bytes were; ``/many/N`` and ``/big/KIB`` answer with long heads.
+
+    ``/breaks``: an answer without a length, of which the connection is reset when `breaks` is set.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -34,6 +39,7 @@ class Origin(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), handler)
         self.port = int(self.server_address[1])
         self.seen: list[bytes] = []
+        self.breaks = threading.Event()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
 
@@ -58,6 +64,12 @@ class Plain(socketserver.BaseRequestHandler):
         found = re.match(rb"\S+ /(many|big|\w*)/?(\d*)", data)
         assert found
         kind, number = found[1].decode(), int(found[2] or 0)
+        if kind == "breaks":
+            self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\npart")
+            self.server.breaks.wait(50)
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.request.close()
+            return
         more = b""
         if kind == "many":
             more = b"".join(b"X-%d: v\r\n" % index for index in range(number))
@@ -157,14 +169,20 @@ class World:
             "policies": [{"id": "fs-1", "name": "p", "priority": 10, "connector": CONNECTOR, **every}],
         }
 
+    def asked(self, way: str, request: bytes) -> tuple[socket.socket, bytes]:
+        """A connection to a proxy, and the request as that way wants it."""
+        connection = self._dial(way)
+        connection.settimeout(50)  # a loaded machine is slow, and no failure
+        if way == "gateway":
+            head, _, body = request.partition(b"\r\n\r\n")
+            credentials = f"\r\nProxy-Authorization: Bearer {self.gateway.token()}\r\n\r\n".encode()
+            request = head + credentials + body
+        return connection, request
+
     def talk(self, way: str, request: bytes, rest: bytes = b"") -> bytes:
         """Send a request to a proxy and read until it closes, or until it opened a flow; `rest`: after an answer."""
-        with contextlib.closing(self._dial(way)) as connection:
-            connection.settimeout(50)  # a loaded machine is slow, and no failure
-            if way == "gateway":
-                head, _, body = request.partition(b"\r\n\r\n")
-                credentials = f"\r\nProxy-Authorization: Bearer {self.gateway.token()}\r\n\r\n".encode()
-                request = head + credentials + body
+        connection, request = self.asked(way, request)
+        with contextlib.closing(connection):
             gone = (ssl.SSLError, ConnectionResetError, BrokenPipeError)
             with contextlib.suppress(*gone):  # an answer may come, and end it all, before all is sent
                 connection.sendall(request)
@@ -181,7 +199,7 @@ class World:
 
     def _dial(self, way: str) -> socket.socket:
         if way == "gateway":
-            return self.gateway.connect()
+            return open_tls(self.gateway.client_port, "http/1.1")
         return socket.create_connection(("127.0.0.1", self.local), timeout=20)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import re
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,6 +47,25 @@ def test_http_1_0_is_spoken_to_a_proxy(world: World, way: str) -> None:
         answer = world.talk(way, get(host, version="1.0"))
         assert answer.startswith(b"HTTP/1.0 200 ") and answer.endswith(b"\r\n\r\nok")
     assert status(world.talk(way, connect(f"{OFFICE}:80", "1.0"))) == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_without_a_length_that_breaks_off_does_not_look_complete(
+    world: World, way: str, version: str
+) -> None:
+    for host in (OFFICE, cloud(world)):
+        world.origin.breaks.clear()
+        connection, request = world.asked(way, get(host, "/breaks", version=version))
+        with contextlib.closing(connection):
+            connection.sendall(request)
+            data = b""
+            while b"part" not in data:
+                data += connection.recv(65536)
+            world.origin.breaks.set()
+            with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+                while data := connection.recv(65536):
+                    pass
 
 
 def test_a_request_without_a_host_is_told_what_is_missing(world: World) -> None:

@@ -3,7 +3,7 @@
  * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT. It stands first. A plain
  * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close. And
  * where the application's bytes break off, the client's connection is made to end by a reset: Envoy would end it as if
- * all had come.
+ * all had come, and a client of HTTP/1.0 knows no other end.
  *
  * "upload" holds accounts to their bandwidth on the way to the application. Envoy's own buckets cannot do it: when the
  * answer and the request have both ended while a bucket still holds the request's last bytes, the client's stream is
@@ -69,9 +69,9 @@ typedef struct {
 
 struct flow {
   bool is_upload, is_answer;
-  bool by_http1;      /* "connect", "answer": a plain request over HTTP/1 */
+  bool by_http1;      /* "connect": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
-  bool ends_by_reset; /* over HTTP/1: a CONNECT whose answer has not ended, or an answer that broke off */
+  bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
   bucket *from;       /* "upload": its bucket, if it has one */
   void *scheduler;
   flow *next, *previous; /* in the bucket's queue */
@@ -255,8 +255,7 @@ static size_t let_go(flow *self) {
 int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->request_ended = end;
-  if (self->is_answer) self->by_http1 = is_http1(filter);
-  else (self->is_upload ? upload_begins : connect_begins)(filter, self);
+  if (!self->is_answer) (self->is_upload ? upload_begins : connect_begins)(filter, self);
   return CONTINUE;
 }
 
@@ -300,7 +299,6 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
 static int answer_ends(void *filter, flow *self, int held) {
   if (self->is_answer) {
     if (!was_reset(filter)) return CONTINUE;
-    self->ends_by_reset = self->by_http1;
     later(filter, self, ANSWER_BROKE_OFF);
     return held;
   }
@@ -327,7 +325,8 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
     /* When a connection breaks, Envoy resets a CONNECT by CONNECT_ERROR, which tcp_proxy takes for a good end. */
     set(filter, TEXT(":method"), TEXT("CONNECTED"));
   }
-  return end ? answer_ends(filter, (flow *)self, STOP) : CONTINUE;
+  if (self->by_http1) self->ends_by_reset = true; /* until its end has come */
+  return end ? answer_ends(filter, self, STOP) : CONTINUE;
 }
 int HTTP(response_body)(void *filter, const void *self, bool end) {
   return end ? answer_ends(filter, (flow *)self, STOP_AND_HOLD) : CONTINUE;
