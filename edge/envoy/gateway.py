@@ -338,7 +338,10 @@ def _routes(*, exact: bool) -> list[Config]:
     cloud = {"cluster": "cloud", "timeout": "0s"}
     # What an application says under our names would be taken for a gateway's word.
     own = {"response_headers_to_remove": [*OWN_HEADERS]}
-    reverse = {"cluster": "reverse", "timeout": "0s", "retry_policy": retry}
+    once = {"cluster": "reverse", "timeout": "0s"}
+    reverse = once | {"retry_policy": retry}
+    # For another attempt Envoy would keep what was sent in one buffer with what waits for its bandwidth, and send both.
+    held = by("connector")["headers"] + [{"name": BANDWIDTH_HEADER, "present_match": True}]
     hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
     refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}
     connect: Config = {"connect_matcher": {}}
@@ -349,6 +352,7 @@ def _routes(*, exact: bool) -> list[Config]:
         {"match": connect | by("cloud"), "route": cloud | dial, "request_headers_to_remove": inner},
         {"match": {"prefix": "/"} | by("cloud"), "route": cloud, "request_headers_to_remove": inner} | own,
         {"match": connect | by("connector"), "route": reverse} | hop,
+        *([{"match": {"prefix": "/", "headers": held}, "route": once} | hop] if exact else []),
         {"match": {"prefix": "/"} | by("connector"), "route": reverse} | hop,
         {"match": connect, "direct_response": refused},
         {"match": {"prefix": "/"}, "direct_response": refused},

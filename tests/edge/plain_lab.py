@@ -40,6 +40,7 @@ class Origin(socketserver.ThreadingTCPServer):
         self.port = int(self.server_address[1])
         self.seen: list[bytes] = []
         self.breaks = threading.Event()
+        self.arrived = 0  # bytes of the request that is being read
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
 
@@ -82,6 +83,7 @@ class Plain(socketserver.BaseRequestHandler):
         """Read on until there is enough, or no more comes."""
         while not enough(data) and (more := self.request.recv(65536)):
             data += more
+            self.server.arrived = len(data)
         return data
 
     @staticmethod

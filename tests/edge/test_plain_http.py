@@ -17,6 +17,8 @@ from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
 from tests.edge.gateway_lab import wait_until
 from tests.edge.plain_lab import UNDERSCORE, World, connect, failure, full_port, get, status
 from tests.edge.test_client_words import names, rows
+from tests.pipe_http import Reader
+from tests.pipe_tls import open_tls
 
 pytestmark = pytest.mark.processes
 
@@ -133,6 +135,34 @@ def test_bodies_of_any_framing_pass(world: World, way: str) -> None:
             assert (
                 re.sub(rb"(?m)^[0-9a-f]+\r\n", b"", body).replace(b"\r\n", b"").lower() == b"helloabcx-sum: 8"
             )
+
+
+@pytest.mark.parametrize("target", [f"http://{OFFICE}/", f"{OFFICE}:80"])
+def test_a_body_that_waits_for_its_bandwidth_arrives_once(world: World, target: str) -> None:
+    """For another attempt Envoy keeps what has passed, in one buffer with what waits."""
+    posted = f"POST {target if '/' in target else '/'} HTTP/1.1\r\nHost: {OFFICE}\r\n".encode()
+    granted = f"Proxy-Authorization: Bearer {world.gateway.token(bw=80)}\r\n".encode()
+    first = b"Transfer-Encoding: chunked\r\n\r\n4e20\r\n" + bytes(20_000) + b"\r\n"
+    rest = b"2710\r\n" + bytes(10_000) + b"\r\n0\r\n\r\n"
+    if "/" in target:
+        sent = posted + granted + first
+    else:  # a client that does not wait for its flow
+        sent = (
+            f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n".encode() + granted + b"\r\n" + posted + first
+        )
+    world.origin.arrived = 0
+    with open_tls(world.gateway.client_port, "http/1.1") as connection:
+        connection.settimeout(50)
+        connection.sendall(sent)
+        wait_until(lambda: world.origin.arrived >= 20_000, "what passes at once")
+        connection.sendall(rest)
+        answer = b""
+        while not answer.endswith(b"\r\n\r\nok"):
+            answer += (more := connection.recv(65536))
+            assert more, answer
+    reader = Reader(iter([world.origin.seen[-1]]).__next__)
+    head = reader.until(b"\r\n\r\n")
+    assert sum(map(len, reader.body(head))) == 30_000
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -9,7 +9,10 @@
  * answer and the request have both ended while a bucket still holds the request's last bytes, the client's stream is
  * gone, and Envoy 1.40 crashes at the next word about its buffer. Two rules keep that from happening here: the end of
  * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
- * at once and are charged for. "upload" stands before what may hold back answers.
+ * at once and are charged for. "upload" stands before what may hold back answers. A third one keeps bytes from passing
+ * twice: Envoy keeps what waits here in one buffer with what its router keeps for another attempt. So nothing waits
+ * while there may be one (plain requests of such accounts have none, see edge.envoy.gateway), and what the router kept
+ * is dropped before anything does.
  *
  * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
  * too, in whatever framing the client has it.
@@ -31,6 +34,9 @@ extern bool ENVOY(http_get_header)(void *, int kind, bytes name, bytes *value, s
 extern bool ENVOY(http_set_header)(void *, int kind, bytes name, bytes value);
 extern void ENVOY(http_clear_route_cache)(void *);
 extern size_t ENVOY(http_get_body_size)(void *, int which);
+extern size_t ENVOY(http_get_body_chunks_size)(void *, int which);
+extern bool ENVOY(http_get_body_chunks)(void *, int which, bytes *);
+extern bool ENVOY(http_drain_body)(void *, int which, size_t);
 extern void ENVOY(http_set_buffer_limit)(void *, uint64_t);
 extern bool ENVOY(http_filter_get_attribute_string)(void *, int attribute, bytes *value);
 extern bool ENVOY(http_set_socket_option_int)(void *, int64_t level, int64_t name, int state, int side, int64_t value);
@@ -42,7 +48,7 @@ extern void *ENVOY(http_filter_scheduler_new)(void *);
 extern void ENVOY(http_filter_scheduler_commit)(void *, uint64_t event);
 extern void ENVOY(http_filter_scheduler_delete)(void *);
 
-enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_REQUEST_BODY = 0, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
+enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_BODY = 0, KEPT_BODY = 1, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
 enum { ALWAYS = 0, CLIENTS_SIDE = 1 }; /* of a socket's option */
 enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED, ANSWER_BROKE_OFF }; /* events */
 #ifdef TCP_CORK
@@ -73,6 +79,8 @@ struct flow {
   bool request_ended; /* "connect" */
   bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
   bucket *from;       /* "upload": its bucket, if it has one */
+  bool may_be_retried; /* "upload": a CONNECT that has no answer yet */
+  bool has_waited;
   void *scheduler;
   flow *next, *previous; /* in the bucket's queue */
   enum { FLOWS, WAITS, CALLED } state;
@@ -241,6 +249,21 @@ static void upload_begins(void *filter, flow *self) {
   if (self->from->owner != owner) self->from->level = 0; /* another one's debt */
   self->from->owner = owner;
   pthread_mutex_unlock(&lock);
+  self->may_be_retried = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
+}
+
+static const char *begins(void *filter, int which) {
+  pieces all;
+  make_room(&all, ENVOY(http_get_body_chunks_size)(filter, which));
+  const char *found = all.count && ENVOY(http_get_body_chunks)(filter, which, all.part) ? all.part[0].at : NULL;
+  give_back(&all);
+  return found;
+}
+
+/* What was kept by others, and has passed; what an earlier filter kept is what passes now. */
+static void drop_kept(void *filter) {
+  size_t kept = ENVOY(http_get_body_size)(filter, KEPT_BODY);
+  if (kept && begins(filter, KEPT_BODY) != begins(filter, RECEIVED_BODY)) ENVOY(http_drain_body)(filter, KEPT_BODY, kept);
 }
 
 /* Returns how much waited. A call that is under way finds nothing to do. */
@@ -263,7 +286,7 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->request_ended = end;
   if (!self->from) return CONTINUE;
-  size_t size = ENVOY(http_get_body_size)(filter, RECEIVED_REQUEST_BODY);
+  size_t size = ENVOY(http_get_body_size)(filter, RECEIVED_BODY);
   if (!self->scheduler) self->scheduler = ENVOY(http_filter_scheduler_new)(filter);
   pthread_mutex_lock(&lock);
   fill(self->from);
@@ -271,7 +294,7 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   if (passes) {
     size += let_go(self);
   } else {
-    passes = self->state == FLOWS && (size == 0 || self->from->level > 0);
+    passes = self->state == FLOWS && (size == 0 || self->may_be_retried || self->from->level > 0);
   }
   if (passes) {
     self->from->level -= (double)size;
@@ -281,6 +304,8 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   }
   pthread_mutex_unlock(&lock);
   if (passes) return CONTINUE;
+  if (!self->has_waited) drop_kept(filter);
+  self->has_waited = true;
   ENVOY(http_set_buffer_limit)(filter, HELD_BYTES);
   return STOP_AND_HOLD;
 }
@@ -317,6 +342,7 @@ static int answer_ends(void *filter, flow *self, int held) {
 
 int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
+  self->may_be_retried = false;
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
   if (!same(status, TEXT("200"))) {
