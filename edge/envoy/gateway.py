@@ -341,7 +341,7 @@ def _routes(*, exact: bool) -> list[Config]:
     once = {"cluster": "reverse", "timeout": "0s"}
     reverse = once | {"retry_policy": retry}
     # For another attempt Envoy would keep what was sent in one buffer with what waits for its bandwidth, and send both.
-    held = by("connector")["headers"] + [{"name": BANDWIDTH_HEADER, "present_match": True}]
+    held = [*by("connector")["headers"], {"name": UPLOAD_HEADER, "present_match": True}]
     hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
     refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}
     connect: Config = {"connect_matcher": {}}

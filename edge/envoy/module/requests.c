@@ -11,8 +11,8 @@
  * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
  * at once and are charged for. "upload" stands before what may hold back answers. A third one keeps bytes from passing
  * twice: Envoy keeps what waits here in one buffer with what its router keeps for another attempt. So nothing waits
- * while there may be one (plain requests of such accounts have none, see edge.envoy.gateway), and what the router kept
- * is dropped before anything does.
+ * while there may be one (requests that send a body have none, see edge.envoy.gateway), and what the router kept is
+ * dropped before anything does.
  *
  * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
  * too, in whatever framing the client has it.
@@ -231,7 +231,7 @@ static uint64_t number(bytes *text) {
   return found;
 }
 
-static void upload_begins(void *filter, flow *self) {
+static void upload_begins(void *filter, flow *self, bool end) {
   const bytes name = TEXT("x-causeway-upload");
   bytes text = header(filter, name);
   if (!text.size) return;
@@ -240,7 +240,11 @@ static void upload_begins(void *filter, flow *self) {
   uint64_t kibibytes = number(&text);
   if (text.size) text.at++, text.size--;
   uint64_t owner = number(&text);
-  set(filter, name, NONE);
+  self->may_be_retried = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
+  if (end || self->may_be_retried) { /* else it chooses a route without another attempt */
+    set(filter, name, NONE);
+    ENVOY(http_clear_route_cache)(filter);
+  }
   if (which >= BUCKETS || !kibibytes) return;
   self->from = &buckets[which];
   pthread_mutex_lock(&lock);
@@ -249,7 +253,6 @@ static void upload_begins(void *filter, flow *self) {
   if (self->from->owner != owner) self->from->level = 0; /* another one's debt */
   self->from->owner = owner;
   pthread_mutex_unlock(&lock);
-  self->may_be_retried = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
 }
 
 static const char *begins(void *filter, int which) {
@@ -278,7 +281,8 @@ static size_t let_go(flow *self) {
 int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->request_ended = end;
-  if (!self->is_answer) (self->is_upload ? upload_begins : connect_begins)(filter, self);
+  if (self->is_upload) upload_begins(filter, self, end);
+  else if (!self->is_answer) connect_begins(filter, self);
   return CONTINUE;
 }
 
