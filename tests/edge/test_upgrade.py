@@ -117,6 +117,7 @@ def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path:
     assert Path(sys.prefix).exists()
 
 
+@pytest.mark.processes  # Python asks `uname` for the processor, the first time
 def test_an_archive_holds_no_secret_and_of_a_long_log_its_end(home: Home) -> None:
     home.write_json("config.json", {"gateways": [{"id": "gateway-1", "echo_key": "f00dfeed"}], "version": 1})
     home.write_atomic("pki/outer.key", b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
