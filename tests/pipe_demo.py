@@ -63,10 +63,10 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
 
 # Cells for `capped_account`, which is slow
 CAPPED = [
-    Cell("app closes", 1_000_000),
+    Cell("app closes", 500_000),
     Cell("client closes", 1000),
-    Cell("client closes", 1_000_000),
-    Cell("client half-closes", 500_000),
+    Cell("client closes", 500_000),
+    Cell("client half-closes", 300_000),
 ]
 
 
