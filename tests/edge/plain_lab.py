@@ -43,6 +43,10 @@ class Origin(socketserver.ThreadingTCPServer):
         self.arrived = 0  # bytes of the request that is being read
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
 
 class Plain(socketserver.BaseRequestHandler):
     """One request, one answer, one connection."""
@@ -210,8 +214,7 @@ class World:
         self.server.close()
         self.gateway.close()
         for origin in (self.origin, self.ends, self.junk):
-            origin.shutdown()
-            origin.server_close()
+            origin.close()
 
 
 def get(host: str, path: str = "/", *headers: str, method: str = "GET", version: str = "1.1") -> bytes:

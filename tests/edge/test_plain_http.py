@@ -15,7 +15,17 @@ import pytest
 
 from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
 from tests.edge.gateway_lab import wait_until
-from tests.edge.plain_lab import UNDERSCORE, World, connect, failure, full_port, get, status
+from tests.edge.plain_lab import (
+    UNDERSCORE,
+    Origin,
+    Plain,
+    World,
+    connect,
+    failure,
+    full_port,
+    get,
+    status,
+)
 from tests.edge.test_client_words import names, rows
 from tests.pipe_http import Reader
 from tests.pipe_tls import open_tls
@@ -163,6 +173,21 @@ def test_a_body_that_waits_for_its_bandwidth_arrives_once(world: World, target: 
     reader = Reader(iter([world.origin.seen[-1]]).__next__)
     head = reader.until(b"\r\n\r\n")
     assert sum(map(len, reader.body(head))) == 30_000
+
+
+def test_what_waits_for_a_name_and_what_waits_for_its_bandwidth_arrive_both(world: World) -> None:
+    for _ in range(3):
+        with contextlib.closing(Origin(Plain)) as origin:  # one that this gateway has not looked up yet
+            head = f"POST http://127.0.0.1:{origin.port}/ HTTP/1.1\r\nHost: 127.0.0.1:{origin.port}\r\n"
+            granted = f"Proxy-Authorization: Bearer {world.gateway.token(bw=80)}\r\n"
+            pieces = b"".join(b"2710\r\n" + bytes(10_000) + b"\r\n" for _ in range(2)) + b"0\r\n\r\n"
+            with open_tls(world.gateway.client_port, "http/1.1") as connection:
+                connection.settimeout(50)
+                connection.sendall(f"{head}{granted}Transfer-Encoding: chunked\r\n\r\n".encode() + pieces)
+                wait_until(lambda: origin.seen, "the request", 50)
+            reader = Reader(iter([origin.seen[-1]]).__next__)
+            reader_head = reader.until(b"\r\n\r\n")
+            assert sum(map(len, reader.body(reader_head))) == 20_000
 
 
 @pytest.mark.parametrize("way", WAYS)

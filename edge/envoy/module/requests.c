@@ -79,8 +79,7 @@ struct flow {
   bool request_ended; /* "connect" */
   bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
   bucket *from;       /* "upload": its bucket, if it has one */
-  bool may_be_retried; /* "upload": a CONNECT that has no answer yet */
-  bool has_waited;
+  bool is_connect, is_answered, has_waited; /* "upload" */
   void *scheduler;
   flow *next, *previous; /* in the bucket's queue */
   enum { FLOWS, WAITS, CALLED } state;
@@ -240,8 +239,8 @@ static void upload_begins(void *filter, flow *self, bool end) {
   uint64_t kibibytes = number(&text);
   if (text.size) text.at++, text.size--;
   uint64_t owner = number(&text);
-  self->may_be_retried = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
-  if (end || self->may_be_retried) { /* else it chooses a route without another attempt */
+  self->is_connect = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
+  if (end || self->is_connect) { /* else it chooses a route without another attempt */
     set(filter, name, NONE);
     ENVOY(http_clear_route_cache)(filter);
   }
@@ -263,7 +262,8 @@ static const char *begins(void *filter, int which) {
   return found;
 }
 
-/* What was kept by others, and has passed; what an earlier filter kept is what passes now. */
+/* What the router kept of a CONNECT until its answer, and has passed; what an earlier filter kept is what passes now. Of
+ * other requests a later filter may keep what has not passed, such as until the destination's name is resolved. */
 static void drop_kept(void *filter) {
   size_t kept = ENVOY(http_get_body_size)(filter, KEPT_BODY);
   if (kept && begins(filter, KEPT_BODY) != begins(filter, RECEIVED_BODY)) ENVOY(http_drain_body)(filter, KEPT_BODY, kept);
@@ -298,7 +298,8 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   if (passes) {
     size += let_go(self);
   } else {
-    passes = self->state == FLOWS && (size == 0 || self->may_be_retried || self->from->level > 0);
+    bool may_be_retried = self->is_connect && !self->is_answered;
+    passes = self->state == FLOWS && (size == 0 || may_be_retried || self->from->level > 0);
   }
   if (passes) {
     self->from->level -= (double)size;
@@ -308,7 +309,7 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   }
   pthread_mutex_unlock(&lock);
   if (passes) return CONTINUE;
-  if (!self->has_waited) drop_kept(filter);
+  if (self->is_connect && !self->has_waited) drop_kept(filter);
   self->has_waited = true;
   ENVOY(http_set_buffer_limit)(filter, HELD_BYTES);
   return STOP_AND_HOLD;
@@ -346,7 +347,7 @@ static int answer_ends(void *filter, flow *self, int held) {
 
 int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
-  self->may_be_retried = false;
+  self->is_answered = true;
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
   if (!same(status, TEXT("200"))) {
