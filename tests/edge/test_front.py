@@ -99,11 +99,14 @@ class Client:
         return data
 
 
-def connect(lab: GatewayLab, target: str, *lines: str, version: str = "1.1") -> bytes:
+def connect(
+    lab: GatewayLab, target: str, *lines: str, version: str = "1.1", bandwidth: int | None = None
+) -> bytes:
+    token = lab.token(bw=bandwidth) if bandwidth else lab.token()
     head = [
         f"CONNECT {target} HTTP/{version}",
         f"Host: {target}",
-        f"Proxy-Authorization: Bearer {lab.token()}",
+        f"Proxy-Authorization: Bearer {token}",
         *lines,
     ]
     return "\r\n".join([*head, "", ""]).encode()
@@ -224,10 +227,11 @@ def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirr
 
 
 class Deaf:
-    """Ends its sending at once, and counts what it gets until its peer ends."""
+    """Says what it has to say, ends its sending at once, and counts what it gets until its peer ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: bytes = b"") -> None:
         self.received: list[int] = []
+        self._says, self.said = says, threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -237,7 +241,9 @@ class Deaf:
             while True:
                 connection, _ = self._socket.accept()
                 with connection:
+                    connection.sendall(self._says)
                     connection.shutdown(socket.SHUT_WR)
+                    self.said.set()
                     count = 0
                     while data := connection.recv(65536):
                         count += len(data)
@@ -269,6 +275,23 @@ def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: Ga
             wait_until(lambda: deaf.received, "the upload", 20)
         assert deaf.received == [45_000]
         assert lab.envoy() == envoy
+    finally:
+        deaf.close()
+
+
+def test_an_answer_that_waits_for_its_bandwidth_arrives_though_both_sides_have_ended(lab: GatewayLab) -> None:
+    deaf = Deaf(bytes(40_000))
+    try:
+        with Client(lab) as client:
+            client.tls.sendall(connect(lab, f"127.0.0.1:{deaf.port}", bandwidth=80))
+            assert client.head().startswith(b"HTTP/1.1 200")
+            begin = client.tls.recv(1)
+            assert deaf.said.wait(30)
+            client.tls.sendall(b"x")
+            client.tls.half_close()
+            assert len(begin + client.rest()) == 40_000
+        wait_until(lambda: deaf.received, "the end of what the client sent")
+        assert deaf.received == [1]
     finally:
         deaf.close()
 

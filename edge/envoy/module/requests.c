@@ -12,7 +12,7 @@
  * at once and are charged for. "upload" stands before what may hold back answers. A third one keeps bytes from passing
  * twice: Envoy keeps what waits here in one buffer with what its router keeps for another attempt. So nothing waits
  * while there may be one (requests that send a body have none, see edge.envoy.gateway), and what the router kept is
- * dropped before anything does.
+ * dropped before anything does. And a CONNECT's end waits here for the end of an answer that waits in Envoy's bucket.
  *
  * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
  * too, in whatever framing the client has it.
@@ -50,7 +50,7 @@ extern void ENVOY(http_filter_scheduler_delete)(void *);
 
 enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_BODY = 0, KEPT_BODY = 1, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
 enum { ALWAYS = 0, CLIENTS_SIDE = 1 }; /* of a socket's option */
-enum { GO_ON = 1, ANSWER_GOES_ON, ANSWER_HAS_ENDED, ANSWER_BROKE_OFF }; /* events */
+enum { GO_ON = 1, END_GOES_ON, ANSWER_HAS_ENDED, ANSWER_BROKE_OFF }; /* events */
 #ifdef TCP_CORK
 enum { HOLD_BACK = TCP_CORK };
 #else
@@ -86,6 +86,8 @@ struct flow {
   size_t held;         /* what waits, not charged for */
   bool answer_is_held; /* the end of the answer, that is */
   bool answer_ended;
+  bool end_waits; /* the request's, until the answer's has passed */
+  bool *is_gone;  /* set when this object goes */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -159,6 +161,8 @@ static void begin_to_look_after(void) {
 
 /* ---- Both filters, as Envoy calls them */
 
+/* What "answer" leaves on the request for "upload". */
+static const bytes ANSWERED = TEXT("x-causeway-answered");
 static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer";
 
 const void *HTTP(config_new)(void *config, bytes name, bytes text) {
@@ -185,6 +189,7 @@ void HTTP(destroy)(const void *of_filter) {
   if (self->state == WAITS) leave_queue(self, FLOWS);
   pthread_mutex_unlock(&lock);
   if (self->scheduler) ENVOY(http_filter_scheduler_delete)(self->scheduler);
+  if (self->is_gone) *self->is_gone = true;
   free(self);
 }
 
@@ -210,6 +215,7 @@ static void connect_begins(void *filter, flow *self) {
   const bytes mark = TEXT("x-causeway-connect");
   bool http1 = is_http1(filter), marked = header(filter, mark).size > 0;
   if (marked) set(filter, mark, NONE);
+  set(filter, ANSWERED, NONE);
   self->by_http1 = http1 && !marked;
   /* One that "front" did not see, as it came behind another request, must not end well where it breaks off, either. */
   self->ends_by_reset = http1 && (marked || same(header(filter, TEXT(":method")), TEXT("CONNECT")));
@@ -278,6 +284,13 @@ static size_t let_go(flow *self) {
   return held;
 }
 
+/* Whether a CONNECT's end has to wait: the answer's has come, and waits in Envoy's bucket. With both, the connection to
+ * the application would close, and Envoy reset the flow, with what waits. */
+static bool keeps_end(void *filter, flow *self) {
+  self->end_waits = self->is_connect && !self->answer_ended && !self->answer_is_held && header(filter, ANSWERED).size;
+  return self->end_waits;
+}
+
 int HTTP(request_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->request_ended = end;
@@ -308,6 +321,7 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
     if (self->state == FLOWS) queue(self);
   }
   pthread_mutex_unlock(&lock);
+  if (passes && end && keeps_end(filter, self)) return STOP_AND_HOLD;
   if (passes) return CONTINUE;
   if (self->is_connect && !self->has_waited) drop_kept(filter);
   self->has_waited = true;
@@ -323,11 +337,12 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
   if (self->from && self->answer_ended) self->from->level -= (double)let_go(self);
   bool holds = self->state != FLOWS;
   pthread_mutex_unlock(&lock);
-  return holds ? STOP : CONTINUE;
+  return holds || (self->from && keeps_end(filter, self)) ? STOP : CONTINUE;
 }
 
 static int answer_ends(void *filter, flow *self, int held) {
   if (self->is_answer) {
+    set(filter, ANSWERED, TEXT("1"));
     if (!was_reset(filter)) return CONTINUE;
     later(filter, self, ANSWER_BROKE_OFF);
     return held;
@@ -339,9 +354,10 @@ static int answer_ends(void *filter, flow *self, int held) {
   }
   if (!self->from) return CONTINUE;
   pthread_mutex_lock(&lock);
-  self->answer_is_held = self->state != FLOWS;
+  self->answer_is_held = self->state != FLOWS || self->end_waits;
   pthread_mutex_unlock(&lock);
   self->answer_ended = !self->answer_is_held;
+  if (self->end_waits) later(filter, self, END_GOES_ON);
   return self->answer_is_held ? held : CONTINUE;
 }
 
@@ -364,20 +380,32 @@ int HTTP(response_body)(void *filter, const void *self, bool end) {
 }
 int HTTP(response_trailers)(void *filter, const void *self) { return answer_ends(filter, (flow *)self, STOP); }
 
-/* Whatever is called here may end the flow, and then `self` is gone: such a call comes last. */
+/* What has waited passes, and at once behind it the end of the answer, which the application's connection must not
+ * overtake: it closes now that both sides have ended. Either may end the flow, and then `self` is gone. */
+static void go_on(void *filter, flow *self) {
+  bool is_gone = false;
+  self->is_gone = &is_gone;
+  self->end_waits = false;
+  ENVOY(http_filter_continue_decoding)(filter);
+  if (is_gone) return;
+  self->is_gone = NULL;
+  if (!self->answer_is_held) return;
+  pthread_mutex_lock(&lock);
+  self->answer_is_held = self->state != FLOWS; /* what came meanwhile waits */
+  pthread_mutex_unlock(&lock);
+  self->answer_ended = !self->answer_is_held;
+  if (self->answer_ended) ENVOY(http_filter_continue_encoding)(filter);
+}
+
 void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
   flow *self = (flow *)of_filter;
-  if (event == ANSWER_HAS_ENDED || event == ANSWER_BROKE_OFF) {
-    ENVOY(http_filter_reset_stream)(filter, LOCAL_RESET,
-                                    event == ANSWER_HAS_ENDED ? TEXT("answer_ended") : TEXT("answer_broke_off"));
+  if (event == END_GOES_ON) {
+    if (self->end_waits) go_on(filter, self);
     return;
   }
-  if (event == ANSWER_GOES_ON) {
-    pthread_mutex_lock(&lock);
-    self->answer_is_held = self->state != FLOWS; /* again, by what came between */
-    pthread_mutex_unlock(&lock);
-    self->answer_ended = !self->answer_is_held;
-    if (self->answer_ended) ENVOY(http_filter_continue_encoding)(filter);
+  if (event != GO_ON) {
+    ENVOY(http_filter_reset_stream)(filter, LOCAL_RESET,
+                                    event == ANSWER_HAS_ENDED ? TEXT("answer_ended") : TEXT("answer_broke_off"));
     return;
   }
   pthread_mutex_lock(&lock);
@@ -388,12 +416,7 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
     self->state = FLOWS;
   }
   pthread_mutex_unlock(&lock);
-  if (!called) return;
-  if (self->answer_is_held) {
-    self->answer_is_held = false;
-    later(filter, self, ANSWER_GOES_ON);
-  }
-  ENVOY(http_filter_continue_decoding)(filter);
+  if (called && !(self->request_ended && keeps_end(filter, self))) go_on(filter, self);
 }
 
 /* Envoy closes the connection next, after a word of TLS that nothing was missing; that must not get out. */
