@@ -1,9 +1,12 @@
 """What flows cost whose readers sleep: the memory of a gateway's Envoy, and of a client's, with thousands of them.
 
-    python -m bench.sleepers --flows 2000 --megabytes 5
+    python -m bench.sleepers --flows 400 --megabytes 3
 
 Each flow's application sends as much as it can; nobody reads. Over HTTP/1.1 each flow has a connection of its own to
 the gateway; the forwards of one client share one.
+
+What Envoy does not read stays in the system's memory for TCP, up to some megabytes a flow. When that is used up (by
+default a tenth of the machine's), the system resets connections, of other programs too: mind flows × megabytes.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Source:
 
 
 def main(
-    flows: Annotated[int, typer.Option(min=1)] = 2000, megabytes: Annotated[int, typer.Option(min=1)] = 5
+    flows: Annotated[int, typer.Option(min=1)] = 400, megabytes: Annotated[int, typer.Option(min=1)] = 3
 ) -> None:
     """Open them on each way, and tell what Envoy holds then."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
