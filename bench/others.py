@@ -12,7 +12,7 @@ from functools import partial
 from bench.processes import Processes, answers, free_ports, wait_for
 from bench.ssh_chain import missing_programs, start_ssh_chain
 from tests.pipe import Plain, Proxied, Way
-from tests.pipe_http import Request
+from tests.pipe_demo import request_by_proxy
 
 READY_SECONDS = 20
 SQUID = """\
@@ -58,9 +58,5 @@ def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way
         wait_for(lambda port=port: answers(port, b""), READY_SECONDS, name)  # type: ignore[misc]
         authority = f"127.0.0.1:{origin_port}"
         found[name] = partial(Proxied, port, authority)
-        found[f"http {name}"] = partial(_request, port, authority)
+        found[f"http {name}"] = partial(request_by_proxy, port, authority)
     return found
-
-
-def _request(port: int, authority: str) -> Way:
-    return Request(Plain(port), authority)

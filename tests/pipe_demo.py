@@ -55,7 +55,7 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
             found[f"proxy {path}"] = partial(Proxied, client.listen, authority)
             found[f"forward {path}"] = partial(Plain, forwards[path])
             found[f"http {path}"] = partial(_request, gateway, authority, credentials)
-            found[f"http proxy {path}"] = partial(_request_by_proxy, client.listen, authority)
+            found[f"http proxy {path}"] = partial(request_by_proxy, client.listen, authority)
         for name, way in found.items():
             wait_until(partial(_opens, way), 120, what=name)
         yield found
@@ -81,7 +81,8 @@ def _request(port: int, authority: str, credentials: str) -> Way:
     return Request(Secure(port), authority, f"Proxy-Authorization: {credentials}")
 
 
-def _request_by_proxy(port: int, authority: str) -> Way:
+def request_by_proxy(port: int, authority: str) -> Way:
+    """Open a way by plain requests to a proxy in the clear."""
     return Request(Plain(port), authority)
 
 

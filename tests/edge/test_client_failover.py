@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -126,18 +127,12 @@ def test_applications_that_reset_cost_the_only_living_gateway_no_flow(
             measure(origin, partial(Proxied, port, f"127.0.0.1:{origin.port}"), Cell("app resets", 1000))
             yield flow(port, echo)
 
-    async def story() -> None:
-        await process.start(bootstrap(("127.0.0.1", port), [], [url(first), dead]))
+    with asyncio.Runner() as runner, closing(echo), closing(origin):
+        runner.run(process.start(bootstrap(("127.0.0.1", port), [], [url(first), dead])))
         try:
-            assert set(await asyncio.to_thread(list, flows())) == {"200"}
+            assert set(flows()) == {"200"}
         finally:
-            await process.stop()
-
-    try:
-        asyncio.run(story())
-    finally:
-        echo.close()
-        origin.close()
+            runner.run(process.stop())
 
 
 def test_a_forward_takes_the_next_gateway_after_a_refusal_and_the_proxy_stays(
