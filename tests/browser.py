@@ -79,6 +79,26 @@ def page(page: Page, browser_errors: list[str]) -> Iterator[Page]:
     assert not browser_errors, "the browser reported:\n" + "\n".join(browser_errors)
 
 
+def log_in(page: Page, site: str, name: str, password: str, path: str = "/") -> None:
+    """Log on at `site` in the browser and wait until the page at `path` is there.
+
+    The whole address is awaited: a pattern would fit the log-in page as well, whose address names `path`, and the
+    test's next step would break off the log-in that is still on its way.
+    """
+    from playwright.sync_api import expect
+
+    page.goto(f"{site}/log-in/?next={path}")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site}{path}")
+
+
+def settle(page: Page) -> None:
+    """Wait until the page's scripts are in force; an earlier click would take the way without them."""
+    page.locator("html[data-ready]").wait_for(state="attached")
+
+
 @pytest.fixture
 def page_without_javascript(browser: Browser) -> Iterator[Page]:
     """A page in a browser with JavaScript switched off."""

@@ -12,6 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from connectors.alerts import evaluation
 from console.models import PushChannel
+from tests.browser import log_in, settle
 from tests.connectors.alert_world import history, measured
 from tests.console.factories import PASSWORD
 from tests.console.push_receivers import web_receiver
@@ -28,11 +29,8 @@ def receiver(settings: Settings) -> Iterator[Any]:
 
 @pytest.fixture
 def logged_on(page: Page, live_server: LiveServer, operator: Any) -> Page:
-    page.goto(f"{live_server.url}/log-in/")
-    page.fill("#id_username", operator.username)
-    page.fill("#id_password", PASSWORD)
-    page.click("main button")
-    expect(page.locator("h1")).to_have_text("Overview")
+    log_in(page, live_server.url, operator.username, PASSWORD)
+    settle(page)
     return page
 
 

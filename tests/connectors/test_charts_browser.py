@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from connectors.models import Sample
 from connectors.telemetry import store
+from tests.browser import log_in, settle
 from tests.connectors.factories import ConnectorFactory, ServerFactory, measured
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
@@ -72,12 +73,8 @@ def console(live_server: Any, page: Page, servers: Any) -> Iterator[str]:
 
     User.objects.create_user("viewer", password=PASSWORD, role="viewer")
     page.set_default_timeout(20_000)
-    page.goto(f"{live_server.url}/log-in/?next=/sase/connectors/")
-    page.get_by_label("Username").fill("viewer")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url("**/sase/connectors/")  # the log-in page is ready as well
-    expect(page.locator("html[data-ready]")).to_be_attached()
+    log_in(page, live_server.url, "viewer", PASSWORD, "/sase/connectors/")
+    settle(page)
     yield str(live_server.url)
     page.goto("about:blank")  # no live part asks while the database is emptied
 
@@ -117,7 +114,7 @@ def hover(page: Page, chart: Any) -> str:
 def details(page: Page, console: str) -> Any:
     """The connector's panel, opened from the list."""
     page.goto(f"{console}/sase/connectors/")
-    expect(page.locator("html[data-ready]")).to_be_attached()
+    settle(page)
     page.get_by_role("row", name="office").get_by_role("link", name="Details").click()
     return page.get_by_role("dialog", name="office")
 
@@ -211,7 +208,7 @@ def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(
 
 def test_servers_one_upon_the_other(page: Page, console: str, servers: Any) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/?range=7d")
-    expect(page.locator("html[data-ready]")).to_be_attached()
+    settle(page)
     page.get_by_role("link", name="By server").click()
     chart = drawn(page, "by=server")
     names = chart.locator(".js-plotly-plot").evaluate(
@@ -232,7 +229,7 @@ def test_servers_one_upon_the_other(page: Page, console: str, servers: Any) -> N
 )
 def test_what_else_a_server_measures(page: Page, console: str, servers: Any, kind: str, name: str) -> None:
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/servers/?range=24h")
-    expect(page.locator("html[data-ready]")).to_be_attached()
+    settle(page)
     page.get_by_role("navigation", name="What the charts show").get_by_role("link", name=kind).click()
     name = {
         "CPU Utilization": "cpu",

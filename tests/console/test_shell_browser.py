@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from console.models import Region
+from tests.browser import log_in, settle
 from tests.console.shell_site.fixtures import shell_site
 
 __all__ = ["shell_site"]
@@ -23,19 +24,11 @@ def site(live_server: Any, shell_site: None, transactional_db: None) -> str:
     return str(live_server.url)
 
 
-def log_in(page: Page, site: str) -> None:
-    page.set_default_timeout(10_000)
-    page.goto(f"{site}/log-in/?next=/regions/")
-    page.get_by_label("Username").fill("operator")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Regions")).to_be_visible()
-
-
 @pytest.fixture
 def regions(page: Page, site: str) -> Iterator[Page]:
-    log_in(page, site)
-    expect(page.locator("html[data-ready]")).to_be_attached()
+    page.set_default_timeout(10_000)
+    log_in(page, site, "operator", PASSWORD, "/regions/")
+    settle(page)
     yield page
 
 
@@ -301,7 +294,8 @@ def test_nothing_is_wider_than_a_narrow_screen(regions: Page, site: str) -> None
 
 def test_everything_works_without_javascript(page_without_javascript: Page, site: str) -> None:
     page = page_without_javascript
-    log_in(page, site)
+    page.set_default_timeout(10_000)
+    log_in(page, site, "operator", PASSWORD, "/regions/")
     page.get_by_role("link", name="Add region").click()
     page.get_by_label("Region name").fill("Frankfurt")
     page.get_by_label("All users").check()

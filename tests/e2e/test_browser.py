@@ -10,21 +10,14 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import browser
+from tests.browser import settle
 from tests.demo import Demo, post, wait_until
 
 
 def log_in(page: Page, demo: Demo) -> None:
     admin = demo.world["admin"]
-    page.goto(demo.console)
-    page.get_by_label("Username").fill(admin["username"])
-    page.get_by_label("Password").fill(admin["password"])
-    page.get_by_label("Password").press("Enter")
-    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-
-
-def settle(page: Page) -> None:
-    """Scripts are in force from here on; an earlier click would take the plain way."""
-    page.locator("html[data-ready]").wait_for(state="attached")
+    browser.log_in(page, demo.console, admin["username"], admin["password"])
 
 
 def new_flow_status(demo: Demo) -> int:
@@ -55,6 +48,7 @@ def name(demo: Demo) -> Iterator[str]:
 def test_add_a_connector_see_the_chart_and_flip_the_switch(demo: Demo, page: Page, name: str) -> None:
     log_in(page, demo)
     page.get_by_role("link", name="Network Settings").click()
+    expect(page).to_have_url(f"{demo.console}/sase/connectors/")
     settle(page)
 
     page.get_by_role("link", name="Add Connector").click()

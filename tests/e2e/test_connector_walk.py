@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser import settle
 from tests.demo import Demo, wait_until
 from tests.e2e.deployed import COMMAND, INSTALL_SECONDS, Machine
-from tests.e2e.test_browser import log_in, settle, taken_away
+from tests.e2e.test_browser import log_in, taken_away
 
 SOON = 30_000
 
@@ -47,6 +48,7 @@ def test_from_add_connector_to_disable_a_connector(
 ) -> None:
     log_in(page, demo)
     page.get_by_role("link", name="Network Settings").click()
+    expect(page).to_have_url(f"{demo.console}/sase/connectors/")
     settle(page)
     create(page, name)
     deploy(page, name, machine)
@@ -148,7 +150,7 @@ def drain(page: Page, name: str, demo: Demo) -> None:
 
 def disable(page: Page, name: str, demo: Demo) -> None:
     page.reload()  # what the list said while the panel stood over it may be old
-    page.locator("html[data-ready]").wait_for(state="attached")
+    settle(page)
     expect(row(page, name)).to_contain_text("Online", timeout=SOON)
     demo.servers_follow()
     with demo.connect("echo.corp.example", 7) as flow:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser import settle
 from tests.demo import Demo, post, wait_until
-from tests.e2e.test_browser import log_in, settle
+from tests.e2e.test_browser import log_in
 
 HOME, ABROAD = "mainland-china", "singapore"
 ABROAD_BLOCK = ip_network("10.20.0.0/24")
