@@ -89,8 +89,9 @@ class TokenSigner:
         self, session: str, account: str, instance: str, *, seconds: float = 3600, **claims: object
     ) -> str:
         now = time.time()
+        # Whole seconds would make two tokens of one session, of which one has a bandwidth, equally new.
         body = {
             "iss": "causeway", "sub": account, "sid": session, "ins": instance, "usr": "alice", "ip": "10.0.0.2",
-            "iat": int(now), "exp": int(now + seconds),
+            "iat": int(now), "exp": now + seconds,
         }  # fmt: skip
         return jwt.encode(body | claims, self.key, algorithm="EdDSA", headers={"kid": self.kid})
