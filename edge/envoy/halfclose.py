@@ -122,7 +122,7 @@ DIAL = "dial"  # the cluster that is dialled from there
 DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
 # What a connection may keep on each side, so that a flow whose reader sleeps costs little; the systems' own buffers are
 # what long lines are filled from.
-BUFFER: Config = {"per_connection_buffer_limit_bytes": 262_144}
+BUFFER: Config = {"per_connection_buffer_limit_bytes": 524_288}
 
 
 def state(key: str, value: str, factory: str = "") -> Config:

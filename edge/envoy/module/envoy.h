@@ -92,6 +92,7 @@ extern size_t ENVOY(network_filter_get_write_buffer_chunks_size)(void *);
 extern bool ENVOY(network_filter_get_write_buffer_chunks)(void *, bytes *);
 extern bool ENVOY(network_filter_drain_read_buffer)(void *, size_t);
 extern bool ENVOY(network_filter_drain_write_buffer)(void *, size_t);
+extern bool ENVOY(network_filter_prepend_write_buffer)(void *, bytes);
 extern void ENVOY(network_filter_inject_read_data)(void *, bytes, bool end);
 extern void ENVOY(network_filter_inject_write_data)(void *, bytes, bool end);
 

@@ -36,7 +36,7 @@ const char *envoy_dynamic_module_on_program_init(void) { return INTERFACE; }
 
 static const bytes NOTHING = {"", 0};
 static const bytes GREETING = {"\x01", 1};
-enum { LENGTH = 4 };
+enum { LENGTH = 4, HEAD = 5 };
 
 /* A configuration has to be something; there is nothing to configure. */
 static int configuration;
@@ -49,6 +49,7 @@ typedef struct {
   uint8_t head[LENGTH]; /* what has come of a frame's length */
   int known;
   uint32_t rest; /* what has not come yet of the frame */
+  bool *is_gone; /* set when it goes, by whoever has to know */
 } reader;
 
 const void *BRIDGE(config_new)(void *config, bytes name, bytes text) {
@@ -60,7 +61,11 @@ const void *BRIDGE(new)(const void *config, void *bridge) {
   (void)config, (void)bridge;
   return zeros(sizeof(reader));
 }
-void BRIDGE(destroy)(const void *self) { free((void *)self); }
+void BRIDGE(destroy)(const void *of_bridge) {
+  reader *self = (reader *)of_bridge;
+  if (self->is_gone) *self->is_gone = true;
+  free(self);
+}
 
 void BRIDGE(encode_headers)(void *bridge, const void *self, bool end) {
   (void)self;
@@ -89,54 +94,50 @@ void BRIDGE(encode_trailers)(void *bridge, const void *self) {
   ENVOY(upstream_http_tcp_bridge_send_upstream_data)(bridge, NOTHING, true);
 }
 
-/* Takes the frames off; what was in them is written to `to`. Returns where the next byte belongs. */
-static char *unframe(reader *self, bytes from, char *to) {
-  const char *at = from.at, *stop = from.at + from.size;
-  while (at < stop && !self->ended) {
+/* Takes frames off what has come. Returns the next bytes that were in one, and moves `from` behind them. */
+static bytes unframe(reader *self, bytes *from) {
+  while (from->size && !self->ended) {
     if (self->rest) {
-      size_t here = (size_t)(stop - at) < self->rest ? (size_t)(stop - at) : self->rest;
-      memcpy(to, at, here);
-      to += here;
-      at += here;
-      self->rest -= (uint32_t)here;
-      continue;
+      bytes found = {from->at, from->size < self->rest ? from->size : self->rest};
+      self->rest -= (uint32_t)found.size;
+      *from = (bytes){from->at + found.size, from->size - found.size};
+      return found;
     }
-    self->head[self->known++] = (uint8_t)*at++;
+    self->head[self->known++] = (uint8_t)*from->at;
+    *from = (bytes){from->at + 1, from->size - 1};
     if (self->known == LENGTH) {
       memcpy(&self->rest, self->head, LENGTH);
       self->known = 0;
       self->ended = self->rest == 0;
     }
   }
-  return to;
+  return NOTHING;
 }
 
+/* What is handed on may end the client's stream, and the bridge with it: `is_gone` tells. */
 void BRIDGE(on_upstream_data)(void *bridge, const void *of_bridge, bool end) {
   (void)end; /* an end without its frame: the connection closes next, which Envoy makes a reset */
   reader *self = (reader *)of_bridge;
+  bool is_gone = false;
   pieces all;
   if (self->ended) return;
+  self->is_gone = &is_gone;
   make_room(&all, ENVOY(upstream_http_tcp_bridge_get_response_buffer_chunks_size)(bridge));
   if (all.count) ENVOY(upstream_http_tcp_bridge_get_response_buffer)(bridge, all.part, &all.count);
-  add_up(&all);
-  char *plain = memory(all.size), *to = plain;
-  bool answers = false;
-  for (size_t i = 0; i < all.count; i++) {
-    bytes piece = all.part[i];
-    if (!self->answered && piece.size) {
-      answers = self->answered = true;
-      piece.at += GREETING.size;
-      piece.size -= GREETING.size;
+  for (size_t i = 0; i < all.count && !is_gone; i++) {
+    bytes from = all.part[i], found;
+    if (!self->answered && from.size) {
+      self->answered = true;
+      from = (bytes){from.at + GREETING.size, from.size - GREETING.size};
+      ENVOY(upstream_http_tcp_bridge_send_response_headers)(bridge, 200, NULL, 0, false);
     }
-    to = unframe(self, piece, to);
+    while (!is_gone && (found = unframe(self, &from)).size)
+      ENVOY(upstream_http_tcp_bridge_send_response_data)(bridge, found, false);
   }
   give_back(&all);
-  bytes found = {plain, (size_t)(to - plain)};
-  bool ended = self->ended;
-  /* The client's 200 does not end a stream, but it may lead to its end: `self` is not looked at again. */
-  if (answers) ENVOY(upstream_http_tcp_bridge_send_response_headers)(bridge, 200, NULL, 0, false);
-  if (found.size || ended) ENVOY(upstream_http_tcp_bridge_send_response_data)(bridge, found, ended);
-  free(plain);
+  if (is_gone) return;
+  self->is_gone = NULL;
+  if (self->ended) ENVOY(upstream_http_tcp_bridge_send_response_data)(bridge, NOTHING, true);
 }
 
 /* ---- 2. The end: a network filter of the internal listener, before tcp_proxy */
@@ -167,33 +168,33 @@ static int end_read(void *filter, void *of_filter, size_t size, bool end) {
   return size == GREETING.size && !end ? STOP : CONTINUE;
 }
 
+/* What is written before the bytes of a frame of this length. */
+static bytes frame_head(writer *self, char to[HEAD], size_t size) {
+  char *at = to;
+  uint32_t length = (uint32_t)size;
+  if (!self->greeted) at = add(at, GREETING); /* an application that speaks first may be heard before the bridge */
+  self->greeted = true;
+  at = add(at, (bytes){(const char *)&length, LENGTH});
+  return (bytes){to, (size_t)(at - to)};
+}
+
 /* What the application sends becomes a frame, its end the last frame; the connection's own end is not passed on. */
 static int end_write(void *filter, void *of_filter, size_t size, bool end) {
   writer *self = of_filter;
+  char head[HEAD];
   if (self->injecting || (size == 0 && !end)) return CONTINUE;
+  if (size) ENVOY(network_filter_prepend_write_buffer)(filter, frame_head(self, head, size));
+  if (!end) return CONTINUE;
   pieces all;
   make_room(&all, size ? ENVOY(network_filter_get_write_buffer_chunks_size)(filter) : 0);
   if (all.count) ENVOY(network_filter_get_write_buffer_chunks)(filter, all.part);
-  char *frame = memory(GREETING.size + LENGTH + size + LENGTH), *to = frame;
-  if (!self->greeted) {
-    /* An application that speaks first may be heard before the bridge's greeting is read. */
-    self->greeted = true;
-    memcpy(to, GREETING.at, GREETING.size);
-    to += GREETING.size;
-  }
-  if (size) {
-    uint32_t length = (uint32_t)size;
-    memcpy(to, &length, LENGTH);
-    to = copy(to + LENGTH, &all);
-    ENVOY(network_filter_drain_write_buffer)(filter, size);
-  }
-  if (end) {
-    memset(to, 0, LENGTH);
-    to += LENGTH;
-  }
+  add_up(&all);
+  char *last = memory(all.size + HEAD), *to = copy(last, &all);
+  to = add(to, frame_head(self, head, 0));
+  ENVOY(network_filter_drain_write_buffer)(filter, all.size);
   give_back(&all);
-  inject(filter, self, (bytes){frame, (size_t)(to - frame)});
-  free(frame);
+  inject(filter, self, (bytes){last, (size_t)(to - last)});
+  free(last);
   return STOP;
 }
 
