@@ -337,7 +337,8 @@ def _client_half_closes(origin: Origin, way: Way, cell: Cell, key: str) -> Verdi
 
 def _client_resets(origin: Origin, way: Way, cell: Cell, key: str) -> Verdict:
     _send_body(way, cell.size)
-    origin.heard(key)  # what a reset overtakes is lost, the first line too
+    if not origin.heard(key):  # what a reset overtakes is lost, the first line too
+        return Verdict("hang", "the application never heard the first line")
     way.reset()
     return _judge_reset(origin.seen(key))
 

@@ -51,7 +51,7 @@ class WebReceiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?token=t0p"
+        return f"http://127.0.0.1:{self.port}/hook?token=t0p-53cret"
 
     def ids(self) -> list[str]:
         return [got.headers["webhook-id"] for got in self.got]

@@ -24,7 +24,7 @@ def private_allowed(settings: Settings) -> None:
 @pytest.fixture
 def channel(db: None) -> PushChannel:
     return services.channel_create(
-        name="hook", kind="webhook", url="http://127.0.0.1:9/x?token=t0p", actor=audit.System("test")
+        name="hook", kind="webhook", url="http://127.0.0.1:9/x?token=t0p-53cret", actor=audit.System("test")
     )[0]
 
 
@@ -183,7 +183,7 @@ def test_django_admin_shows_no_secret_and_switches_by_the_service(
     admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
     client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
     page = client.get(f"/admin/console/pushchannel/{channel.pk}/change/").content.decode()
-    assert "t0p" not in page and "sealed" not in page
+    assert "t0p-53cret" not in page and "sealed" not in page
     answer = client.post(f"/admin/console/pushchannel/{channel.pk}/change/", {"name": "renamed"})
     assert answer.status_code == 302
     stored = PushChannel.objects.get()
