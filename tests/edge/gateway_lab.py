@@ -166,8 +166,10 @@ class GatewayLab:
     # -- Clients --
 
     def token(
-        self, session: str = SESSION, account: str = ACCOUNT, instance: str = INSTANCE, **claims: Any
+        self, session: str = "", account: str = ACCOUNT, instance: str = INSTANCE, **claims: Any
     ) -> str:
+        """Log on: in the lab's session, or with a bandwidth (`bw`) in another, whose bandwidth no other flow gets."""
+        session = session or (f"{SESSION}-{claims['bw']}" if "bw" in claims else SESSION)
         return self.signer.token(session, account, instance, **claims)
 
     def connect(self) -> ssl.SSLSocket:
