@@ -36,6 +36,12 @@ def dash(value: Any) -> Any:
 
 
 @register.filter
+def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Names and values; ``values.items`` of a template would be the value called "items", where there is one."""
+    return list(values.items())
+
+
+@register.filter
 def bitrate(value: float | None) -> str:
     """Bits per second with an SI prefix: 1500000 → "1.5 Mbit/s"; None → a dash."""
     return _scaled(value, 1000, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))

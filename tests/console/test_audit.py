@@ -30,6 +30,13 @@ def test_an_untouched_chain_is_whole(administrator: User) -> None:
     assert audit.first_broken_row() is None
 
 
+def test_the_page_shows_a_change_of_what_is_called_items(viewer_client: Client, administrator: User) -> None:
+    audit.record(
+        actor=administrator, verb="task.start", target=GatewayFactory(), after={"kind": "x", "items": 3}
+    )
+    assert "items: 3" in viewer_client.get("/audit/").text
+
+
 @pytest.mark.parametrize("field", ["actor", "verb", "target", "source"])
 def test_an_altered_row_shows(administrator: User, field: str) -> None:
     rows = three_rows(administrator)
