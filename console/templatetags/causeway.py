@@ -37,7 +37,7 @@ def dash(value: Any) -> Any:
 
 @register.filter
 def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Names and values; ``values.items`` of a template would be the value called "items", where there is one."""
+    """Return names with values. A template's ``values.items`` is the value called "items" where there is one."""
     return list(values.items())
 
 

@@ -122,6 +122,7 @@ def test_whole_blocks_may_be_absurd(server: Machine, reader: Reader, field: str)
     for value in absurd.ABSURD:
         tell(server, absurd.put(telemetry(sample()), field, value))
         reader.read()
+    assert Sample.objects.exists(), "what makes sense beside it counts"
 
 
 @pytest.mark.parametrize("field", ["batch", "samples"])
@@ -198,6 +199,7 @@ def test_no_report_keeps_a_configuration_from_its_server(
     }
     tell(server, telemetry() | data.draw(st.fixed_dictionaries({}, optional=blocks)))
     reader.read()
+    assert server.call("server/config", {}).json()["version"] == config.current().servers_version
 
 
 def test_a_negative_uptime_is_shown_as_not_measured(server: Machine, viewer_client: Client) -> None:
