@@ -276,6 +276,22 @@ def test_what_takes_no_connection(
     assert expected[1] in reasons and expected[2] in parts | {""}
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    ["CONNECT refused.corp.example:80 HTTP/1.1", "GET http://refused.corp.example/ HTTP/1.1"],
+)
+def test_a_refusal_arrives_whole_though_the_bandwidth_is_used_up(world: World, request_line: str) -> None:
+    granted = f"Host: refused.corp.example\r\nProxy-Authorization: Bearer {world.gateway.token(bw=8)}"
+    for _ in range(5):  # 8 kbit/s: a sentence has to wait for its share
+        with open_tls(world.gateway.client_port, "http/1.1") as connection:
+            connection.sendall(f"{request_line}\r\n{granted}\r\nConnection: close\r\n\r\n".encode())
+            answer = b""
+            while data := connection.recv(65536):
+                answer += data
+        assert failure(answer) == (503, "DestinationUnreachable", "refused")
+        assert answer.endswith(b"The destination refused the connection of the connector's server.\n")
+
+
 def test_what_neither_takes_nor_refuses_a_connection(world: World) -> None:
     requests = (connect("full.corp.example:80"), get(f"127.0.0.1:{world.full}"))
     with ThreadPoolExecutor() as pool:

@@ -44,11 +44,16 @@ extern bool ENVOY(http_set_socket_option_bytes)(void *, int64_t level, int64_t n
 extern void ENVOY(http_filter_continue_decoding)(void *);
 extern void ENVOY(http_filter_continue_encoding)(void *);
 extern void ENVOY(http_filter_reset_stream)(void *, int reason, bytes details);
+typedef struct {
+  bytes name, value;
+} field;
+extern void ENVOY(http_send_response)(void *, uint32_t status, field *, size_t, bytes body, bytes details);
 extern void *ENVOY(http_filter_scheduler_new)(void *);
 extern void ENVOY(http_filter_scheduler_commit)(void *, uint64_t event);
 extern void ENVOY(http_filter_scheduler_delete)(void *);
 
 enum { REQUEST_HEADER = 0, RESPONSE_HEADER = 2, RECEIVED_BODY = 0, KEPT_BODY = 1, REQUEST_PROTOCOL = 10, LOCAL_RESET = 0 };
+enum { RECEIVED_ANSWER = 2, KEPT_ANSWER = 3 };
 enum { ALWAYS = 0, CLIENTS_SIDE = 1 }; /* of a socket's option */
 enum { GO_ON = 1, END_GOES_ON, ANSWER_HAS_ENDED, ANSWER_BROKE_OFF }; /* events */
 #ifdef TCP_CORK
@@ -87,6 +92,7 @@ struct flow {
   bool answer_is_held; /* the end of the answer, that is */
   bool answer_ended;
   bool end_waits; /* the request's, until the answer's has passed */
+  bool is_refused; /* "answer": a CONNECT, by the connector's server */
   bool *is_gone;  /* set when this object goes */
 };
 
@@ -163,6 +169,8 @@ static void begin_to_look_after(void) {
 
 /* What "answer" leaves on the request for "upload". */
 static const bytes ANSWERED = TEXT("x-causeway-answered");
+/* What Envoy notes of an answer in the place of a server's refusal. */
+static const bytes REFUSED = TEXT("refused_by_server");
 static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer";
 
 const void *HTTP(config_new)(void *config, bytes name, bytes text) {
@@ -361,11 +369,42 @@ static int answer_ends(void *filter, flow *self, int held) {
   return self->answer_is_held ? held : CONTINUE;
 }
 
+static char *add_body(void *filter, int which, char *to) {
+  pieces all;
+  make_room(&all, ENVOY(http_get_body_chunks_size)(filter, which));
+  if (all.count && ENVOY(http_get_body_chunks)(filter, which, all.part)) to = copy(to, &all);
+  give_back(&all);
+  return to;
+}
+
+/* Answers in the server's place, by its words. The server resets a CONNECT that it has refused, and would take with it
+ * what of its answer waits for the account's bandwidth; this answer passes no bucket, and does not hang on the server. */
+static void refuse(void *filter) {
+  const bytes names[] = {TEXT("content-type"), TEXT("x-causeway-reason"), TEXT("x-causeway-part")};
+  field fields[sizeof names / sizeof *names];
+  size_t count = 0;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    bytes value = NONE;
+    if (ENVOY(http_get_header)(filter, RESPONSE_HEADER, names[i], &value, 0, NULL))
+      fields[count++] = (field){names[i], value};
+  }
+  bytes status = NONE;
+  ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
+  size_t size = ENVOY(http_get_body_size)(filter, KEPT_ANSWER) + ENVOY(http_get_body_size)(filter, RECEIVED_ANSWER);
+  char *body = memory(size), *to = add_body(filter, RECEIVED_ANSWER, add_body(filter, KEPT_ANSWER, body));
+  bytes words = {body, (size_t)(to - body)};
+  ENVOY(http_send_response)(filter, (uint32_t)number(&status), fields, count, words, REFUSED);
+  free(body);
+}
+
 int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->is_answered = true;
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
+  bool is_connect = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
+  self->is_refused = self->is_answer && is_connect && !end && !same(status, TEXT("200"));
+  if (self->is_refused) return STOP;
   if (!same(status, TEXT("200"))) {
     self->ends_by_reset = false; /* refused: an answer as any other */
   } else if (!self->is_upload && !self->is_answer && same(header(filter, TEXT(":method")), TEXT("CONNECT"))) {
@@ -375,10 +414,25 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   if (self->by_http1) self->ends_by_reset = true; /* until its end has come */
   return end ? answer_ends(filter, self, STOP) : CONTINUE;
 }
-int HTTP(response_body)(void *filter, const void *self, bool end) {
-  return end ? answer_ends(filter, (flow *)self, STOP_AND_HOLD) : CONTINUE;
+int HTTP(response_body)(void *filter, const void *of_filter, bool end) {
+  flow *self = (flow *)of_filter;
+  if (!self->is_refused) return end ? answer_ends(filter, self, STOP_AND_HOLD) : CONTINUE;
+  if (end) refuse(filter);
+  return STOP_AND_HOLD;
 }
-int HTTP(response_trailers)(void *filter, const void *self) { return answer_ends(filter, (flow *)self, STOP); }
+int HTTP(response_trailers)(void *filter, const void *of_filter) {
+  flow *self = (flow *)of_filter;
+  if (!self->is_refused) return answer_ends(filter, self, STOP);
+  refuse(filter);
+  return STOP;
+}
+
+/* "connect" sees what `refuse` answers in no other way. */
+int HTTP(local_reply)(void *filter, const void *self, uint32_t status, bytes details, bool reset_imminent) {
+  (void)filter, (void)status, (void)reset_imminent;
+  if (same(details, REFUSED)) ((flow *)self)->ends_by_reset = false;
+  return 0;
+}
 
 /* What has waited passes, and at once behind it the end of the answer, which the application's connection must not
  * overtake: it closes now that both sides have ended. Either may end the flow, and then `self` is gone. */
@@ -432,10 +486,6 @@ void HTTP(stream_complete)(void *filter, const void *of_filter) {
 
 typedef const void *unused;
 void HTTP(config_scheduled)(void *config, unused self, uint64_t event) { (void)config, (void)self, (void)event; }
-int HTTP(local_reply)(void *filter, unused self, uint32_t status, bytes details, bool reset_imminent) {
-  (void)filter, (void)self, (void)status, (void)details, (void)reset_imminent;
-  return 0;
-}
 unused HTTP(per_route_config_new)(bytes name, bytes text) {
   (void)name, (void)text;
   return CONNECT;
