@@ -10,7 +10,7 @@ import json
 import subprocess
 from functools import cache
 
-from edge.envoy.module import NAME, library
+from edge.envoy.module import NAME, is_built, library
 from edge.envoy.parts import Config, static_cluster, typed
 from edge.envoy.process import EnvoyError, environment, envoy_binary
 
@@ -22,7 +22,7 @@ _LOAD = {"name": NAME, "do_not_close": True}
 @cache
 def hindrance() -> str:
     """Return why Envoy cannot use the module here, as a sentence; empty when it can. Envoy itself is asked, once."""
-    if not library().is_file():
+    if not is_built():
         return f"The module for byte-exact ends was not built for this machine ({library().parent.name})."
     # A cluster's part is looked at with the first flow only; the listener's loads the same file.
     echo = typed("envoy.filters.network.echo", "filters.network.echo.v3.Echo")

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
-from edge.envoy.module import library
+from edge.envoy.module import library, preloaded
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,11 @@ def envoy_binary() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return what an Envoy is started with: ours, and where it finds its modules."""
-    return {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
+    """Return what an Envoy is started with: ours, where it finds its modules, and what it loads before all others."""
+    own = {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
+    if preloaded().is_file():
+        own["LD_PRELOAD"] = " ".join(filter(None, (str(preloaded()), own.get("LD_PRELOAD"))))
+    return own
 
 
 class EnvoyProcess:

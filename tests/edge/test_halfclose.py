@@ -144,14 +144,13 @@ def test_a_module_that_envoy_cannot_load_is_told_as_a_sentence(
 ) -> None:
     broken = tmp_path / "libbroken.so"
     broken.write_text("not a library")
-    monkeypatch.setattr(halfclose, "library", lambda: broken)
     monkeypatch.setattr("edge.envoy.process.library", lambda: broken)
     monkeypatch.setattr(halfclose, "NAME", "broken")
     monkeypatch.setattr(halfclose, "_LOAD", {"name": "broken"})
     halfclose.hindrance.cache_clear()
     try:
         assert "Envoy does not load the module" in halfclose.hindrance()
-        broken.unlink()
+        monkeypatch.setattr("edge.envoy.module.FOLDER", tmp_path)
         halfclose.hindrance.cache_clear()
         assert "was not built for this machine" in halfclose.hindrance()
     finally:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
@@ -28,7 +29,7 @@ from tests.edge.plain_lab import (
 )
 from tests.edge.test_client_words import names, rows
 from tests.pipe_http import Reader
-from tests.pipe_tls import open_tls
+from tests.pipe_tls import open_tls, tls_context
 
 pytestmark = pytest.mark.processes
 
@@ -321,6 +322,26 @@ def lost_world(tmp_path: Path) -> Iterator[World]:
     """Make a world for one test alone, which takes it apart."""
     with full_port() as full, contextlib.closing(World(tmp_path, full)) as made:
         yield made
+
+
+def test_connections_that_come_in_while_tunnels_end_are_served(lost_world: World) -> None:
+    """One pass of a worker's loop sees the tunnels' ends first and then who dials: the numbers of their sockets."""
+    world = lost_world
+    envoy = world.gateway.envoy()
+    assert envoy is not None
+    envoy.suspend()
+    try:
+        wait_until(lambda: envoy.status() == psutil.STATUS_STOPPED, "a gateway that stands still")
+        world.server.kill()
+        address = ("127.0.0.1", world.gateway.client_port)
+        waiting = [socket.create_connection(address, 20) for _ in range(64)]
+    finally:
+        envoy.resume()
+    with contextlib.ExitStack() as stack:
+        for connection in waiting:
+            stack.enter_context(connection).settimeout(30)
+        for connection in waiting:
+            tls_context("http/1.1").wrap_socket(connection).close()
 
 
 def test_a_client_without_a_gateway_and_a_connector_without_a_tunnel(lost_world: World) -> None:

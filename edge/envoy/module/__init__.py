@@ -1,7 +1,7 @@
 """The dynamic module by which Envoy ends CONNECT byte for byte, one file for each platform.
 
 halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; answers.c: answers that break
-off; network.c, envoy.h: what they have in common.
+off; network.c, envoy.h: what they have in common. numbers.c makes a file of its own, which is loaded before all others.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
-NAME = "causeway_halfclose_3"
+NAME = "causeway_halfclose_4"
 FOLDER = Path(__file__).resolve().parent
 SOURCES = tuple(FOLDER / name for name in ("halfclose.c", "front.c", "requests.c", "answers.c", "network.c"))
 HEADER = FOLDER / "envoy.h"
+NUMBERS = FOLDER / "numbers.c"
 # What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
 PLATFORMS = {
     "linux-x86_64": "x86_64-linux-gnu.2.17",
@@ -34,3 +35,19 @@ def this_platform() -> str:
 def library(of: str | None = None) -> Path:
     """Return where the module for a platform is, or would be; Envoy adds ``lib`` and ``.so`` on every system."""
     return FOLDER / (of or this_platform()) / f"lib{NAME}.so"
+
+
+def made_of(platform: str) -> dict[Path, tuple[Path, ...]]:
+    """Name the files that a platform needs, and the sources of each; the library of numbers.c is for Linux."""
+    files = {library(platform): SOURCES}
+    return files | ({preloaded(platform): (NUMBERS,)} if platform.startswith("linux") else {})
+
+
+def is_built() -> bool:
+    """Whether all that this machine needs was compiled."""
+    return all(path.is_file() for path in made_of(this_platform()))
+
+
+def preloaded(of: str | None = None) -> Path:
+    """Return where the library is that Envoy's process loads before the system's; on Linux only."""
+    return library(of).with_name("libcauseway_numbers_1.so")

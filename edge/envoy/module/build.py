@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.envoy.module import HEADER, PLATFORMS, SOURCES, library, this_platform
+from edge.envoy.module import HEADER, NUMBERS, PLATFORMS, SOURCES, is_built, library, made_of, this_platform
 
 FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-fPIC", "-pthread", "-shared")
 # Envoy's own functions are found when it loads the module.
@@ -26,10 +26,9 @@ class BuildError(Exception):
 
 def build_here() -> Path:
     """Compile for this machine, by its compiler or by Zig, unless that was done. Raises `BuildError`."""
-    made = library()
-    youngest = max(path.stat().st_mtime for path in (*SOURCES, HEADER))
-    if made.is_file() and made.stat().st_mtime >= youngest:
-        return made
+    youngest = max(path.stat().st_mtime for path in (*SOURCES, HEADER, NUMBERS))
+    if is_built() and all(made.stat().st_mtime >= youngest for made in made_of(this_platform())):
+        return library()
     own = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if own is not None:
         return compile_for(this_platform(), [own])
@@ -42,22 +41,22 @@ def build_all() -> list[Path]:
 
 
 def compile_for(platform: str, compiler: list[str]) -> Path:
-    """Compile to where Envoy is told to look; what is there lives on until the new file is complete."""
+    """Compile to where Envoy is told to look, and return the module; an old file lives on until a new one is there."""
     if platform not in PLATFORMS:
         raise BuildError(f"There is no Envoy for {platform}.")
-    made = library(platform)
-    made.parent.mkdir(exist_ok=True)
-    unfinished = made.with_name(f".{made.name}.{os.getpid()}")
+    library(platform).parent.mkdir(exist_ok=True)
     extra = MACOS_FLAGS if platform.startswith("macos") else ()
-    command = [*compiler, *FLAGS, *extra, "-o", str(unfinished), *map(str, SOURCES)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise BuildError(f"{compiler[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
-        unfinished.replace(made)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return made
+    for made, sources in made_of(platform).items():
+        unfinished = made.with_name(f".{made.name}.{os.getpid()}")
+        command = [*compiler, *FLAGS, *extra, "-o", str(unfinished), *map(str, sources)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise BuildError(f"{compiler[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
+            unfinished.replace(made)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return library(platform)
 
 
 def _zig(platform: str) -> list[str]:

@@ -92,6 +92,7 @@ struct flow {
   bool answer_is_held; /* the end of the answer, that is */
   bool answer_ended;
   bool end_waits; /* the request's, until the answer's has passed */
+  bool is_local;   /* the answer is of this Envoy */
   bool is_refused; /* "answer": a CONNECT, by the connector's server */
   bool *is_gone;  /* set when this object goes */
 };
@@ -403,7 +404,7 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   bytes status = NONE;
   ENVOY(http_get_header)(filter, RESPONSE_HEADER, TEXT(":status"), &status, 0, NULL);
   bool is_connect = same(header(filter, TEXT(":method")), TEXT("CONNECT"));
-  self->is_refused = self->is_answer && is_connect && !end && !same(status, TEXT("200"));
+  self->is_refused = self->is_answer && is_connect && !self->is_local && !end && !same(status, TEXT("200"));
   if (self->is_refused) return STOP;
   if (!same(status, TEXT("200"))) {
     self->ends_by_reset = false; /* refused: an answer as any other */
@@ -428,9 +429,11 @@ int HTTP(response_trailers)(void *filter, const void *of_filter) {
 }
 
 /* "connect" sees what `refuse` answers in no other way. */
-int HTTP(local_reply)(void *filter, const void *self, uint32_t status, bytes details, bool reset_imminent) {
+int HTTP(local_reply)(void *filter, const void *of_filter, uint32_t status, bytes details, bool reset_imminent) {
   (void)filter, (void)status, (void)reset_imminent;
-  if (same(details, REFUSED)) ((flow *)self)->ends_by_reset = false;
+  flow *self = (flow *)of_filter;
+  self->is_local = true;
+  if (same(details, REFUSED)) self->ends_by_reset = false;
   return 0;
 }
 
