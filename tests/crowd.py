@@ -60,19 +60,27 @@ async def origin(
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_[writer] = None
-        with contextlib.suppress(OSError):
+        try:
             writer.write(GREETING)
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()
-        open_.pop(writer)
-        writer.close()
+        except OSError:
+            pass
+        finally:
+            open_.pop(writer, None)
+            writer.close()
 
     server = await asyncio.start_server(serve, host, 0, backlog=1024)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for _ in range(5):  # passes of the loop until whoever was let in last is being served
+            await asyncio.sleep(0)
+        for writer in list(open_):
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 # -- Ways -------------------------------------------------------------------------------------------------------------

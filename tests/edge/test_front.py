@@ -307,7 +307,7 @@ def test_without_the_module_a_gateway_works_as_envoy_does(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import pathlib, edge.envoy.module\n"
-        "edge.envoy.module.library = lambda: pathlib.Path('/nowhere/libhalfclose.so')\n"
+        "edge.envoy.module.library = lambda *_: pathlib.Path('/nowhere/libhalfclose.so')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     gateway, echo = GatewayLab(tmp_path / "gateway"), Echo()

@@ -91,7 +91,7 @@ def test_a_server_without_the_module_works_and_says_so_in_yellow(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import pathlib, edge.envoy.module\n"
-        "edge.envoy.module.library = lambda: pathlib.Path('/nowhere/libhalfclose.so')\n"
+        "edge.envoy.module.library = lambda *_: pathlib.Path('/nowhere/libhalfclose.so')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
