@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,29 @@ def test_a_refused_configuration_is_told_in_its_own_words(tmp_path: Path) -> Non
         assert envoy.state == "running"
 
     with_envoy(tmp_path / "envoy", test)
+
+
+def test_a_call_that_is_given_up_while_its_answer_comes_complains_of_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("admin.sock")
+            listener.listen()
+            listener.setblocking(False)
+            asking = asyncio.create_task(EnvoyProcess(tmp_path).admin("/ready"))
+            connection, _ = await loop.sock_accept(listener)
+        with connection:
+            assert await loop.sock_recv(connection, 65536)
+            for _ in range(50):  # passes of the loop, until the answer is waited for
+                await asyncio.sleep(0)
+            loop.call_soon(asking.cancel)
+            connection.send(b"HTTP/1.1 200 OK\r\n")
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    asyncio.run(story())
+    assert not caplog.records
