@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_half_silent_does_not_halve_the_rate_it_had(server: Ser
     assert series(server).receive[0] == pytest.approx(800)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20)
 @given(
     spans=st.lists(
         st.tuples(st.floats(0.5, 90), st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=12

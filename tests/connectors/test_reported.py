@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors import edge_api, services
@@ -182,7 +182,7 @@ def test_no_value_of_a_sample_makes_the_call_fail(server: Machine, field: str) -
     tell(server, telemetry(*(absurd.put(sample(), field, value) for value in absurd.ABSURD)))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_no_report_keeps_a_configuration_from_its_server(
     server: Machine, reader: Reader, data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectors.models import Connector, FiveMinutes, Hour, Latest, Sample, Server, StaleRollup
@@ -117,7 +117,7 @@ steps = st.lists(
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(steps=steps)
 @example(steps=[[(0, 1, 10.0, 1, 1, None, None, None)], 600.0, [(0, 1, 10.0, 9, 9, 5.0, None, None)], 600.0])
 def test_any_order_of_samples_and_rounds_gives_what_the_samples_say(
@@ -149,7 +149,7 @@ def test_any_order_of_samples_and_rounds_gives_what_the_samples_say(
 
 
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(seconds=st.floats(0.001, 3600), at=st.floats(3600, SPAN), rx=st.integers(0, 4 * 10**13))
 def test_a_long_sample_is_shared_out_without_losing_a_byte(
     server: Server, seconds: float, at: float, rx: int

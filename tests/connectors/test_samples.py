@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import Sum
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -18,7 +18,7 @@ from tests.connectors.factories import sample
 pytestmark = pytest.mark.django_db
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(counts=st.lists(st.integers(0, 2**30), min_size=1, max_size=8), data=st.data())
 def test_any_order_and_repetition_of_batches_gives_the_same_sums(
     server: Server, counts: list[int], data: DataObject
@@ -35,7 +35,7 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(
     assert Sample.objects.aggregate(Sum("rx_bytes"))["rx_bytes__sum"] == sum(counts)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(
     junk=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console import audit, config, enrollment, metrics, reported
@@ -55,7 +55,7 @@ def test_everything_in_a_status_is_reported() -> None:
     assert absurd.reported(routes.GatewayStatus) == list(routes.GatewayStatus.model_fields)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40)
 @given(status=st.dictionaries(st.sampled_from([*STATUS, "new"]), absurd.JSON))
 def test_no_status_makes_the_console_fail(machine: Machine, gateway: Gateway, status: dict[str, Any]) -> None:
     assert machine.call("gateway/status", status).status_code == 200

@@ -296,7 +296,7 @@ def document_of(shape: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(worlds, st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), st.sampled_from([80, 90, 443]))
 def test_decide_agrees_with_the_oracle(shape: dict[str, Any], account: str, host: str, port: int) -> None:
     who = SessionIdentity(SESSION, account, INSTANCE, "x", "", NOW + 1)
@@ -311,7 +311,7 @@ def test_decide_agrees_with_the_oracle(shape: dict[str, Any], account: str, host
 CAPS = st.none() | st.integers(1, 20_000_000)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds, st.sampled_from(ACCOUNTS), st.sampled_from(NAMES), CAPS, CAPS)
 def test_bandwidth_has_no_part_in_a_decision(
     shape: dict[str, Any], account: str, host: str, token: int | None, told: int | None

@@ -14,7 +14,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.envoy import halfclose
@@ -112,9 +112,7 @@ def connect(
     return "\r\n".join([*head, "", ""]).encode()
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+@settings(max_examples=25, database=None)
 @given(cuts=st.lists(st.integers(0, 3000), max_size=12), size=st.integers(0, 3000))
 def test_the_head_and_the_bytes_may_come_in_any_pieces(
     lab: GatewayLab, mirror: Mirror, cuts: list[int], size: int

@@ -27,7 +27,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OPERATIONS)
 def test_everything_is_sent_exactly_once_whatever_happens_between(
     operations: list[tuple[str, Any]],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roaming.models import UserSession
@@ -114,7 +114,7 @@ ANYTHING = st.recursive(
 NAMES = st.sampled_from([*FIELDS, "token", "x"])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150)
 @given(body=st.dictionaries(NAMES, ANYTHING, max_size=6) | ANYTHING, route=st.sampled_from(ROUTES))
 def test_no_json_makes_the_console_fail(
     post: Callable[..., Any], body: dict[str, Any] | float | list[Any] | None, route: str

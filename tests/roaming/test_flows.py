@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -147,7 +147,7 @@ history = st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), min_
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(histories=st.lists(history, min_size=1, max_size=3), data=st.data())
 def test_any_order_and_repetition_of_batches_gives_the_same_sums(
     gateway: Gateway, histories: list[list[tuple[int, int]]], data: DataObject
@@ -275,7 +275,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 @given(record=junk)
 def test_no_junk_makes_the_console_fail(gateway: Gateway, record: Any) -> None:
     assert service.take_flows(gateway, uuid.uuid4(), [record]).acknowledged == 1

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 from django.conf import LazySettings
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from console.errors import Invalid
@@ -35,7 +35,6 @@ def test_first_overlap_agrees_with_comparing_every_address(
     assert first_overlap(left, right) == (pairs[0] if pairs else None)
 
 
-@settings(deadline=None)
 @given(blocks=st.lists(BLOCK, max_size=7), quota=st.integers(1, 300))
 def test_the_rules_for_an_instances_blocks_agree_with_the_oracle(
     blocks: list[IPv4Network], quota: int, django_settings: LazySettings

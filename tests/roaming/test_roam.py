@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import check_password
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.errors import Refusal
@@ -167,7 +167,7 @@ def build(there: dict[str, Any]) -> Instance:
     return made if there["active"] else instances.instance_stop(instance=made, actor=ACTOR)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(here=BLOCKS.filter(bool), worlds=WORLDS)
 def test_random_worlds_agree_with_the_oracle(
     db: None, here: list[IPv4Network], worlds: list[dict[str, Any]]
