@@ -25,6 +25,7 @@ from edge.identity import SessionIdentity
 from edge.snapshot import Snapshot
 from tests.edge.gateway_lab import ACCOUNT, INSTANCE, GatewayLab, snapshot_document, wait_until
 from tests.edge.gateway_pki import TokenSigner
+from tests.pipe_tls import Http2
 
 pytestmark = pytest.mark.processes
 
@@ -162,6 +163,36 @@ def test_all_flows_of_an_account_together_keep_to_its_cap(
     account, began = f"user-0000000000{direction.hex()}{count:04}", time.monotonic()
     with loaded(flows(lab, peer, count, account=account, bw=CAP), direction) as load:
         keeps_to_its_cap(lambda: load.received if direction == b"d" else peer.received, began)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.4], ids=["at once", "while the client sends"])
+def test_what_a_client_sends_when_the_application_has_ended_arrives(lab: GatewayLab, after: float) -> None:
+    """An account's bandwidth holds nothing back then: Envoy would take the stream for done, and crash (requests.c)."""
+    envoy, size, arrived = lab.envoy(), 3_000_000, 0
+    assert envoy is not None
+    with socket.create_server(("127.0.0.1", 0)) as application:
+        authority = f"127.0.0.1:{application.getsockname()[1]}"
+        flow = Http2(lab.client_port, authority, f"Bearer {lab.token(bw=16_000)}")
+        connection, _ = application.accept()
+    with connection:
+        connection.settimeout(50)
+
+        def send() -> None:
+            flow.send(bytes(size))
+            flow.half_close()
+
+        sending = threading.Thread(target=send)
+        ending = threading.Timer(after, connection.shutdown, (socket.SHUT_WR,))
+        for thread in (ending, sending) if after == 0 else (sending, ending):
+            thread.start()
+        while data := connection.recv(65536):
+            arrived += len(data)
+        sending.join()
+        ending.join()
+        assert flow.receive() == b""
+    flow.close()
+    assert arrived == size
+    assert lab.envoy() == envoy
 
 
 def test_other_accounts_are_not_held_by_it(lab: GatewayLab, peer: Peer) -> None:

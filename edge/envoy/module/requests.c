@@ -8,8 +8,9 @@
  * "upload" holds accounts to their bandwidth on the way to the application. Envoy's own buckets cannot do it: when the
  * answer and the request have both ended while a bucket still holds the request's last bytes, the client's stream is
  * gone, and Envoy 1.40 crashes at the next word about its buffer. Two rules keep that from happening here: the end of
- * an answer is held back while bytes of its request are; and of a request whose answer has ended, the last bytes pass
- * at once and are charged for. "upload" stands before what may hold back answers. A third one keeps bytes from passing
+ * an answer is held back while bytes of its request are, or may be in the codec (`answer_may_end`); and the sender of a
+ * request whose answer has ended is not held back: what is much, and the last bytes, pass at once and are charged for.
+ * "upload" stands before what may hold back answers. A third one keeps bytes from passing
  * twice: Envoy keeps what waits here in one buffer with what its router keeps for another attempt. So nothing waits
  * while there may be one (requests that send a body have none, see edge.envoy.gateway), and what the router kept is
  * dropped before anything does. And a CONNECT's end waits here for the end of an answer that waits in Envoy's bucket.
@@ -69,6 +70,10 @@ static const bytes NONE = {NULL, 0};
 enum { BUCKETS = 4096, PAUSE_NANOSECONDS = 4000000 };
 /* What a flow that waits may have beside the piece that made it wait, before its sender is held back. */
 enum { HELD_BYTES = 32768 };
+/* What may wait once the answer has ended; what is more passes, and is charged for. Its sender is not held back. */
+enum { HELD_AFTER_ANSWER = 1048576, NO_LIMIT = 1 << 30 };
+/* How many looks, in passes of the loop one after the other, find that Envoy's codec keeps nothing back. */
+enum { LOOKS = 2 };
 static const double SECONDS_OF_BURST = 0.05;
 
 typedef struct flow flow;
@@ -89,6 +94,9 @@ struct flow {
   flow *next, *previous; /* in the bucket's queue */
   enum { FLOWS, WAITS, CALLED } state;
   size_t held;         /* what waits, not charged for */
+  bool is_stopped;     /* the request, here */
+  bool held_back;      /* whether its sender ever was */
+  int looks;           /* that found nothing */
   bool answer_is_held; /* the end of the answer, that is */
   bool answer_ended;
   bool end_waits; /* the request's, until the answer's has passed */
@@ -316,7 +324,8 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
   if (!self->scheduler) self->scheduler = ENVOY(http_filter_scheduler_new)(filter);
   pthread_mutex_lock(&lock);
   fill(self->from);
-  bool passes = end && self->answer_ended;
+  self->looks = 0;
+  bool passes = self->answer_ended && (end || self->held + size > HELD_AFTER_ANSWER);
   if (passes) {
     size += let_go(self);
   } else {
@@ -330,11 +339,14 @@ int HTTP(request_body)(void *filter, const void *of_filter, bool end) {
     if (self->state == FLOWS) queue(self);
   }
   pthread_mutex_unlock(&lock);
-  if (passes && end && keeps_end(filter, self)) return STOP_AND_HOLD;
-  if (passes) return CONTINUE;
+  self->is_stopped = !passes || (end && keeps_end(filter, self));
+  if (passes) return self->is_stopped ? STOP_AND_HOLD : CONTINUE;
   if (self->is_connect && !self->has_waited) drop_kept(filter);
   self->has_waited = true;
-  ENVOY(http_set_buffer_limit)(filter, HELD_BYTES);
+  if (!self->answer_ended) {
+    self->held_back = true;
+    ENVOY(http_set_buffer_limit)(filter, HELD_BYTES);
+  }
   return STOP_AND_HOLD;
 }
 
@@ -346,7 +358,24 @@ int HTTP(request_trailers)(void *filter, const void *of_filter) {
   if (self->from && self->answer_ended) self->from->level -= (double)let_go(self);
   bool holds = self->state != FLOWS;
   pthread_mutex_unlock(&lock);
-  return holds || (self->from && keeps_end(filter, self)) ? STOP : CONTINUE;
+  self->is_stopped = holds || (self->from && keeps_end(filter, self));
+  return self->is_stopped ? STOP : CONTINUE;
+}
+
+/* Whether the end of the answer may pass. The codec keeps back what a sender who was held back has sent, and hands it
+ * on in pieces. When the request's end comes while it does, and the answer's has passed, Envoy 1.40 takes the stream
+ * for done, and what it kept is lost, or it crashes. So the answer's end waits until nothing comes any more; and the
+ * sender is not held back afterwards. With the lock. */
+static bool answer_may_end(flow *self) {
+  if (self->state != FLOWS) return false;
+  if (self->request_ended || !self->held_back || ++self->looks > LOOKS) return true;
+  queue(self); /* to look again */
+  return false;
+}
+
+static void answer_has_ended(void *filter, flow *self) {
+  self->answer_ended = true;
+  ENVOY(http_set_buffer_limit)(filter, NO_LIMIT);
 }
 
 static int answer_ends(void *filter, flow *self, int held) {
@@ -363,9 +392,10 @@ static int answer_ends(void *filter, flow *self, int held) {
   }
   if (!self->from) return CONTINUE;
   pthread_mutex_lock(&lock);
-  self->answer_is_held = self->state != FLOWS || self->end_waits;
+  self->looks = 0;
+  self->answer_is_held = self->end_waits || !answer_may_end(self);
   pthread_mutex_unlock(&lock);
-  self->answer_ended = !self->answer_is_held;
+  if (!self->answer_is_held) answer_has_ended(filter, self);
   if (self->end_waits) later(filter, self, END_GOES_ON);
   return self->answer_is_held ? held : CONTINUE;
 }
@@ -443,15 +473,19 @@ static void go_on(void *filter, flow *self) {
   bool is_gone = false;
   self->is_gone = &is_gone;
   self->end_waits = false;
-  ENVOY(http_filter_continue_decoding)(filter);
+  if (self->is_stopped) {
+    self->is_stopped = false;
+    ENVOY(http_filter_continue_decoding)(filter);
+  }
   if (is_gone) return;
   self->is_gone = NULL;
   if (!self->answer_is_held) return;
   pthread_mutex_lock(&lock);
-  self->answer_is_held = self->state != FLOWS; /* what came meanwhile waits */
+  self->answer_is_held = !answer_may_end(self);
   pthread_mutex_unlock(&lock);
-  self->answer_ended = !self->answer_is_held;
-  if (self->answer_ended) ENVOY(http_filter_continue_encoding)(filter);
+  if (self->answer_is_held) return;
+  answer_has_ended(filter, self);
+  ENVOY(http_filter_continue_encoding)(filter);
 }
 
 void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
