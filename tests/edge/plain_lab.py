@@ -19,6 +19,7 @@ from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_connector import ConnectorServer
 from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
+from tests.pipe import RESET
 from tests.pipe_tls import open_tls
 from tests.ports import free_port
 
@@ -105,6 +106,15 @@ class Ends(socketserver.BaseRequestHandler):
         self.request.recv(65536)
 
 
+class Resets(socketserver.BaseRequestHandler):
+    """Resets the connection in place of an answer."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.request.close()
+
+
 class NoHttp(socketserver.BaseRequestHandler):
     """Answers in another protocol."""
 
@@ -133,6 +143,7 @@ class World:
 
     def __init__(self, path: Path, full: int) -> None:
         self.origin, self.ends, self.junk = Origin(Plain), Origin(Ends), Origin(NoHttp)
+        self.resets = Origin(Resets)
         self.nobody, self.full = free_port(), full
         origins = {
             "plain.corp.example": f"127.0.0.1:{self.origin.port}",
@@ -140,6 +151,7 @@ class World:
             "refused.corp.example": f"127.0.0.1:{self.nobody}",
             "full.corp.example": f"127.0.0.1:{full}",
             "ends.corp.example": f"127.0.0.1:{self.ends.port}",
+            "resets.corp.example": f"127.0.0.1:{self.resets.port}",
             "junk.corp.example": f"127.0.0.1:{self.junk.port}",
             "name.invalid": "",
             "localhost": "",
@@ -213,7 +225,7 @@ class World:
         self.runner.close()
         self.server.close()
         self.gateway.close()
-        for origin in (self.origin, self.ends, self.junk):
+        for origin in (self.origin, self.ends, self.resets, self.junk):
             origin.close()
 
 

@@ -305,7 +305,8 @@ def test_what_neither_takes_nor_refuses_a_connection(world: World) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_what_takes_a_connection_and_gives_no_answer(world: World, way: str) -> None:
     ended = (503, "DestinationUnreachable", "ended")
-    for host in ("ends.corp.example", f"127.0.0.1:{world.ends.port}"):
+    ends, resets = f"127.0.0.1:{world.ends.port}", f"127.0.0.1:{world.resets.port}"
+    for host in ("ends.corp.example", ends, "resets.corp.example", resets):
         assert failure(world.talk(way, get(host))) == ended
     for host in ("junk.corp.example", f"127.0.0.1:{world.junk.port}"):
         assert failure(world.talk(way, get(host))) == (502, "AnswerInvalid", "answer")

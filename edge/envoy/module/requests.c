@@ -381,7 +381,7 @@ static void answer_has_ended(void *filter, flow *self) {
 static int answer_ends(void *filter, flow *self, int held) {
   if (self->is_answer) {
     set(filter, ANSWERED, TEXT("1"));
-    if (!was_reset(filter)) return CONTINUE;
+    if (!was_reset(filter) || self->is_local) return CONTINUE; /* which says that there was no answer */
     later(filter, self, ANSWER_BROKE_OFF);
     return held;
   }
