@@ -35,7 +35,8 @@ __attribute__((visibility("default"))) int close(int number) {
   return 0;
 }
 
-__attribute__((visibility("default"))) int epoll_wait(int epoll, struct epoll_event *events, int most, int milliseconds) {
+__attribute__((visibility("default"))) int epoll_wait(int epoll, struct epoll_event *events, int most,
+                                                      int milliseconds) {
   int error = errno;
   while (waiting.count) give_back(waiting.numbers[--waiting.count]);
   waiting.has_loop = 1;

@@ -10,10 +10,10 @@
  * gone, and Envoy 1.40 crashes at the next word about its buffer. Two rules keep that from happening here: the end of
  * an answer is held back while bytes of its request are, or may be in the codec (`answer_may_end`); and the sender of a
  * request whose answer has ended is not held back: what is much, and the last bytes, pass at once and are charged for.
- * "upload" stands before what may hold back answers. A third one keeps bytes from passing
- * twice: Envoy keeps what waits here in one buffer with what its router keeps for another attempt. So nothing waits
- * while there may be one (requests that send a body have none, see edge.envoy.gateway), and what the router kept is
- * dropped before anything does. And a CONNECT's end waits here for the end of an answer that waits in Envoy's bucket.
+ * "upload" stands before what may hold back answers. A third rule keeps bytes from passing twice: Envoy keeps what waits
+ * here in one buffer with what its router keeps for another attempt. So nothing waits while there may be one (requests
+ * that send a body have none, see edge.envoy.gateway), and what the router kept is dropped before anything does. And a
+ * CONNECT's end waits here for the end of an answer that waits in Envoy's bucket.
  *
  * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
  * too, in whatever framing the client has it.
