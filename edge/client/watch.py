@@ -13,7 +13,7 @@ import httpx
 from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
 from edge.envoy.failures import GATEWAY_UNREACHABLE, PART_HEADER
 from edge.envoy.parts import REASON_HEADER
-from edge.envoy.process import ShortPath
+from edge.envoy.socket_path import ShortPath
 from edge.identity import SESSION_CHECK
 
 # A live session gets "nothing matched" for it, an ended one that it ended.

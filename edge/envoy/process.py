@@ -13,9 +13,7 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,6 +23,7 @@ import httpx
 import psutil
 
 from edge.envoy.module import library, preloaded
+from edge.envoy.socket_path import ShortPath
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
@@ -37,8 +36,6 @@ GRACE_SECONDS = 3.0
 BACK_OFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0)
 STEADY_SECONDS = 60.0
 LOG_BYTES = 8 * 2**20
-# sun_path holds 108 bytes on Linux, 104 on macOS, with the final zero.
-SOCKET_PATH_BYTES = 100
 
 
 class EnvoyError(Exception):
@@ -329,38 +326,6 @@ def _tell_but_for_late_words(loop: asyncio.AbstractEventLoop, context: dict[str,
     """
     if not isinstance(context.get("exception"), asyncio.InvalidStateError):
         loop.default_exception_handler(context)
-
-
-class ShortPath:
-    """Reaches unix sockets in a folder whose path is too long for one.
-
-    Linux: through an open descriptor of the folder, which leaves nothing behind. Elsewhere: through a link in the
-    temporary folder.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._short: Path | None = None
-
-    def of(self, name: str) -> str:
-        """Return a path to `name` in the folder that a unix socket's address has room for; good while `self` lives."""
-        path = str(self._directory / name)
-        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
-            return path
-        # A folder that was made anew is another one, though it has the same name.
-        if self._short is None or not self._short.exists() or not self._short.samefile(self._directory):
-            self._short = self._shorten()
-        return str(self._short / name)
-
-    def _shorten(self) -> Path:
-        if Path("/proc/self/fd").is_dir():
-            descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-            weakref.finalize(self, os.close, descriptor)
-            return Path(f"/proc/self/fd/{descriptor}")
-        holder = Path(tempfile.mkdtemp(prefix="causeway-"))
-        weakref.finalize(self, shutil.rmtree, holder, ignore_errors=True)
-        (holder / "d").symlink_to(self._directory.absolute())
-        return holder / "d"
 
 
 def _envoys_in(directory: Path) -> list[psutil.Process]:

@@ -29,7 +29,7 @@ WITHOUT_PIDFD = "import os\ndel os.pidfd_open\n"
 WITHOUT_PROC = """
 import socket, sys
 from pathlib import Path
-from edge.envoy.process import ShortPath
+from edge.envoy.socket_path import ShortPath
 
 assert not Path("/proc/self").exists()
 folder = Path(sys.argv[1])
