@@ -101,14 +101,15 @@ class Manager:
                 process.wait()
 
 
-def bound(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
-    """A socket bound to the preferred port if it is free, else to one that no outgoing connection will take."""
+def listening(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
+    """A socket that listens on the preferred port if it is free, else on one that no outgoing connection will take."""
     for port in filter(None, [preferred, *random.sample(PORTS, 100)]):
         found = socket.socket()
         # As servers do: what is left of closed connections does not count as somebody listening.
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((address, port))
+            found.listen(256)  # of two that bind at once, the one that listens has the port
         except OSError:
             found.close()
             continue
@@ -118,5 +119,5 @@ def bound(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
 
 def free_port(preferred: int = 0) -> int:
     """A port of 127.0.0.1 on which nobody listens now."""
-    with bound(preferred=preferred) as probe:
+    with listening(preferred=preferred) as probe:
         return int(probe.getsockname()[1])

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from demo.environment import Options
-from demo.services import bound, free_port
+from demo.services import free_port, listening
 
 # kbit/s: the last account of each instance is held to a cap that can be felt.
 FREE_KBPS, CAPPED_KBPS = 10_000_000, 2_000
@@ -157,8 +157,7 @@ def open_sockets(ports: dict[str, int]) -> dict[str, socket.socket]:
     wanted |= {f"cloud {side[0]}": side[3] for side in SIDES if HAS_CLOUD}
     sockets = {}
     for name, address in wanted.items():
-        sockets[name] = bound(address, ports.get(name) or (8080 if name.startswith("cloud") else 0))
-        sockets[name].listen(256)
+        sockets[name] = listening(address, ports.get(name) or (8080 if name.startswith("cloud") else 0))
         ports[name] = sockets[name].getsockname()[1]
     return sockets
 

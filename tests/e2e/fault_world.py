@@ -279,6 +279,10 @@ class World:
         """The programs that do not run."""
         return [name for name, program in self.programs.items() if not program.alive()]
 
+    def unrecorded(self) -> list[str]:
+        """The Envoys that no next agent could adopt, and no fault could find."""
+        return [part for part in DISKS if part.endswith("Envoy") and not self.processes(part)]
+
     # -- What the console knows --
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:

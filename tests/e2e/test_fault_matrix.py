@@ -187,6 +187,8 @@ class Watch:
         assert in_time(lambda: self.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as usual"
         assert in_time(self.behind, [], BACK_SECONDS) == [], "every machine works by the newest configuration"
         assert self.world.dead() == [], "every program runs"
+        # After a full disk, a file that has the process is written some seconds late.
+        assert in_time(self.world.unrecorded, [], BACK_SECONDS) == [], "every Envoy is on record"
 
     def begin(self, *, exact: bool) -> None:
         """A cell: in a world in good health, and what is counted begins at nothing."""
