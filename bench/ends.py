@@ -28,12 +28,15 @@ MODES = (
     "app half-closes",
     "app resets",
     "client closes",
+    "client goes on",
     "client half-closes",
     "client resets",
     "both",
 )
 SIZES = (0, 1, 1000, 100_000, 1_000_000)
 CAPPED_SIZES = (0, 1, 1000, 20_000)
+# Of an account with a bandwidth, bytes after the application's end are not held back, but charged for: seldom many
+CAPPED_AFTER_THE_END, ONE_IN = Cell("client goes on", 1_500_000), 300
 TELL_SECONDS = 30.0
 
 
@@ -95,6 +98,8 @@ class Soak:
         while time.monotonic() < self._stop:
             name, way, sizes = random.choice(self._ways)
             cell = random.choice(fitting(name, [Cell(mode, random.choice(sizes)) for mode in MODES]))
+            if sizes is CAPPED_SIZES and not name.startswith("http") and not random.randrange(ONE_IN):
+                cell = CAPPED_AFTER_THE_END
             if random.random() < 0.2:  # gone in the middle of whatever it is
                 _abandon(way, cell)
                 self._seen["abandoned"] += 1

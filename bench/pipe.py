@@ -33,11 +33,14 @@ CELLS = [
     *(Cell("client closes", size) for size in (1000, 3 * MB, 50 * MB)),
     Cell("client closes", 5 * MB, 2 * MB),
     Cell("client closes", 3 * MB, MB // 5),
+    Cell("client goes on", 5 * MB),
     Cell("client half-closes", 1000),
     Cell("client half-closes", 5 * MB),
     Cell("client resets", MB),
     Cell("both", 5 * MB),
 ]
+# What is sent after the application's end is not held back, and charged for: the next cell waits for some seconds.
+CAPPED_CELLS = [*CAPPED, Cell("client goes on", 3 * MB // 2)]
 SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
 
 
@@ -55,7 +58,7 @@ def main(
         with ways(demo, origin, folder) as product:
             found.measure(origin, product, CELLS)
         with ways(demo, origin, folder, capped_account(demo)) as product:
-            found.measure(origin, {f"{name} capped": way for name, way in product.items()}, CAPPED)
+            found.measure(origin, {f"{name} capped": way for name, way in product.items()}, CAPPED_CELLS)
         processes = stack.enter_context(Processes(Path(tempfile.mkdtemp(dir=folder))))
         found.measure(origin, others(processes, origin.port), CELLS)
     console.print(found.table())

@@ -164,6 +164,10 @@ class Origin:
         elif mode == "app half-closes":
             send_all()
             receive()
+        elif mode == "client goes on":
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+            receive()
         elif mode == "app resets":
             send()
             time.sleep(0.1)  # what the kernel has not sent is dropped with the reset
@@ -264,7 +268,7 @@ def measure(origin: Origin, open_way: Callable[[], Way], cell: Cell) -> Verdict:
         return Verdict("error", f"no flow: {error}")
     try:
         # Whose reader is slow: the application's when bytes go up, else the client's.
-        up = cell.mode in ("client closes", "client half-closes", "client resets")
+        up = cell.mode in ("client closes", "client goes on", "client half-closes", "client resets")
         mode = cell.mode.replace(" ", "_")
         way.send(f"{mode} {key} {cell.size} {cell.rate if up else 0}\n".encode())
         return _MODES[cell.mode](origin, way, cell, key)
@@ -325,6 +329,14 @@ def _client_closes(origin: Origin, way: Way, cell: Cell, key: str) -> Verdict:
     return _judge(origin.seen(key), cell.size)
 
 
+def _client_goes_on(origin: Origin, way: Way, cell: Cell, key: str) -> Verdict:
+    """The application ends its side first; all of the client's bytes come after that."""
+    down = _judge(take(way.receive), 0)
+    _send_body(way, cell.size)
+    way.close()
+    return _worse(down, _judge(origin.seen(key), cell.size))
+
+
 def _client_half_closes(origin: Origin, way: Way, cell: Cell, key: str) -> Verdict:
     _send_body(way, cell.size)
     way.half_close()
@@ -362,6 +374,7 @@ _MODES: dict[str, Callable[[Origin, Way, Cell, str], Verdict]] = {
     "app half-closes": _app_half_closes,
     "app resets": _app_resets,
     "client closes": _client_closes,
+    "client goes on": _client_goes_on,
     "client half-closes": _client_half_closes,
     "client resets": _client_resets,
     "both": _both,

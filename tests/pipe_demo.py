@@ -74,7 +74,7 @@ def fitting(way: str, cells: list[Cell]) -> list[Cell]:
     """Leave out what HTTP does not promise: that an answer may end while its request goes on."""
     if not way.startswith("http"):
         return cells
-    return [cell for cell in cells if cell.mode not in ("app half-closes", "both")]
+    return [cell for cell in cells if cell.mode not in ("app half-closes", "client goes on", "both")]
 
 
 def _request(port: int, authority: str, credentials: str) -> Way:

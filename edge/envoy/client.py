@@ -121,7 +121,7 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
         access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[
-            *([halfclose.connect()] if exact else []),
+            *([halfclose.connect(in_the_clear=True)] if exact else []),
             typed(
                 "credential",
                 "filters.http.credential_injector.v3.CredentialInjector",
@@ -222,6 +222,7 @@ def _forward(forward: Forward) -> Config:
     return {
         "name": f"forward-{forward.address}-{forward.port}",
         "address": parts.address(forward.address, forward.port),
+        "socket_options": halfclose.resets_unless_ended(),
         "filter_chains": [{"filters": [_token(), tunnel]}],
     }
 

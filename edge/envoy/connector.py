@@ -101,7 +101,7 @@ def bootstrap(identity: Identity) -> Config:
             "listeners": [halfclose.ends_listener()] if exact else [],
             "clusters": [
                 _applications(NAME, **(halfclose.tells_resets() if exact else {})),
-                *([_applications(halfclose.DIAL), halfclose.ends()] if exact else []),
+                *([_applications(halfclose.DIAL, **halfclose.dialled()), halfclose.ends()] if exact else []),
             ],
         },
     }

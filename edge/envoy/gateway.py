@@ -80,7 +80,7 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOW
                 _agent_cluster(),
                 _reverse_cluster(),
                 _cloud_cluster(CLOUD, **(halfclose.tells_resets() if exact else {})),
-                *([_cloud_cluster(halfclose.DIAL), halfclose.ends()] if exact else []),
+                *([_cloud_cluster(halfclose.DIAL, **halfclose.dialled()), halfclose.ends()] if exact else []),
             ],
         },
     }

@@ -6,13 +6,16 @@ as exactly as TCP does; what comes over HTTP/1 is given an end of its own.
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
+import struct
 import subprocess
 from functools import cache
 
 from edge.envoy.module import NAME, is_built, library
 from edge.envoy.parts import Config, static_cluster, typed
-from edge.envoy.process import EnvoyError, environment, envoy_binary
+from edge.envoy.process import EnvoyError, environment, envoy_binary, preloads
 
 TRIAL_SECONDS = 30.0
 CONSEQUENCE = "Without it, what an application sends last may be lost when it closes the connection itself."
@@ -74,6 +77,17 @@ def internal_listeners() -> Config:
     return typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
 
 
+def resets_unless_ended() -> list[Config]:
+    """Socket options by which a connection ends by a reset unless its end was handed on (module/linger.c).
+
+    Only for connections that carry bytes of TCP as they are: others are closed without a word at their good end.
+    """
+    if not preloads():
+        return []
+    at_once = base64.b64encode(struct.pack("ii", 1, 0)).decode()
+    return [{"level": socket.SOL_SOCKET, "name": socket.SO_LINGER, "buf_value": at_once}]
+
+
 # -- Over HTTP/1 ------------------------------------------------------------------------------------------------------
 
 
@@ -83,9 +97,13 @@ def front() -> Config:
     return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="front")
 
 
-def connect() -> Config:
-    """HTTP filter that turns what `front` made of a CONNECT back into one."""
-    return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name="connect")
+def connect(*, in_the_clear: bool = False) -> Config:
+    """HTTP filter that turns what `front` made of a CONNECT back into one.
+
+    `in_the_clear`: to clients without TLS, for which `resets_unless_ended` is possible, and holds from the answer on.
+    """
+    name = "connect_in_the_clear" if in_the_clear and preloads() else "connect"
+    return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name=name)
 
 
 def upload() -> Config:
@@ -187,6 +205,12 @@ def ends() -> Config:
             ),
         ),
     )
+
+
+def dialled() -> Config:
+    """Fields of the cluster `DIAL`: an application whose Envoy dies sees no end that its client never sent."""
+    options = resets_unless_ended()
+    return {"upstream_bind_config": {"socket_options": options}} if options else {}
 
 
 def ends_listener() -> Config:

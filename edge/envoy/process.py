@@ -57,9 +57,14 @@ def envoy_binary() -> Path:
 def environment() -> dict[str, str]:
     """Return what an Envoy is started with: ours, where it finds its modules, and what it loads before all others."""
     own = {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
-    if preloaded().is_file():
+    if preloads():
         own["LD_PRELOAD"] = " ".join(filter(None, (str(preloaded()), own.get("LD_PRELOAD"))))
     return own
+
+
+def preloads() -> bool:
+    """Whether an Envoy loads our library before the system's. The loader takes blanks and colons for ends of a path."""
+    return preloaded().is_file() and not set(str(preloaded())) & set(" \t:")
 
 
 class EnvoyProcess:

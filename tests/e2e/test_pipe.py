@@ -20,6 +20,7 @@ CELLS = [
     *(Cell("app closes", 1000), Cell("app closes", 3 * MB), Cell("app closes", 3 * MB, 2 * MB)),
     *(Cell("app half-closes", 3 * MB), Cell("app resets", MB // 10)),
     *(Cell("client closes", 1000), Cell("client closes", 3 * MB), Cell("client closes", 3 * MB, 2 * MB)),
+    Cell("client goes on", 3 * MB),
     *(Cell("client half-closes", 1000), Cell("client half-closes", 3 * MB), Cell("client resets", MB // 10)),
     Cell("both", 3 * MB),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
-from tests.pipe import Cell, Origin, Proxied, measure
+from tests.pipe import Cell, Origin, Plain, Proxied, measure
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -232,3 +233,37 @@ def test_the_first_gateway_that_answers_is_preferred() -> None:
         here = f"https://127.0.0.1:{server.getsockname()[1]}"
         assert asyncio.run(nearest_first([gone, here])) == ([here, gone], True)
     assert asyncio.run(nearest_first([gone])) == ([gone], False)
+
+
+@pytest.mark.parametrize("victim", ["gateway", "client"])
+@pytest.mark.parametrize("way", ["forward", "proxy"])
+def test_when_an_envoy_dies_nobody_takes_what_came_for_all(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, way: str, victim: str
+) -> None:
+    """Envoy and the system would end the connections as if all had come; bytes may well have been under way."""
+    first, _ = labs
+    local, port = free_port(), free_port()
+    process = client(tmp_path / "client", first)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server, asyncio.Runner() as runner:
+        target = server.getsockname()[1]
+        forward = Forward("127.0.0.1", local, "127.0.0.1", target)
+        runner.run(process.start(bootstrap(("127.0.0.1", port), [forward], [url(first)])))
+        try:
+            with (
+                Plain(local) if way == "forward" else Proxied(port, f"127.0.0.1:{target}") as flow,
+                server.accept()[0] as application,
+            ):
+                application.settimeout(30)
+                flow.send(b"half of it")
+                application.sendall(b"half of that")
+                assert application.recv(100) == b"half of it" and flow.receive() == b"half of that"
+                if victim == "gateway":
+                    first.kill_agent()  # or it would start Envoy again
+                folder = first.home.file("envoy") if victim == "gateway" else tmp_path / "client"
+                os.kill(json.loads((folder / "envoy.pid").read_text())["pid"], signal.SIGKILL)
+                with pytest.raises(ConnectionResetError):
+                    flow.receive()
+                with pytest.raises(ConnectionResetError):
+                    application.recv(100)
+        finally:
+            runner.run(process.stop())

@@ -1,7 +1,8 @@
 """The dynamic module by which Envoy ends CONNECT byte for byte, one file for each platform.
 
 halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; answers.c: answers that break
-off; network.c, envoy.h: what they have in common. numbers.c makes a file of its own, which is loaded before all others.
+off; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their own, which is loaded before all
+others.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
@@ -13,11 +14,11 @@ import sys
 from pathlib import Path
 
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
-NAME = "causeway_halfclose_4"
+NAME = "causeway_halfclose_5"
 FOLDER = Path(__file__).resolve().parent
 SOURCES = tuple(FOLDER / name for name in ("halfclose.c", "front.c", "requests.c", "answers.c", "network.c"))
 HEADER = FOLDER / "envoy.h"
-NUMBERS = FOLDER / "numbers.c"
+PRELOADED = (FOLDER / "numbers.c", FOLDER / "linger.c")
 # What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
 PLATFORMS = {
     "linux-x86_64": "x86_64-linux-gnu.2.17",
@@ -38,9 +39,9 @@ def library(of: str | None = None) -> Path:
 
 
 def made_of(platform: str) -> dict[Path, tuple[Path, ...]]:
-    """Name the files that a platform needs, and the sources of each; the library of numbers.c is for Linux."""
+    """Name the files that a platform needs, and the sources of each; what is preloaded, for Linux only."""
     files = {library(platform): SOURCES}
-    return files | ({preloaded(platform): (NUMBERS,)} if platform.startswith("linux") else {})
+    return files | ({preloaded(platform): PRELOADED} if platform.startswith("linux") else {})
 
 
 def is_built() -> bool:
@@ -50,4 +51,4 @@ def is_built() -> bool:
 
 def preloaded(of: str | None = None) -> Path:
     """Return where the library is that Envoy's process loads before the system's; on Linux only."""
-    return library(of).with_name("libcauseway_numbers_1.so")
+    return library(of).with_name("libcauseway_preload_2.so")
