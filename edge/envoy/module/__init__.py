@@ -1,8 +1,8 @@
 """The dynamic module by which Envoy ends CONNECT byte for byte, one file for each platform.
 
 halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; answers.c: answers that break
-off; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their own, which is loaded before all
-others.
+off; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their own, loaded before
+all others.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
