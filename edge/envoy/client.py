@@ -90,7 +90,7 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
         # A flow that ended by a reset must not seem to have ended well (port forwards).
         "layered_runtime": {"layers": [parts.runtime(**(halfclose.RUNTIME if exact else halfclose.RESETS))]},
         "static_resources": {
-            "listeners": [*listeners, *(_forward(forward) for forward in forwards)],
+            "listeners": [*listeners, *(_forward(forward, exact=exact) for forward in forwards)],
             "clusters": [_gateways(name, gateways) for name in (GATEWAYS, FORWARDS)],
         },
     }
@@ -121,7 +121,7 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
         access_log=[_refusals()],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         http_filters=[
-            *([halfclose.connect(in_the_clear=True)] if exact else []),
+            *([halfclose.connect()] if exact else []),
             typed(
                 "credential",
                 "filters.http.credential_injector.v3.CredentialInjector",
@@ -194,7 +194,7 @@ def _log(**fields: str) -> Config:
 _TRIES, _PAUSES = 6, {"base_interval": "0.1s", "max_interval": "0.8s"}
 
 
-def _forward(forward: Forward) -> Config:
+def _forward(forward: Forward, *, exact: bool) -> Config:
     """Bytes go straight into a stream to the gateway: each side may end its sending alone, as over plain TCP.
 
     An attempt that a gateway refused counts as a failed connection to it: the next attempt goes to the next gateway,
@@ -222,8 +222,7 @@ def _forward(forward: Forward) -> Config:
     return {
         "name": f"forward-{forward.address}-{forward.port}",
         "address": parts.address(forward.address, forward.port),
-        "socket_options": halfclose.resets_unless_ended(),
-        "filter_chains": [{"filters": [_token(), tunnel]}],
+        "filter_chains": [{"filters": [*([halfclose.forward()] if exact else []), _token(), tunnel]}],
     }
 
 

@@ -77,15 +77,10 @@ def internal_listeners() -> Config:
     return typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
 
 
-def resets_unless_ended() -> list[Config]:
-    """Socket options by which a connection ends by a reset unless its end was handed on (module/linger.c).
-
-    Only for connections that carry bytes of TCP as they are: others are closed without a word at their good end.
-    """
-    if not preloads():
-        return []
-    at_once = base64.b64encode(struct.pack("ii", 1, 0)).decode()
-    return [{"level": socket.SOL_SOCKET, "name": socket.SO_LINGER, "buf_value": at_once}]
+def forward() -> Config:
+    """Network filter of a port forward: what breaks off ends by a reset."""
+    kind = "envoy.filters.network.dynamic_modules"
+    return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="forward")
 
 
 # -- Over HTTP/1 ------------------------------------------------------------------------------------------------------
@@ -97,13 +92,9 @@ def front() -> Config:
     return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="front")
 
 
-def connect(*, in_the_clear: bool = False) -> Config:
-    """HTTP filter that turns what `front` made of a CONNECT back into one.
-
-    `in_the_clear`: to clients without TLS, for which `resets_unless_ended` is possible, and holds from the answer on.
-    """
-    name = "connect_in_the_clear" if in_the_clear and preloads() else "connect"
-    return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name=name)
+def connect() -> Config:
+    """HTTP filter that turns what `front` made of a CONNECT back into one."""
+    return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name="connect")
 
 
 def upload() -> Config:
@@ -207,10 +198,16 @@ def ends() -> Config:
     )
 
 
+_DEATH_ONLY = 2  # for module/linger.c; as l_onoff, any value but 0 means the same to the system
+
+
 def dialled() -> Config:
     """Fields of the cluster `DIAL`: an application whose Envoy dies sees no end that its client never sent."""
-    options = resets_unless_ended()
-    return {"upstream_bind_config": {"socket_options": options}} if options else {}
+    if not preloads():
+        return {}
+    linger = base64.b64encode(struct.pack("ii", _DEATH_ONLY, 0)).decode()
+    option = {"level": socket.SOL_SOCKET, "name": socket.SO_LINGER, "buf_value": linger}
+    return {"upstream_bind_config": {"socket_options": [option]}}
 
 
 def ends_listener() -> Config:

@@ -1,8 +1,8 @@
 """The dynamic module by which Envoy ends CONNECT byte for byte, one file for each platform.
 
-halfclose.c: at a TCP connection; front.c: over HTTP/1; requests.c: accounts' bandwidth; answers.c: answers that break
-off; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their own, loaded before
-all others.
+halfclose.c: at a TCP connection; front.c: over HTTP/1; forward.c: of port forwards; requests.c: accounts' bandwidth;
+answers.c: answers that break off; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of
+their own, which is loaded before all others.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
@@ -16,8 +16,9 @@ from pathlib import Path
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
 NAME = "causeway_halfclose_5"
 FOLDER = Path(__file__).resolve().parent
-SOURCES = tuple(FOLDER / name for name in ("halfclose.c", "front.c", "requests.c", "answers.c", "network.c"))
-HEADER = FOLDER / "envoy.h"
+_NAMES = ("answers", "forward", "front", "halfclose", "network", "requests")
+SOURCES = tuple(FOLDER / f"{name}.c" for name in _NAMES)
+HEADERS = (FOLDER / "envoy.h", FOLDER / "preload.h")
 PRELOADED = (FOLDER / "numbers.c", FOLDER / "linger.c")
 # What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
 PLATFORMS = {

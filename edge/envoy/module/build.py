@@ -13,7 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge.envoy.module import HEADER, PLATFORMS, PRELOADED, SOURCES, is_built, library, made_of, this_platform
+from edge.envoy.module import (
+    HEADERS,
+    PLATFORMS,
+    PRELOADED,
+    SOURCES,
+    is_built,
+    library,
+    made_of,
+    this_platform,
+)
 
 FLAGS = ("-std=gnu11", "-O2", "-s", "-Wall", "-Wextra", "-fPIC", "-pthread", "-shared")
 # Envoy's own functions are found when it loads the module.
@@ -26,7 +35,7 @@ class BuildError(Exception):
 
 def build_here() -> Path:
     """Compile for this machine, by its compiler or by Zig, unless that was done. Raises `BuildError`."""
-    youngest = max(path.stat().st_mtime for path in (*SOURCES, HEADER, *PRELOADED))
+    youngest = max(path.stat().st_mtime for path in (*SOURCES, *HEADERS, *PRELOADED))
     if is_built() and all(made.stat().st_mtime >= youngest for made in made_of(this_platform())):
         return library()
     own = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)

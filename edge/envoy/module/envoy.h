@@ -81,7 +81,13 @@ typedef struct {
   int (*write)(void *filter, void *self, size_t size, bool end);
 } network_filter;
 
-extern const network_filter END, FRONT;
+extern const network_filter END, FORWARD, FRONT;
+
+/* The socket of a connection that begins now, for `reset_when_closed`; -1 where it cannot be told (linger.c). */
+int accepted(void *network_filter);
+
+/* Whether this socket is reset by whatever closes it, the end of Envoy included. */
+void reset_when_closed(int socket, bool resets);
 
 /* Whether the connection to the application, which has just ended, was reset. */
 bool was_reset(void *http_filter);

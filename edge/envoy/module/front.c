@@ -36,12 +36,13 @@ typedef struct {
   bool client_ended;    /* the last chunk was handed on */
   bool answer_ended;    /* the application's end was handed on */
   bool injecting;       /* what is being written was taken out of its chunks already */
+  int socket;           /* the client's; reset when it is closed between the answer and the application's end */
 } front;
 
 static const bytes LAST_CHUNK = TEXT("0\r\n\r\n");
 
 static void begin(void *filter, void *self) {
-  (void)self;
+  ((front *)self)->socket = accepted(filter);
   ENVOY(network_filter_enable_half_close)(filter, true);
 }
 
@@ -228,10 +229,12 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
       if (!named(at, TEXT("transfer-encoding:"))) to = add(to, (bytes){at, (size_t)(next - at)});
     }
     self->answer = BODY;
+    reset_when_closed(self->socket, true);
   }
   bool had_ended = self->answer_ended;
   to = out_of_chunks(self, at, stop, to);
   bool ends = self->answer_ended && !had_ended;
+  if (ends) reset_when_closed(self->socket, false);
   ENVOY(network_filter_drain_write_buffer)(filter, size);
   free(all);
   self->injecting = true;

@@ -7,6 +7,8 @@
  * stands for /dev/null until the pass is over; the socket itself is closed at once.
  */
 #define _GNU_SOURCE
+#include "preload.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -27,7 +29,8 @@ __attribute__((constructor)) static void begin(void) { nothing = open("/dev/null
 
 static int give_back(int number) { return (int)syscall(SYS_close, number); }
 
-__attribute__((visibility("default"))) int close(int number) {
+PRELOADED int close(int number) {
+  before_close(number);
   int keeps = waiting.has_loop && waiting.count < MOST && nothing >= 0 && number != nothing;
   if (!keeps || fcntl(number, F_GETFD) < 0) return give_back(number);
   if (dup3(nothing, number, O_CLOEXEC) < 0) return give_back(number);
@@ -35,8 +38,7 @@ __attribute__((visibility("default"))) int close(int number) {
   return 0;
 }
 
-__attribute__((visibility("default"))) int epoll_wait(int epoll, struct epoll_event *events, int most,
-                                                      int milliseconds) {
+PRELOADED int epoll_wait(int epoll, struct epoll_event *events, int most, int milliseconds) {
   int error = errno;
   while (waiting.count) give_back(waiting.numbers[--waiting.count]);
   waiting.has_loop = 1;

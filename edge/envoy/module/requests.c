@@ -84,7 +84,7 @@ typedef struct {
 } bucket;
 
 struct flow {
-  bool is_upload, is_answer, in_the_clear;
+  bool is_upload, is_answer;
   bool by_http1;      /* "connect": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
   bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
@@ -180,12 +180,11 @@ static void begin_to_look_after(void) {
 static const bytes ANSWERED = TEXT("x-causeway-answered");
 /* What Envoy notes of an answer in the place of a server's refusal. */
 static const bytes REFUSED = TEXT("refused_by_server");
-static const char CONNECT[] = "connect", IN_THE_CLEAR[] = "connect_in_the_clear", UPLOAD[] = "upload", ANSWER[] = "answer";
+static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer";
 
 const void *HTTP(config_new)(void *config, bytes name, bytes text) {
   (void)config, (void)text;
   if (same(name, TEXT("connect"))) return CONNECT;
-  if (same(name, TEXT("connect_in_the_clear"))) return IN_THE_CLEAR;
   if (same(name, TEXT("answer"))) return ANSWER;
   if (!same(name, TEXT("upload"))) return NULL;
   begin_to_look_after();
@@ -198,7 +197,6 @@ const void *HTTP(new)(const void *config, void *filter) {
   flow *self = zeros(sizeof(flow));
   self->is_upload = config == UPLOAD;
   self->is_answer = config == ANSWER;
-  self->in_the_clear = config == IN_THE_CLEAR;
   return self;
 }
 
@@ -430,13 +428,6 @@ static void refuse(void *filter) {
   free(body);
 }
 
-/* See linger.c. */
-static void reset_when_closed(void *filter) {
-  const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-  ENVOY(http_set_socket_option_bytes)(filter, SOL_SOCKET, SO_LINGER, ALWAYS, CLIENTS_SIDE,
-                                      (bytes){(const char *)&at_once, sizeof at_once});
-}
-
 int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
   self->is_answered = true;
@@ -450,7 +441,6 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
   } else if (!self->is_upload && !self->is_answer && same(header(filter, TEXT(":method")), TEXT("CONNECT"))) {
     /* When a connection breaks, Envoy resets a CONNECT by CONNECT_ERROR, which tcp_proxy takes for a good end. */
     set(filter, TEXT(":method"), TEXT("CONNECTED"));
-    if (self->in_the_clear && self->ends_by_reset) reset_when_closed(filter);
   }
   if (self->by_http1) self->ends_by_reset = true; /* until its end has come */
   return end ? answer_ends(filter, self, STOP) : CONTINUE;
@@ -522,9 +512,11 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
 
 /* Envoy closes the connection next, after a word of TLS that nothing was missing; that must not get out. */
 void HTTP(stream_complete)(void *filter, const void *of_filter) {
+  const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
   if (!((const flow *)of_filter)->ends_by_reset) return;
   ENVOY(http_set_socket_option_int)(filter, IPPROTO_TCP, HOLD_BACK, ALWAYS, CLIENTS_SIDE, 1);
-  reset_when_closed(filter);
+  ENVOY(http_set_socket_option_bytes)(filter, SOL_SOCKET, SO_LINGER, ALWAYS, CLIENTS_SIDE,
+                                      (bytes){(const char *)&at_once, sizeof at_once});
 }
 
 /* ---- What Envoy asks of every HTTP filter, and nothing comes of here */

@@ -1,0 +1,30 @@
+/* Ends a forward's connection by a reset unless the application's end was handed on.
+ *
+ *   client -> [forward] -> tcp_proxy -> HTTP/2
+ *
+ * When the connection to its gateway breaks, Envoy's tcp_proxy ends the client's as if all had come.
+ */
+#include "envoy.h"
+
+typedef struct {
+  int socket;
+} forward;
+
+static void begin(void *filter, void *self) {
+  ((forward *)self)->socket = accepted(filter);
+  reset_when_closed(((forward *)self)->socket, true);
+}
+
+static int pass(void *filter, void *self, size_t size, bool end) {
+  (void)filter, (void)self, (void)size, (void)end;
+  return CONTINUE;
+}
+
+static int forward_write(void *filter, void *self, size_t size, bool end) {
+  (void)filter, (void)size;
+  if (end) reset_when_closed(((forward *)self)->socket, false);
+  return CONTINUE;
+}
+
+const network_filter FORWARD = {
+    .name = "forward", .size = sizeof(forward), .begin = begin, .read = pass, .write = forward_write};
