@@ -85,8 +85,8 @@ class Soak:
         running = [threading.Thread(target=self._flows, daemon=True) for _ in range(threads)]
         for thread in running:
             thread.start()
-        while any(thread.is_alive() for thread in running):
-            running[0].join(TELL_SECONDS)
+        while alive := [thread for thread in running if thread.is_alive()]:
+            alive[0].join(TELL_SECONDS)
             memory = " ".join(f"{each:.0f}" for each in envoys.mebibytes())
             count = sum(self._seen.values())
             print(f"{time.monotonic() - began:6.0f} s  {count:8,} flows  MiB: {memory}", flush=True)
