@@ -106,6 +106,7 @@ def _invalid_requests() -> list[Config]:
         "CONNECT and HTTP/2 do.)"
     )
     secure = "This is a proxy: for https:// send CONNECT host:port, not the whole address."
+    itself = "This is a proxy: send CONNECT host:port, or a request for an absolute http:// address."
     return [
         _reply(
             _details("headers_too_large", "too_many_headers", "headers_size_exceeded"),
@@ -116,6 +117,7 @@ def _invalid_requests() -> list[Config]:
         ),
         _reply(_details("invalid_url", "invalid_authority"), "DestinationInvalid", "request", host, 400),
         _reply(_details("https_url_on_plaintext"), "NotAProxyRequest", "request", secure, 400),
+        _reply(_details("absolute_path_rejected"), "NotAProxyRequest", "request", itself, 400),  # OPTIONS *
         _reply(
             _details("http1.", "http2.", "missing_", "invalid_", "low_version"),
             "RequestInvalid",

@@ -93,6 +93,12 @@ def test_a_request_without_a_host_is_told_what_is_missing(world: World) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_request_to_the_proxy_itself_is_told_what_a_proxy_takes(world: World, way: str) -> None:
+    answer = world.talk(way, b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert failure(answer)[:2] == (400, "NotAProxyRequest")
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_added_to_a_request(world: World, way: str) -> None:
     for host in (OFFICE, cloud(world)):
         assert status(world.talk(way, get(host, "/page?a=%2f..//b"))) == 200
