@@ -8,12 +8,12 @@ from django.http import HttpRequest
 
 from console import models, services
 from console.access import actor
-from console.admin_services import HistoryAdmin, ServiceAdmin
+from console.admin_services import HistoryAdmin, ListedLookups, ServiceAdmin
 from console.push import admin as push_admin  # noqa: F401 (importing registers its models)
 
 
 @admin.register(models.User)
-class ConsoleUserAdmin(UserAdmin):
+class ConsoleUserAdmin(ListedLookups, UserAdmin):
     list_display = ("username", "email", "role", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff")
     fieldsets = (*(UserAdmin.fieldsets or ()), ("Causeway", {"fields": ("role",)}))
