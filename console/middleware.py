@@ -21,7 +21,10 @@ TITLES = {400: "That did not work", 403: "Not permitted", 404: "Not found", 409:
 
 
 class RefusalMiddleware:
-    """Uncaught refusals become their sentence, a lost database a 503; htmx is told to go to the log-in page."""
+    """Uncaught refusals become their sentence, a lost database a 503; htmx is told to go to the log-in page.
+
+    What a person sees who is logged on is stored nowhere.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -37,6 +40,9 @@ class RefusalMiddleware:
             # Otherwise the log-in page would be loaded into the panel or table that was asked for.
             here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
             response = HttpResponseClientRedirect(redirect_to_login(here).url)
+        if request.user.is_authenticated and not response.has_header("Cache-Control"):
+            # Who logs off leaves nothing behind in the browser, nor in a proxy on the way.
+            response["Cache-Control"] = "private, no-store"
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
         return response
 

@@ -84,7 +84,9 @@ LINK = re.compile(r'href="\?([^"]+)"')
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
-def test_a_list_is_narrowed_by_what_it_offers_and_by_nothing_else(superuser_client: Client, model: Any) -> None:
+def test_a_list_is_narrowed_by_what_it_offers_and_by_nothing_else(
+    superuser_client: Client, model: Any
+) -> None:
     """Else whoever sees a list can guess secrets and hashes by it, its own and those of what it belongs to."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     for query in LINK.findall(superuser_client.get(url).text):

@@ -62,7 +62,11 @@ def test_operators_may_not_administer(subtests: pytest.Subtests, operator_client
 def test_viewers_may_see(subtests: pytest.Subtests, viewer_client: Client) -> None:
     for path in [path for path, role in PROTECTED if role == "viewer"]:
         with subtests.test(path=path):
-            assert viewer_client.get(concrete(path)).status_code in (200, 404, 405)
+            response = viewer_client.get(concrete(path))
+            assert response.status_code in (200, 404, 405)
+            assert re.search("private|no-store", response.get("Cache-Control", "")), (
+                "only its reader may keep it"
+            )
 
 
 @pytest.mark.django_db
