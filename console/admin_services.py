@@ -31,7 +31,7 @@ class ListedLookups(admin.ModelAdmin):
     """
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        offered = [each[0] if isinstance(each, tuple) else each for each in self.list_filter]
+        offered = [str(each[0] if isinstance(each, tuple) else each) for each in self.list_filter]
         if self.date_hierarchy:
             offered.append(self.date_hierarchy)
         return any(

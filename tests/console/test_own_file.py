@@ -1,0 +1,22 @@
+"""The SQLite database is readable to nobody else on its machine."""
+
+from pathlib import Path
+
+import pytest
+from django.db.utils import ConnectionHandler
+
+
+@pytest.mark.django_db
+def test_a_database_in_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "causeway.sqlite3"
+    file.touch(0o644)
+    engine = {"ENGINE": "django.db.backends.sqlite3", "NAME": file}
+    connection = ConnectionHandler({"default": engine})["default"]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("CREATE TABLE secrets (one TEXT)")
+            modes = {each.name: oct(each.stat().st_mode & 0o777) for each in tmp_path.iterdir()}
+            assert modes == dict.fromkeys((file.name, f"{file.name}-wal", f"{file.name}-shm"), "0o600")
+    finally:
+        connection.close()
