@@ -235,10 +235,11 @@ def test_the_first_gateway_that_answers_is_preferred() -> None:
     assert asyncio.run(nearest_first([gone])) == ([gone], False)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("victim", ["gateway", "client"])
 @pytest.mark.parametrize("way", ["forward", "proxy"])
-def test_when_an_envoy_dies_nobody_takes_what_came_for_all(
-    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, way: str, victim: str
+def test_when_an_envoy_ends_nobody_takes_what_came_for_all(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, way: str, victim: str, number: signal.Signals
 ) -> None:
     """Envoy and the system would end the connections as if all had come; bytes may well have been under way."""
     first, _ = labs
@@ -260,7 +261,7 @@ def test_when_an_envoy_dies_nobody_takes_what_came_for_all(
                 if victim == "gateway":
                     first.kill_agent()  # or it would start Envoy again
                 folder = first.home.file("envoy") if victim == "gateway" else tmp_path / "client"
-                os.kill(json.loads((folder / "envoy.pid").read_text())["pid"], signal.SIGKILL)
+                os.kill(json.loads((folder / "envoy.pid").read_text())["pid"], number)
                 with pytest.raises(ConnectionResetError):
                     flow.receive()
                 with pytest.raises(ConnectionResetError):
