@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +49,9 @@ class Office:
         }
         self.gateway.home.write_json("snapshot.json", self.gateway.document)
 
-    def serve(self, *names: str) -> None:
-        """Start servers and wait for their tunnels."""
-        origin = f"127.0.0.1:{self.echo.port}"
+    def serve(self, *names: str, port: int | None = None) -> None:
+        """Start servers and wait for their tunnels. ``port``: of another application than the echo service."""
+        origin = f"127.0.0.1:{port or self.echo.port}"
         self.servers += [
             ConnectorServer(self.gateway, self.path, name, CONNECTOR, {HOST: origin}) for name in names
         ]
@@ -121,6 +124,31 @@ def test_disabling_one_server_cuts_its_flows_only(office: Office) -> None:
     for _ in range(10):  # the disabled server's tunnels are still up: nothing new may go there
         assert echoes(office.flow())
     assert office.gateway.apply(connectors=connector(first=False, second=False))["cut"] == len(alive) + 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_an_application_does_not_take_for_all_what_came_before_its_server_ended(
+    office: Office, number: signal.Signals
+) -> None:
+    """A server that is switched off tells its Envoy to end; the client's bytes may well have been under way."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as application:
+        office.serve(SERVERS[0], port=application.getsockname()[1])
+        with office.flow() as flow:
+            flow.sendall(b"half of it")
+            connection = application.accept()[0]
+            while not (received := connection.recv(100)):  # the server looks whether it is there
+                connection.close()
+                connection = application.accept()[0]
+            connection.settimeout(30)
+            assert received == b"half of it"
+            flow.suppress_ragged_eofs = False  # type: ignore[attr-defined]
+            envoy = office.servers[0].envoy()
+            assert envoy is not None
+            envoy.send_signal(number)
+            with closing(connection), pytest.raises(ConnectionResetError):
+                connection.recv(100)
+            with pytest.raises((ConnectionResetError, ssl.SSLEOFError)):
+                flow.recv(100)
 
 
 def test_no_new_flow_is_lost_when_one_of_two_servers_is_killed(office: Office) -> None:
