@@ -285,6 +285,17 @@ class World:
 
     # -- What the console knows --
 
+    def without_tunnels(self) -> list[str]:
+        """The servers by which no flow goes: of which the gateway has not counted a tunnel since its Envoy began."""
+        began = max((process.create_time() for process in self.processes("gateway Envoy")), default=0.0)
+        found = self.rows(
+            "SELECT id FROM connectors_server AS server WHERE NOT EXISTS (SELECT 1 FROM connectors_tunnel WHERE"
+            " server_id = server.id AND gateway_id = %s AND count > 0 AND seen_at > to_timestamp(%s))",
+            self.gateway,
+            began,
+        )
+        return [server for (server,) in found]
+
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         import psycopg
 

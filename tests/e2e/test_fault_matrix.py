@@ -189,6 +189,7 @@ class Watch:
         assert self.world.dead() == [], "every program runs"
         # After a full disk, a file that has the process is written some seconds late.
         assert in_time(self.world.unrecorded, [], BACK_SECONDS) == [], "every Envoy is on record"
+        assert in_time(self.world.without_tunnels, [], BACK_SECONDS) == [], "flows go by every server"
 
     def begin(self, *, exact: bool) -> None:
         """A cell: in a world in good health, and what is counted begins at nothing."""
