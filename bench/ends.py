@@ -107,8 +107,10 @@ class Soak:
             if sizes is CAPPED_SIZES and not name.startswith("http") and not random.randrange(ONE_IN):
                 if not self._in_debt.acquire(blocking=False):
                     continue
-                verdict = measure(self._origin, way, cell := CAPPED_AFTER_THE_END)
-                self._in_debt.release()
+                try:
+                    verdict = measure(self._origin, way, cell := CAPPED_AFTER_THE_END)
+                finally:
+                    self._in_debt.release()
             else:
                 verdict = measure(self._origin, way, cell)
             self._seen[verdict.word] += 1

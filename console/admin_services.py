@@ -20,7 +20,7 @@ def _may(request: HttpRequest, role: str) -> bool:
 
 
 # What Django's own filters append to a field: a value, its absence, a span of days
-_ENDINGS = {"", "exact", "isnull", "isempty", "gte", "gt", "lte", "lt", "year", "month", "day", "id__exact"}
+_ENDINGS = {"exact", "isnull", "isempty", "gte", "gt", "lte", "lt", "year", "month", "day", "id__exact"}
 
 
 class ListedLookups(admin.ModelAdmin):
