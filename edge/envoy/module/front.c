@@ -229,12 +229,12 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
       if (!named(at, TEXT("transfer-encoding:"))) to = add(to, (bytes){at, (size_t)(next - at)});
     }
     self->answer = BODY;
-    reset_when_closed(self->socket, true);
+    ends_by(self->socket, RESET);
   }
   bool had_ended = self->answer_ended;
   to = out_of_chunks(self, at, stop, to);
   bool ends = self->answer_ended && !had_ended;
-  if (ends) reset_when_closed(self->socket, false);
+  if (ends) ends_by(self->socket, DEATH_ONLY);
   ENVOY(network_filter_drain_write_buffer)(filter, size);
   free(all);
   self->injecting = true;
