@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
-from tests.pipe import Cell, Origin, Plain, Proxied, measure
+from tests.pipe import Cell, Origin, Plain, Proxied, measure, take
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -258,13 +260,134 @@ def test_when_an_envoy_ends_nobody_takes_what_came_for_all(
                 flow.send(b"half of it")
                 application.sendall(b"half of that")
                 assert application.recv(100) == b"half of it" and flow.receive() == b"half of that"
-                if victim == "gateway":
-                    first.kill_agent()  # or it would start Envoy again
-                folder = first.home.file("envoy") if victim == "gateway" else tmp_path / "client"
-                os.kill(json.loads((folder / "envoy.pid").read_text())["pid"], number)
+                end(first, tmp_path, victim, number)
                 with pytest.raises(ConnectionResetError):
                     flow.receive()
                 with pytest.raises(ConnectionResetError):
                     application.recv(100)
+        finally:
+            runner.run(process.stop())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("victim", ["gateway", "client"])
+def test_when_an_envoy_ends_an_answer_without_a_length_does_not_look_complete(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, victim: str, number: signal.Signals
+) -> None:
+    first, _ = labs
+    port = free_port()
+    process = client(tmp_path / "client", first)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server, asyncio.Runner() as runner:
+        runner.run(process.start(bootstrap(("127.0.0.1", port), [], [url(first)])))
+        try:
+            with Plain(port) as flow:
+                flow.send(b"GET http://127.0.0.1:%d/ HTTP/1.0\r\n\r\n" % server.getsockname()[1])
+                application = server.accept()[0]
+                application.sendall(b"HTTP/1.0 200 OK\r\n\r\nhalf of that")
+                answer = b""
+                while not answer.endswith(b"half of that"):
+                    answer += flow.receive()
+                with application:
+                    end(first, tmp_path, victim, number)
+                    with pytest.raises(ConnectionResetError):
+                        flow.receive()
+        finally:
+            runner.run(process.stop())
+
+
+def end(lab: GatewayLab, folder: Path, victim: str, number: signal.Signals) -> None:
+    """Send a signal to the Envoy of the gateway or of the client."""
+    if victim == "gateway":
+        lab.kill_agent()  # or it would start Envoy again
+    home = lab.home.file("envoy") if victim == "gateway" else folder / "client"
+    os.kill(json.loads((home / "envoy.pid").read_text())["pid"], number)
+
+
+class Ends:
+    """An application that reads to the end of each connection, and notes which were clean ends."""
+
+    def __init__(self) -> None:
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.heard: list[socket.socket] = []
+        self.clean: list[socket.socket] = []
+        self.reset: list[socket.socket] = []
+        self.port: int = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.server.accept()
+                threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def _read(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                connection.recv(65536)
+                self.heard.append(connection)
+                while connection.recv(65536):
+                    pass
+                self.clean.append(connection)
+            except OSError:
+                self.reset.append(connection)
+
+
+@pytest.mark.parametrize("victim", ["gateway", "client"])
+def test_no_flow_in_full_flight_ends_well_when_an_envoy_is_stopped(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, victim: str
+) -> None:
+    """An Envoy that is told to end ends its streams by itself; nobody may take that for the other side's end."""
+    first, _ = labs
+    local = free_port()
+    process = client(tmp_path / "client", first)
+    application = Ends()
+    with asyncio.Runner() as runner, ExitStack() as stack, closing(application.server):
+        forward = Forward("127.0.0.1", local, "127.0.0.1", application.port)
+        runner.run(process.start(bootstrap(None, [forward], [url(first)])))
+        try:
+            flows = [stack.enter_context(Plain(local)) for _ in range(12)]
+            threads = [threading.Thread(target=_send_for_ever, args=(flow,), daemon=True) for flow in flows]
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: len(application.heard) == len(flows), "bytes of all flows")
+            end(first, tmp_path, victim, signal.SIGTERM)
+            for thread in threads:
+                thread.join(30)
+            wait_until(
+                lambda: len(application.clean + application.reset) == len(flows), "the end of all flows"
+            )
+            assert application.clean == []
+        finally:
+            runner.run(process.stop())
+
+
+def _send_for_ever(flow: Plain) -> None:
+    with suppress(OSError):
+        while True:
+            flow.send(bytes(4096))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("way", ["forward", "proxy"])
+def test_what_a_slow_reader_has_not_taken_yet_is_not_lost_without_a_word(
+    labs: tuple[GatewayLab, GatewayLab], tmp_path: Path, way: str, number: signal.Signals
+) -> None:
+    """The application has ended, and its last bytes lie in the Envoy that ends."""
+    first, _ = labs
+    local, port, size = free_port(), free_port(), 6_000_000
+    process = client(tmp_path / "client", first)
+    application = Origin("127.0.0.1")
+    with asyncio.Runner() as runner, closing(application):
+        forward = Forward("127.0.0.1", local, "127.0.0.1", application.port)
+        runner.run(process.start(bootstrap(("127.0.0.1", port), [forward], [url(first)])))
+        try:
+            with Plain(local) if way == "forward" else Proxied(port, f"127.0.0.1:{application.port}") as flow:
+                flow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20_000)
+                flow.send(f"app_half-closes {way}{number} {size} 0\n".encode())
+                assert application.heard(f"{way}{number}")
+                time.sleep(1)  # whatever can be under way is
+                end(first, tmp_path, "client", number)
+                seen = take(flow.receive)
+            assert seen.end != "fin" or seen.count == size
         finally:
             runner.run(process.stop())

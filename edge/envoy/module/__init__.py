@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
-NAME = "causeway_halfclose_5"
+NAME = "causeway_halfclose_6"
 FOLDER = Path(__file__).resolve().parent
 _NAMES = ("answers", "forward", "front", "halfclose", "network", "requests")
 SOURCES = tuple(FOLDER / f"{name}.c" for name in _NAMES)
-HEADERS = (FOLDER / "envoy.h", FOLDER / "preload.h")
+HEADERS = tuple(FOLDER / f"{name}.h" for name in ("envoy", "linger", "preload"))
 PRELOADED = (FOLDER / "numbers.c", FOLDER / "linger.c")
 # What Envoy is there for, with the name by which Zig knows it; an old glibc, so that younger ones do as well.
 PLATFORMS = {
@@ -52,4 +52,4 @@ def is_built() -> bool:
 
 def preloaded(of: str | None = None) -> Path:
     """Return where the library is that Envoy's process loads before the system's; on Linux only."""
-    return library(of).with_name("libcauseway_preload_2.so")
+    return library(of).with_name("libcauseway_preload_3.so")

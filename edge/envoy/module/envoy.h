@@ -2,6 +2,8 @@
 #ifndef CAUSEWAY_ENVOY_H
 #define CAUSEWAY_ENVOY_H
 
+#include "linger.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,11 +85,11 @@ typedef struct {
 
 extern const network_filter END, FORWARD, FRONT;
 
-/* The socket of a connection that begins now, for `reset_when_closed`; -1 where it cannot be told (linger.c). */
+/* The socket of a connection that begins now, for `ends_by`; -1 where it cannot be told (linger.c). */
 int accepted(void *network_filter);
 
-/* Whether this socket is reset by whatever closes it, the end of Envoy included. */
-void reset_when_closed(int socket, bool resets);
+/* Says by what this socket is reset: RESET or DEATH_ONLY. */
+void ends_by(int socket, int kind);
 
 /* Whether the connection to the application, which has just ended, was reset. */
 bool was_reset(void *http_filter);

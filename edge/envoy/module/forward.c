@@ -12,7 +12,7 @@ typedef struct {
 
 static void begin(void *filter, void *self) {
   ((forward *)self)->socket = accepted(filter);
-  reset_when_closed(((forward *)self)->socket, true);
+  ends_by(((forward *)self)->socket, RESET);
 }
 
 static int pass(void *filter, void *self, size_t size, bool end) {
@@ -22,7 +22,7 @@ static int pass(void *filter, void *self, size_t size, bool end) {
 
 static int forward_write(void *filter, void *self, size_t size, bool end) {
   (void)filter, (void)size;
-  if (end) reset_when_closed(((forward *)self)->socket, false);
+  if (end) ends_by(((forward *)self)->socket, DEATH_ONLY);
   return CONTINUE;
 }
 

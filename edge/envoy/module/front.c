@@ -36,7 +36,7 @@ typedef struct {
   bool client_ended;    /* the last chunk was handed on */
   bool answer_ended;    /* the application's end was handed on */
   bool injecting;       /* what is being written was taken out of its chunks already */
-  int socket;           /* the client's; reset when it is closed between the answer and the application's end */
+  int socket;           /* the client's */
 } front;
 
 static const bytes LAST_CHUNK = TEXT("0\r\n\r\n");
@@ -130,9 +130,11 @@ static char *add_head(front *self, char *to, const char **from, const char *stop
   return to;
 }
 
-/* Hands the connection to Envoy as it is, with the end that Envoy knows. */
+/* Hands the connection to Envoy as it is, with the end that Envoy knows. An answer may have no other end than the
+ * connection's; that of an Envoy that ends is none. */
 static int leave(void *filter, front *self, bool end) {
   self->request = PLAIN;
+  ends_by(self->socket, DEATH_ONLY);
   ENVOY(network_filter_enable_half_close)(filter, false);
   if (!end) return CONTINUE;
   ENVOY(network_filter_close)(filter, WHEN_WRITTEN);
@@ -229,12 +231,12 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
       if (!named(at, TEXT("transfer-encoding:"))) to = add(to, (bytes){at, (size_t)(next - at)});
     }
     self->answer = BODY;
-    reset_when_closed(self->socket, true);
+    ends_by(self->socket, RESET);
   }
   bool had_ended = self->answer_ended;
   to = out_of_chunks(self, at, stop, to);
   bool ends = self->answer_ended && !had_ended;
-  if (ends) reset_when_closed(self->socket, false);
+  if (ends) ends_by(self->socket, DEATH_ONLY);
   ENVOY(network_filter_drain_write_buffer)(filter, size);
   free(all);
   self->injecting = true;

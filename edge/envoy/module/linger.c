@@ -1,26 +1,32 @@
-/* What ends when Envoy dies ends by a reset, and which socket a connection has.
+/* What ends before its flows resets them: which sockets a dying Envoy resets, and which an Envoy that lives.
  *
  * The system would end the connections of a dead Envoy as if all had come, and so does an Envoy that is told to end. A
- * socket with SO_LINGER of 0 s is reset by whatever closes it; Envoy, though, closes sockets without a word at a good
- * end, too. So the option is set with an `l_onoff` of DEATH_ONLY (edge.envoy.halfclose.dialled), and taken back when an
- * end is handed on (`shutdown`), and by `close` (numbers.c) as long as Envoy is to live. An Envoy that means a reset sets
- * 1 before, and that stays.
+ * socket with SO_LINGER of 0 s is reset by whatever closes it. There are two kinds, by the `l_onoff` of the option:
+ *
+ *   RESET       by whatever closes it: its flow has not ended
+ *   DEATH_ONLY  by the end of Envoy; an Envoy that lives closes such sockets at a good end, without a word or by
+ *               `shutdown`, and then the option is taken back
+ *
+ * An Envoy that is told to end hands on ends that nobody sent, and TLS's last word; neither gets out by these sockets.
  *
  * The module learns from `causeway_last_accepted` the socket of a connection that has just begun (network.c).
  */
 #define _GNU_SOURCE
+#include "linger.h"
 #include "preload.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-enum { DEATH_ONLY = 2, SOCKETS = 1 << 20 };
+enum { SOCKETS = 1 << 20 };
 
-static unsigned char death_only[SOCKETS]; /* by number */
+static unsigned char kinds[SOCKETS]; /* by number */
 static __thread int last_accepted = -1;
 static volatile sig_atomic_t is_ending;
 static void (*on_sigterm)(int);
@@ -32,24 +38,37 @@ static int set(int number, int level, int name, const void *value, socklen_t siz
 PRELOADED int setsockopt(int number, int level, int name, const void *value, socklen_t size) {
   int done = set(number, level, name, value, size);
   if (level == SOL_SOCKET && name == SO_LINGER && done == 0 && number < SOCKETS)
-    death_only[number] = ((const struct linger *)value)->l_onoff == DEATH_ONLY;
+    kinds[number] = (unsigned char)((const struct linger *)value)->l_onoff;
   return done;
 }
 
+static int kind_of(int number) { return number >= 0 && number < SOCKETS ? kinds[number] : 0; }
+
 static void take_back(int number) {
   const struct linger none = {.l_onoff = 0, .l_linger = 0};
-  if (number < 0 || number >= SOCKETS || !death_only[number]) return;
-  death_only[number] = 0;
+  kinds[number] = 0;
   set(number, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
 void before_close(int number) {
-  if (!is_ending) take_back(number);
+  if (kind_of(number) == DEATH_ONLY && !is_ending) take_back(number);
+  if (kind_of(number)) kinds[number] = 0; /* the number's next socket is another */
 }
 
 PRELOADED int shutdown(int number, int how) {
-  if (how != SHUT_RD) take_back(number);
+  if (kind_of(number) && how != SHUT_RD) {
+    if (is_ending) return 0;
+    take_back(number);
+  }
   return (int)syscall(SYS_shutdown, number, how);
+}
+
+PRELOADED ssize_t writev(int number, const struct iovec *parts, int count) {
+  if (is_ending && kind_of(number)) {
+    errno = EPIPE;
+    return -1;
+  }
+  return (ssize_t)syscall(SYS_writev, number, parts, count);
 }
 
 static void ends(int signal) {

@@ -80,7 +80,7 @@ int accepted(void *filter) {
   return is_it ? socket : -1;
 }
 
-void reset_when_closed(int socket, bool resets) {
-  const struct linger linger = {.l_onoff = resets, .l_linger = 0};
+void ends_by(int socket, int kind) {
+  const struct linger linger = {.l_onoff = kind, .l_linger = 0};
   if (socket >= 0) setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }

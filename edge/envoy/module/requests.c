@@ -512,7 +512,7 @@ void HTTP(scheduled)(void *filter, const void *of_filter, uint64_t event) {
 
 /* Envoy closes the connection next, after a word of TLS that nothing was missing; that must not get out. */
 void HTTP(stream_complete)(void *filter, const void *of_filter) {
-  const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+  const struct linger at_once = {.l_onoff = RESET, .l_linger = 0};
   if (!((const flow *)of_filter)->ends_by_reset) return;
   ENVOY(http_set_socket_option_int)(filter, IPPROTO_TCP, HOLD_BACK, ALWAYS, CLIENTS_SIDE, 1);
   ENVOY(http_set_socket_option_bytes)(filter, SOL_SOCKET, SO_LINGER, ALWAYS, CLIENTS_SIDE,
