@@ -114,13 +114,14 @@ def _listener(identity: Identity, line: Line) -> Config:
     )
     resolver = {"resolver_name": "envoy.resolvers.reverse_connection"}
     tls = parts.server_tls("inner", alpn=["h2"], clients=True, names=[line.gateway])
+    exact = [halfclose.streams()] if halfclose.usable() else []
     return {
         "@type": f"{_ENVOY}config.listener.v3.Listener",
         "name": line.name,
         "stat_prefix": line.name,
         "listener_filters_timeout": "0s",
         "address": {"socket_address": {"address": address, "port_value": 0, **resolver}},
-        "filter_chains": [{"transport_socket": tls, "filters": [_connection_manager()]}],
+        "filter_chains": [{"transport_socket": tls, "filters": [*exact, _connection_manager()]}],
     }
 
 
@@ -155,7 +156,7 @@ def _connection_manager() -> Config:
             typed(RBAC, "filters.http.rbac.v3.RBAC", rules=_refuse_own_networks()),
             # A route names it when Envoy has the module.
             halfclose.go_on() | {"disabled": True},
-            *([halfclose.answer()] if halfclose.usable() else []),
+            *([halfclose.answer("only_answer")] if halfclose.usable() else []),
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
         ],
     )

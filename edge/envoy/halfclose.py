@@ -102,9 +102,18 @@ def upload() -> Config:
     return typed("upload", _HTTP, dynamic_module_config=_LOAD, filter_name="upload")
 
 
-def answer() -> Config:
-    """HTTP filter, the last but the router, that breaks off what the application has broken off (`tells_resets`)."""
-    return typed("answer", _HTTP, dynamic_module_config=_LOAD, filter_name="answer")
+def answer(name: str = "answer") -> Config:
+    """HTTP filter, the last but the router, that breaks off what the application has broken off (`tells_resets`).
+
+    Its name in the module is ``only_answer`` where no other HTTP filter of the module is.
+    """
+    return typed("answer", _HTTP, dynamic_module_config=_LOAD, filter_name=name)
+
+
+def streams() -> Config:
+    """Network filter before a connection manager that takes HTTP/2 alone; `front` does the same where it stands."""
+    kind = "envoy.filters.network.dynamic_modules"
+    return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="streams")
 
 
 def tells_resets() -> Config:

@@ -86,6 +86,12 @@ class World:
                     found[each["name"]] += each["value"]
         return dict(found)
 
+    async def kept_streams(self) -> list[int]:
+        """How many streams the gateway has of clients, and the server of the gateway."""
+        places = self.gateway.home.file("envoy"), self.server.home.file("envoy")
+        texts = [await EnvoyProcess(place).admin("/stats?filter=^http2.streams_active") for place in places]
+        return [int(text.split()[-1]) for text in texts]
+
     async def held_back(self) -> int:
         """How many flows were refused because their address opens too many."""
         text = await EnvoyProcess(self.gateway.home.file("envoy")).admin("/stats?filter=pace.*rate_limited")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crowd import GREETING, Flow, Http2, Refused
+from tests.crowd import GREETING, PATIENCE, Flow, Http2, Refused, by_forward
 from tests.edge.crowd_world import NEIGHBOUR, running
 from tests.edge.gateway_lab import SESSION
 
@@ -44,7 +44,8 @@ def test_thousands_of_flows_that_end_at_once_cost_no_tunnel(tmp_path: Path, who:
             flows, before = await opened(client, MANY), await world.ended_tunnels()
             if who == "cut":
                 cut = await asyncio.to_thread(world.gateway.apply, ended_sessions={SESSION: "kicked"})
-                assert cut == {"cut": MANY}
+                # On a loaded machine also flows that were let in too late, and asked for again
+                assert cut["cut"] >= MANY, cut
             else:
                 server = world.server.envoy()
                 assert server
@@ -56,6 +57,29 @@ def test_thousands_of_flows_that_end_at_once_cost_no_tunnel(tmp_path: Path, who:
             assert [await flow.beats() for flow in neighbours] == [True, True]
             assert not client.ended
             assert await world.ended_tunnels() == before
+
+    asyncio.run(story())
+
+
+def test_of_flows_that_their_application_ends_nothing_is_kept(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as world:
+            opener = by_forward(world.forward)
+            lasting = await opener()
+            assert await lasting.read() == GREETING
+            (its,) = world.connections
+            for _ in range(5):
+                flows = await asyncio.gather(*(opener() for _ in range(20)))
+                assert all(
+                    each == GREETING for each in await asyncio.gather(*(flow.read() for flow in flows))
+                )
+                for writer in set(world.connections) - {its}:
+                    writer.close()
+                assert not any(await asyncio.gather(*(flow.read() for flow in flows)))
+                await asyncio.gather(*(flow.close() for flow in flows))
+            async with asyncio.timeout(PATIENCE):
+                while await world.kept_streams() != [1, 1]:
+                    assert await lasting.beats()
 
     asyncio.run(story())
 

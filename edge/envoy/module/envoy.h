@@ -79,17 +79,28 @@ typedef struct {
   const char *name;
   size_t size; /* of its object, which begins as zeros */
   void (*begin)(void *filter, void *self);
+  void (*end)(void *self); /* if there is more to give back than the object */
   int (*read)(void *filter, void *self, size_t size, bool end);
   int (*write)(void *filter, void *self, size_t size, bool end);
 } network_filter;
 
-extern const network_filter END, FORWARD, FRONT;
+extern const network_filter END, FORWARD, FRONT, STREAMS;
 
 /* The socket of a connection that begins now, for `ends_by`; -1 where it cannot be told (linger.c). */
 int accepted(void *network_filter);
 
 /* Says by what this socket is reset: RESET or DEATH_ONLY. */
 void ends_by(int socket, int kind);
+
+/* A connection that may be HTTP/2, and its streams (streams.c). The first filter of a flow calls `begin_flow` when it is
+ * made, and with what that returned, unless it is NULL, `end_flow` when it goes. */
+typedef struct http2 http2;
+http2 *new_http2(void);
+void end_http2(http2 *);
+void http2_read(http2 *, void *network_filter);
+void http2_written(http2 *, void *network_filter);
+http2 *begin_flow(uint32_t *number);
+void end_flow(http2 *, uint32_t number);
 
 /* Whether the connection to the application, which has just ended, was reset. */
 bool was_reset(void *http_filter);

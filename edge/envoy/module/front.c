@@ -37,6 +37,7 @@ typedef struct {
   bool answer_ended;    /* the application's end was handed on */
   bool injecting;       /* what is being written was taken out of its chunks already */
   int socket;           /* the client's */
+  http2 *plain;         /* of a connection that is handed on as it is */
 } front;
 
 static const bytes LAST_CHUNK = TEXT("0\r\n\r\n");
@@ -134,6 +135,8 @@ static char *add_head(front *self, char *to, const char **from, const char *stop
  * connection's; that of an Envoy that ends is none. */
 static int leave(void *filter, front *self, bool end) {
   self->request = PLAIN;
+  self->plain = new_http2();
+  http2_read(self->plain, filter);
   ends_by(self->socket, DEATH_ONLY);
   ENVOY(network_filter_enable_half_close)(filter, false);
   if (!end) return CONTINUE;
@@ -143,7 +146,10 @@ static int leave(void *filter, front *self, bool end) {
 
 static int front_read(void *filter, void *of_filter, size_t size, bool end) {
   front *self = of_filter;
-  if (self->request == PLAIN) return CONTINUE;
+  if (self->request == PLAIN) {
+    http2_read(self->plain, filter);
+    return CONTINUE;
+  }
   char *all = taken(filter, size, true), *made = memory(size + LONGEST_ADDITION + LONGEST_SIZE + LAST_CHUNK.size);
   char *to = made;
   const char *stop = all + size, *from = all;
@@ -215,6 +221,7 @@ static char *out_of_chunks(front *self, const char *at, const char *stop, char *
 static int front_write(void *filter, void *of_filter, size_t size, bool end) {
   (void)end;
   front *self = of_filter;
+  if (self->request == PLAIN) http2_written(self->plain, filter);
   if (self->injecting || !size || self->request != TUNNEL || self->answer == REFUSED) return CONTINUE;
   char *all = taken(filter, size, false), *made = memory(size), *to = made;
   const char *at = all, *stop = all + size;
@@ -246,5 +253,13 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
   return STOP;
 }
 
-const network_filter FRONT = {
-    .name = "front", .size = sizeof(front), .begin = begin, .read = front_read, .write = front_write};
+static void end_front(void *self) {
+  if (((front *)self)->plain) end_http2(((front *)self)->plain);
+}
+
+const network_filter FRONT = {.name = "front",
+                              .size = sizeof(front),
+                              .begin = begin,
+                              .end = end_front,
+                              .read = front_read,
+                              .write = front_write};

@@ -22,7 +22,7 @@ typedef struct {
 
 const void *NETWORK(config_new)(void *config, bytes name, bytes text) {
   (void)config, (void)text;
-  const network_filter *kinds[] = {&END, &FORWARD, &FRONT};
+  const network_filter *kinds[] = {&END, &FORWARD, &FRONT, &STREAMS};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
     if (same(name, (bytes){kinds[i]->name, strlen(kinds[i]->name)})) return kinds[i];
   return NULL;
@@ -35,7 +35,11 @@ const void *NETWORK(new)(const void *config, void *filter) {
   made->kind = kind;
   return made;
 }
-void NETWORK(destroy)(const void *self) { free((void *)self); }
+void NETWORK(destroy)(const void *self) {
+  object *of_filter = (object *)self;
+  if (of_filter->kind->end) of_filter->kind->end(of_filter->self);
+  free(of_filter);
+}
 int NETWORK(new_connection)(void *filter, const void *self) {
   object *of_filter = (object *)self;
   if (of_filter->kind->begin) of_filter->kind->begin(filter, of_filter->self);

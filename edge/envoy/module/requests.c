@@ -16,7 +16,9 @@
  * CONNECT's end waits here for the end of an answer that waits in Envoy's bucket.
  *
  * "answer" stands last, and so sees an answer first. One that its application broke off (answers.c) is broken off here
- * too, in whatever framing the client has it.
+ * too, in whatever framing the client has it. "only_answer" is the same where the module has no other filter.
+ *
+ * The module's first filter of a flow tells when Envoy has done with it (streams.c).
  *
  * A flow names its bucket by the header x-causeway-upload: "number kibibytes-a-second owner". All flows of a bucket share
  * it, on all of Envoy's threads: one lock guards all buckets. A bucket may be overdrawn, since Envoy hands over pieces as
@@ -85,6 +87,8 @@ typedef struct {
 
 struct flow {
   bool is_upload, is_answer;
+  http2 *connection; /* of the first of a flow's filters, with the number of the flow's stream */
+  uint32_t stream;
   bool by_http1;      /* "connect": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
   bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
@@ -180,12 +184,13 @@ static void begin_to_look_after(void) {
 static const bytes ANSWERED = TEXT("x-causeway-answered");
 /* What Envoy notes of an answer in the place of a server's refusal. */
 static const bytes REFUSED = TEXT("refused_by_server");
-static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer";
+static const char CONNECT[] = "connect", UPLOAD[] = "upload", ANSWER[] = "answer", ONLY_ANSWER[] = "only_answer";
 
 const void *HTTP(config_new)(void *config, bytes name, bytes text) {
   (void)config, (void)text;
   if (same(name, TEXT("connect"))) return CONNECT;
   if (same(name, TEXT("answer"))) return ANSWER;
+  if (same(name, TEXT("only_answer"))) return ONLY_ANSWER;
   if (!same(name, TEXT("upload"))) return NULL;
   begin_to_look_after();
   return UPLOAD;
@@ -196,7 +201,8 @@ const void *HTTP(new)(const void *config, void *filter) {
   (void)filter;
   flow *self = zeros(sizeof(flow));
   self->is_upload = config == UPLOAD;
-  self->is_answer = config == ANSWER;
+  self->is_answer = config == ANSWER || config == ONLY_ANSWER;
+  if (config == CONNECT || config == ONLY_ANSWER) self->connection = begin_flow(&self->stream);
   return self;
 }
 
@@ -207,6 +213,7 @@ void HTTP(destroy)(const void *of_filter) {
   pthread_mutex_unlock(&lock);
   if (self->scheduler) ENVOY(http_filter_scheduler_delete)(self->scheduler);
   if (self->is_gone) *self->is_gone = true;
+  if (self->connection) end_flow(self->connection, self->stream);
   free(self);
 }
 
