@@ -7,8 +7,8 @@
  * be weeks. So the codec is given a RST_STREAM(NO_ERROR) as if the client had sent it, once Envoy itself has done with
  * the flow. It has no other effect then, and nothing of it gets onto the wire.
  *
- * Which stream a flow has, Envoy does not tell. It makes a flow's filters while it reads the stream's HEADERS, and a
- * network filter sees those before: in the same order. Where a read brings more of new streams than of filters, some
+ * Which stream a flow has, Envoy does not tell. It makes a flow's filters when the stream's HEADERS have come whole, and
+ * a network filter sees those just before, in the same order. Where a read brings more of new streams than of filters, some
  * were refused, and of that read none is known.
  *
  * Each object belongs to one connection of one worker: there is no state that two threads share.
@@ -32,6 +32,7 @@ typedef struct {
   uint8_t head[HEAD];
   size_t known, rest; /* of a frame's head; of what comes behind it */
   bool in_headers;    /* between HEADERS and their last CONTINUATION no other frame may come */
+  uint8_t first;      /* the flags of those HEADERS */
 } reader;
 
 struct http2 {
@@ -115,20 +116,25 @@ void end_flow(http2 *self, uint32_t number) {
 
 /* ---- The frames */
 
+/* A frame has come whole: no sooner does the codec act on one. */
 static void frame(http2 *self, reader *from, bool comes_in) {
   const uint8_t *head = from->head;
   uint32_t number = (head[5] & 0x7fU) << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
   uint8_t type = head[TYPE], flags = head[FLAGS];
-  from->rest = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
-  if (type == HEADERS || type == CONTINUATION) from->in_headers = !(flags & END_HEADERS);
-  if (comes_in && type == HEADERS && number > self->last) {
+  bool is_head = type == HEADERS || type == CONTINUATION;
+  if (type == HEADERS) from->first = flags;
+  if (is_head) {
+    from->in_headers = !(flags & END_HEADERS);
+    if (from->in_headers) return;
+    flags = from->first;
+  }
+  if (comes_in && is_head && number > self->last) {
     self->last = number;
     self->all = with_room(self->all, self->count, &self->room, sizeof *self->all);
     self->all[self->count++] = (stream){.number = number, .state = OPEN};
   }
-  bool ends = (type == DATA || type == HEADERS) && (flags & END_STREAM);
-  if (!ends && type != RST_STREAM) return;
-  stream *found = find(self, number);
+  bool ends = (type == DATA || is_head) && (flags & END_STREAM);
+  stream *found = ends || type == RST_STREAM ? find(self, number) : NULL;
   if (!found) return;
   if (type == RST_STREAM) goes(self, found);
   else if (comes_in) found->state = found->state == ANSWER_ENDED ? STAYS : REQUEST_ENDED;
@@ -139,19 +145,18 @@ static void frame(http2 *self, reader *from, bool comes_in) {
 
 static void read_part(http2 *self, reader *from, bytes part, bool comes_in) {
   while (part.size) {
-    size_t wanted = from->rest ? from->rest : HEAD - from->known;
-    size_t here = wanted < part.size ? wanted : part.size;
-    if (from->rest) {
-      from->rest -= here;
-    } else {
-      memcpy(from->head + from->known, part.at, here);
-      from->known += here;
-      if (from->known == HEAD) {
-        from->known = 0;
-        frame(self, from, comes_in);
-      }
-    }
+    bool in_head = !from->rest;
+    size_t wanted = in_head ? HEAD - from->known : from->rest, here = wanted < part.size ? wanted : part.size;
+    if (in_head) memcpy(from->head + from->known, part.at, here);
+    if (in_head) from->known += here;
+    else from->rest -= here;
     part.at += here, part.size -= here;
+    if (from->known < HEAD && in_head) return;
+    if (in_head) {
+      from->known = 0;
+      from->rest = (size_t)from->head[0] << 16 | (size_t)from->head[1] << 8 | from->head[2];
+    }
+    if (!from->rest) frame(self, from, comes_in);
   }
 }
 
