@@ -157,7 +157,13 @@ class Http2:
             target,
             credentials,
         )
-        self._h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self._h2 = H2Connection(
+            H2Configuration(
+                header_encoding="utf-8",
+                normalize_outbound_headers=False,  # `ask` sends heads that are none
+                validate_outbound_headers=False,
+            )
+        )
         self._streams: dict[int, _Stream] = {}
         self.ended = ""  # why the gateway ended the connection
 
@@ -215,6 +221,14 @@ class Http2:
         """Tell the gateway that so many bytes were read, in a frame of its own."""
         self._h2.increment_flow_control_window(count)
         self._send()
+
+    async def ask(self, *headers: tuple[str, str]) -> None:
+        """Send the head of a request as it is; raise ConnectionError when its stream ends without an answer."""
+        number = self._h2.get_next_available_stream_id()
+        stream = self._streams[number] = _Stream(asyncio.get_running_loop().create_future())
+        self._h2.send_headers(number, headers)
+        self._send()
+        await stream.answered
 
     async def open(self) -> Flow:
         """Open a flow. Raises Refused."""

@@ -222,9 +222,11 @@ def _cloud_cluster(name: str, **more: Any) -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
-# What a client that reads nothing can have a gateway keep for it: a reset for each of its streams and some more, and
-# as many frames as fill the connection's buffer of 1 MiB.
+# The limits: what a client that reads nothing can have a gateway keep for it: a reset for each of its streams and some
+# more, and as many frames as fill the connection's buffer of 1 MiB.
 _CLIENT_LIMITS: Config = {
+    # A request that is no HTTP ends its own flow; by itself Envoy would end the connection with all the others.
+    "override_stream_error_on_invalid_http_message": True,
     "max_concurrent_streams": 10_000,
     "max_outbound_control_frames": 20_000,
     "max_outbound_frames": 200_000,

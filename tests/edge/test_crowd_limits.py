@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.crowd import GREETING, PATIENCE, Flow, Http2, Refused, by_forward
-from tests.edge.crowd_world import NEIGHBOUR, running
+from tests.edge.crowd_world import NEIGHBOUR, TARGET, running
 from tests.edge.gateway_lab import SESSION
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
@@ -80,6 +81,32 @@ def test_of_flows_that_their_application_ends_nothing_is_kept(tmp_path: Path) ->
             async with asyncio.timeout(PATIENCE):
                 while await world.kept_streams() != [1, 1]:
                     assert await lasting.beats()
+
+    asyncio.run(story())
+
+
+NO_HTTP: dict[str, list[tuple[str, str]]] = {
+    "no authority": [(":method", "CONNECT")],
+    "an empty authority": [(":method", "CONNECT"), (":authority", "")],
+    "a capital": [(":method", "CONNECT"), (":authority", TARGET), ("Capital", "1")],
+    "connection": [(":method", "CONNECT"), (":authority", TARGET), ("connection", "close")],
+    "an empty path": [(":method", "GET"), (":authority", TARGET), (":scheme", "http"), (":path", "")],
+    "no method": [("host", TARGET)],
+}
+
+
+def test_a_request_that_is_no_http_ends_no_other_flow(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with running(tmp_path) as world, world.http2() as client:
+            (flow,) = await opened(client, 1)
+            for name, head in NO_HTTP.items():
+                async with asyncio.timeout(PATIENCE):
+                    with contextlib.suppress(ConnectionError):
+                        await client.ask(*head)
+                assert await flow.beats(), name
+                (other,) = await opened(client, 1)
+                assert await other.beats(), name
+            assert not client.ended
 
     asyncio.run(story())
 
