@@ -97,7 +97,7 @@ void ends_by(int socket, int kind);
 typedef struct http2 http2;
 http2 *new_http2(void);
 void end_http2(http2 *);
-void http2_read(http2 *, void *network_filter);
+void http2_read(http2 *, void *network_filter); /* NULL: of a connection that is none, whose flows have no stream */
 void http2_written(http2 *, void *network_filter);
 http2 *begin_flow(uint32_t *number);
 void end_flow(http2 *, uint32_t number);

@@ -146,10 +146,8 @@ static int leave(void *filter, front *self, bool end) {
 
 static int front_read(void *filter, void *of_filter, size_t size, bool end) {
   front *self = of_filter;
-  if (self->request == PLAIN) {
-    http2_read(self->plain, filter);
-    return CONTINUE;
-  }
+  http2_read(self->plain, filter);
+  if (self->request == PLAIN) return CONTINUE;
   char *all = taken(filter, size, true), *made = memory(size + LONGEST_ADDITION + LONGEST_SIZE + LAST_CHUNK.size);
   char *to = made;
   const char *stop = all + size, *from = all;

@@ -200,8 +200,8 @@ static void let_go(http2 *self, void *filter) {
 }
 
 void http2_read(http2 *self, void *filter) {
-  reading = self->is_other ? NULL : self;
-  if (self->is_other) return;
+  reading = self && !self->is_other ? self : NULL;
+  if (!reading) return;
   settle(self);
   pieces all;
   make_room(&all, ENVOY(network_filter_get_read_buffer_chunks_size)(filter));
@@ -209,7 +209,8 @@ void http2_read(http2 *self, void *filter) {
   for (size_t i = 0; i < all.count && !self->is_other; i++)
     read_part(self, &self->in, self->preface < PREFACE.size ? without_preface(self, all.part[i]) : all.part[i], true);
   give_back(&all);
-  if (!self->is_other) let_go(self, filter);
+  if (self->is_other) reading = NULL;
+  else let_go(self, filter);
 }
 
 void http2_written(http2 *self, void *filter) {
