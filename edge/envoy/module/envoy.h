@@ -93,13 +93,15 @@ int accepted(void *network_filter);
 void ends_by(int socket, int kind);
 
 /* A connection that may be HTTP/2, and its streams (streams.c). The first filter of a flow calls `begin_flow` when it is
- * made, and with what that returned, unless it is NULL, `end_flow` when it goes. */
+ * made, and with what that returned, unless it is NULL, `answer_ends_next` when nothing but the codec is before its
+ * answer's end, and `end_flow` when it goes. */
 typedef struct http2 http2;
 http2 *new_http2(void);
 void end_http2(http2 *);
 void http2_read(http2 *, void *network_filter); /* NULL: of a connection that is none, whose flows have no stream */
 void http2_written(http2 *, void *network_filter);
 http2 *begin_flow(uint32_t *number);
+void answer_ends_next(http2 *, uint32_t number);
 void end_flow(http2 *, uint32_t number);
 
 /* Whether the connection to the application, which has just ended, was reset. */

@@ -407,6 +407,13 @@ static int answer_ends(void *filter, flow *self, int held) {
   return self->answer_is_held ? held : CONTINUE;
 }
 
+/* The same, and tells the flow's stream that the end is on its way. */
+static int end_passes(void *filter, flow *self, int held) {
+  int does = answer_ends(filter, self, held);
+  if (does == CONTINUE && self->connection) answer_ends_next(self->connection, self->stream);
+  return does;
+}
+
 static char *add_body(void *filter, int which, char *to) {
   pieces all;
   make_room(&all, ENVOY(http_get_body_chunks_size)(filter, which));
@@ -450,17 +457,17 @@ int HTTP(response_headers)(void *filter, const void *of_filter, bool end) {
     set(filter, TEXT(":method"), TEXT("CONNECTED"));
   }
   if (self->by_http1) self->ends_by_reset = true; /* until its end has come */
-  return end ? answer_ends(filter, self, STOP) : CONTINUE;
+  return end ? end_passes(filter, self, STOP) : CONTINUE;
 }
 int HTTP(response_body)(void *filter, const void *of_filter, bool end) {
   flow *self = (flow *)of_filter;
-  if (!self->is_refused) return end ? answer_ends(filter, self, STOP_AND_HOLD) : CONTINUE;
+  if (!self->is_refused) return end ? end_passes(filter, self, STOP_AND_HOLD) : CONTINUE;
   if (end) refuse(filter);
   return STOP_AND_HOLD;
 }
 int HTTP(response_trailers)(void *filter, const void *of_filter) {
   flow *self = (flow *)of_filter;
-  if (!self->is_refused) return answer_ends(filter, self, STOP);
+  if (!self->is_refused) return end_passes(filter, self, STOP);
   refuse(filter);
   return STOP;
 }
@@ -470,6 +477,7 @@ int HTTP(local_reply)(void *filter, const void *of_filter, uint32_t status, byte
   (void)filter, (void)status, (void)reset_imminent;
   flow *self = (flow *)of_filter;
   self->is_local = true;
+  if (self->connection) answer_ends_next(self->connection, self->stream); /* with no filter in between, or by a reset */
   if (same(details, REFUSED)) self->ends_by_reset = false;
   return 0;
 }

@@ -7,6 +7,9 @@
  * be weeks. So the codec is given a RST_STREAM(NO_ERROR) as if the client had sent it, once Envoy itself has done with
  * the flow. It has no other effect then, and nothing of it gets onto the wire.
  *
+ * What is written is looked at only while an answer's end is under way: the flow's first filter has seen it pass, and its
+ * frame has not been written. The codec hands over whole frames, so that the look may begin with any of them.
+ *
  * Which stream a flow has, Envoy does not tell. It makes a flow's filters when the stream's HEADERS have come whole, and
  * a network filter sees those just before, in the same order. Where a read brings more of new streams than of filters, some
  * were refused, and of that read none is known.
@@ -24,7 +27,8 @@ static const bytes PREFACE = TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 typedef struct {
   uint32_t number;
   enum { OPEN, REQUEST_ENDED, ANSWER_ENDED, STAYS, GONE } state;
-  bool is_done; /* by Envoy: nothing of the flow is left but the codec's part */
+  bool is_done;   /* by Envoy: nothing of the flow is left but the codec's part */
+  bool is_ending; /* its answer's end is under way */
 } stream;
 
 /* One direction of the connection, as far as it was read. */
@@ -39,7 +43,8 @@ struct http2 {
   size_t users; /* the network filter and the flows */
   bool is_other;
   size_t preface;
-  reader in, out;
+  reader in;
+  size_t ending; /* how many streams are */
   stream *all; /* by number, in ascending order */
   size_t count, room, gone;
   size_t batch, next; /* of `all`: the first of those that the last read began, the first that no filter took */
@@ -84,7 +89,15 @@ static stream *find(const http2 *self, uint32_t number) {
   return is_it ? &self->all[from] : NULL;
 }
 
+static void is_ending(http2 *self, stream *which, bool now) {
+  if (which->is_ending == now) return;
+  which->is_ending = now;
+  if (now) self->ending++;
+  else self->ending--;
+}
+
 static void goes(http2 *self, stream *which) {
+  is_ending(self, which, false);
   which->state = GONE;
   self->gone++;
 }
@@ -105,11 +118,19 @@ http2 *begin_flow(uint32_t *number) {
   return self;
 }
 
+void answer_ends_next(http2 *self, uint32_t number) {
+  stream *found = find(self, number);
+  if (found && (found->state == OPEN || found->state == REQUEST_ENDED)) is_ending(self, found, true);
+}
+
+/* A flow whose answer has no end, and will have none, was reset, and with it the codec's part. */
 void end_flow(http2 *self, uint32_t number) {
   stream *found = find(self, number);
   if (found) {
+    bool has_end = found->state == STAYS || found->is_ending;
     found->is_done = true;
-    look_at(self, found);
+    if (has_end) look_at(self, found);
+    else goes(self, found);
   }
   leave(self);
 }
@@ -136,6 +157,7 @@ static void frame(http2 *self, reader *from, bool comes_in) {
   bool ends = (type == DATA || is_head) && (flags & END_STREAM);
   stream *found = ends || type == RST_STREAM ? find(self, number) : NULL;
   if (!found) return;
+  if (!comes_in) is_ending(self, found, false);
   if (type == RST_STREAM) goes(self, found);
   else if (comes_in) found->state = found->state == ANSWER_ENDED ? STAYS : REQUEST_ENDED;
   else if (found->state == REQUEST_ENDED) goes(self, found);
@@ -214,12 +236,14 @@ void http2_read(http2 *self, void *filter) {
 }
 
 void http2_written(http2 *self, void *filter) {
-  if (self->is_other || self->preface < PREFACE.size) return;
+  if (!self->ending || self->is_other) return;
+  reader out = {.known = 0};
   pieces all;
   make_room(&all, ENVOY(network_filter_get_write_buffer_chunks_size)(filter));
   if (all.count) ENVOY(network_filter_get_write_buffer_chunks)(filter, all.part);
-  for (size_t i = 0; i < all.count; i++) read_part(self, &self->out, all.part[i], false);
+  for (size_t i = 0; i < all.count; i++) read_part(self, &out, all.part[i], false);
   give_back(&all);
+  self->is_other = out.known || out.rest || out.in_headers; /* not this codec's: nothing is known then */
 }
 
 /* ---- The filter, where the connection is HTTP/2 in any case */
