@@ -22,7 +22,15 @@
     return library;
   }
 
-  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  /** A colour of the theme in force: the property itself only says which two there are to choose from. */
+  function token(name) {
+    const probe = document.createElement("i");
+    probe.style.color = `var(${name}, transparent)`;
+    document.body.append(probe);
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  }
 
   function axis(own) {
     const line = token("--chart-grid");
@@ -98,7 +106,7 @@
       const { fill, ...rest } = trace;
       const line = { connectgaps: false, legendgroup: trace.name, ...rest, line: { width: 1.5, ...trace.line, color }, marker: { ...trace.marker, color } };
       if (trace.mode === "lines") showLone(line);
-      return fill === "tozeroy" ? [area(trace, token(`--chart-${name}-fill`) || "transparent"), line] : [line];
+      return fill === "tozeroy" ? [area(trace, token(`--chart-${name}-fill`)), line] : [line];
     });
     const own = figure.layout || {};
     const text = token("--text-secondary");
@@ -109,7 +117,7 @@
       autosize: true,
       paper_bgcolor: ground(element),
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: token("--font"), size: 12, color: text },
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: text },
       margin: { l: 48, r: 12, t: 28, b: 32, ...own.margin },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", ...own.legend },
       hoverlabel: { bgcolor: token("--ground-raised"), bordercolor: token("--line"), font: { color: token("--text"), size: 12 } },
