@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.table import Table
 
-from edge.decision import Destination, decide
-from edge.identity import SessionIdentity
-from edge.snapshot import Snapshot
+from edge.access.decision import Destination, decide
+from edge.access.snapshot import Snapshot
+from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.identity import SessionIdentity
 
 WORLD = (10_000, 100, 100_000)
 ASKED = 20_000
@@ -98,7 +99,7 @@ def measure_decide() -> tuple[float, float]:
     worlds = []
     for share in (1, 10):
         size = [count // share for count in WORLD]
-        snapshot = Snapshot.compile(_document(*size))
+        snapshot = Snapshot.compile(GatewayConfiguration.decode(_document(*size)))
         snapshot = snapshot.with_online(frozenset(snapshot.connectors))
         worlds.append((snapshot, _questions(size[0], size[2])))
     gc.collect()

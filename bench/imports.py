@@ -248,9 +248,9 @@ def world(password: str, accounts: int) -> None:
     import django
 
     django.setup()
-    from console.audit import System
+    from console.core.audit import System
     from console.models import Region, User
-    from roaming.services.instances import instance_create
+    from roaming.instances.services import instance_create
 
     User.objects.create_user(username=USERNAME, password=password, role=User.Role.OPERATOR)
     region = Region.objects.get(pk="cn-shanghai")

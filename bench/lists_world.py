@@ -15,10 +15,10 @@ from django.test import override_settings
 from django.urls import path
 from django.utils import timezone
 
-from console.audit import System
+from console.core.audit import System
 from console.models import Region, User
+from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance, UserSession
-from roaming.services import instances
 
 # The same columns of the same rows, with nothing around them.
 BARE = """<!DOCTYPE html><html><head><title>{{ instance.name }}</title></head><body><p>{{ total }}</p><table>

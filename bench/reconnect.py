@@ -1,6 +1,6 @@
 """How a world of servers comes back after the console was away: their real calls, signed, without Envoy.
 
-Each simulated server does what `edge.connector.agent` does: a heartbeat when the console wants one, and after a failure
+Each simulated server does what `edge.server.agent` does: a heartbeat when the console wants one, and after a failure
 the agent's own pauses. A console of its own is started on SQLite or PostgreSQL, killed, and started again.
 
     python -m bench.reconnect --servers 2000 --away 20 --postgres
@@ -34,9 +34,9 @@ from rich.table import Table
 
 from bench.cuts import percentile
 from bench.processes import free_ports, wait_for
-from edge import backoff
-from edge.api import ApiRefused, Caller, ConsoleUnreachable, Signer
 from edge.home import Home, Identity
+from edge.machine import backoff
+from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable, Signer
 from tests.postgres import private_postgres
 
 ROOT = Path(__file__).resolve().parent.parent

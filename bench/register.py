@@ -17,10 +17,10 @@ def register(connector_id: str, sink_port: int) -> None:
     import django
 
     django.setup()
+    from connectors.applications.services import application_create
     from connectors.models import Connector
-    from connectors.services.applications import application_create
-    from connectors.services.policies import policy_create
-    from console import audit
+    from connectors.policies.services.policies import policy_create
+    from console.core import audit
 
     actor = audit.System("bench")
     application = application_create(

@@ -161,7 +161,7 @@ def watch(url: str, hold_seconds: int) -> dict[str, Any]:
     """Set as a user would: a webhook, and the bandwidth alert of every connector at 100 Mbit/s."""
     from connectors.alerts import services as alerts
     from connectors.models import Connector
-    from console import audit
+    from console.core import audit
     from console.push import services as push
 
     actor = audit.System("bench")

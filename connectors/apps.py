@@ -2,45 +2,50 @@ from datetime import timedelta
 
 from django.apps import AppConfig
 
+from console import ports
+from console.ports import Entry, Job
+
 
 class ConnectorsConfig(AppConfig):
     name = "connectors"
     verbose_name = "Private access"
 
     def ready(self) -> None:
-        from connectors import dependants, edge_api, overview, server_enrollment, snapshot
+        from connectors import edge_api, metrics, overview, snapshot
         from connectors.alerts import evaluation
         from connectors.alerts import selectors as alert_selectors
-        from connectors.services import servers
-        from connectors.services.groups import account_written
-        from connectors.services.license import license_expire
-        from connectors.services.servers import drains_finish
-        from connectors.services.tunnels import tunnels_seen
-        from connectors.services.upgrades import upgrades_advance
+        from connectors.fleet import enrollment as server_enrollment
+        from connectors.fleet.services import servers
+        from connectors.fleet.services.license import license_expire
+        from connectors.fleet.services.servers import drains_finish
+        from connectors.fleet.services.tunnels import tunnels_seen
+        from connectors.fleet.services.upgrades import upgrades_advance
+        from connectors.policies import dependants
+        from connectors.policies.services.groups import account_written
         from connectors.telemetry import store
-        from console import enrollment, jobs, logs, navigation, saving
-        from console import overview as console_overview
-        from console.edge_api import api, routes
-        from console.snapshot import contribute
-        from roaming import dependants as account_dependants
+        from console.edge_api import api
+        from roaming.accounts import dependants as account_dependants
 
         api.add_router("", edge_api.router)
-        routes.tunnel_listeners.append(tunnels_seen)
-        enrollment.KINDS["server"] = server_enrollment.KIND
-        logs.names["server"] = servers.name_of
-        contribute(snapshot.part)
-        console_overview.contribute(overview.cards)
-        console_overview.charts.append(overview.CHART)
-        console_overview.contribute(alert_selectors.cards)
-        saving.listeners.append(account_written)
+        ports.tunnels_reported.add(tunnels_seen)
+        ports.machine_kinds.add("server", server_enrollment.KIND)
+        ports.machine_names.add("server", servers.name_of)
+        ports.snapshot_parts.add(snapshot.part)
+        ports.cards.add(overview.cards)
+        ports.charts.add(overview.CHART)
+        ports.cards.add(alert_selectors.cards)
+        ports.rows_written.add(account_written)
+        ports.metrics.add(metrics.connectors)
+        ports.metrics.add(metrics.servers)
+        ports.metrics.add(metrics.telemetry)
         account_dependants.contribute(dependants.naming)
-        jobs.register("notice the license's end", every=timedelta(minutes=1), run=license_expire)
-        jobs.register("switch off drained servers", every=timedelta(seconds=2), run=drains_finish)
-        jobs.register("upgrade servers", every=timedelta(seconds=1), run=upgrades_advance)
-        jobs.register("evaluate alerts", every=evaluation.EVERY, run=evaluation.evaluate, urgent=True)
-        jobs.register("forget old alerts", every=timedelta(hours=1), run=evaluation.forget_old)
-        jobs.register("roll samples up", every=timedelta(seconds=20), run=store.roll_up)
-        jobs.register("forget old samples", every=timedelta(minutes=10), run=store.prune)
+        ports.jobs.add("notice the license's end", Job(timedelta(minutes=1), license_expire))
+        ports.jobs.add("switch off drained servers", Job(timedelta(seconds=2), drains_finish))
+        ports.jobs.add("upgrade servers", Job(timedelta(seconds=1), upgrades_advance))
+        ports.jobs.add("evaluate alerts", Job(evaluation.EVERY, evaluation.evaluate, urgent=True))
+        ports.jobs.add("forget old alerts", Job(timedelta(hours=1), evaluation.forget_old))
+        ports.jobs.add("roll samples up", Job(timedelta(seconds=20), store.roll_up))
+        ports.jobs.add("forget old samples", Job(timedelta(minutes=10), store.prune))
         for order, (label, url_name) in enumerate(
             (
                 ("Network Settings", "connectors:list"),
@@ -50,5 +55,5 @@ class ConnectorsConfig(AppConfig):
                 ("Access Check", "connectors:access_check"),
             )
         ):
-            navigation.register(navigation.PRIVATE_ACCESS, label, url_name, order)
-        navigation.register(navigation.OPERATIONS, "Alerts", "connectors:alerts", 5)
+            ports.navigation.add(url_name, Entry(ports.PRIVATE_ACCESS, label, order))
+        ports.navigation.add("connectors:alerts", Entry(ports.OPERATIONS, "Alerts", 5))

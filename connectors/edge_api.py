@@ -1,4 +1,4 @@
-"""What connector servers ask and tell. Shapes: docs/architecture.md."""
+"""Calls of connector servers: configuration, upgrades, telemetry. Shapes: docs/architecture.md."""
 
 import logging
 from collections.abc import Sequence
@@ -10,13 +10,15 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from connectors import metrics, pace, server_configuration, services
-from connectors.server_enrollment import address_or_none
+from connectors import metrics
+from connectors.fleet import configuration as server_configuration
+from connectors.fleet import pace, services
+from connectors.fleet.enrollment import address_or_none
 from connectors.telemetry import intake, reports
-from console.address import client_address
+from console.core.address import client_address
 from console.edge_api import Schema, machine_of, signed
 from console.edge_api.routes import EnvoyState
-from console.reported import (
+from console.machines.reported import (
     Address,
     Block,
     Count,
@@ -36,7 +38,7 @@ router = Router()
 log = logging.getLogger("causeway.telemetry")
 MOST_RECORDS = 1000
 
-# Checked one by one, so that one bad record does not refuse its batch for ever.
+# Any values: ``intake`` checks records one by one, so that a bad record does not refuse its batch for ever.
 Records = Annotated[list[Any], Field(max_length=MOST_RECORDS)]
 
 
@@ -54,7 +56,7 @@ class MachineState(Block):
 
 
 class Path(Block):
-    """A way to a gateway over the last seconds; null what was not measured. ``by``: udp or tcp."""
+    """Way to a gateway over the last seconds; null what was not measured. ``by``: udp or tcp."""
 
     gateway: Word
     latency_ms: Reported[Milliseconds] = None
@@ -63,7 +65,7 @@ class Path(Block):
 
 
 class Destination(Block):
-    """Whether an application's host answered a connection."""
+    """Answer of an application's host to a connection: ``reached``, or not."""
 
     application: Word
     host: Text
@@ -74,7 +76,7 @@ class Destination(Block):
 
 class Telemetry(Schema):
     batch: UUID
-    # A server's confirms nothing: the answer names the wanted one, and the server itself compares.
+    # Unlike a gateway's, this version confirms no cut-over: the server itself compares it with the wanted one.
     applied_version: Reported[Version] = None
     samples: Records
     machine: Reported[MachineState] = None
@@ -84,11 +86,11 @@ class Telemetry(Schema):
 
 @router.post("server/config", auth=signed("server"))
 def server_config(request: HttpRequest, payload: Nothing) -> dict[str, Any]:
-    return server_configuration.build(machine_of(request).id)
+    return server_configuration.build(machine_of(request).id).encode()
 
 
 class UpgradeWord(Schema):
-    """How far a server is with an order. ``message``: why, for one that failed or went back."""
+    """Progress of a server with an order. ``message``: why the order failed or was taken back."""
 
     order: Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
     state: Literal["installing", "restarting", "healthy", "failed", "rolled_back"]
@@ -104,7 +106,7 @@ def server_upgrade(request: HttpRequest, payload: UpgradeWord) -> dict[str, Any]
 
 @router.post("telemetry", auth=signed("server"))
 def telemetry(request: HttpRequest, payload: Telemetry) -> dict[str, Any]:
-    """An empty batch is a heartbeat. The answer names the configuration that the server should work by."""
+    """Take samples in; an empty batch is a heartbeat. Answer with the configuration that the server should work by."""
     server = machine_of(request).id
     samples = intake.samples_of(server, payload.samples)
     machine = payload.machine or MachineState()

@@ -1,4 +1,4 @@
-"""Private access in figures for Prometheus. Units: docs/metrics.md."""
+"""Figures of private access for Prometheus. Units: docs/metrics.md."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,13 @@ from django.utils import timezone
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from connectors import selectors
 from connectors.alerts.kinds import KINDS
-from connectors.models import Alert, Connector, Latest, Server, StaleRollup
+from connectors.alerts.models import Alert
+from connectors.fleet import selectors
+from connectors.fleet.models.connectors import Connector, Server
 from connectors.telemetry import store
-from console import metrics
+from connectors.telemetry.models import Latest, StaleRollup
+from console.machines import metrics
 
 samples = Counter(
     "causeway_telemetry_samples",
@@ -29,7 +31,6 @@ for outcome in ("stored", "repeated", "refused"):
     samples.labels(outcome)
 
 
-@metrics.contribute
 def connectors() -> Iterable[Metric]:
     ids = list(Connector.objects.values_list("pk", flat=True))
     online = selectors.online(ids)
@@ -59,7 +60,6 @@ def connectors() -> Iterable[Metric]:
     )
 
 
-@metrics.contribute
 def servers() -> Iterable[Metric]:
     fresh = Latest.objects.filter(time__gte=timezone.now() - store.fresh_within()).defer(
         "paths", "destinations"
@@ -77,7 +77,6 @@ def servers() -> Iterable[Metric]:
         yield metrics.by(name, help_text, "server", values)
 
 
-@metrics.contribute
 def telemetry() -> Iterable[Metric]:
     stale = StaleRollup.objects.aggregate(count=Count("pk"))["count"]
     yield GaugeMetricFamily("causeway_rollups_pending", "Roll-ups to be counted anew.", stale)
@@ -87,7 +86,7 @@ def telemetry() -> Iterable[Metric]:
         .annotate(Count("pk"))
         .order_by("kind")
     )
-    # Every type has its line: one that comes and goes cannot be told from one that was not asked for.
+    # Give every type of alert a line: were lines to come and go, none firing would look like none asked for.
     counts = dict.fromkeys(KINDS, 0) | dict(firing)
     yield metrics.by(
         "causeway_alerts_firing",

@@ -1,19 +1,19 @@
-"""The overview's figures about private access."""
+"""Figures about private access on the overview."""
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from connectors import selectors
-from connectors.models import Connector
+from connectors.fleet import selectors
+from connectors.fleet.models.connectors import Connector
 from connectors.telemetry import store
 from connectors.telemetry.windows import RANGES, window
-from console.overview import Card, Chart
+from console.ports import Card, Chart
 from console.templatetags.causeway import bitrate
 
 
 def trend(request: HttpRequest) -> SafeString:
-    """All connectors together; a day unless the query says otherwise."""
+    """Draw all connectors together, over a day unless the query names another time."""
     shown = window({"range": "24h", **request.GET.dict()})
     context = {"window": shown, "ranges": RANGES.values()}
     return render_to_string("connectors/_all_traffic.html", context, request=request)

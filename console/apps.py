@@ -1,4 +1,9 @@
+from datetime import timedelta
+
 from django.apps import AppConfig
+
+from console import ports
+from console.ports import Entry, Job
 
 
 class ConsoleConfig(AppConfig):
@@ -6,19 +11,33 @@ class ConsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
-        from datetime import timedelta
-
         from django.db.backends.signals import connection_created
 
-        from console import checks, jobs, logs, own_file  # noqa: F401 (importing registers the check)
+        from console import checks  # noqa: F401 (importing registers the check)
+        from console.core import own_file
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
+        from console.machines import enrollment, logs, metrics, overview, retention
         from console.push import outbox
+        from console.work import tasks
 
         connection_created.connect(own_file.close_to_others)
         api.add_router("", router)
         api.add_router("", logs_router)
-        jobs.register("let archives of logs go", every=timedelta(seconds=10), run=logs.exports_age)
-        jobs.register("send messages", every=timedelta(seconds=1), run=outbox.sender.turn, urgent=True)
-        jobs.register("forget old messages", every=timedelta(hours=1), run=outbox.forget_old)
+        ports.machine_kinds.add("gateway", enrollment.GATEWAY)
+        ports.machine_names.add("gateway", logs.gateway_name)
+        ports.metrics.add(metrics.gateways)
+        ports.jobs.add("forget old enrollment codes", Job(timedelta(hours=1), retention.forget_old_codes))
+        ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
+        ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
+        ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
+        ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))
+        ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
+        ports.cards.add(overview.cards)
+        ports.navigation.add("overview", Entry(ports.OVERVIEW, "Overview", 0))
+        ports.navigation.add("gateways:list", Entry(ports.OPERATIONS, "Gateways", 10))
+        ports.navigation.add("tasks:list", Entry(ports.OPERATIONS, "Tasks", 15))
+        ports.navigation.add("audit:list", Entry(ports.OPERATIONS, "Audit", 20))
+        ports.navigation.add("push:list", Entry(ports.SETTINGS, "Message push", 10))
+        ports.navigation.add("admin:index", Entry(ports.OPERATIONS, "Django admin", 90, role="administrator"))

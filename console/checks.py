@@ -1,4 +1,4 @@
-"""Our own system check: closed unless opened, for every URL."""
+"""System check of the console, which fails for a URL whose view declares no role."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from django.core.checks import Error, register
 from django.urls import URLPattern, URLResolver, get_resolver
 
-# Django admin brings its own log-in and permissions, and the edge API signs every call.
+# Namespaces that check by themselves: Django admin has its log-in and permissions, the edge API signed calls.
 NAMESPACES_WITH_THEIR_OWN = {"admin", "edge"}
 
 
 def url_views(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, view) of every URL of the console's own pages."""
+    """Yield (path, view) of every URL of the console's own pages."""
     for pattern in patterns:
         path = prefix + str(pattern.pattern)
         if isinstance(pattern, URLResolver):
@@ -26,7 +26,7 @@ def every_url_declares_its_role(app_configs: Any, **kwargs: Any) -> list[Error]:
     return [
         Error(
             f"The URL “{path}” declares no role.",
-            hint="Decorate its view with console.access.role_required(…) or console.access.public.",
+            hint="Decorate its view with console.core.access.role_required(…) or console.core.access.public.",
             id="causeway.E001",
         )
         for path, view in url_views(get_resolver().url_patterns)

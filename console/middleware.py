@@ -1,4 +1,4 @@
-"""Turns what no view caught into an answer a person can read, plain or htmx."""
+"""Answers to errors that no view caught, readable for a person, plain or htmx."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from console import web
-from console.errors import Refusal
-from console.views import errors as error_pages
+from console.core.errors import Refusal
+from console.kit import web
+from console.pages import errors as error_pages
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +21,9 @@ TITLES = {400: "That did not work", 403: "Not permitted", 404: "Not found", 409:
 
 
 class RefusalMiddleware:
-    """Uncaught refusals become their sentence, a lost database a 503; htmx is told to go to the log-in page.
+    """Middleware that turns uncaught refusals into their sentence, a lost database into a 503.
 
-    What a person sees who is logged on is stored nowhere.
+    Htmx is told to go to the log-in page. Pages of a person who is logged on are stored nowhere.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -37,11 +37,11 @@ class RefusalMiddleware:
             response = web.error_response(request, 405, "Not this way", sentence)
             response["Allow"] = allowed
         if web.is_htmx(request) and _leads_to_login(response):
-            # Otherwise the log-in page would be loaded into the panel or table that was asked for.
+            # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.
             here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
             response = HttpResponseClientRedirect(redirect_to_login(here).url)
         if request.user.is_authenticated and not response.has_header("Cache-Control"):
-            # Who logs off leaves nothing behind in the browser, nor in a proxy on the way.
+            # Pages stored nowhere: a person who logs off leaves none behind in the browser or a proxy on the way.
             response["Cache-Control"] = "private, no-store"
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
         return response
@@ -49,7 +49,7 @@ class RefusalMiddleware:
     def process_view(
         self, request: HttpRequest, view: object, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> None:
-        # PostgreSQL refuses the character; no name of ours has it.
+        # Character that PostgreSQL refuses and no name in a URL has.
         if any("\0" in value for value in kwargs.values() if isinstance(value, str)):
             raise Http404
 

@@ -1,4 +1,4 @@
-"""Settings, read from the environment and refusing to guess.
+"""Settings, read from the environment; a missing one stops the start rather than being guessed.
 
 Every variable starts with ``CAUSEWAY_`` except ``DATABASE_URL``. Without ``CAUSEWAY_DEBUG=1`` there is no default for
 ``CAUSEWAY_SECRET_KEY``, ``CAUSEWAY_ALLOWED_HOSTS`` and ``CAUSEWAY_PUBLIC_URL``: start-up fails and says what to set.
@@ -21,7 +21,7 @@ env = Env(prefix="CAUSEWAY_")
 
 
 def required(name: str, hint: str, *, debug_default: str) -> str:
-    """The variable's value; under DEBUG its default; otherwise a start-up failure that names the fix."""
+    """Return the variable's value, or its default under DEBUG; otherwise the start fails and names the fix."""
     value = env.str(name, default=debug_default if DEBUG else "")
     if not value:
         raise ImproperlyConfigured(f"CAUSEWAY_{name} is not set. {hint}")
@@ -30,7 +30,7 @@ def required(name: str, hint: str, *, debug_default: str) -> str:
 
 try:
     DEBUG = env.bool("DEBUG", default=False)
-    # What Causeway itself can be told, beside Django's own settings.
+    # Settings of Causeway itself, beside Django's.
     SESSION_TOKEN_LIFETIME = timedelta(seconds=env.int("SESSION_SECONDS", default=24 * 3600))
     GATEWAY_OFFLINE_SECONDS = env.int("GATEWAY_OFFLINE_SECONDS", default=24 * 3600)
     CERTIFICATE_LIFETIME = timedelta(hours=env.int("CERTIFICATE_HOURS", default=7 * 24))
@@ -39,9 +39,9 @@ try:
     BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
-    # Compressed once, when they are collected: 15 s for the charts' library, worth it wherever a network is between.
+    # Compression when static files are collected: 15 s for the charts' library, worth it if a network is between.
     STATIC_COMPRESSED = env.bool("STATIC_COMPRESSED", default=True)
-    # How long a server's new version may take to become healthy before the server goes back by itself.
+    # Seconds that a server's new version may take to become healthy before the server goes back by itself.
     UPGRADE_HEALTH_SECONDS = env.int("UPGRADE_HEALTH_SECONDS", default=90)
     LOGS_KEPT = timedelta(seconds=env.int("LOGS_KEPT_SECONDS", default=3600))
     LOGS_LARGEST_BYTES = env.int("LOGS_LARGEST_MIB", default=32) * 2**20
@@ -101,11 +101,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "console.access.LoginMiddleware",
+    "console.core.access.LoginMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.address.AddressMiddleware",
+    "console.core.address.AddressMiddleware",
     "console.middleware.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -122,13 +122,13 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.context_processors.shell",
+                "console.kit.context_processors.shell",
             ],
             "builtins": ["console.templatetags.causeway", "template_partials.templatetags.partials"],
         },
     }
 ]
-FORM_RENDERER = "console.web.FormRenderer"
+FORM_RENDERER = "console.kit.web.FormRenderer"
 
 DATABASES = {
     "default": dj_database_url.config(
@@ -136,16 +136,16 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # IMMEDIATE: a writer waits at BEGIN instead of failing later when its read lock cannot be raised.
+    # Mode IMMEDIATE: a writer waits at BEGIN instead of failing later when its read lock cannot be raised.
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         transaction_mode="IMMEDIATE",
         timeout=20,
         init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
     )
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    # Compiling a query takes PostgreSQL longer than any of ours runs: half a second instead of 0.2 s for a roll-up.
-    # What is asked for a page lies in memory: its few rows are looked up, no table is gone through for them.
-    # A database that vanished without a word is given up after some seconds: those who wait for it are told so.
+    # Queries not compiled: that takes PostgreSQL longer than any runs, half a second instead of 0.2 s for a roll-up.
+    # Costs of data that lies in memory: the few rows of a page are looked up, no table is gone through for them.
+    # Limits in seconds: a database that vanished without a word is given up, and those who wait for it are told so.
     DATABASES["default"]["OPTIONS"] = {
         "options": "-c jit=off -c random_page_cost=1.1",
         "connect_timeout": 3,
@@ -168,7 +168,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-CSRF_FAILURE_VIEW = "console.views.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 AXES_FAILURE_LIMIT = 5
@@ -189,7 +189,7 @@ STATICFILES_DIRS = [DATA_DIR / "static"]
 STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
-    "console.static_files.PlotlyFinder",
+    "console.kit.static_files.PlotlyFinder",
 ]
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_USE_FINDERS = DEBUG
@@ -205,7 +205,7 @@ STORAGES = {
     },
 }
 
-# The strictest policy. Pages with a chart relax style attributes alone: Plotly draws by them, and by nothing else.
+# Strictest policy. Pages with a chart allow one more source (console.kit.web.with_charts).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -234,7 +234,7 @@ EMAIL_PORT = env.int("MAIL_PORT", default=25)
 EMAIL_HOST_USER = env.str("MAIL_USER", default="")
 EMAIL_HOST_PASSWORD = env.str("MAIL_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("MAIL_STARTTLS", default=False)
-# Mails are sent while somebody waits for the page.
+# Seconds for the mail server, short because somebody waits for the page.
 EMAIL_TIMEOUT = env.int("MAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="causeway@localhost")
 

@@ -23,6 +23,6 @@ def leave_with_parent() -> None:
 
 leave_with_parent()
 application = get_wsgi_application()
-# What was loaded until here stays for good: the garbage collector need not look at it during requests.
+# Objects loaded until here stay for good: the garbage collector need not look at them during requests.
 gc.collect()
 gc.freeze()

@@ -145,7 +145,7 @@ def create(options: Options) -> World:
     else:
         move(kept["ports"])
     write_atomic(path, json.dumps(kept))
-    from console import pki
+    from console.machines import pki
 
     write_atomic(options.home / "ca.pem", pki.ca_pem())
     return World(options.home, options.url, kept, list(machines(options.home)), sockets)
@@ -170,25 +170,25 @@ def choose_ports(ports: dict[str, int]) -> None:
 
 def make(kept: dict[str, Any]) -> None:
     """Everything a first visitor wants to see, by the services that the console's own forms call."""
-    from connectors import services as sase
-    from console import services as console
+    from connectors.applications.services import application_create
+    from connectors.fleet.services import connector_create
+    from connectors.policies.services import policy_create
+    from console.core import people
     from console.models import Region, User
 
     kept["admin"] = secrets.token_urlsafe(9)
     admin = User.objects.create_superuser(
         "admin", "admin@corp.example", kept["admin"], role=User.Role.ADMINISTRATOR, first_name="Demo"
     )
-    key, secret = console.access_key_create(user=admin, actor=admin)
+    key, secret = people.access_key_create(user=admin, actor=admin)
     kept["access_key"] = {"id": key.pk, "secret": secret}
     kept["accounts"] = []
     for side in SIDES:
         make_side(side, kept, admin)
     ports = kept["ports"]
-    connector = sase.connector_create(
-        name=CONNECTOR, region=Region.objects.get(pk="cn-shanghai"), actor=admin
-    )
+    connector = connector_create(name=CONNECTOR, region=Region.objects.get(pk="cn-shanghai"), actor=admin)
     applications = [
-        sase.application_create(
+        application_create(
             name=name,
             description=description,
             addresses=[f"{name}.corp.example"],
@@ -201,7 +201,7 @@ def make(kept: dict[str, Any]) -> None:
             ("echo", "Returns every byte", 7),
         )
     ]
-    sase.policy_create(
+    policy_create(
         name="head-office-for-everybody",
         description="All users reach the wiki and the echo service.",
         priority=10,
@@ -213,13 +213,15 @@ def make(kept: dict[str, Any]) -> None:
 
 
 def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
-    from console import services as console
+    from console.machines import services as machines
     from console.models import Region
-    from roaming.services import accounts, ccns, instances
+    from roaming.accounts import services as accounts
+    from roaming.ccns import services as ccns
+    from roaming.instances import services as instances
 
     region_id, city, networks, _, cidr, usernames = side
     region = Region.objects.select_related("area").get(pk=region_id)
-    console.gateway_create(
+    machines.gateway_create(
         actor=admin,
         name=f"gateway-{city.lower()}",
         region=region,
@@ -249,21 +251,21 @@ def make_side(side: tuple[Any, ...], kept: dict[str, Any], admin: Any) -> None:
 
 def move(ports: dict[str, int]) -> None:
     """Follow ports that had to change since the last start."""
-    from connectors import services as sase
+    from connectors.applications.services import application_update
     from connectors.models import Application
-    from console import audit
-    from console import services as console
+    from console.core import audit
+    from console.machines import services as machines
     from console.models import Gateway
 
     actor = audit.System("demo")
     for gateway in Gateway.objects.all():
         wanted = {f"{kind}_port": ports[f"{kind} {gateway.region_id}"] for kind in ("client", "tunnel")}
         if any(getattr(gateway, name) != port for name, port in wanted.items()):
-            console.gateway_update(gateway=gateway, actor=actor, **wanted)
+            machines.gateway_update(gateway=gateway, actor=actor, **wanted)
     for application in Application.objects.filter(name__in=("wiki", "echo")):
         origin = f"127.0.0.1:{ports[application.name]}"
         if application.origin != origin:
-            sase.application_update(application=application, origin=origin, actor=actor)
+            application_update(application=application, origin=origin, actor=actor)
 
 
 def machines(home: Path) -> "list[Machine]":
@@ -282,9 +284,10 @@ def enroll(machine: Machine, url: str) -> None:
     """Let the machine introduce itself to the running console, unless it did on an earlier start."""
     import asyncio
 
-    from console import audit, enrollment
-    from edge.enrollment import enroll as introduce
+    from console.core import audit
+    from console.machines import enrollment
     from edge.home import Home
+    from edge.machine.enrollment import enroll as introduce
 
     home = Home(machine.home)
     if not home.enrolled:

@@ -18,11 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.errors import EdgeError
+
 # With less than this a disk counts as full: what the console sends may not find room.
 LEAST_BYTES = 2**20
 
 
-class NotEnrolled(Exception):
+class NotEnrolled(EdgeError):
     """The folder holds no identity: ``enroll`` has not been run there. The message is for the operator."""
 
 

@@ -8,16 +8,16 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
-from console import pki
-from console.address import client_address
+from console.core.address import client_address
+from console.core.errors import Forbidden
 from console.edge_api import Schema, signed
 from console.edge_api.routes import gateway_of
 from console.edge_api.signature import verify
-from console.errors import Forbidden
+from console.machines import pki
 from console.models import Gateway
-from roaming.models import UserSession
-from roaming.services import flows as flow_service
-from roaming.services import logon as service
+from roaming.sessions import logon as service
+from roaming.sessions.models import UserSession
+from roaming.usage import flows as flow_service
 
 router = Router()
 

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 from django.conf import settings
 
-from console.errors import Invalid
+from console.core.errors import Invalid
 
 # A block wider than this is a slip of the pen, or would send everything down one path.
 WIDEST_PREFIX = 8

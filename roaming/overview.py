@@ -1,7 +1,7 @@
 """This app's figures on the overview."""
 
-from console.overview import Card
-from roaming.models import UserSession
+from console.ports import Card
+from roaming.sessions.models import UserSession
 
 
 def cards() -> list[Card]:

@@ -1,15 +1,17 @@
 """This app's part of a gateway's configuration."""
 
-from typing import Any
-
 from django.db.models import F, Q
 from django.utils import timezone
 
+from console.machines.snapshot import Part
 from console.models import Gateway
-from roaming.models import CloudNetwork, Instance, UserSession
+from edge.protocol import configuration as wire
+from roaming.ccns.models import CloudNetwork
+from roaming.instances.models import Instance
+from roaming.sessions.models import UserSession
 
 
-def part(gateway: Gateway) -> dict[str, Any]:
+def part(gateway: Gateway) -> Part:
     """``instances``, ``ended_sessions`` and ``bandwidth``: four queries, however many there are."""
     networks: dict[str, list[str]] = {}
     for ccn, cidr in CloudNetwork.objects.order_by("id").values_list("ccn_id", "cidr"):
@@ -24,12 +26,12 @@ def part(gateway: Gateway) -> dict[str, Any]:
     changed = live.filter(Q(bandwidth_kbps=None) | ~Q(bandwidth_kbps=F("account__bandwidth_kbps")))
     return {
         "instances": {
-            pk: {
-                "area": area,
-                "active": status == Instance.Status.ACTIVE,
-                "ccn": ccn,
-                "cloud_networks": networks.get(ccn, []),
-            }
+            pk: wire.Instance(
+                area=area,
+                active=status == Instance.Status.ACTIVE,
+                ccn=ccn,
+                cloud_networks=networks.get(ccn, ()),
+            )
             for pk, area, status, ccn in rows
         },
         "ended_sessions": dict(ended.values_list("pk", "end_reason")),

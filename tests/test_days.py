@@ -103,8 +103,8 @@ def test_each_day_has_its_turn() -> None:
 
 def test_only_tests_that_start_no_processes_run_under_another_day() -> None:
     assert days.selection(["-k", "flows"]) == ["-k", "flows", *days.FLOORS]
-    assert days.selection(["-x", "tests/roaming/test_flows.py::test_x"]) == [
+    assert days.selection(["-x", "tests/roaming/usage/test_flows.py::test_x"]) == [
         "-x",
-        "tests/roaming/test_flows.py::test_x",
+        "tests/roaming/usage/test_flows.py::test_x",
     ]
     assert days.selection(["tests/e2e"]) is None

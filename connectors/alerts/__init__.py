@@ -1,5 +1,5 @@
 """Alerts of connector servers and gateways.
 
 ``kinds`` says what can be watched, ``machine`` decides (pure), ``readings`` measures the world in a few queries,
-``evaluation`` brings them together in the worker, ``notices`` tells what changed, ``dry_run`` asks the past.
+``evaluation`` joins these in the worker, ``notices`` tells what changed, ``dry_run`` asks the past.
 """

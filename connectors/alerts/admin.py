@@ -1,4 +1,4 @@
-"""Alerts in Django admin."""
+"""Alerts in Django admin; writes go through the services, and what the worker found is read-only."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from connectors.alerts import services
-from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence
-from console.access import actor
-from console.admin_services import HistoryAdmin, ServiceAdmin
+from connectors.alerts.models import Alert, AlertRule, AlertSettings, AlertSilence
+from console.core.access import actor
+from console.core.admin_services import HistoryAdmin, ServiceAdmin
 
 
 @admin.register(Alert)

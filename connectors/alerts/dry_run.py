@@ -1,4 +1,4 @@
-"""What a rule would have done in the past, over the stored history."""
+"""Dry run of a rule over the stored history: when its alert would have fired."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,17 +10,18 @@ from django.utils import timezone
 from connectors.alerts import machine
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.machine import Episode, Observation
+from connectors.alerts.models import AlertRule
 from connectors.alerts.readings import shown
-from connectors.models import AlertRule, Server
+from connectors.fleet.models.connectors import Server
 from connectors.telemetry import store
 from connectors.telemetry.store import ServerSeries
-from console import charts
-from console.charts import Line
+from console.kit import charts
+from console.kit.charts import Line
 
 
 @dataclass(frozen=True)
 class Span:
-    """``width``: seconds that one average of the history stands for; see ``store`` for how long which is kept."""
+    """Time to look back. ``width``: seconds that one average stands for; ``store`` says how long each is kept."""
 
     label: str
     length: timedelta
@@ -38,16 +39,16 @@ SPANS = {
     "30d": Span("30 days", timedelta(days=30), 900),
 }
 DEFAULT = "7d"
-# Types with a threshold that is compared with a stored series.
+# Types whose threshold is compared with a stored series.
 SUPPORTED = ("bandwidth", "latency")
 MOST_SERVERS = 50
 MOST_SHAPES = 200
-COLOR = "#e04040"  # the style sheets' error colours, between the light and the dark one
+COLOR = "#e04040"  # between the style sheets' light and dark error colours
 
 
 @dataclass(frozen=True)
 class Fired:
-    """One time that the alert would have fired, and of which server."""
+    """Episode in which the alert would have fired, and the server that it would have been about."""
 
     server: Server
     episode: Episode
@@ -60,7 +61,7 @@ class Fired:
 
 @dataclass(frozen=True)
 class DryRun:
-    """``measured_from``: from when on anything was measured; ``left_out``: servers beyond ``MOST_SERVERS``."""
+    """Outcome. ``measured_from``: when measurements begin; ``left_out``: number of servers beyond ``MOST_SERVERS``."""
 
     kind: str
     threshold: float
@@ -87,8 +88,8 @@ def dry_run(
 ) -> DryRun:
     """Ask the stored history of ``servers`` what ``rule`` (stored or not) would have done in the ``span`` until now.
 
-    Only for ``SUPPORTED`` types. The history is as fine as it is kept: an average stands for its whole width, so that
-    the condition held for that long when the average did.
+    Types must be ``SUPPORTED``. An average stands for its whole width: when the average meets the condition, the
+    condition held for that long.
     """
     end = now or timezone.now()
     chosen = SPANS.get(span, SPANS[DEFAULT])
@@ -120,7 +121,7 @@ def dry_run(
 
 
 def observations(kind: str, measured: ServerSeries, end: datetime) -> list[Observation]:
-    """A server's values in the unit of the type, each at the end of the time that it stands for."""
+    """Return a server's values in the unit of the type, each at the end of the time that the value stands for."""
     if kind == "latency":
         values = measured.latency.average
     else:
@@ -133,7 +134,7 @@ def observations(kind: str, measured: ServerSeries, end: datetime) -> list[Obser
 
 
 def _overlay(made: DryRun) -> dict[str, Any]:
-    """The threshold as a line, and a band for each time that the alert would have fired."""
+    """Draw the threshold as a line, and a band for each time that the alert would have fired."""
     level = made.threshold
     line = {"dash": "dash", "width": 1, "color": COLOR}
     across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": level, "y1": level}
@@ -146,7 +147,7 @@ def _overlay(made: DryRun) -> dict[str, Any]:
 
 
 def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
-    """The highest value of all servers at each time, with the overlay; a Plotly figure as plain data."""
+    """Draw the highest value of all servers at each time, with the overlay: a Plotly figure as plain data."""
     keys = [server.pk for server in servers[:MOST_SERVERS]]
     measured = store.per_server(keys, start=made.start, end=made.end, width=made.span.width)
     columns = [observations(made.kind, one, made.end) for one in measured.values()]
@@ -158,7 +159,7 @@ def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
     name = "Highest of all servers" if len(keys) > 1 else "Measured"
     found = charts.figure(times, [Line(name, "receive", highest)], unit=KINDS[made.kind].unit or "")
     found["layout"]["xaxis"]["range"] = [charts.iso(made.measured_from or made.start), charts.iso(made.end)]
-    # The threshold stays in sight, however low the values are.
+    # Keep the threshold in sight, however low the values are.
     top = max([*(value for value in highest if value is not None), made.threshold]) * 1.1
     found["layout"]["yaxis"]["range"] = [0, top]
     found["layout"] |= _overlay(made)

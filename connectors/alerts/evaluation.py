@@ -1,4 +1,4 @@
-"""The worker's round: how is everything, what does that change, who must be told."""
+"""Evaluation, the worker's round: read everything that is watched, change alerts, tell people."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -8,26 +8,26 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from connectors import pace
 from connectors.alerts import machine, notices, readings
 from connectors.alerts.kinds import Rules
 from connectors.alerts.machine import Event, Observation, Phase, State
+from connectors.alerts.models import Alert, AlertSettings, AlertSilence
 from connectors.alerts.readings import Key, Reading
-from connectors.models import Alert, AlertSettings, AlertSilence
+from connectors.fleet import pace
 
 log = logging.getLogger("causeway.alerts")
 EVERY = timedelta(seconds=5)
-# How old «last evaluated» may grow before it is written again: a page says so when the worker does not run.
+# Age at which «last evaluated» is written again; by an older one pages see that the worker does not run.
 HEARTBEAT = timedelta(seconds=20)
 KEEP = timedelta(days=730)
 OPEN = (Alert.State.PENDING, Alert.State.FIRING)
-# A pending alert's last sight is written now and then, not every round.
+# Age at which a pending alert's last sight is written again: a write in every round would be too many.
 REFRESH = machine.LONGEST_GAP / 3
 
 
 @dataclass
 class Plan:
-    """What a round changes. ``close``: (alert, why)."""
+    """Changes of a round. ``close``: (alert, why it ends)."""
 
     begin: list[Alert] = field(default_factory=list)
     update: list[Alert] = field(default_factory=list)
@@ -43,7 +43,7 @@ def open_alerts() -> dict[Key, Alert]:
 
 
 def plan(found: Iterable[Reading], alerts: dict[Key, Alert], rules: Rules, now: datetime) -> Plan:
-    """What the readings make of the open alerts. Changes none of them in the database."""
+    """Work out what the readings make of the open alerts; the database stays as it is."""
     made, left = Plan(), dict(alerts)
     for reading in found:
         alert = left.pop(reading.key, None)
@@ -95,9 +95,9 @@ def _begun(reading: Reading, since: datetime, now: datetime) -> Alert:
 
 
 def evaluate(now: datetime | None = None) -> int:
-    """One round; returns how many alerts changed their state.
+    """Run one round; return how many alerts changed their state.
 
-    The world is read without a lock. Only when something changes is it taken, and the plan made again from the alerts
+    The world is read without a lock. When something changes, the round takes the lock and plans again from the alerts
     as they are then: of two workers, the second finds nothing left to do.
     """
     now = now or timezone.now()
@@ -121,7 +121,7 @@ def evaluate(now: datetime | None = None) -> int:
 
 
 def locked() -> AlertSettings:
-    """The one row, which whoever changes alerts holds until commit."""
+    """Lock the row of the settings, which every writer of alerts holds until commit."""
     AlertSettings.objects.get_or_create(id=1)
     return AlertSettings.objects.select_for_update().get(id=1)
 
@@ -141,7 +141,7 @@ def write(made: Plan, now: datetime) -> int:
 
 
 def _close(keys: Sequence[str], why: str, now: datetime) -> int:
-    """What was only pending never was an alert."""
+    """End alerts; delete those that were pending only, which never were told of."""
     alerts = Alert.objects.filter(pk__in=keys)
     alerts.filter(state=Alert.State.PENDING).delete()
     return alerts.filter(state=Alert.State.FIRING).update(
@@ -150,7 +150,7 @@ def _close(keys: Sequence[str], why: str, now: datetime) -> int:
 
 
 def forget_old(now: datetime | None = None) -> int:
-    """Delete what ended, and silences that were over, two years ago."""
+    """Delete alerts that ended, and silences that were over, two years ago."""
     before = (now or timezone.now()) - KEEP
     ended = Alert.objects.filter(state=Alert.State.RESOLVED, resolved_at__lt=before).delete()[0]
     return ended + AlertSilence.objects.filter(until__lt=before).delete()[0]

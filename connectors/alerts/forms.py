@@ -1,4 +1,4 @@
-"""Forms of alerts. Limits stand in the models and services; here is what the fields look like."""
+"""Forms of alerts: how fields look. Limits stand in the models and services, which every door asks."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from connectors.alerts.kinds import Kind
-from connectors.models.alerts import (
+from connectors.alerts.models import (
     GROUP_SENTENCE,
     HOLD_SENTENCE,
     HYSTERESIS_SENTENCE,
@@ -16,12 +16,12 @@ from connectors.models.alerts import (
 
 
 def _always(sentence: str) -> dict[str, str]:
-    """The same sentence, whatever is wrong with a number."""
+    """Say the same sentence, whatever is wrong with a number."""
     return dict.fromkeys(("required", "invalid", "min_value", "max_value"), sentence)
 
 
 class RuleForm(forms.Form):
-    """One type's settings; types without a threshold have no fields for it."""
+    """Settings of one type; a type without a threshold has no fields for one."""
 
     enabled = forms.BooleanField(label="Switch", required=False)
     threshold = forms.FloatField(label="Threshold", widget=forms.NumberInput(attrs={"step": "any"}))

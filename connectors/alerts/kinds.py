@@ -1,20 +1,20 @@
-"""What can be watched, and how it is set until somebody sets it otherwise."""
+"""Types of alerts: what can be watched, and how each type is set until somebody changes it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from connectors.alerts import machine
-from connectors.models import AlertRule
+from connectors.alerts.models import AlertRule
 
 Subject = Literal["server", "gateway"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of alert. ``unit`` None: the condition is there or not, and there is no threshold to set.
+    """Type of alert. ``unit`` None: the condition is there or not, and there is no threshold to set.
 
-    ``above=False``: low values are the bad ones. ``most``: the highest threshold that makes sense.
+    ``above=False``: low values are bad. ``most``: the highest threshold that makes sense.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Kind:
     most: float = 0.0
 
     def default(self, connector_id: str | None) -> AlertRule:
-        """The rule as it is until somebody changes it; not stored."""
+        """Make the rule that holds until somebody changes it; nothing is stored."""
         return AlertRule(
             connector_id=connector_id,
             kind=self.name,
@@ -41,7 +41,7 @@ class Kind:
         )
 
     def machine_rule(self, rule: AlertRule) -> machine.Rule:
-        """Without a threshold a value is 1 while the condition is there and 0 while it is not."""
+        """Make the machine's rule; without a threshold a value is 1 while the condition is there, else 0."""
         threshold = rule.threshold if self.unit is not None and rule.threshold is not None else 1.0
         hysteresis = rule.hysteresis_percent / 100 if self.unit is not None else 0.0
         return machine.Rule(threshold, timedelta(seconds=rule.hold_seconds), hysteresis, self.above)
@@ -88,7 +88,7 @@ OF_GATEWAYS = tuple(kind for kind in KINDS.values() if "gateway" in kind.subject
 
 
 class Rules:
-    """The rules in force, stored or default, found by (connector or None, kind). One query for all of them."""
+    """Rules in force, stored or default, found by (connector or None, kind). One query reads all of them."""
 
     def __init__(self, rules: "list[AlertRule] | None" = None) -> None:
         stored = AlertRule.objects.all() if rules is None else rules
@@ -100,7 +100,7 @@ class Rules:
         return self._stored.get((connector_id, kind)) or KINDS[kind].default(connector_id)
 
     def machine(self, connector_id: str | None, kind: str) -> machine.Rule | None:
-        """What the state machine goes by; None when the rule is switched off."""
+        """Return the rule that the state machine goes by, None when the rule is switched off."""
         key = (connector_id, kind)
         return self._own[key] if key in self._own else self._usual[kind]
 
@@ -110,7 +110,7 @@ def _as_machine(rule: AlertRule) -> machine.Rule | None:
 
 
 def rules_of(connector_id: str | None) -> list[AlertRule]:
-    """A connector's rules (None: the gateways'), one of each type in their order."""
+    """Return a connector's rules (None: the gateways'), one of each type in the order of ``KINDS``."""
     rules = Rules(list(AlertRule.objects.filter(connector=connector_id)))
     wanted = OF_CONNECTORS if connector_id else OF_GATEWAYS
     return [rules.get(connector_id, kind.name) for kind in wanted]

@@ -1,9 +1,9 @@
-"""When an alert begins, fires and ends. Pure: observations in, state and event out.
+"""State machine of an alert: when it begins, fires and ends. Pure: observations in, state and event out.
 
-A condition begins when the value reaches the threshold and ends when it falls below the threshold less the
-hysteresis. It is *pending* from its beginning and *firing* once it held for the rule's time. What is not measured says
-nothing: the state stays. Only a pending condition that was not measured for longer than ``LONGEST_GAP`` begins anew,
-because nobody knows that it held all the time.
+A condition begins when the value reaches the threshold and ends when the value falls below the threshold less the
+hysteresis. An alert is *pending* from that beginning and *firing* once the condition held for the rule's time. An
+observation without a value says nothing: the state stays. Only a pending condition that was not measured for longer
+than ``LONGEST_GAP`` begins anew, because nobody knows that it held all the time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """``threshold`` in the unit of the values; ``above=False``: it is the low values that matter."""
+    """Rule in force. ``threshold``: in the unit of the values; ``above=False``: low values are bad."""
 
     threshold: float
     hold: timedelta = timedelta()
@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class State:
-    """``since``: when the condition began; ``seen``: when it was last measured; both None while all is well."""
+    """State of an alert. ``since``: when its condition began; ``seen``: when last measured; None while all is well."""
 
     phase: Phase = Phase.OK
     since: datetime | None = None
@@ -55,7 +55,7 @@ class State:
 
 @dataclass(frozen=True)
 class Observation:
-    """``value`` None: not measured."""
+    """Observation of one moment; ``value`` None: not measured."""
 
     at: datetime
     value: float | None
@@ -65,7 +65,7 @@ OK = State()
 
 
 def step(state: State, seen: Observation, rule: Rule) -> tuple[State, Event | None]:
-    """What one observation makes of a state. Observations come in order of time."""
+    """Apply one observation to a state; observations must come in order of time."""
     if seen.value is None:
         return state, None
     holds = rule.begins(seen.value) if state.phase is Phase.OK else rule.goes_on(seen.value)
@@ -83,7 +83,7 @@ def step(state: State, seen: Observation, rule: Rule) -> tuple[State, Event | No
 
 @dataclass(frozen=True)
 class Episode:
-    """One time that an alert fired: its value's worst, and None for the end while it goes on."""
+    """Episode in which an alert fired, with the worst value; its end is None while the alert goes on."""
 
     since: datetime
     fired_at: datetime
@@ -92,7 +92,7 @@ class Episode:
 
 
 def episodes(series: Iterable[Observation], rule: Rule) -> Iterator[Episode]:
-    """Every time that an alert would have fired over a series."""
+    """Yield every episode in which an alert would have fired over a series."""
     state, open_episode = OK, None
     worst: float | None = None
     pick = max if rule.above else min

@@ -1,8 +1,7 @@
-"""Who is told what: one message for each change, one for many at once, reminders, silence.
+"""Notices of alerts: one message for each change, one for many at once, reminders; none during a silence.
 
-What is told follows from what is stored: an alert whose state differs from what the channels last heard is told. So a
-notice held back by a silence, or for want of a channel, is told afterwards if it still matters, and nothing is told
-twice.
+Notices follow from what is stored: an alert whose state differs from what the channels last heard is told. So a notice
+held back by a silence, or for want of a channel, is told afterwards if it still matters, and nothing is told twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,8 +14,8 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 
 from connectors.alerts.kinds import KINDS, Rules
+from connectors.alerts.models import Alert, AlertSettings, AlertSilence
 from connectors.alerts.readings import shown
-from connectors.models import Alert, AlertSettings, AlertSilence
 from console.push import outbox
 from console.push.formats import iso
 
@@ -38,7 +37,7 @@ def to_remind(settings: AlertSettings, now: datetime) -> QuerySet[Alert]:
 
 
 def any_due(settings: AlertSettings | None, now: datetime) -> bool:
-    """Whether ``tell`` may have something to do. At most four queries."""
+    """Tell whether ``tell`` may have something to do. Run at most four queries."""
     settings = settings or AlertSettings()
     if not (untold().exists() or to_remind(settings, now).exists()):
         return False
@@ -48,7 +47,7 @@ def any_due(settings: AlertSettings | None, now: datetime) -> bool:
 
 
 class Silences:
-    """The silences in force, asked once for all alerts. One query."""
+    """Silences in force, read in one query for all alerts."""
 
     def __init__(self, now: datetime) -> None:
         rows = AlertSilence.objects.filter(until__gt=now).values_list("target", "kind", "until")
@@ -57,7 +56,7 @@ class Silences:
             self._until[target, kind] = max(until, self._until.get((target, kind), until))
 
     def cover(self, alert: Alert) -> datetime | None:
-        """Until when an alert is silenced; None when it is not."""
+        """Return until when an alert is silenced, None when it is not."""
         targets = [target for target in (alert.subject, alert.connector) if target]
         keys = ((target, kind) for target in targets for kind in (alert.kind, ""))
         return max((self._until[key] for key in keys if key in self._until), default=None)
@@ -65,14 +64,14 @@ class Silences:
 
 @dataclass(frozen=True)
 class Change:
-    """``what``: firing, resolved or reminder."""
+    """Change of an alert that is told. ``what``: firing, resolved or reminder."""
 
     alert: Alert
     what: str
 
 
 def tell(settings: AlertSettings, rules: Rules, now: datetime) -> int:
-    """Put what is to be told into the outbox, within the transaction that holds the settings' row; messages made."""
+    """Put notices into the outbox, within the transaction that holds the settings' row; return how many messages."""
     _forget_stale_ends(now)
     if not outbox.is_configured():
         return 0
@@ -93,7 +92,7 @@ def _is_wanted(alert: Alert, rules: Rules) -> bool:
 
 
 def _forget_stale_ends(now: datetime) -> None:
-    """Ends that nobody could be told of for days are no news any more."""
+    """Take ends that nobody could be told of for days as told: they are no news any more."""
     old = Alert.objects.filter(
         state=RESOLVED, told=FIRING, resolved_at__lt=now - django_settings.PUSH_GIVE_UP
     )
@@ -101,7 +100,7 @@ def _forget_stale_ends(now: datetime) -> None:
 
 
 def _post(changes: Sequence[Change], group_from: int) -> int:
-    """One message a change; one for all of them from ``group_from`` on."""
+    """Post a message for each change, or one for all from ``group_from`` changes on; return how many."""
     if len(changes) >= group_from:
         post(changes)
         return 1
@@ -139,7 +138,7 @@ def where(alert: Alert) -> str:
 
 
 def sentence(change: Change) -> str:
-    """Names the id as well: several machines may have one name."""
+    """Write a change as a sentence, with the machine's id: several machines may have one name."""
     alert, kind = change.alert, KINDS[change.alert.kind]
     who = f"{where(alert)} ({alert.subject})"
     since = f"{alert.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -153,7 +152,7 @@ def sentence(change: Change) -> str:
 
 
 def as_json(change: Change) -> dict[str, Any]:
-    """One alert as docs/webhooks.md has it."""
+    """Write a change as docs/webhooks.md describes it."""
     alert, kind = change.alert, KINDS[change.alert.kind]
     return {
         "id": alert.pk,

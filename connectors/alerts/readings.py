@@ -1,24 +1,25 @@
-"""How everything that is watched is now: a fixed number of queries, however many servers there are."""
+"""Readings of everything that is watched, in a fixed number of queries, however many servers there are."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from connectors import selectors
 from connectors.alerts.kinds import KINDS
-from connectors.models import Alert, Latest, Server
-from connectors.models.connectors import heard_within
+from connectors.alerts.models import Alert
+from connectors.fleet.models.connectors import Server, heard_within
+from connectors.fleet.selectors import live_tunnels
 from connectors.telemetry import store
-from console import config
+from connectors.telemetry.models import Latest
+from console.machines import config
+from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
-from console.models.machines import SILENT_AFTER
 
 Key = tuple[str, str]  # (kind, id of the server or gateway)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """``value`` None: not known. ``watched``: whether anybody wants to know, the rule's switch aside.
+    """Value of one type for one machine; None: not known. ``watched``: whether it matters, the rule's switch aside.
 
     ``mark``: for drift, the version that the machine should work by.
     """
@@ -40,7 +41,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class World:
-    """What the measures below look at, fetched at once."""
+    """State of all machines, fetched at once, from which the measures below are read."""
 
     now: datetime
     servers: list[Server]
@@ -54,7 +55,7 @@ class World:
 
 
 def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
-    """Five queries."""
+    """Fetch the world. Run five queries, however many servers there are."""
     gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
     servers = list(Server.objects.select_related("connector"))
     wanted = config.current()
@@ -62,7 +63,7 @@ def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
         now=now,
         servers=servers,
         latest=store.latest([server.pk for server in servers], now),
-        tunnelled=set(selectors.live_tunnels(now).values_list("server_id", flat=True)),
+        tunnelled=set(live_tunnels(now).values_list("server_id", flat=True)),
         gateways=gateways,
         gateways_heard=any(_heard(gateway, now) for gateway in gateways),
         servers_version=wanted.servers_version,
@@ -80,7 +81,7 @@ def _server_heard(server: Server, now: datetime) -> bool:
 
 
 def connection(server: Server, world: World) -> float | None:
-    """1 when users cannot come through; unknown for a server that was never heard of, or while no gateway is."""
+    """Return 1 when users cannot come through; None for a server never heard of, or while no gateway is heard of."""
     if server.heard_at is None:
         return None
     if not _server_heard(server, world.now):
@@ -91,7 +92,7 @@ def connection(server: Server, world: World) -> float | None:
 
 
 def bandwidth(server: Server, world: World) -> float | None:
-    """Mbit/s of the newest sample, receive or send, whichever is more."""
+    """Return Mbit/s of the newest sample, receive or send, whichever is more."""
     newest = world.latest.get(server.pk)
     if newest is None:
         return None
@@ -105,7 +106,7 @@ def latency(server: Server, world: World) -> float | None:
 
 
 def certificate(machine: Server | Gateway, heard: bool, now: datetime) -> float | None:
-    """Hours until the certificate ends; below 0 when it has. Of a machine that is silent nobody knows."""
+    """Return the hours until the certificate ends, below 0 after its end; None for a machine not heard of."""
     if machine.certificate_ends_at is None or not heard:
         return None
     return (machine.certificate_ends_at - now).total_seconds() / 3600
@@ -119,23 +120,23 @@ SERVER_MEASURES: dict[str, Callable[[Server, World], float | None]] = {
 
 
 def drift(applied: int | None, heard: bool, mark: int) -> float | None:
-    """1 while a machine that is heard of works by an older version than ``mark``."""
+    """Return 1 while a machine that is heard of works by an older version than ``mark``."""
     if not heard or applied is None:
         return None
     return 1.0 if applied < mark else 0.0
 
 
 def read(world: World) -> Iterator[Reading]:
-    """A reading of every type for every server and gateway that it concerns."""
+    """Read every type for every server and gateway that the type concerns."""
     for server in world.servers:
-        # Whoever switches something off knows that it is off.
+        # Switched off on purpose, a server needs no alert.
         watched = server.enabled and server.connector.enabled
         names = (server.pk, str(server), server.connector_id, server.connector.name)
         for kind, measure in SERVER_MEASURES.items():
             yield Reading(kind, "server", *names, measure(server, world), watched)
         heard = _server_heard(server, world.now)
         yield Reading("certificate", "server", *names, certificate(server, heard, world.now), watched)
-        # What counts is the version that was wanted when it fell behind: newer ones may come all the time.
+        # Compare with the version wanted when the server fell behind: newer versions may come all the time.
         mark = world.marks.get(("drift", server.pk), world.servers_version)
         yield Reading("drift", "server", *names, drift(server.applied_version, heard, mark), watched, mark)
     for gateway in world.gateways:
@@ -147,7 +148,7 @@ def read(world: World) -> Iterator[Reading]:
 
 
 def shown(kind: str, value: float | None) -> str:
-    """A value with its unit: "12.3 Mbit/s"; empty for types without one."""
+    """Write a value with its unit, such as "12.3 Mbit/s"; empty for types without a unit."""
     unit = KINDS[kind].unit
     if unit is None or value is None:
         return ""

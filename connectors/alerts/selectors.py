@@ -1,4 +1,4 @@
-"""What the pages of alerts show."""
+"""Reads of alerts that pages share: settings of a connector, words of rows, warnings, the overview's figure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,20 +9,20 @@ from django.utils import timezone
 
 from connectors.alerts import evaluation
 from connectors.alerts.kinds import KINDS, Kind, rules_of
+from connectors.alerts.models import Alert, AlertRule, AlertSettings
 from connectors.alerts.notices import Silences
 from connectors.alerts.readings import shown
-from connectors.models import Alert, AlertRule, AlertSettings
-from console.overview import Card
+from console.ports import Card
 from console.push import outbox
 from console.templatetags.causeway import duration
 
-# The worker writes when it last looked at least every HEARTBEAT; then some for a slow round.
+# Age of the last look at which the worker counts as silent: it writes every HEARTBEAT, and a round may be slow.
 SILENT = evaluation.HEARTBEAT + timedelta(seconds=40)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the Alert Setting tab."""
+    """Row of the Alert Setting tab."""
 
     kind: Kind
     rule: AlertRule
@@ -40,7 +40,7 @@ class Setting:
 
 
 def settings_of(connector_id: str | None) -> list[Setting]:
-    """The types of a connector (None: of the gateways) with their rules and what they found. Two queries."""
+    """Return the types of a connector (None: the gateways) with their rules and numbers of alerts. Run two queries."""
     counts = {row["kind"]: row for row in _counts(connector_id)}
     return [
         Setting(
@@ -60,7 +60,7 @@ def _counts(connector_id: str | None) -> list[Any]:
 
 
 def dress(alerts: list[Alert], now: datetime | None = None) -> list[Alert]:
-    """Give alerts what their rows show: ``type``, ``held``, ``measured``, ``limit``, ``silenced_until``. One query."""
+    """Add what rows show to alerts: ``type``, ``held``, ``measured``, ``limit``, ``silenced_until``. Run one query."""
     now = now or timezone.now()
     silences = Silences(now)
     for alert in alerts:
@@ -73,7 +73,7 @@ def dress(alerts: list[Alert], now: datetime | None = None) -> list[Alert]:
 
 
 def in_words(span: timedelta) -> str:
-    """A span in seconds, or in its two largest units."""
+    """Write a span in seconds, or in its two largest units."""
     seconds = max(0, int(span.total_seconds()))
     return f"{seconds} s" if seconds < 120 else duration(seconds)
 
@@ -83,13 +83,13 @@ def last_evaluated() -> datetime | None:
 
 
 def is_watched(now: datetime | None = None) -> bool:
-    """Whether the worker looked lately: without it nothing fires."""
+    """Tell whether the worker looked lately: without the worker nothing fires."""
     last = last_evaluated()
     return last is not None and (now or timezone.now()) - last < SILENT
 
 
 def warnings() -> dict[str, Any]:
-    """What keeps alerts from reaching people, for ``connectors/alerts/_warnings.html``. Two queries."""
+    """Say for ``connectors/alerts/_warnings.html`` what keeps alerts from reaching people. Run two queries."""
     channels = outbox.channels()
     return {
         "configured": bool(channels),
@@ -99,7 +99,7 @@ def warnings() -> dict[str, Any]:
 
 
 def cards() -> list[Card]:
-    """The overview's figure."""
+    """Make the overview's card of firing alerts."""
     counts = Alert.objects.exclude(state="resolved").aggregate(
         firing=Count("pk", filter=Q(state="firing")), pending=Count("pk", filter=Q(state="pending"))
     )

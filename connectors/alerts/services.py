@@ -1,4 +1,4 @@
-"""Every write to alert settings, and what people say of an alert."""
+"""Writes to alert settings, and of what people say about an alert: acknowledged, silenced."""
 
 import math
 from datetime import datetime, timedelta
@@ -8,17 +8,18 @@ from django.db import transaction
 from django.utils import timezone
 
 from connectors.alerts.kinds import KINDS, Kind, rules_of
-from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector
-from console import audit
-from console.errors import Conflict, Invalid, NotFound
-from console.saving import changed, save
+from connectors.alerts.models import Alert, AlertRule, AlertSettings, AlertSilence
+from connectors.fleet.models.connectors import Connector
+from console.core import audit
+from console.core.errors import Conflict, Invalid, NotFound
+from console.core.saving import changed, save
 
 FIELDS = ("enabled", "threshold", "hold_seconds", "hysteresis_percent", "recovery")
 LONGEST_SILENCE = timedelta(days=30)
 
 
 def kind_of(connector: Connector | None, name: str) -> Kind:
-    """Raises ``NotFound`` for a type that is not watched there."""
+    """Find a type. Raise ``NotFound`` for one that is not watched of connectors, or of gateways."""
     kind = KINDS.get(name)
     if kind is None or ("server" if connector else "gateway") not in kind.subjects:
         raise NotFound(f"There is no type of alert {name!r} here.")
@@ -26,7 +27,7 @@ def kind_of(connector: Connector | None, name: str) -> Kind:
 
 
 def checked(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
-    """The values that a type has. Raises ``Invalid`` for a threshold that makes no sense for it."""
+    """Keep the values that a type has. Raise ``Invalid`` for a threshold that makes no sense for the type."""
     if kind.unit is None:
         values.pop("threshold", None)
         values.pop("hysteresis_percent", None)
@@ -42,7 +43,7 @@ def checked(kind: Kind, values: dict[str, Any]) -> dict[str, Any]:
 def rule_update(*, connector: Connector | None, kind: str, actor: audit.Actor, **values: Any) -> AlertRule:
     """Set one type of a connector (None: of the gateways). ``values``: some of ``FIELDS``.
 
-    Raises ``NotFound`` for an unknown type, ``Invalid`` naming the field.
+    Raise ``NotFound`` for an unknown type, ``Invalid`` naming the field.
     """
     known = kind_of(connector, kind)
     values = checked(known, {name: values[name] for name in FIELDS if name in values})
@@ -64,7 +65,7 @@ def rule_update(*, connector: Connector | None, kind: str, actor: audit.Actor, *
 
 
 def rule_switch(*, connector: Connector | None, kind: str, enabled: bool, actor: audit.Actor) -> AlertRule:
-    """Switch one type on or off. Raises ``Conflict`` when it is so already."""
+    """Switch one type on or off. Raise ``Conflict`` when the type is so already."""
     kind_of(connector, kind)
     rules = {rule.kind: rule for rule in rules_of(connector.pk if connector else None)}
     if rules[kind].enabled == enabled:
@@ -74,7 +75,7 @@ def rule_switch(*, connector: Connector | None, kind: str, enabled: bool, actor:
 
 @transaction.atomic
 def alert_acknowledge(*, alert: Alert, actor: audit.Actor) -> None:
-    """Say that somebody looks after it: no reminders any more. Raises ``Conflict`` unless it fires unacknowledged."""
+    """Note that somebody looks after an alert, which ends reminders. Raise ``Conflict`` unless it waits for that."""
     now = timezone.now()
     firing = Alert.objects.filter(pk=alert.pk, state=Alert.State.FIRING, acknowledged_at=None)
     if not firing.update(acknowledged_at=now, acknowledged_by=str(actor)[:150]):
@@ -108,7 +109,7 @@ def silence_create(
 
 @transaction.atomic
 def silence_end(*, silence: AlertSilence, actor: audit.Actor, now: datetime | None = None) -> None:
-    """End a silence early: what still fires and was not told is told. Raises ``Conflict`` when it is over."""
+    """End a silence early: alerts that still fire untold are told. Raise ``Conflict`` when the silence is over."""
     now = now or timezone.now()
     if not AlertSilence.objects.filter(pk=silence.pk, until__gt=now).update(until=now):
         raise Conflict("This silence is over already.")
@@ -117,7 +118,7 @@ def silence_end(*, silence: AlertSilence, actor: audit.Actor, now: datetime | No
 
 @transaction.atomic
 def settings_update(*, actor: audit.Actor, **values: Any) -> AlertSettings:
-    """How often firing alerts are told again, and from how many on they are told together."""
+    """Set how often firing alerts are told again, and from how many on one message tells all."""
     AlertSettings.objects.get_or_create(id=1)
     settings = AlertSettings.objects.select_for_update().get(id=1)
     found = changed(settings, values)

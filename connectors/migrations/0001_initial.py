@@ -5,8 +5,8 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import connectors.models.applications
-import connectors.models.fields
+import connectors.applications.models
+import connectors.fields
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_application_id,
+                        default=connectors.fields.new_application_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                         help_text="Host or host:port that the connector's servers dial instead.",
                         max_length=260,
                         null=True,
-                        validators=[connectors.models.applications.validate_origin],
+                        validators=[connectors.applications.models.validate_origin],
                     ),
                 ),
                 ("enabled", models.BooleanField(default=True)),
@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_connector_id,
+                        default=connectors.fields.new_connector_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_server_id,
+                        default=connectors.fields.new_server_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -258,7 +258,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_group_id,
+                        default=connectors.fields.new_group_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -308,7 +308,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_policy_id,
+                        default=connectors.fields.new_policy_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import connectors.models.fields
+import connectors.fields
 
 USUAL_NUMBER = 10
 
@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.fields.new_tag_id,
+                        default=connectors.fields.new_tag_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

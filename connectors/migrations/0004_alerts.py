@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import connectors.models.alerts
+import connectors.alerts.models
 
 
 class Migration(migrations.Migration):
@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.alerts.new_alert_id,
+                        default=connectors.alerts.models.new_alert_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import connectors.models.upgrades
+import connectors.fleet.models.upgrades
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=connectors.models.upgrades.new_upgrade_id,
+                        default=connectors.fleet.models.upgrades.new_upgrade_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

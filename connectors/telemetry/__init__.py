@@ -1,1 +1,1 @@
-"""Samples of servers: ``store`` is the only door to them, ``charts`` draws them, ``intake`` takes what is sent."""
+"""Samples of servers: ``intake`` checks what is sent, ``store`` is the only door to samples, ``charts`` draws them."""

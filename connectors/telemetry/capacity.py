@@ -1,4 +1,4 @@
-"""Where the trend of a server's or connector's traffic leads, said only when there is enough to say it by."""
+"""Trend of a server's or connector's traffic, and where it leads; nothing is said on too few measurements."""
 
 import statistics
 from collections import defaultdict
@@ -10,20 +10,20 @@ from django.utils import timezone
 
 from connectors.telemetry import store
 from connectors.telemetry.sql import HOUR
-from console.charts import percentile_95
+from console.kit.charts import percentile_95
 from console.templatetags.causeway import bitrate
 
 SPAN = timedelta(days=30)
 FEWEST_DAYS, FEWEST_HOURS = 14, 12
-# By how much pairs of days with growth between them must outnumber those without, as a share of all (Kendall's tau).
+# Least surplus of pairs of days with growth between them over pairs without, as a share of all (Kendall's tau).
 LEAST_AGREEMENT = 0.5
-# How far ahead the line may be drawn.
+# Farthest day ahead that a sentence names; beyond it, it says only that a year passes.
 FARTHEST = timedelta(days=365)
 SHARE = 0.8
 
 
 def sentence(servers: Sequence[str], what: str, now: datetime | None = None) -> str:
-    """What comes of the present growth, with its basis; empty when the days do not tell. ``what``: "this server"."""
+    """Say where the present growth leads, and on what basis; "" when the days do not tell. ``what``: "this server"."""
     now = now or timezone.now()
     measured = store.series(servers, start=now - SPAN, end=now, width=HOUR)
     ways = zip(measured.times, measured.receive, measured.send, strict=True)
@@ -31,7 +31,7 @@ def sentence(servers: Sequence[str], what: str, now: datetime | None = None) -> 
     for time, receive, send in ways:
         if receive is not None and send is not None:
             days[time.date()].append(max(receive, send))
-    # Today is not over.
+    # Leave today out: it is not over.
     busy = {
         day: percentile_95(sorted(hours))
         for day, hours in days.items()
@@ -46,7 +46,7 @@ def _trend(busy: dict[date, float], highest: float, what: str, today: date) -> s
     first = min(busy)
     places, values = [(day - first).days for day in busy], list(busy.values())
     basis = f"Basis: the busy hour of {len(busy)} of the last {SPAN.days} days"
-    # The median of all pairs' slopes: one wild day does not bend it.
+    # Take the median of all pairs' slopes: one wild day does not bend it.
     pairs = [
         (later - earlier, after - before)
         for (earlier, before), (later, after) in combinations(sorted(zip(places, values, strict=True)), 2)

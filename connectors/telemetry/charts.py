@@ -1,4 +1,4 @@
-"""What charts show of servers' samples: the figure, the words beside it, and the same as rows."""
+"""Charts of servers' samples: the figure, the words beside the figure, and the same as rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from typing import Any
 
 from connectors.telemetry import store
 from connectors.telemetry.store import Gauge, Series, ServerSeries
-from console import charts
-from console.charts import BITS, Line, Row
-from console.windows import Window
+from console.kit import charts
+from console.kit.charts import BITS, Line, Row
+from console.kit.windows import Window
 
-# What a stack names one by one; the others are added up.
+# Number of servers that a stack names one by one; the others are added up.
 MOST_IN_STACK = 8
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a server's chart can show. ``gauge``: the field of ``ServerSeries``; empty for bandwidth."""
+    """Kind of value that a server's chart shows. ``gauge``: the field of ``ServerSeries``; empty for bandwidth."""
 
     name: str
     label: str
@@ -42,7 +42,7 @@ def kind(name: str) -> Kind:
 
 
 def series(servers: Sequence[str] | None, window: Window) -> Series:
-    """What the servers (None: all) together measured."""
+    """Read what the servers (None: all) together measured."""
     return store.series(servers, start=window.start, end=window.end, width=window.width)
 
 
@@ -54,9 +54,9 @@ def per_server(servers: Sequence[str] | None, window: Window) -> dict[str, Serve
 
 
 def bandwidth(measured: Series, *, servers: int = 1) -> dict[str, Any]:
-    """Receive and send, and their peaks.
+    """Draw receive and send, and their peaks.
 
-    The peaks of several ``servers`` need not have been at the same moment: their sum is an upper bound, and says so.
+    Peaks of several ``servers`` need not have been at the same moment: the label says that their sum is added up.
     """
     peak = "peak" if servers <= 1 else "servers' peaks added up"
     lines = [
@@ -69,7 +69,7 @@ def bandwidth(measured: Series, *, servers: int = 1) -> dict[str, Any]:
 
 
 def gauge(measured: ServerSeries | None, shown: Kind, window: Window) -> dict[str, Any]:
-    """One value of a server: its average as a line, its peak dotted."""
+    """Draw one value of a server: its average as a line, its peak dotted."""
     empty = store.empty(start=window.start, end=window.end, width=window.width)
     values = Gauge(empty.receive, empty.send) if measured is None else gauge_of(measured, shown)
     lines = [Line("Average", "receive", values.average), Line("Peak", "send", values.peak, peak=True)]
@@ -82,13 +82,13 @@ def gauge_of(measured: ServerSeries, shown: Kind) -> Gauge:
 
 
 def stacked(measured: Mapping[str, ServerSeries], names: Mapping[str, str], window: Window) -> dict[str, Any]:
-    """Receive and send together, one bar upon the other for each server; the quieter ones of many are added up."""
+    """Draw receive and send together, one bar upon the other for each server; the quieter of many are added up."""
     empty = store.empty(start=window.start, end=window.end, width=window.width)
     sums = {server: _both(each) for server, each in measured.items()}
     order = sorted(sums, key=lambda pk: (-sum(value or 0 for value in sums[pk]), names.get(pk, pk)))
     known = [names.get(server, server) for server in order]
     bars = [
-        # Machines made from one image have one name.
+        # Tell machines of one name apart: those made from one image have one.
         (name if known.count(name) == 1 else f"{name} …{server[-4:]}", sums[server])
         for name, server in zip(known[:MOST_IN_STACK], order, strict=False)
     ]
@@ -111,7 +111,7 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 
 def rows(measured: Series | None, *, servers: int = 1) -> list[Row]:
-    """Receive and send in words. Of several servers the peak is that of their averages, which is exact."""
+    """Put receive and send in words. Of several servers the peak is that of their averages, which is exact."""
     if measured is None:
         return [charts.row(label, None, BITS) for label in ("Receive", "Send")]
     ways = (
@@ -140,7 +140,7 @@ _GAUGES = ("cpu_percent", "memory_percent", "latency_ms", "loss_percent")
 
 
 def table(measured: Series) -> tuple[list[str], Iterator[list[str]]]:
-    """Header and rows; empty where unmeasured. Of one server also what it measured beside traffic."""
+    """Return header and rows, empty where unmeasured; of one server also what it measured beside traffic."""
     columns = [measured.receive, measured.send, measured.receive_peak, measured.send_peak]
     header = ["time_utc", *_TRAFFIC]
     if isinstance(measured, ServerSeries):

@@ -13,14 +13,14 @@ from typing import Generic, TypeVar
 
 from django.db import connection, transaction
 
-from console.errors import Refusal
+from console.core.errors import Refusal
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 class Busy(Refusal):
-    """As many calls wait as may."""
+    """Refusal of a call while as many calls wait as may."""
 
     status = 503
     code = "TryAgainLater"
@@ -36,7 +36,7 @@ class _Call(Generic[Item, Answer]):
 
 
 class Groups(Generic[Item, Answer]):
-    """``write``: stores items and returns an answer for each, in one transaction and one of the callers' threads.
+    """Calls in groups. ``write``: stores items in one transaction, in a caller's thread, and answers for each item.
 
     At most ``most`` items wait at a time, in each process. ``linger``: seconds that a leader waits for others.
     """
@@ -53,9 +53,9 @@ class Groups(Generic[Item, Answer]):
         self._last_written = 0.0
 
     def submit(self, item: Item) -> Answer:
-        """Return after the commit. Raises what ``write`` raises for this item, and ``Busy``."""
+        """Write an item and return after the commit. Raise what ``write`` raises for this item, and ``Busy``."""
         if connection.in_atomic_block:
-            # The caller's transaction: its end is not ours to wait for, and nobody else's answer may depend on it.
+            # Write alone within a caller's transaction: no other call's answer may depend on its end.
             return self._write([item])[0]
         call: _Call[Item, Answer] = _Call(item)
         with self._lock:

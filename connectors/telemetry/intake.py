@@ -1,7 +1,7 @@
-"""What servers send, taken in once.
+"""Intake of what servers send, each sample once.
 
-All is acknowledged only after its commit; sent again, it is acknowledged and changes nothing. A record that makes no
-sense is refused alone and counted, so that it cannot hold back the others for ever.
+Samples are acknowledged only after their commit; sent again, they are acknowledged and change nothing. A record that
+makes no sense is refused alone and counted, so that it cannot hold back the others for ever.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,24 @@ from typing import Annotated, Any
 from django.utils import timezone
 from pydantic import Field, ValidationError
 
-from connectors.models import Sample
 from connectors.telemetry import store
-from console.reported import Block, Milliseconds, Percent, Reported
+from connectors.telemetry.models import Sample
+from console.machines.reported import Block, Milliseconds, Percent, Reported
 
 MOST_BYTES_PER_SECOND = 100e9 / 8
 AHEAD_SECONDS = 60
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 LARGEST = 2**63 - 1
-# Times are told to the millisecond; databases fail in dividing by much less.
+# Servers report times to the millisecond; databases fail in dividing by much less.
 SHORTEST_SECONDS = 0.001
-# More than 100 % is possible where a program uses several processors.
+# Several processors in use by one program make more than 100 %.
 CpuPercent = Annotated[float, Field(strict=True, ge=0, le=100_000, allow_inf_nan=False)]
 
 
 class SampleRecord(Block):
-    """A sample as a server sends it; ``time`` is the end of its interval, in epoch seconds.
+    """Sample as a server sends it; ``time`` is the end of its interval, in epoch seconds.
 
-    Without a time, a duration and bytes that make sense there is no sample; each of the rest is dropped by itself.
+    Without a time, a duration and bytes that make sense there is no sample; any other wrong value is dropped alone.
     """
 
     time: float = Field(ge=EARLIEST)
@@ -42,7 +42,7 @@ class SampleRecord(Block):
 
 
 def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> list[Sample]:
-    """Those of a server's records that make sense, as samples to be stored. Future-dated and absurd ones do not."""
+    """Make samples to be stored of a server's records; future-dated, absurd and too old ones are left out."""
     now = now or timezone.now()
     earliest = store.oldest_accepted(now).timestamp()
     latest = now.timestamp() + AHEAD_SECONDS
@@ -57,6 +57,6 @@ def _sample(server: str, item: Any, earliest: float, latest: float) -> Sample | 
     most = MOST_BYTES_PER_SECOND * record.seconds
     if not earliest <= record.time <= latest or record.rx_bytes > most or record.tx_bytes > most:
         return None
-    # To the millisecond: the unique key must not depend on how a database rounds.
+    # Round to the millisecond: the unique key must not depend on how a database rounds.
     time = datetime.fromtimestamp(round(record.time * 1000) / 1000, UTC)
     return Sample(server_id=server, **record.model_dump() | {"time": time})

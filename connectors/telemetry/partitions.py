@@ -1,6 +1,6 @@
-"""On PostgreSQL raw samples lie in one table a day, so that forgetting a day is dropping its table.
+"""Partitions of raw samples on PostgreSQL, a table for each day, so that forgetting a day is dropping its table.
 
-Whatever belongs to no day's table lies in ``connectors_sample_rest``. On SQLite there is one table, and nothing to do.
+Samples of days without a table lie in ``connectors_sample_rest``. On SQLite there is one table, and nothing to do.
 """
 
 import re
@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 TABLE = "connectors_sample"
 REST = f"{TABLE}_rest"
-# One at a time makes or drops; the number is of no meaning but must not be used for anything else.
+# Lock under which one process at a time makes or drops tables; no other lock may have this number.
 LOCK = 7_306_001
 _NAME = re.compile(rf"^{TABLE}_(\d{{4}})(\d{{2}})(\d{{2}})$")
 _DAY = timedelta(days=1)
@@ -23,7 +23,7 @@ def supported() -> bool:
 
 
 def days() -> dict[date, str]:
-    """Day (UTC) → the table that holds its samples."""
+    """Map each day (UTC) to the table that holds its samples."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
@@ -57,7 +57,7 @@ def ensure(wanted: Iterable[date]) -> None:
 
 
 def drop(before: datetime) -> int:
-    """Drop the tables of days that ended by ``before``; returns how many samples that were, as PostgreSQL guesses."""
+    """Drop the tables of days that ended by ``before``; return how many samples those were, as PostgreSQL guesses."""
     dropped = 0
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])

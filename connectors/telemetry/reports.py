@@ -8,13 +8,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from connectors.models import Sample, Server
+from connectors.fleet.models.connectors import Server
 from connectors.telemetry import sql, store
 from connectors.telemetry.grouping import Groups
-from console import config
-from console.errors import NotFound
+from connectors.telemetry.models import Sample
+from console.core.errors import NotFound
+from console.machines import config
 
-# How a server is, as it says: columns of its record and PostgreSQL's types of them.
+# Columns of a server's record that its report fills, with their types on PostgreSQL.
 HEARD = {
     "heard_at": "timestamptz",
     "endpoint_ip": "inet",
@@ -32,7 +33,7 @@ _COLUMNS = {"server": "varchar", **HEARD, "fresh": "bool", **dict.fromkeys(GAUGE
 
 @dataclass(frozen=True)
 class Report:
-    """One call. ``heard``: a value for each of ``HEARD``; ``paths`` and ``destinations``: None when not told."""
+    """Report of one call. ``heard``: a value for each of ``HEARD``; ``paths``, ``destinations``: None when not told."""
 
     server: str
     samples: list[Sample]
@@ -44,7 +45,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Answer:
-    """``new`` and ``repeated``: samples of the whole group, told with its first report only."""
+    """Answer to a report. ``new``, ``repeated``: samples of the whole group, counted with its first report only."""
 
     wanted_version: int
     new: int = 0
@@ -52,7 +53,7 @@ class Answer:
 
 
 def submit(report: Report) -> Answer:
-    """Return when the report is committed. Raises ``NotFound`` with code MachineUnknown, and ``grouping.Busy``."""
+    """Write a report, return after its commit. Raise ``NotFound`` with code MachineUnknown, and ``grouping.Busy``."""
     return _groups.submit(report)
 
 
@@ -75,7 +76,7 @@ _groups: Groups[Report, Answer] = Groups(_write)
 
 
 def _write_heard(reports: Sequence[Report]) -> None:
-    # Ordered, so that two processes cannot block each other; of several reports of a server the last one counts.
+    # Order by server, so that two processes cannot block each other; of a server's reports the last one counts.
     newest = {
         report.server: report for report in sorted(reports, key=lambda each: (each.server, each.received_at))
     }
@@ -94,7 +95,7 @@ def _write_heard(reports: Sequence[Report]) -> None:
 
 def _heard_row(report: Report) -> tuple[Any, ...]:
     newest = max(report.samples, key=lambda sample: sample.time, default=None)
-    # A sample that had to wait says nothing of now.
+    # Leave out the gauges of a sample that had to wait: they say nothing about now.
     fresh = newest is not None and report.received_at - newest.time < store.fresh_within()
     gauges = tuple(getattr(newest, name) if newest and fresh else None for name in GAUGES)
     return (report.server, *(report.heard[name] for name in HEARD), fresh, *gauges)

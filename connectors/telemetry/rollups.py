@@ -1,7 +1,8 @@
-"""Counting roll-ups anew where samples came, and forgetting what is past its time. The worker's part of the store.
+"""Roll-ups, counted anew where samples came, and retention: the worker's part of the store.
 
-Exact whatever comes meanwhile: a mark is taken away only if its version is still the one read before the samples were
-counted. Who writes samples raises it in the same transaction, so samples that were not counted left another version.
+Counts are exact whatever comes meanwhile: a mark is taken away only if its version is still the one read before the
+samples were counted. Writers of samples raise the version in the same transaction, so that samples which were not
+counted leave another version.
 """
 
 import time
@@ -12,29 +13,29 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from connectors.models import FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry import partitions, sql
+from connectors.telemetry.models import FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES
 from connectors.telemetry.writing import FIVE_MINUTES_KEPT, HOURS_KEPT
 
-# Five minutes are counted when they are over, and a little later, since samples come in batches. Until then, charts
-# count them from the raw samples.
+# Time after the end of five minutes at which they are counted: samples come in batches. Until then, charts count them
+# from the raw samples.
 SETTLED = timedelta(seconds=45)
-# Roll-ups counted in one transaction: on SQLite nobody else writes meanwhile.
+# Number of roll-ups counted in one transaction; few on SQLite, where nobody else writes meanwhile.
 CHUNK = {"postgresql": 5000, "sqlite": 500}
 LOCK = partitions.LOCK + 1
-# A round leaves the worker to its other jobs after this long, and goes on in the next.
+# Longest round; after it the worker turns to its other jobs, and the next round goes on.
 ROUND_SECONDS = 60.0
 _NAMES = ", ".join(MEASURES)
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in MEASURES)
 _SPANS = {"server": "varchar", "start": "bigint"}
 
 Mark = tuple[str, int, int]
-"""Server, start, version."""
+"""Mark on a roll-up: server, start, version."""
 
 
 def roll_up(now: datetime | None = None, *, seconds: float = ROUND_SECONDS) -> int:
-    """Count every settled roll-up that samples came for; returns how many were counted."""
+    """Count every settled roll-up for which samples came; return how many were counted."""
     settled = (now or timezone.now()).timestamp() - SETTLED.total_seconds()
     deadline, counted = time.monotonic() + seconds, 0
     for width in (FIVE_MINUTES, HOUR):
@@ -50,7 +51,7 @@ def roll_up(now: datetime | None = None, *, seconds: float = ROUND_SECONDS) -> i
 
 @transaction.atomic
 def _chunk(width: int, after: tuple[str, int], settled: float) -> list[Mark]:
-    """Count the next roll-ups of a width behind ``after``. Nothing when another worker is at it."""
+    """Count the next roll-ups of a width behind ``after``, none while another worker counts; return their marks."""
     if (
         connection.vendor == "postgresql"
         and not sql.fetch("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])[0][0]
@@ -72,7 +73,7 @@ def _marks(width: int, after: tuple[str, int], settled: float) -> list[Mark]:
     found = sql.fetch(
         "SELECT server, start, version FROM connectors_stalerollup"
         " WHERE width = %s AND (server, start) > (%s, %s) AND start <= %s ORDER BY server, start LIMIT %s",
-        # An hour is marked for late samples only, which do not wait.
+        # Count marked hours at once: only late samples mark an hour, for which nothing more is waited for.
         [
             width,
             *after,
@@ -116,7 +117,7 @@ def _count_hours(spans: list[tuple[str, int]]) -> None:
 
 
 def _unmark(width: int, marks: list[Mark]) -> None:
-    """Take the marks away that are as they were read. One that is being raised right now stays, without waiting."""
+    """Take away the marks that are as they were read; a mark that a writer is raising now stays, without waiting."""
     relation, given = sql.rows("seen", {**_SPANS, "version": "bigint"}, marks)
     lock = "FOR UPDATE OF mark SKIP LOCKED" if connection.vendor == "postgresql" else ""
     sql.run(
@@ -128,7 +129,7 @@ def _unmark(width: int, marks: list[Mark]) -> None:
 
 
 def prune(now: datetime | None = None) -> int:
-    """Forget raw samples and roll-ups past their time; returns how many. Samples not yet rolled up are kept."""
+    """Forget raw samples and roll-ups past their time; return how many. Samples not yet rolled up are kept."""
     now = now or timezone.now()
     before = now - settings.RAW_SAMPLE_RETENTION
     oldest = (
@@ -141,16 +142,16 @@ def prune(now: datetime | None = None) -> int:
         before = min(before, datetime.fromtimestamp(oldest, UTC))
     forgotten = partitions.drop(before) if partitions.supported() else 0
     forgotten += _delete(Sample, time__lt=before)
-    # A roll-up whose samples were a removed server's has nothing to be counted from.
+    # Marks keep no roll-up: that of a removed server has nothing left to be counted from.
     for model, kept in ((FiveMinutes, FIVE_MINUTES_KEPT), (Hour, HOURS_KEPT)):
         edge = int((now - kept).timestamp())
-        # Whole hours only: an hour is never counted from some of its five minutes.
+        # Forget whole hours only: no hour may be counted from some of its five minutes.
         forgotten += _delete(model, start__lt=edge - edge % HOUR)
     return forgotten
 
 
 def _delete(model: Any, **old: Any) -> int:
-    """Delete in chunks, so that writers are not held up for long. On PostgreSQL raw samples went with their day."""
+    """Delete in chunks, so that writers are not held up for long; on PostgreSQL raw samples went with their day."""
     if model is Sample and partitions.supported():
         with connection.cursor() as cursor:
             cursor.execute(f"DELETE FROM {partitions.REST} WHERE time < %s", [old["time__lt"]])  # noqa: S608

@@ -8,7 +8,8 @@ from typing import Any
 from django.db import connection
 
 FIVE_MINUTES, HOUR = 300, 3600
-# No stored sample crosses the end of its five minutes by more than half of this (see connectors.telemetry.writing).
+# Seconds of the longest sample that is stored whole (see connectors.telemetry.writing): no stored sample crosses the
+# end of its five minutes by more than half of this.
 SHORT_SAMPLE = 60.0
 # Columns of a roll-up's measured values, and the raw samples' columns that they come from.
 VALUES = {"cpu": "cpu_percent", "memory": "memory_percent", "latency": "latency_ms", "loss": "loss_percent"}
@@ -23,7 +24,7 @@ _GAUGE = {"sum": "COALESCE(SUM({}), 0)", "count": "COUNT({})", "peak": "MAX({})"
 
 
 def of_samples(alias: str) -> dict[str, str]:
-    """The ``MEASURES`` of a group of raw samples, in their order: name → expression."""
+    """Map the ``MEASURES`` of a group of raw samples, in their order, to expressions."""
     found = {"samples": "COUNT(*)", "seconds": f"SUM({alias}.seconds)"}
     found |= {name: f"CAST(SUM({alias}.{name}) AS bigint)" for name in ("rx_bytes", "tx_bytes")}
     found |= {f"{way}_peak": _PEAK.format(f"{alias}.{way}_bytes", f"{alias}.seconds") for way in ("rx", "tx")}
@@ -33,7 +34,7 @@ def of_samples(alias: str) -> dict[str, str]:
 
 
 def of_rollups(alias: str) -> dict[str, str]:
-    """The ``MEASURES`` of a group of roll-ups, in their order: name → expression."""
+    """Map the ``MEASURES`` of a group of roll-ups, in their order, to expressions."""
     found = {}
     for name in MEASURES:
         if name.endswith("_peak"):
@@ -46,9 +47,9 @@ def of_rollups(alias: str) -> dict[str, str]:
 
 
 def per_span(spans: str, first: Iterable[str], measures: Mapping[str, str], source: str, where: str) -> str:
-    """A SELECT of ``first`` and ``measures`` for each row of ``spans``, named ``span``, that has any source.
+    """Select ``first`` and ``measures`` for each row of ``spans``, named ``span``, that has any source.
 
-    PostgreSQL is told to look up each span by itself: left to choose, it reads and sorts the whole table.
+    LATERAL makes PostgreSQL look up each span by itself: left to choose, it reads and sorts the whole table.
     """
     if connection.vendor == "postgresql":
         own = ", ".join(f"{expression} AS {name}" for name, expression in measures.items())
@@ -62,18 +63,18 @@ def per_span(spans: str, first: Iterable[str], measures: Mapping[str, str], sour
 
 
 def rows(name: str, columns: Mapping[str, str], values: Iterable[Sequence[Any]]) -> tuple[str, list[Any]]:
-    """A relation called ``name`` of given rows, to stand after FROM, and its parameters.
+    """Make a relation called ``name`` of given rows, to stand after FROM, and its parameters.
 
-    ``columns``: name → PostgreSQL's type. One parameter a column there and one for all on SQLite, however many rows.
+    ``columns``: name → type on PostgreSQL. PostgreSQL takes a parameter for each column, SQLite one for all rows.
     """
-    # Not COPY into a temporary table: for the dozens of rows of a group it takes half as long again (3.9 ms against 2.6
-    # for 30), for 300 as long; only from thousands on it is quicker.
+    # COPY into a temporary table takes half as long again for the dozens of rows of a group (3.9 ms against 2.6 for 30)
+    # and as long for 300; only from thousands on it is quicker.
     table = list(values)
     if connection.vendor == "postgresql":
         arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
         turned = [list(column) for column in zip(*table, strict=True)] or [[] for _ in columns]
         for place, kind in enumerate(columns.values()):
-            if kind == "float8":  # an array has one type
+            if kind == "float8":  # all values of an array have one type
                 turned[place] = [None if value is None else float(value) for value in turned[place]]
         return f"unnest({arrays}) AS {name}({', '.join(columns)})", turned
     picked = ", ".join(f"json_extract(value, '$[{place}]') AS {key}" for place, key in enumerate(columns))
@@ -86,14 +87,14 @@ def _plain(value: Any) -> Any:
 
 
 def moment(expression: str) -> str:
-    """Epoch seconds as the database writes moments, to be compared with a column of them."""
+    """Turn epoch seconds into what the database compares with a column of moments."""
     if connection.vendor == "postgresql":
         return f"to_timestamp({expression})"
     return f"datetime({expression}, 'unixepoch')"
 
 
 def samples_of_five_minutes(sample: str, span: str) -> str:
-    """Which samples are counted in a span: found by their time, for which there is an index, chosen by ``start``."""
+    """Make the condition of samples in a span: an index finds them by time, ``start`` says which of them count."""
     return (
         f"{sample}.server_id = {span}.server AND {sample}.start = {span}.start"
         f" AND {sample}.time >= {moment(f'{span}.start')}"
@@ -102,7 +103,7 @@ def samples_of_five_minutes(sample: str, span: str) -> str:
 
 
 def run(statement: str, parameters: Sequence[Any] = ()) -> int:
-    """Execute; returns the number of rows written."""
+    """Execute a statement; return the number of rows written."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return int(cursor.rowcount)

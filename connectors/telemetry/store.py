@@ -1,6 +1,6 @@
-"""The only door to samples, so that another engine can take its place.
+"""Store of samples, the only door to them, so that another engine can take its place.
 
-Times are aware datetimes. A rate is in bit/s; where nothing was measured there is no value, never a 0. A series has
+Times are aware datetimes. Rates are in bit/s; where nothing was measured there is no value, never a 0. A series has
 points of any ``width`` in seconds: multiples of 3600 are read from the hours (kept for 2 years), others of 300 from the
 five minutes (90 days), and all others from raw samples (48 hours).
 """
@@ -13,15 +13,16 @@ from datetime import UTC, datetime, timedelta
 from django.db import models
 from django.utils import timezone
 
-from connectors import pace
-from connectors.models import Latest, Sample, Server
+from connectors.fleet import pace
+from connectors.fleet.models.connectors import Server
 from connectors.telemetry import reading, rollups, writing
+from connectors.telemetry.models import Latest, Sample
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR
 
 __all__ = ["FIVE_MINUTES", "HOUR", "oldest_accepted", "prune", "raw_horizon", "roll_up", "series", "write"]
 
 LONGEST_SAMPLE = 3600.0
-# The newest sample says what is happening now only while it is new.
+# Time for which the newest sample says what is happening now.
 FRESH = timedelta(seconds=45)
 roll_up = rollups.roll_up
 prune = rollups.prune
@@ -55,7 +56,7 @@ class Gauge:
 
 @dataclass(frozen=True)
 class ServerSeries(Series):
-    """What one server measured. Percent; latency in milliseconds."""
+    """Series of one server with its gauges, in percent; latency in milliseconds."""
 
     cpu: Gauge
     memory: Gauge
@@ -65,7 +66,7 @@ class ServerSeries(Series):
 
 @dataclass(frozen=True)
 class Rate:
-    """Bit/s received and sent, and when that was."""
+    """Rates received and sent in bit/s, and when they were measured."""
 
     receive: float
     send: float
@@ -73,45 +74,45 @@ class Rate:
 
 
 def write(samples: Iterable[Sample], now: datetime | None = None) -> int:
-    """Store samples in one transaction; one that is there already is left as it is. Returns how many are new."""
+    """Store samples in one transaction, and leave those that are there as they are; return how many are new."""
     return writing.write(samples, now or timezone.now())
 
 
 def fresh_within() -> timedelta:
-    """How long the newest sample tells of the present: some of the servers' intervals."""
+    """Return how long a sample is fresh: some of the servers' intervals, but at least ``FRESH``."""
     return max(FRESH, timedelta(seconds=2.5 * pace.interval()))
 
 
 def rate(row: Latest) -> Rate:
-    """The rate of a newest sample. One shorter than a second counts as a second, as in the peaks."""
+    """Return the rate of a newest sample; one shorter than a second counts as a second, as in the peaks."""
     seconds = max(row.seconds, 1)
     return Rate(row.rx_bytes * 8 / seconds, row.tx_bytes * 8 / seconds, row.time)
 
 
 def latest(servers: Iterable[str], now: datetime | None = None) -> dict[str, Latest]:
-    """Server id → its newest sample, ways to gateways and destinations; left out when it is not fresh. One query."""
+    """Map each server (id) whose newest sample is fresh to that sample, with ways and destinations. Run one query."""
     return {row.server_id: row for row in _fresh(now).filter(server__in=list(servers))}
 
 
 def latest_of(server: Server, now: datetime | None = None) -> Latest | None:
-    """Its newest sample while that is fresh; no query for a server that was read with ``select_related("latest")``."""
+    """Return a server's newest sample while fresh; no query for one read with ``select_related("latest")``."""
     row: Latest | None = getattr(server, "latest", None)
     return row if row is not None and row.time >= (now or timezone.now()) - fresh_within() else None
 
 
 def rate_of(server: Server, now: datetime | None = None) -> Rate | None:
-    """The rate of its newest sample while that is fresh; see ``latest_of``."""
+    """Return the rate of a server's newest sample while that is fresh; see ``latest_of``."""
     row = latest_of(server, now)
     return None if row is None else rate(row)
 
 
 def current(servers: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
-    """Server id → the rate of its newest sample, left out when that is not fresh. One query."""
+    """Map each server (id) whose newest sample is fresh to the sample's rate. Run one query."""
     return {server: rate(row) for server, row in latest(servers, now).items()}
 
 
 def current_of_connectors(connectors: Iterable[str], now: datetime | None = None) -> dict[str, Rate]:
-    """Connector id → the sum of its servers' fresh rates, left out when none has one. One query."""
+    """Map each connector (id) to the sum of its servers' fresh rates, if there is any. Run one query."""
     rows = (
         _fresh(now)
         .filter(server__connector__in=list(connectors))
@@ -132,7 +133,7 @@ def _total(rates: Sequence[Rate]) -> Rate:
 
 
 def series(servers: Sequence[str] | None, *, start: datetime, end: datetime, width: int) -> Series:
-    """The rates of ``servers`` (None: of all) together from ``start`` to ``end`` in buckets of ``width`` seconds.
+    """Return the rates of ``servers`` (None: all) together, from ``start`` to ``end`` in buckets of ``width`` seconds.
 
     A sample's bytes are shared among the buckets that its interval touches, so that the area under the curve is the
     bytes that flowed. Per server and bucket the rate is over the measured part; servers are then added up.
@@ -145,16 +146,16 @@ def series(servers: Sequence[str] | None, *, start: datetime, end: datetime, wid
 
 
 def empty(*, start: datetime, end: datetime, width: int) -> Series:
-    """The same with nothing measured."""
+    """Return a series in which nothing was measured."""
     buckets = _buckets(start, end, width)
     nothing: list[float | None] = [None] * len(buckets)
     return Series(width, _times(buckets, width), nothing, nothing, nothing, nothing)
 
 
 def highest(servers: Sequence[str]) -> float:
-    """The highest rate, either way, that was ever measured of the servers together, in bit/s; at most that of several.
+    """Return the highest rate, either way, of the servers together in bit/s; 0 when nothing was measured.
 
-    Hours not yet rolled up are left out. 0 when there is none.
+    Peaks of several servers are added up hour by hour, which is an upper bound. Hours not yet rolled up are left out.
     """
     return reading.highest(servers)
 
@@ -162,7 +163,7 @@ def highest(servers: Sequence[str]) -> float:
 def per_server(
     servers: Sequence[str] | None, *, start: datetime, end: datetime, width: int
 ) -> dict[str, ServerSeries]:
-    """Server id → what it measured, for those that measured anything in the time; see ``series``."""
+    """Map each server (id) that measured anything in the time to its series; see ``series``."""
     buckets = _buckets(start, end, width)
     rows: dict[str, dict[int, list[float | None]]] = defaultdict(dict)
     for (server, bucket), row in reading.by_server(servers, buckets.start, buckets.stop, width).items():
@@ -178,7 +179,7 @@ def per_server(
 
 
 def _values(row: Sequence[float | None]) -> list[float | None]:
-    """Rates, their peaks, and average and peak of each gauge, from ``reading.COLUMNS``."""
+    """Turn ``reading.COLUMNS`` into rates, their peaks, and average and peak of each gauge."""
     seconds, rx, tx, rx_peak, tx_peak, *gauges = row
     values = [(rx or 0) * 8 / (seconds or 1), (tx or 0) * 8 / (seconds or 1), rx_peak, tx_peak]
     for total, count, peak in zip(gauges[::3], gauges[1::3], gauges[2::3], strict=True):
@@ -187,7 +188,7 @@ def _values(row: Sequence[float | None]) -> list[float | None]:
 
 
 def _buckets(start: datetime, end: datetime, width: int) -> range:
-    """At least one."""
+    """Number the buckets from ``start`` to ``end``; there is at least one."""
     first, last = int(start.timestamp() // width), int(-(-end.timestamp() // width))
     return range(first, max(last, first + 1))
 

@@ -1,4 +1,4 @@
-"""Which time a chart of measurements shows, and how fine."""
+"""Windows of charts of measurements: the time that a chart shows, and how fine."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,8 +6,8 @@ from datetime import datetime
 from connectors.telemetry import store
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR
 from connectors.telemetry.writing import FIVE_MINUTES_KEPT, MARGIN
-from console import windows
-from console.windows import Window
+from console.kit import windows
+from console.kit.windows import Window
 
 # Widths of points, in seconds; the shortest is longer than a sample, so that each point has one.
 WIDTHS = (15, 60, FIVE_MINUTES, 1800, HOUR, 2 * HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR)
@@ -16,12 +16,12 @@ RANGES = windows.ranges(1, 6, 24, 7 * 24, 30 * 24)
 
 
 def window(query: Mapping[str, str], now: datetime | None = None) -> Window:
-    """See ``console.windows``."""
+    """Read the window of a query string; see ``console.kit.windows``."""
     return windows.window(query, RANGES, _width, now)
 
 
 def _width(start: datetime, end: datetime, now: datetime) -> int:
-    """The finest that is kept for the whole time and gives no more points than a chart can show."""
+    """Choose the finest width that is kept for the whole time and gives no more points than a chart can show."""
     least = 0
     if start < store.raw_horizon(now):
         least = FIVE_MINUTES

@@ -1,4 +1,4 @@
-"""Writing samples: raw ones once each, with a mark on every roll-up that has to be counted anew, in one transaction.
+"""Writes of samples: raw ones once each, with a mark on every roll-up that has to be counted anew.
 
 A sample belongs to the five minutes that its middle lies in. One longer than a minute is stored in pieces that end at
 the five-minute marks, so that its bytes stand where they flowed; bytes are shared out in whole numbers.
@@ -17,12 +17,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from connectors.models import Latest, Sample
 from connectors.telemetry import partitions, sql
+from connectors.telemetry.models import Latest, Sample
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES, SHORT_SAMPLE, VALUES
-from console import windows
+from console.kit import windows
 
-# Raw samples are forgotten no earlier than this after the time from which they are only rolled up.
+# Least time between the age from which samples are only rolled up and the age at which raw ones are forgotten.
 MARGIN = timedelta(hours=1)
 FIVE_MINUTES_KEPT, HOURS_KEPT = timedelta(days=90), windows.KEPT
 _COLUMNS = {
@@ -39,17 +39,17 @@ _COLUMNS = {
 
 
 def oldest_accepted(now: datetime) -> datetime:
-    """Older samples would be forgotten at once."""
+    """Return the time of the oldest sample accepted: older ones would be forgotten at once."""
     return now - FIVE_MINUTES_KEPT + MARGIN
 
 
 def raw_horizon(now: datetime) -> datetime:
-    """Samples from here on are stored raw."""
+    """Return the time from which on samples are stored raw; older ones go into roll-ups only."""
     return now - settings.RAW_SAMPLE_RETENTION + MARGIN
 
 
 def write(samples: Iterable[Sample], now: datetime) -> int:
-    """Store samples of any servers within one transaction; returns how many are new."""
+    """Store samples of any servers, and marks on their roll-ups, in one transaction; return how many are new."""
     pieces = [piece for sample in samples for piece in split(sample)]
     if not pieces:
         return 0
@@ -68,7 +68,7 @@ def write(samples: Iterable[Sample], now: datetime) -> int:
 
 
 def split(sample: Sample) -> list[Sample]:
-    """The sample, or its pieces; each with ``start``, the beginning of the five minutes that it belongs to."""
+    """Return the sample or its pieces, each with ``start``: the beginning of the five minutes that count it."""
     end = round(sample.time.timestamp() * 1000) / 1000
     if sample.seconds <= SHORT_SAMPLE:
         sample.start = _start(end - sample.seconds / 2)
@@ -77,9 +77,9 @@ def split(sample: Sample) -> list[Sample]:
     ends = [*range(_start(begin) + FIVE_MINUTES, math.ceil(end), FIVE_MINUTES), end]
     pieces, done = [], begin
     for until in ends:
-        if until - done < 0.001:  # less than a sample's time can tell
+        if until - done < 0.001:  # shorter than times can tell apart
             continue
-        # Cumulative shares, rounded down: they add up to the whole.
+        # Round cumulative shares down: so the pieces add up to the whole.
         shares = [(moment - begin) / sample.seconds for moment in (done, until)]
         if until == end:
             shares[1] = 1.0
@@ -102,7 +102,7 @@ def split(sample: Sample) -> list[Sample]:
 
 
 def start_of(piece: Sample) -> int:
-    """``start`` of what ``split`` returned."""
+    """Return ``start`` of a piece that ``split`` made."""
     assert piece.start is not None  # noqa: S101 (for the type checker)
     return piece.start
 
@@ -128,7 +128,7 @@ def _write_raw(samples: Sequence[Sample]) -> int:
 
 
 def mark(width: int, spans: Iterable[tuple[str, int]]) -> None:
-    """Note that roll-ups (server, start) must be counted anew. Ordered, so that two writers cannot block each other."""
+    """Mark roll-ups (server, start) to be counted anew, in order, so that two writers cannot block each other."""
     relation, given = sql.rows("given", {"server": "varchar", "start": "bigint"}, sorted(spans))
     sql.run(
         "INSERT INTO connectors_stalerollup (width, server, start, version)"  # noqa: S608
@@ -139,7 +139,9 @@ def mark(width: int, spans: Iterable[tuple[str, int]]) -> None:
 
 
 def _write_latest(samples: Sequence[Sample]) -> None:
-    newest = {sample.server_id: sample for sample in samples}  # in the order of time
+    newest = {
+        sample.server_id: sample for sample in samples
+    }  # the last one counts: samples are in order of time
     relation, given = sql.rows("given", _COLUMNS, [_row(sample) for sample in newest.values()])
     names = list(_COLUMNS)[1:]
     sql.run(
@@ -154,7 +156,7 @@ def _write_latest(samples: Sequence[Sample]) -> None:
 def _write_late(samples: Sequence[Sample]) -> int:
     """Add samples to the five minutes' own rows for them, and have the hours counted anew."""
     servers = sorted({sample.server_id for sample in samples})
-    # Locked: of two calls with the same samples the second must see that they are no longer new.
+    # Lock the newest samples: of two calls with the same samples the second must see that none is new.
     known = Latest.objects.filter(server__in=servers).select_for_update().order_by("server")
     newest = dict(known.values_list("server", "time"))
     new = [s for s in samples if s.server_id not in newest or s.time > newest[s.server_id]]
@@ -188,7 +190,7 @@ def _added(name: str) -> str:
 
 
 def _sums(samples: Sequence[Sample]) -> list[Any]:
-    """The ``MEASURES`` of samples, as ``sql.of_samples`` has them."""
+    """Add samples up to ``MEASURES``, as ``sql.of_samples`` does."""
     sums: list[Any] = [len(samples), sum(sample.seconds for sample in samples)]
     sums += [sum(getattr(sample, name) for sample in samples) for name in ("rx_bytes", "tx_bytes")]
     sums += [

@@ -1,6 +1,6 @@
-"""The edge API: what gateways, connector servers and clients call. Routes: docs/architecture.md.
+"""The edge API, which gateways, connector servers and clients call. Routes: docs/architecture.md.
 
-Other apps add theirs with ``api.add_router`` from ``AppConfig.ready``.
+Apps add their routes with ``api.add_router`` in ``AppConfig.ready()``.
 """
 
 from console.edge_api.front import Schema, api

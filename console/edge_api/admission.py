@@ -1,8 +1,8 @@
-"""How many calls of servers are taken at a time; the others are told when to come again, each at another moment.
+"""Limit on the calls of servers at a time; the others are told when to come again, each at another moment.
 
-When the console comes back, thousands of servers call at once. Taken in without a limit each would wait until its
-time-out, and all the work would be done for callers that are gone. So whoever finds no seat is answered at once, and
-gets a turn: turns follow each other as fast as calls are served now, however many want one.
+When the console comes back, thousands of servers call at once. Without a limit each would wait until its time-out, and
+all the work would be done for callers that are gone. So a call that finds no seat is answered at once and gets a turn:
+turns follow each other as fast as calls are served now, however many want one.
 """
 
 import math
@@ -15,14 +15,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 # Half of the threads that serve the console (``manage.py serve``): pages and gateways keep the others.
 SEATS = 24
-# What servers call all the time. Gateways are few, and log-ons have somebody waiting.
+# Routes that servers call all the time. Gateways are few, and somebody waits for a log-on: neither is limited.
 LIMITED = frozenset({"/edge/v1/telemetry", "/edge/v1/server/config"})
 FARTHEST_SECONDS = 120.0
 USUAL_SECONDS = 0.2
 
 
 class Full(Exception):
-    """No seat is free. ``retry_after``: whole seconds until the caller's turn."""
+    """Answer for a call that finds no seat. ``retry_after``: whole seconds until the caller's turn."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Come again in {retry_after} s.")
@@ -37,7 +37,7 @@ class Admission:
         self._lock = threading.Lock()
         self._taken = 0
         self._next_turn = 0.0
-        self._takes = USUAL_SECONDS  # seconds a call takes now, smoothed
+        self._takes = USUAL_SECONDS  # smoothed seconds that a call takes now
 
     @contextmanager
     def seat(self) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Admission:
 
     def _turn(self) -> int:
         now = self._clock()
-        # With all seats taken so many calls are served a second: as many turns are given out.
+        # Pace of turns: as many a second as calls are served while all seats are taken.
         self._next_turn = max(self._next_turn, now + 1.0) + self._takes / self._seats
         if self._next_turn > now + FARTHEST_SECONDS:
             self._next_turn = now + FARTHEST_SECONDS / 2
@@ -64,7 +64,7 @@ class Admission:
 
 
 class AdmissionMiddleware:
-    """The first of all: a call that is turned away costs next to nothing."""
+    """First middleware of all, so that a call that is turned away costs next to nothing."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

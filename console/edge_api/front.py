@@ -12,7 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from pydantic import BaseModel, ConfigDict
 
-from console.errors import Refusal
+from console.core.errors import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Schema(BaseModel):
     """A request body: unknown fields are refused, so that a misspelt one is noticed.
 
-    Not ninja's own: that validates everything twice when it refuses unknown fields, and a drop would count twice.
+    Ninja's own schema validates twice when it refuses unknown fields, and a dropped value would count twice.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +48,7 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     first: dict[str, Any] = problem.errors[0]
     field = ".".join(str(part) for part in first["loc"] if part not in ("body", "payload"))
-    # Without a field it is the whole body that is wrong.
+    # Body as a whole is wrong where no field is named.
     return error(request, 422, "InvalidParameter", f"{field or 'The body'}: {first['msg']}.", field or None)
 
 

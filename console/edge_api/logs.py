@@ -1,4 +1,4 @@
-"""Where machines send the logs that they were asked for. Shapes: docs/architecture.md."""
+"""Routes by which machines send the logs that they were asked for. Shapes: docs/architecture.md."""
 
 import base64
 from typing import Annotated, Any
@@ -7,15 +7,15 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from console import logs
+from console.core.errors import Invalid
 from console.edge_api.front import Schema
 from console.edge_api.routes import AnyMachine
 from console.edge_api.signature import machine_of
-from console.errors import Invalid
-from console.reported import Message, ReportedText
+from console.machines import logs
+from console.machines.reported import Message, ReportedText
 
 router = Router()
-# base64 of the largest piece
+# Length of the largest piece in base64.
 LONGEST = logs.PART_BYTES * 4 // 3 + 4
 
 Export = Annotated[str, StringConstraints(max_length=40, pattern=r"^[^\x00]*$")]
@@ -37,7 +37,7 @@ class Failed(Schema):
 def part(request: HttpRequest, payload: Part) -> dict[str, Any]:
     try:
         data = base64.b64decode(payload.data, validate=True)
-    except ValueError as error:  # binascii.Error, or what is not even ASCII
+    except ValueError as error:  # binascii.Error, or text that is not even ASCII
         raise Invalid("data must be base64.", field="data") from error
     logs.part_arrived(
         machine=machine_of(request).id,

@@ -1,4 +1,4 @@
-"""The console's own routes: enrollment, renewal, and what gateways ask and tell."""
+"""Routes of the console itself: enrollment, renewal, configuration and status of gateways."""
 
 from typing import Annotated, Any
 
@@ -7,13 +7,24 @@ from django.utils import timezone
 from ninja import Router
 from pydantic import Field, StringConstraints
 
-from console import config, enrollment, logs, pki, snapshot
-from console.address import client_address
+from console import ports
+from console.core.address import client_address
+from console.core.errors import NotFound
 from console.edge_api.front import Schema
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
-from console.errors import NotFound
-from console.models import Gateway
-from console.reported import Address, Block, Count, Reported, ReportedTable, ReportedText, Text, Version, Word
+from console.machines import config, enrollment, logs, pki, snapshot
+from console.machines.models.machines import Gateway
+from console.machines.reported import (
+    Address,
+    Block,
+    Count,
+    Reported,
+    ReportedTable,
+    ReportedText,
+    Text,
+    Version,
+    Word,
+)
 
 router = Router()
 STATUS_INTERVAL = 5
@@ -54,7 +65,7 @@ class GatewayStatus(Block):
 
 
 class AnyMachine(Signed):
-    """Requires the signature of any enrolled machine."""
+    """Door for any enrolled machine: its signature is required, whatever its kind."""
 
     def __init__(self) -> None:
         super().__init__("machine")
@@ -91,7 +102,7 @@ def renew(request: HttpRequest, payload: Renew) -> dict[str, Any]:
 
 @router.post("gateway/config", auth=signed("gateway"))
 def gateway_config(request: HttpRequest, payload: GatewayConfig) -> dict[str, Any]:
-    """Long poll. The version that the gateway works by is its confirmation of every cut-over up to it."""
+    """Answer a long poll. The version that a gateway works by is its confirmation of every cut-over up to that."""
     gateway = gateway_of(request)
     config.applied(gateway, version=payload.applied_version, flows_cut=payload.cut_flows)
     version = config.current().version
@@ -100,11 +111,7 @@ def gateway_config(request: HttpRequest, payload: GatewayConfig) -> dict[str, An
         version = config.current().version
     if version <= payload.applied_version:
         return {"unchanged": True, "version": version}
-    return snapshot.build(gateway_of(request))
-
-
-# What other apps do with a gateway's status: called with (gateway, {server id: number of tunnels, None unknown}).
-tunnel_listeners: list[Any] = []
+    return snapshot.build(gateway_of(request)).encode()
 
 
 @router.post("gateway/status", auth=signed("gateway"))
@@ -117,6 +124,6 @@ def gateway_status(request: HttpRequest, payload: GatewayStatus) -> dict[str, An
         software=payload.version,
     )
     if payload.tunnels is not None:
-        for listener in tunnel_listeners:
-            listener(gateway, payload.tunnels)
+        for tell in ports.tunnels_reported:
+            tell(gateway, payload.tunnels)
     return {"interval": STATUS_INTERVAL, "logs": logs.wanted(gateway.pk)}

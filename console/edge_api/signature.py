@@ -1,4 +1,4 @@
-"""Who is calling: the JWT with which gateways and servers sign every request."""
+"""Signatures of requests: the JWT by which gateways and servers say who calls."""
 
 import base64
 import hashlib
@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
-from console.errors import Forbidden, Refusal
-from console.models import MachineKey
+from console.core.errors import Forbidden, Refusal
+from console.machines.models.machines import MachineKey
 
-# A clock may be this many seconds off before the machine is asked to correct itself.
+# Seconds that a machine's clock may be off before its calls are refused.
 LEEWAY = 60
 
 
@@ -31,7 +31,7 @@ class BadSignature(Refusal):
 
 
 class Signed(HttpBearer):
-    """Requires the signature of a machine of ``kind``; the machine is then ``request.auth``."""
+    """Door for machines of ``kind``: a signature is required, and the machine is then ``request.auth``."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -49,24 +49,24 @@ def signed(kind: str) -> Signed:
 
 
 def machine_of(request: HttpRequest) -> Machine:
-    """The machine that signed; for views behind ``signed``."""
+    """Return the machine that signed; for views behind ``signed``."""
     machine: Machine = request.auth  # type: ignore[attr-defined]
     return machine
 
 
 def _bytes(claim: object) -> bytes:
-    """Bytes to compare; JSON can hold halves of characters, which have none otherwise."""
+    """Return a claim as bytes to compare; JSON can hold halves of characters, which plain UTF-8 refuses."""
     return str(claim).encode(errors="surrogatepass")
 
 
 @lru_cache(maxsize=20_000)
 def _loaded(pem: str) -> Any:
-    """Reading a key takes longer than using it; which key is a machine's is asked of the database every time."""
+    """Read a key and keep it, since reading takes longer than using; the PEM comes from the database every time."""
     return load_pem_public_key(pem.encode())
 
 
 def verify(request: HttpRequest, token: str) -> Machine:
-    """The machine whose key made ``token`` for exactly this request. Raises ``BadSignature``."""
+    """Return the machine whose key made ``token`` for exactly this request. Raises ``BadSignature``."""
     try:
         key_id = str(jwt.get_unverified_header(token).get("kid", ""))
     except jwt.PyJWTError as error:

@@ -8,7 +8,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import console.models.machines
+import console.machines.models.machines
 
 AREAS = [
     (
@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=console.models.machines.new_gateway_id,
+                        default=console.machines.models.machines.new_gateway_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

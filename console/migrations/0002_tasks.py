@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import console.models.tasks
+import console.work.models
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=console.models.tasks.new_task_id,
+                        default=console.work.models.new_task_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -5,7 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import console.models.push
+import console.push.models
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=console.models.push.new_message_id,
+                        default=console.push.models.new_message_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=console.models.push.new_channel_id,
+                        default=console.push.models.new_channel_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-import console.models.logs
+import console.machines.models.logs
 
 
 class Migration(migrations.Migration):
@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=console.models.logs.new_export_id,
+                        default=console.machines.models.logs.new_export_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

@@ -1,4 +1,4 @@
-"""Message push: channels, what is sent through them, and the outbox that loses nothing.
+"""Message push: channels, the messages sent through them, and the outbox that loses nothing.
 
-``outbox.post`` is the door for whoever has something to tell; it belongs into the transaction of the change.
+Senders call ``outbox.post``, within the transaction of the change that they tell of.
 """

@@ -1,4 +1,4 @@
-"""Where a webhook may go: its address as text, and the machines that its host name stands for."""
+"""Addresses that a webhook may go to: the URL as text, and the machines that its host name stands for."""
 
 import ipaddress
 import socket
@@ -9,13 +9,13 @@ from django.conf import settings
 
 LONGEST = 2000
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# All that IPv6 has given out so far. Site-local, IPv4-compatible and local NAT64 addresses lie outside.
+# Addresses that IPv6 has given out so far. Site-local, IPv4-compatible and local NAT64 ones lie outside.
 GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressRefused(Exception):
-    """Says in a sentence why nothing is sent there."""
+    """Reason in a sentence why nothing is sent to an address."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Target:
 
     @property
     def shown(self) -> str:
-        """Without path and query, which may hold a password."""
+        """Address without path and query, which may hold a password."""
         return f"{self.scheme}://{self.netloc}"
 
     @property
@@ -39,13 +39,13 @@ class Target:
         return host if self.port == usual else f"{host}:{self.port}"
 
     def at(self, address: Address) -> str:
-        """The same address with the host replaced by one of its IP addresses."""
+        """Return the address with the host replaced by one of its IP addresses."""
         host = f"[{address}]" if address.version == 6 else str(address)
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
 def parse(url: str) -> Target:
-    """Raises ``AddressRefused`` for what is no address of a webhook."""
+    """Read the address of a webhook. Raises ``AddressRefused`` for any other text."""
     url = url.strip()
     if (
         len(url) > LONGEST
@@ -82,10 +82,10 @@ def _check_parts(parts: SplitResult, host: str) -> None:
 
 
 def allowed(target: Target) -> list[Address]:
-    """The IP addresses of a target's host to which we may connect.
+    """Return the IP addresses of a target's host to which the console may connect.
 
-    Asked anew for every attempt, and the connection goes to exactly these, so that a name which is answered
-    differently the next moment leads nowhere else. Raises ``AddressRefused`` when there is none.
+    The name is looked up anew for every attempt, and the connection goes to exactly these, so that a name which is
+    answered differently the next moment leads nowhere else. Raises ``AddressRefused`` when there is none.
     """
     try:
         answers = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
@@ -104,10 +104,10 @@ def allowed(target: Target) -> list[Address]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address lies in the internet at large; one that wraps another is judged by that as well."""
+    """Return whether an address lies in the internet at large; one that wraps another is judged by that as well."""
     inner: list[Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
-        # Of these two nothing but the inner address says where they lead.
+        # Inner address of NAT64 and IPv4-mapped ones, which alone says where they lead.
         carried = (
             ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else address.ipv4_mapped
         )

@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from console.access import actor
-from console.admin_services import HistoryAdmin, ServiceAdmin
-from console.models import PushChannel, PushDelivery, PushMessage
+from console.core.access import actor
+from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.push import services
+from console.push.models import PushChannel, PushDelivery, PushMessage
 
 
 @admin.register(PushChannel)

@@ -1,4 +1,4 @@
-"""What a message looks like to each kind of receiver. Pure: no clock, no network."""
+"""Formats of a message for each kind of receiver, made without clock and network."""
 
 import base64
 import hashlib
@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from console.models import PushMessage
+from console.push.models import PushMessage
 
-# DingTalk refuses bodies of more than 20,000 bytes, Slack texts of more than 40,000 characters.
+# Characters of a text at most: DingTalk refuses bodies of over 20,000 bytes, Slack texts of over 40,000 characters.
 LONGEST_TEXT = 6000
 SECRET_PREFIX = "whsec_"  # noqa: S105 (the mark of such a secret, none itself)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is posted: ``query`` is added to the address, as DingTalk wants its signature."""
+    """Body and headers to post; ``query`` is added to the address, as DingTalk wants its signature."""
 
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Request:
 
 
 def webhook(message: PushMessage, secret: str, now: datetime) -> Request:
-    """The documented JSON (docs/webhooks.md), signed as Standard Webhooks has it."""
+    """Make the documented JSON (docs/webhooks.md), signed as Standard Webhooks has it."""
     payload: dict[str, Any] = {
         "id": message.pk,
         "type": message.kind,
@@ -48,14 +48,14 @@ def webhook(message: PushMessage, secret: str, now: datetime) -> Request:
 
 
 def signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
-    """Base64 of HMAC-SHA256 over ``id.timestamp.body``; the key is what follows ``whsec_``, base64 decoded."""
+    """Sign ``id.timestamp.body`` by HMAC-SHA256, in base64; the key is the part after ``whsec_``, base64 decoded."""
     key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
     signed = f"{message_id}.{timestamp}.".encode() + body
     return base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 def dingtalk(message: PushMessage, secret: str, now: datetime) -> Request:
-    """A robot's markdown message; with a secret the robot also wants a signature over the time in milliseconds."""
+    """Make a robot's markdown message; with a secret the robot also wants a signature over the time in milliseconds."""
     lines = [f"### {_markdown(message.title)}", _markdown(_short(message.text)).replace("\n", "\n\n")]
     if message.url:
         lines.append(f"[Open in the console]({message.url})")
@@ -71,7 +71,7 @@ def dingtalk(message: PushMessage, secret: str, now: datetime) -> Request:
 
 
 def slack(message: PushMessage, secret: str, now: datetime) -> Request:
-    """Slack's incoming webhook, which Mattermost, Rocket.Chat and others understand as well."""
+    """Make the body of Slack's incoming webhook, which Mattermost, Rocket.Chat and others understand as well."""
     lines = [f"*{_mrkdwn(message.title)}*", _mrkdwn(_short(message.text))]
     if message.url:
         lines.append(f"<{message.url}|Open in the console>")
@@ -83,7 +83,7 @@ FORMATS = {"webhook": webhook, "dingtalk": dingtalk, "slack": slack}
 
 
 def refused_in(kind: str, body: str) -> str:
-    """DingTalk answers 200 whatever happens, and says in the body what went wrong; empty when nothing did."""
+    """Find the refusal in DingTalk's body, whose status is always 200; empty when it took the message."""
     if kind != "dingtalk":
         return ""
     try:
@@ -112,5 +112,5 @@ def _mrkdwn(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Names come from machines and people: none of them may become a link or a mention of everybody."""
+    """Escape a text, in which names come from machines and people: none may become a link or a mention of everybody."""
     return re.sub(r"([\\`*_\[\]<>#@])", r"\\\1", text)

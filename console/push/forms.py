@@ -1,11 +1,10 @@
-"""One form for each kind of channel. A secret is only ever typed in, never shown."""
+"""Form of a channel, by its kind. A secret is only ever typed in, never shown."""
 
 from typing import Any
 
 from django import forms
 
-from console.models import PushChannel
-from console.models.push import NAME
+from console.push.models import NAME, PushChannel
 
 KEPT = "Leave it empty to keep the present one."
 HELP = {
@@ -16,12 +15,12 @@ HELP = {
 
 
 def _always(sentence: str) -> dict[str, str]:
-    """The same sentence, whether nothing was typed in or too much."""
+    """Give the same sentence, whether nothing was typed in or too much."""
     return dict.fromkeys(("required", "max_length"), sentence)
 
 
 class ChannelForm(forms.Form):
-    """``kind`` decides the fields; ``existing``: what is not typed in stays."""
+    """Form whose fields ``kind`` decides; ``existing``: address and secret stay unless typed in."""
 
     name = forms.CharField(
         max_length=100, help_text="How lists name it.", error_messages=_always(str(NAME.message))

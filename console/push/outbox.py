@@ -1,7 +1,7 @@
-"""The outbox: what is to be told is written with the change that it tells of, and sent afterwards until it arrived.
+"""The outbox: a message is written with the change that it tells of, and sent afterwards until it arrived.
 
-A delivery is taken for a while (``LEASE``), tried, and recorded. Who dies between the attempt and its record leaves a
-delivery that somebody takes again: the receiver gets the same message with the same id once more, never none.
+A delivery is taken for a while (``LEASE``), tried, and recorded. A worker that dies between the attempt and its record
+leaves a delivery that another takes again: the receiver gets the same message with the same id once more, never none.
 """
 
 import logging
@@ -18,13 +18,13 @@ from django.db import close_old_connections, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from console.models import PushChannel, PushDelivery, PushMessage
+from console.core.sealed import unseal
+from console.push.models import PushChannel, PushDelivery, PushMessage
 from console.push.sending import Answer, send
-from console.sealed import unseal
 
 log = logging.getLogger("causeway.push")
 PURPOSE = "push"
-# Longer than all attempts of one turn may take together (TURN × ATTEMPT_SECONDS).
+# Time for which a delivery is taken: longer than all attempts of one turn together (TURN × ATTEMPT_SECONDS).
 LEASE = timedelta(seconds=90)
 TURN = 8
 CHANNELS_AT_ONCE = 8
@@ -35,12 +35,12 @@ WAITING = PushDelivery.State.WAITING
 
 
 def is_configured() -> bool:
-    """Whether anything that is posted reaches anybody."""
+    """Return whether a message that is posted reaches anybody."""
     return PushChannel.objects.filter(enabled=True).exists()
 
 
 def channels() -> list[PushChannel]:
-    """Those that messages are sent through. One query."""
+    """Return the channels that messages are sent through. One query."""
     return list(PushChannel.objects.filter(enabled=True))
 
 
@@ -49,7 +49,7 @@ def post(
 ) -> PushMessage | None:
     """Put a message into the outbox of every enabled channel, within the caller's transaction.
 
-    None, and nothing is written, while there is no enabled channel. Two queries and one.
+    Without an enabled channel nothing is written, and None returned. One query then, else three.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("post() belongs into the transaction of the change.")
@@ -62,7 +62,7 @@ def post(
 
 
 def pause_after(attempts: int) -> float:
-    """Seconds until the next attempt: doubling from 10 s to an hour, each shortened by up to a half at random."""
+    """Return the seconds until the next attempt: doubling from 10 s to an hour, shortened by up to a half at random."""
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 20))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 (spreads load, guards nothing)
 
@@ -71,7 +71,7 @@ def pause_after(attempts: int) -> float:
 
 
 def take(now: datetime, channels_busy: Sequence[str] = ()) -> dict[str, list[PushDelivery]]:
-    """Take what is due, oldest first, at most ``TURN`` a channel; nobody else takes it before the lease ends."""
+    """Take due deliveries, oldest first, at most ``TURN`` a channel; nobody else takes them before the lease ends."""
     with transaction.atomic():
         due = (
             PushDelivery.objects.filter(state=WAITING, due_at__lte=now, channel__enabled=True)
@@ -87,7 +87,7 @@ def take(now: datetime, channels_busy: Sequence[str] = ()) -> dict[str, list[Pus
                 taken[delivery.channel_id].append(delivery)
         keys = [delivery.pk for deliveries in taken.values() for delivery in deliveries]
         if keys:
-            # Compare and set: the state and the time it was due are those just read, under the lock.
+            # Comparison and change in one: state and due time must be those just read, under the lock.
             PushDelivery.objects.filter(pk__in=keys, state=WAITING, due_at__lte=now).update(
                 due_at=now + LEASE, attempts=F("attempts") + 1
             )
@@ -110,7 +110,7 @@ def deliver(deliveries: Sequence[PushDelivery]) -> int:
 
 
 def record(delivery: PushDelivery, answer: Answer, now: datetime) -> None:
-    """Write down what one attempt came to. A delivery that arrived stays so, whoever else tried it as well."""
+    """Write down the result of one attempt. A delivery that arrived stays so, whoever tries it besides."""
     mine = PushDelivery.objects.filter(pk=delivery.pk)
     channel = PushChannel.objects.filter(pk=delivery.channel_id)
     if answer.ok:
@@ -131,7 +131,7 @@ def record(delivery: PushDelivery, answer: Answer, now: datetime) -> None:
 
 
 def _hand_back(untried: Sequence[PushDelivery], failed: PushDelivery) -> None:
-    """What was taken and not tried costs no attempt; it goes on when the receiver may have recovered."""
+    """Give back deliveries taken and not tried: no attempt is counted, and a pause lets the receiver recover."""
     keys = [delivery.pk for delivery in untried]
     if keys:
         due = timezone.now() + timedelta(seconds=pause_after(failed.attempts))
@@ -142,7 +142,7 @@ def _hand_back(untried: Sequence[PushDelivery], failed: PushDelivery) -> None:
 
 
 class Sender:
-    """Sends in threads of its own, so that a receiver which does not answer holds up neither others nor the worker."""
+    """Sender with threads of its own: a receiver that does not answer holds up neither others nor the worker."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -150,7 +150,7 @@ class Sender:
         self._busy: set[str] = set()
 
     def turn(self) -> int:
-        """Take what is due and begin to send it; returns how many deliveries were begun."""
+        """Take due deliveries and begin to send them; return how many."""
         with self._lock:
             busy = tuple(self._busy)
         if not PushDelivery.objects.filter(state=WAITING, due_at__lte=timezone.now()).exists():
@@ -171,7 +171,7 @@ class Sender:
             close_old_connections()
             deliver(deliveries)
         except Exception:
-            # The lease ends by itself, and the deliveries are taken again.
+            # Deliveries are taken again: the lease ends by itself.
             log.exception("sending to %s failed", channel)
         finally:
             connection.close()

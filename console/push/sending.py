@@ -1,4 +1,4 @@
-"""One attempt to hand one message to one channel. No database here; what comes out is the receiver's answer."""
+"""Attempt to hand one message to one channel, without the database; the result is the receiver's answer."""
 
 import asyncio
 import re
@@ -15,11 +15,11 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
-from console.models import PushChannel, PushMessage
 from console.push import addresses, formats
 from console.push.addresses import AddressRefused
+from console.push.models import PushChannel, PushMessage
 
-# For one attempt with everything in it, however slowly a receiver drips.
+# Limit for one attempt with everything in it, however slowly a receiver drips.
 ATTEMPT_SECONDS = 10.0
 CONNECT_SECONDS = 4.0
 MOST_ANSWER = 2000
@@ -31,7 +31,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Answer:
-    """``text`` is a sentence for people. ``pause``: how long the receiver asked to be left alone, in seconds."""
+    """Answer of a receiver. ``text``: a sentence for people; ``pause``: seconds for which it wants to be left alone."""
 
     ok: bool
     text: str
@@ -39,7 +39,7 @@ class Answer:
 
 
 def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> Answer:
-    """Try once. ``values``: what the channel keeps sealed. Never raises for what a receiver may do."""
+    """Try once; nothing that a receiver does raises. ``values``: the sealed values of the channel."""
     words = Words(hidden_of(values))
     try:
         if channel.kind == PushChannel.Kind.EMAIL:
@@ -58,7 +58,7 @@ def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> 
 
 
 def _mail(message: PushMessage, recipients: list[str]) -> Answer:
-    """The Message-ID is that of the message, so that mail programs know a repeated one."""
+    """Send a mail whose Message-ID is that of the message, so that mail programs know a repeated one."""
     domain = urlsplit(settings.PUBLIC_URL).hostname or "causeway.invalid"
     headers = {"Message-ID": f"<{message.pk}@{domain}>", "X-Causeway-Message": message.pk}
     mail = EmailMessage(
@@ -97,7 +97,7 @@ async def _post(kind: str, message: PushMessage, values: dict[str, Any], words: 
 async def _exchange(
     target: addresses.Target, usable: list[addresses.Address], request: formats.Request
 ) -> tuple[int, httpx.Headers, str]:
-    """Post to the first of the checked addresses that accepts a connection; (status, headers, start of the body)."""
+    """Post to the first checked address that accepts a connection; return (status, headers, start of the body)."""
     headers = {
         "content-type": "application/json; charset=utf-8",
         "accept-encoding": "identity",
@@ -110,7 +110,7 @@ async def _exchange(
     async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
         for number, address in enumerate(usable, 1):
             try:
-                # The certificate is checked against the name, though the connection goes to the checked address.
+                # Certificate checked against the name, though the connection goes to the checked address.
                 async with client.stream(
                     "POST",
                     target.at(address) + joined,
@@ -131,7 +131,7 @@ async def _exchange(
 
 
 def _pause(header: str) -> float:
-    """Retry-After as seconds or as a date, at most an hour; 0 when it says nothing."""
+    """Read Retry-After, seconds or a date, at most an hour; 0 when it says nothing."""
     try:
         seconds = float(header) if header.isdigit() else _until(header)
     except (TypeError, ValueError, OverflowError):
@@ -144,9 +144,9 @@ def _until(header: str) -> float:
 
 
 def hidden_of(values: dict[str, Any]) -> list[str]:
-    """What of sealed values must not be shown, longest first: receivers like to repeat what they were asked."""
+    """Find the parts of sealed values that no text may show, longest first: receivers like to repeat the request."""
     parts = urlsplit(values.get("url", ""))
-    # A word of a path, such as «webhooks», gives nothing away; what has digits or capitals may be its password.
+    # Pieces of the path that may be a password: a word such as «webhooks» is none, one with digits or capitals may be.
     pieces = [piece for piece in parts.path.split("/") if len(piece) >= 8 and not WORD.fullmatch(piece)]
     pieces += [parts.path, parts.query, *(value for _, value in parse_qsl(parts.query))]
     secret = values.get("secret", "")
@@ -157,7 +157,7 @@ def hidden_of(values: dict[str, Any]) -> list[str]:
 
 @dataclass(frozen=True)
 class Words:
-    """What is shown of receivers' and libraries' texts. ``hidden``: what stands in none of them."""
+    """Texts of receivers and libraries as they may be shown. ``hidden``: the parts that none of them may hold."""
 
     hidden: Sequence[str]
 

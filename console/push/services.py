@@ -1,4 +1,4 @@
-"""Every write to channels. Secrets go in and are sealed; none comes out again but one that was made here, once."""
+"""Writes of channels. Secrets go in and are sealed; none comes out again but one that was made here, once."""
 
 import base64
 import secrets
@@ -9,18 +9,19 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
-from console import audit, saving
-from console.errors import Conflict, Invalid
-from console.models import PushChannel, PushDelivery, PushMessage
+from console.core import audit, saving
+from console.core.errors import Conflict, Invalid
+from console.core.sealed import seal, unseal
+from console.core.switching import switch
 from console.push import addresses, formats, outbox, sending
-from console.sealed import seal, unseal
+from console.push.models import PushChannel, PushDelivery, PushMessage
 
 MOST_RECIPIENTS = 50
 EMAIL, WEBHOOK = PushChannel.Kind.EMAIL, PushChannel.Kind.WEBHOOK
 
 
 def new_secret() -> str:
-    """A webhook's secret as Standard Webhooks writes it: ``whsec_`` and 32 random bytes in base64."""
+    """Make a webhook's secret as Standard Webhooks writes it: ``whsec_`` and 32 random bytes in base64."""
     return formats.SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -37,7 +38,7 @@ def _recipients(text: str) -> list[str]:
 
 
 def _url(url: str) -> addresses.Target:
-    """Refused here already when it leads into private networks; what counts is the check at every attempt."""
+    """Read an address; one into private networks is refused here already, though the check at every attempt decides."""
     try:
         target = addresses.parse(url)
         if addresses_known := _literal(target):
@@ -48,14 +49,14 @@ def _url(url: str) -> addresses.Target:
 
 
 def _literal(target: addresses.Target) -> addresses.Target | None:
-    """The target when its host needs no look-up: a form must not wait for a name server."""
+    """Return the target when its host needs no look-up: a form must not wait for a name server."""
     host = target.host.rstrip(".")
     numeric = host.replace(".", "").isdigit() or ":" in host or host.startswith("0x")
     return target if numeric or host == "localhost" or host.endswith(".localhost") else None
 
 
 def _kept(kind: str, url: str, recipients: str, secret: str) -> tuple[str, dict[str, Any]]:
-    """(what may be shown of the destination, what is sealed)"""
+    """Return (the part of the destination that may be shown, the values to seal)."""
     if kind == EMAIL:
         found = _recipients(recipients)
         return ", ".join(found), {"recipients": found}
@@ -66,7 +67,7 @@ def _kept(kind: str, url: str, recipients: str, secret: str) -> tuple[str, dict[
 
 
 def _save(channel: PushChannel, *fields: str) -> None:
-    """What names no field is about the name, the only thing that must be one of its kind."""
+    """Save a channel; a refusal without a field concerns the name, which alone must be unique."""
     try:
         saving.save(channel, *fields)
     except Invalid as refusal:
@@ -81,7 +82,7 @@ def _facts(channel: PushChannel) -> dict[str, Any]:
 def channel_create(
     *, name: str, kind: str, url: str = "", recipients: str = "", secret: str = "", actor: audit.Actor
 ) -> tuple[PushChannel, str]:
-    """A channel and, for a webhook, the secret made for it, which is told this once (else empty).
+    """Make a channel and, for a webhook, its secret, which is told this once (else empty).
 
     Raises ``Invalid`` naming name, kind, url, recipients or secret.
     """
@@ -123,7 +124,7 @@ def channel_update(
 
 @transaction.atomic
 def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
-    """Replace a webhook's secret; told this once. What is signed from now on is signed with it."""
+    """Replace a webhook's secret; messages are signed with it from now on, and it is told this once."""
     if channel.kind != WEBHOOK:
         raise Conflict(f"{channel.name} is no webhook: its secret is its receiver's to make.")
     made = new_secret()
@@ -134,33 +135,23 @@ def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
     return made
 
 
-def _switch(channel: PushChannel, *, enabled: bool, actor: audit.Actor) -> PushChannel:
-    word = "enabled" if enabled else "disabled"
-    if not PushChannel.objects.filter(pk=channel.pk, enabled=not enabled).update(enabled=enabled):
-        raise Conflict(f"{channel.name} is already {word}.", code="PushChannelAlreadySwitched")
-    channel.enabled = enabled
-    verb = f"push_channel.{'enable' if enabled else 'disable'}"
-    audit.record(
-        actor=actor, verb=verb, target=channel, before={"enabled": not enabled}, after={"enabled": enabled}
-    )
+@transaction.atomic
+def channel_enable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
+    """Send through the channel again, waiting messages first. Raises ``Conflict`` when it is on."""
+    switch(channel, kind="push_channel", enabled=True, actor=actor)
     return channel
 
 
 @transaction.atomic
-def channel_enable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send through it again, first of all what waited. Raises ``Conflict`` when it is on."""
-    return _switch(channel, enabled=True, actor=actor)
-
-
-@transaction.atomic
 def channel_disable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send nothing through it; what waits goes on waiting. Raises ``Conflict`` when it is off."""
-    return _switch(channel, enabled=False, actor=actor)
+    """Send nothing through the channel; waiting messages wait on. Raises ``Conflict`` when it is off."""
+    switch(channel, kind="push_channel", enabled=False, actor=actor)
+    return channel
 
 
 @transaction.atomic
 def channel_delete(*, channel: PushChannel, actor: audit.Actor) -> None:
-    """Forget a channel with what waits for it."""
+    """Forget a channel with the messages that wait for it."""
     audit.record(actor=actor, verb="push_channel.delete", target=channel, before=_facts(channel))
     channel.delete()
 
@@ -185,7 +176,7 @@ def delivery_retry(*, delivery: PushDelivery, actor: audit.Actor) -> None:
 
 
 def channel_test(*, channel: PushChannel, actor: audit.Actor) -> sending.Answer:
-    """Send a test message at once and return the answer. It is not kept and not repeated."""
+    """Send a test message at once, which is not kept and not repeated; return the answer."""
     message = PushMessage(
         kind="test",
         title="Test message from Causeway",

@@ -1,4 +1,4 @@
-"""Settings ▸ Message push: channels, and the outbox."""
+"""Pages of Settings ▸ Message push: channels, and the outbox."""
 
 from django.db.models import Count, Max, Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -8,12 +8,12 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console import tables, web
-from console.access import actor, role_required
-from console.errors import Refusal
-from console.models import PushChannel, PushDelivery
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import tables, web
 from console.push import services
 from console.push.forms import KINDS, ChannelForm
+from console.push.models import PushChannel, PushDelivery
 
 TABLE = tables.Table(
     columns=(
@@ -79,7 +79,7 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 @role_required("operator")
 def channel_choose(request: HttpRequest) -> HttpResponse:
-    """Which kind of channel to add."""
+    """Ask for the kind of channel to add."""
     kinds = [(kind.value, kind.label, hint) for kind, hint in KINDS.items()]
     return render(request, "console/push/choose.html", {"kinds": kinds})
 
@@ -88,7 +88,7 @@ def channel_choose(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @role_required("operator")
 def channel_add(request: HttpRequest, kind: str) -> HttpResponse:
-    """A webhook's secret is shown in the answer to the POST and nowhere else."""
+    """Add a channel. A webhook's secret is shown in the answer to the POST and nowhere else."""
     if kind not in PushChannel.Kind.values:
         raise Http404
     form = ChannelForm(kind, request.POST or None)
@@ -142,7 +142,7 @@ def channel_new_secret(request: HttpRequest, channel_id: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @role_required("operator")
 def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
-    """A dialog that sends a test message when asked to, and shows the receiver's answer."""
+    """Show a dialog that sends a test message when asked to, and shows the receiver's answer."""
     channel = get_object_or_404(PushChannel, pk=channel_id)
     answer = None
     if request.method == "POST":

@@ -23,15 +23,15 @@ NOTICE_ICONS = {"important": "warning", "error": "error", "success": "success", 
 STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel", "charts")
 SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "select", "chart")
 SPACE = re.compile(r"\s+")
-# Blanks beside the tags of rows and cells show nowhere.
+# Tags of rows and cells with the blanks beside them, which show nowhere.
 ROUND_CELLS = re.compile(r" ?(</?(?:t[rdh]|thead|tbody|table|ul|li|option)\b[^>]*>) ?")
-# (seconds in the unit, its name), the largest first.
+# Units of a span: (seconds, name), the largest first.
 AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
 
 
 @register.filter
 def dash(value: Any) -> Any:
-    """A dash for what is not known; 0 stays 0."""
+    """Write a dash for an unknown value; 0 stays 0."""
     return NOTHING if value is None or value == "" else value
 
 
@@ -43,13 +43,13 @@ def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
 
 @register.filter
 def bitrate(value: float | None) -> str:
-    """Bits per second with an SI prefix: 1500000 → "1.5 Mbit/s"; None → a dash."""
+    """Write bits per second with an SI prefix: 1500000 → "1.5 Mbit/s"; None → a dash."""
     return _scaled(value, 1000, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))
 
 
 @register.filter(name="bytes")
 def bytes_(value: float | None) -> str:
-    """Bytes as B, KB, MB, GB, TB (1,024 each); None → a dash."""
+    """Write bytes as B, KB, MB, GB, TB (1,024 each); None → a dash."""
     return _scaled(value, 1024, ("B", "KB", "MB", "GB", "TB"))
 
 
@@ -57,7 +57,7 @@ def _scaled(value: float | None, step: int, units: tuple[str, ...]) -> str:
     if value is None or not isinstance(value, int | float) or not math.isfinite(value):
         return NOTHING
     size, unit = float(value), 0
-    # 999.95 would be written as 1000.0, so it already belongs to the next unit.
+    # Next unit from 999.95 on, which would be written as 1000.0.
     while abs(size) >= step - 0.05 and unit < len(units) - 1:
         size, unit = size / step, unit + 1
     digits = f"{size:.0f}" if unit == 0 or abs(size) >= 100 else f"{size:.1f}".removesuffix(".0")
@@ -66,7 +66,7 @@ def _scaled(value: float | None, step: int, units: tuple[str, ...]) -> str:
 
 @register.filter
 def datetime_iso(value: datetime | None) -> SafeString | str:
-    """A time element: UTC as text until time.js writes it in the viewer's zone; the full ISO time on hover."""
+    """Make a time element: UTC as text until time.js writes it in the viewer's zone; the full ISO time on hover."""
     if value is None:
         return NOTHING
     moment = value.astimezone(UTC)
@@ -79,7 +79,7 @@ def datetime_iso(value: datetime | None) -> SafeString | str:
 
 @register.filter
 def ago(value: datetime | None) -> SafeString | str:
-    """How long ago, such as "3 minutes ago"; time.js keeps it current and shows the full ISO time on hover."""
+    """Write how long ago, such as "3 minutes ago"; time.js keeps it current and shows the full ISO time on hover."""
     if value is None:
         return NOTHING
     seconds = int((timezone.now() - value).total_seconds())
@@ -98,20 +98,20 @@ def _age(seconds: int) -> str:
 
 @register.filter
 def thousands(value: int) -> str:
-    """10000 → "10,000"."""
+    """Write a number with commas: 10000 → "10,000"."""
     return f"{value:,}"
 
 
 @register.filter
 def minutes(value: timedelta) -> str:
-    """A span in whole minutes, at least one: "15 minutes"."""
+    """Write a span in whole minutes, at least one: "15 minutes"."""
     number = max(1, math.ceil(value.total_seconds() / 60))
     return f"{number} minute{'s' if number != 1 else ''}"
 
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """A span in its two largest units: 93784 → "1 day 2 hours"; None → a dash."""
+    """Write a span in its two largest units: 93784 → "1 day 2 hours"; None → a dash."""
     if seconds is None:
         return NOTHING
     words: list[str] = []
@@ -125,7 +125,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def message_kind(tags: str) -> str:
-    """The notice kind of a Django message's level."""
+    """Return the notice kind of a Django message's level."""
     return {"error": "error", "warning": "important", "success": "success"}.get(tags, "info")
 
 
@@ -136,7 +136,7 @@ def notice_icon(kind: str) -> str:
 
 @register.simple_tag
 def assets() -> SafeString:
-    """The shell's style sheets and scripts, in order; Plotly is loaded by chart.js where a chart is."""
+    """Link the shell's style sheets and scripts, in order; chart.js loads Plotly where a chart is."""
     sheets = format_html_join(
         "\n", '<link rel="stylesheet" href="{}">', ((static(f"css/{n}.css"),) for n in STYLES)
     )
@@ -148,7 +148,7 @@ def assets() -> SafeString:
 
 @register.simple_tag
 def badge(kind: str, word: str) -> SafeString:
-    """A dot and a word. ``kind``: success, warning, error, notice or muted."""
+    """Draw a dot and a word. ``kind``: success, warning, error, notice or muted."""
     if kind not in BADGES:
         raise ValueError(f"Unknown badge {kind!r}; legal are {BADGES}.")
     return format_html('<span class="badge badge-{}">{}</span>', kind, word)
@@ -156,7 +156,7 @@ def badge(kind: str, word: str) -> SafeString:
 
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
-    """An icon of static/img/icons.svg, hidden from screen readers unless it has a label."""
+    """Draw an icon of static/img/icons.svg, hidden from screen readers unless it has a label."""
     href = f"{static('img/icons.svg')}#{name}"
     if label:
         return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
@@ -165,7 +165,7 @@ def icon(name: str, label: str = "") -> SafeString:
 
 @register.simple_block_tag
 def notice(content: str, kind: str, title: str | None = None) -> SafeString:
-    """A notice of a kind: important, error, success or info. ``title`` replaces the kind's word, "" leaves it out."""
+    """Draw a notice: important, error, success or info. ``title`` replaces the kind's word, "" leaves it out."""
     word = NOTICES[kind] if title is None else title
     heading = format_html("<strong>{}</strong>", word) if word else ""
     return format_html(
@@ -180,7 +180,7 @@ def notice(content: str, kind: str, title: str | None = None) -> SafeString:
 
 @register.simple_block_tag(takes_context=True)
 def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
-    """A button that opens a small menu above the page. ``key`` makes its id unique, such as the row's primary key."""
+    """Draw a button that opens a small menu. ``key`` makes its id unique, such as the row's primary key."""
     number = (context.render_context.get("menu_number") or 0) + 1
     context.render_context["menu_number"] = number
     name = f"menu-{key or number}"
@@ -196,7 +196,7 @@ def menu(context: Context, content: str, label: str = "More", key: str = "") -> 
 
 @register.simple_tag
 def more(url: str, label: str = "More") -> SafeString:
-    """A menu that is fetched when it is opened, for lists, where a menu a row would outweigh the rows.
+    """Draw a menu that is fetched when it is opened, for lists, where a menu a row would outweigh the rows.
 
     ``url`` answers the menu's links to ``HX-Target: row-menu``, and a page of them without a script.
     """
@@ -205,14 +205,14 @@ def more(url: str, label: str = "More") -> SafeString:
 
 @register.simple_block_tag
 def compact(content: str) -> SafeString:
-    """A part of the page without the templates' indentation, which would be a third of a list. Not for ``<pre>``."""
+    """Take the templates' indentation out of a part, where it would be a third of a list. Not for ``<pre>``."""
     content = SPACE.sub(" ", content)
     return mark_safe(ROUND_CELLS.sub(r"\1", content))  # nosec B703 # noqa: S308 (escaped where it was rendered)
 
 
 @register.simple_tag
 def copy(text: str, label: str = "") -> SafeString:
-    """A small button that copies ``text``."""
+    """Draw a small button that copies ``text``."""
     return format_html(
         '<button type="button" class="copy" data-copy="{}" aria-label="{}">{}</button>',
         text,
@@ -223,13 +223,13 @@ def copy(text: str, label: str = "") -> SafeString:
 
 @register.simple_tag
 def object_id(value: str) -> SafeString:
-    """An id as lists show it: small and grey; copy.js gives it a copy button."""
+    """Draw an id as lists show it: small and grey; copy.js gives it a copy button."""
     return format_html('<code class="object-id">{}</code>', value)
 
 
 @register.simple_tag
 def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
-    """An action that is not possible now: shown, not usable, with the reason on hover and focus."""
+    """Draw an action that is not possible now: shown, not usable, with the reason on hover and focus."""
     return format_html(
         '<span class="unavailable" tabindex="0" role="link" aria-disabled="true" aria-label="{0}. {1}">'
         '<span class="{2}" aria-hidden="true">{0}</span><span class="tip" aria-hidden="true">{1}</span></span>',
@@ -241,7 +241,7 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
 
 @register.simple_tag
 def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
-    """A switch in a list: its state in words, and a link to the dialog that asks before it changes.
+    """Draw a switch in a list: its state in words, and a link to the dialog that asks before it changes.
 
     ``label`` names it for screen readers ("Instance Switch of wiki"); ``word`` replaces Enabled or Disabled.
     """
@@ -256,7 +256,7 @@ def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
 
 @register.simple_tag
 def widget(field: BoundField) -> SafeString:
-    """The field's control; a check box becomes a switch unless its widget has the class "plain"."""
+    """Draw the field's control; a check box becomes a switch unless its widget has the class "plain"."""
     attrs: dict[str, Any] = {}
     if is_switch(field):
         attrs["role"] = "switch"
@@ -275,13 +275,13 @@ def is_switch(field: BoundField) -> bool:
 
 @register.filter
 def is_choice_list(field: BoundField) -> bool:
-    """Whether the field is drawn as radio cards or a list of check boxes."""
+    """Return whether the field is drawn as radio cards or a list of check boxes."""
     return field.widget_type in {"radioselect", "checkboxselectmultiple"}
 
 
 @register.simple_tag(takes_context=True)
 def repeat_block(context: Context, name: str) -> SafeString:
-    """Once more what the page put into a block: the title stands in <title> and above the content."""
+    """Draw a block of the page once more: the title stands in <title> and above the content."""
     block_context = context.render_context.get(BLOCK_CONTEXT_KEY)
     block = block_context.get_block(name) if block_context else None
     return block.render(context) if block else SafeString("")

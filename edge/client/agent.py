@@ -10,7 +10,6 @@ import tempfile
 from enum import IntEnum
 from pathlib import Path
 
-from edge.api import ApiRefused, Caller, ConsoleUnreachable
 from edge.client.events import Events, plain
 from edge.client.gateways import nearest_first
 from edge.client.keeper import Keeper
@@ -23,8 +22,10 @@ from edge.envoy import halfclose
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
+from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable
+from edge.protocol.codes import Code
 
-# What `edge.api` calls an answer that is none of a console's.
+# What `edge.machine.api` calls an answer that is none of a console's.
 NOT_A_CONSOLE = "Refused"
 LOG_OFF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -69,7 +70,7 @@ def _refused(options: Options, password: Password, error: ApiRefused, events: Ev
         events.tell("unreachable", sentence)
         return Exit.UNREACHABLE
     sentence = error.message
-    if password.stored and password.entry is not None and error.code == "LogonRefused":
+    if password.stored and password.entry is not None and error.code == Code.LOGON_REFUSED:
         command = password.entry.command("set")
         sentence = f"{sentence} The password is the one in the keyring; change it there with: {command}"
     events.tell("refused", sentence, code=error.code, retry_after=error.retry_after)

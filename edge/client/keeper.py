@@ -7,12 +7,13 @@ import logging
 import random
 import time
 
-from edge.api import ApiRefused, ConsoleUnreachable
 from edge.client.events import Events, plain
 from edge.client.session import Session, SessionEnded
-from edge.client.watch import ENDED_CODES, PROBE_HOST, Probe, Refusal, RefusalLog
+from edge.client.watch import PROBE_HOST, Probe, Refusal, RefusalLog
 from edge.envoy.client import CA_FILE, TOKEN_FILE, ca_file, token_file
 from edge.home import Home
+from edge.machine.api import ApiRefused, ConsoleUnreachable
+from edge.protocol.codes import ENDS_SESSION, Code
 
 logger = logging.getLogger(__name__)
 
@@ -22,33 +23,8 @@ RETRY_SECONDS = (1.0, 60.0)
 # The same refusal, told once in so long: a browser that tries and tries is one piece of news.
 REPEAT_SECONDS = 60.0
 TOLD_AT_MOST = 200
-# What users read for the reasons of docs/architecture.md; those about the session end it instead.
-REASONS = {
-    "NoMatch": "No application and forwarding policy allows it for this account.",
-    "NotServed": "The connector's server does not know this application yet. Try again in a moment.",
-    "ConnectorDisabled": "The connector that leads there is switched off.",
-    "ConnectorNotLicensed": "The license of the connector that leads there has expired.",
-    "ConnectorOffline": "The connector that leads there has no live tunnel.",
-    "DestinationInvalid": "The destination's name or port is not valid.",
-    "DestinationUnreachable": "The destination does not answer.",
-    "DestinationForbidden": "It is the connector's server itself or a neighbour of it, and no origin says so.",
-    "AnswerInvalid": "Its answer is no HTTP that can be passed on.",
-    "TunnelLost": "The tunnel to the connector's server was lost before an answer came.",
-    "GatewayUnreachable": "No gateway answered.",
-    "HeadersTooLarge": "The program sent more headers, or longer ones, than can be passed on.",
-    "RequestInvalid": "What the program sent is not valid HTTP.",
-    "RequestTimedOut": "The program did not send its request in time.",
-    "BandwidthUnavailable": "The gateway has no room for another account with a bandwidth limit. Try again later.",
-    "TooManyFlows": "Connections are opened faster than the gateway can let them in. Try again in a moment.",
-    "NotAProxyRequest": "The program did not send it as to a proxy.",
-    "MethodUnsupported": "The program sent it in a way that gateways do not support.",
-    "NotConfigured": "The gateway has no configuration.",
-    "ConsoleLost": "The gateway has not heard from its console for too long to let anyone in.",
-    "ConsoleUnreachable": "The gateway cannot reach its console.",
-    "ConsoleRefused": "The gateway's console does not accept the gateway.",
-    "GatewayAgentDown": "The gateway cannot decide on new connections now. Try again in a moment.",
-    "InternalError": "The gateway could not decide; its log says why.",
-}
+# What users read for the reasons of gateways and servers; those about the session end it instead.
+REASONS = {code.value: code.sentence for code in Code}
 # Parts of the way that say more of an unreachable destination than its reason.
 PARTS = {
     "name": "The destination's name does not resolve.",
@@ -166,7 +142,7 @@ class Keeper:
 
 def _reason(doubt: Refusal | None) -> str:
     """The gateway's sentence, where it says that the session is over."""
-    return doubt.message if doubt is not None and doubt.reason in ENDED_CODES else ""
+    return doubt.message if doubt is not None and doubt.reason in ENDS_SESSION else ""
 
 
 def _pause(failures: int) -> float:

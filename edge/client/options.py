@@ -13,15 +13,16 @@ from pathlib import Path
 import httpx
 
 from edge.envoy.client import Forward
+from edge.errors import EdgeError
 
 
-class OptionError(ValueError):
+class OptionError(EdgeError, ValueError):
     """An option cannot be used; the message is a sentence that names it and what is legal."""
 
     exit_code = 2
 
 
-class PortProblem(Exception):
+class PortProblem(EdgeError):
     """A local port cannot be listened on; the message is a sentence that says why and what to do."""
 
 

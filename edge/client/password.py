@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from edge.client.options import OptionError, Options
+from edge.errors import EdgeError
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 GET_IT = shlex.join([sys.executable, "-m", "pip", "install", "keyring"])
 
 
-class KeyringProblem(Exception):
+class KeyringProblem(EdgeError):
     """The keyring is there, but it does not give or take a password; the message is a sentence."""
 
 

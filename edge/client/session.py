@@ -10,10 +10,11 @@ from typing import Any
 
 import jwt
 
-from edge.api import ApiError, ApiRefused, Caller
+from edge.errors import EdgeError
+from edge.machine.api import ApiError, ApiRefused, Caller
 
 
-class SessionEnded(Exception):
+class SessionEnded(EdgeError):
     """The console has ended the session. The message is for the user."""
 
 

@@ -11,17 +11,16 @@ from pathlib import Path
 import httpx
 
 from edge.envoy.client import PROXY_SOCKET, REFUSALS_FILE
-from edge.envoy.failures import GATEWAY_UNREACHABLE, PART_HEADER
+from edge.envoy.failures import PART_HEADER
 from edge.envoy.parts import REASON_HEADER
 from edge.envoy.socket_path import ShortPath
-from edge.identity import SESSION_CHECK
+from edge.protocol.codes import ENDS_SESSION, Code
+from edge.protocol.identity import SESSION_CHECK
 
 # A live session gets "nothing matched" for it, an ended one that it ended.
 PROBE_HOST = f"{SESSION_CHECK}:9"
 TIMEOUT_SECONDS = 8.0
 LOG_BYTES = 2**20
-# Whatever else is wrong: with these the gateway speaks of the session, not of the destination.
-ENDED_CODES = frozenset({"SessionEnded", "AccountDisabled", "InstanceInactive"})
 # Envoy's own words for "no gateway answered": no healthy one, connection failed, timed out, terminated.
 _NO_GATEWAY = frozenset({"UH", "UF", "URX", "UT", "UC", "LR", "UR", "NC"})
 
@@ -40,7 +39,7 @@ class Refusal:
     @property
     def about_session(self) -> bool:
         """Whether the gateway does not accept the session, be it for good or not."""
-        return self.status == 407 or self.reason in ENDED_CODES
+        return self.status == 407 or self.reason in ENDS_SESSION
 
 
 class RefusalLog:
@@ -86,7 +85,7 @@ def _read(line: bytes) -> Refusal | None:
     if status < 400:  # a forward that another gateway let through
         return None
     if not reason and flags & _NO_GATEWAY:
-        reason = GATEWAY_UNREACHABLE
+        reason = Code.GATEWAY_UNREACHABLE
     if not reason and status != 407:
         return None
     return Refusal(
@@ -114,7 +113,7 @@ class Probe:
         except (httpx.HTTPError, OSError):
             return Refusal(503, "")
         reason = response.headers.get(REASON_HEADER, "")
-        if reason == GATEWAY_UNREACHABLE:
+        if reason == Code.GATEWAY_UNREACHABLE:
             return Refusal(503, "")
         return Refusal(response.status_code, reason, " ".join(response.text.split())[:300] if reason else "")
 

@@ -15,6 +15,7 @@ from edge.envoy import halfclose, parts
 from edge.envoy.failures import PART_HEADER, client_failures
 from edge.envoy.parts import Config, typed
 from edge.envoy.plain import Hop, answer_options, manager_options
+from edge.protocol.codes import ANOTHER_GATEWAY_MAY, Code
 
 TOKEN_FILE = "token.json"  # noqa: S105
 CA_FILE = "ca.json"
@@ -26,21 +27,9 @@ _TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
 # For `EnvoyProcess`: refusals are told soon after they happened, not up to 10 s later.
 ARGUMENTS = ("--file-flush-interval-msec", "500")
-# A gateway that says one of these could not decide or has no way or no room; the next one may. Nothing has reached an
-# application then, so that trying again is safe.
-_TRY_THE_NEXT = (
-    "BandwidthUnavailable",
-    "ConnectorOffline",
-    "ConsoleLost",
-    "ConsoleRefused",
-    "ConsoleUnreachable",
-    "GatewayAgentDown",
-    "InternalError",
-    "NotConfigured",
-)
 _DRAWS = 32
 # As the tunnel was lost, a plain request may have reached its application; of a CONNECT, nothing has.
-_TRY_CONNECT_AT_THE_NEXT = (*_TRY_THE_NEXT, "TunnelLost")
+_TRY_CONNECT_AT_THE_NEXT = (*ANOTHER_GATEWAY_MAY, Code.TUNNEL_LOST)
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,7 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
     )
     routes = [
         _route({"connect_matcher": {}}, _retry("reset", _TRY_CONNECT_AT_THE_NEXT, gateways)),
-        _route({"prefix": "/"}, _retry("reset-before-request", _TRY_THE_NEXT, gateways)),
+        _route({"prefix": "/"}, _retry("reset-before-request", ANOTHER_GATEWAY_MAY, gateways)),
     ]
     manager = typed(
         "http",

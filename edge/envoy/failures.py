@@ -9,18 +9,18 @@ from __future__ import annotations
 from edge.envoy.pace import pace_reply
 from edge.envoy.parts import REASON_HEADER, ROUTE_HEADER, Config, typed
 from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
+from edge.protocol.codes import Code
 
 PART_HEADER = "x-causeway-part"  # which part of the way failed
 OWN_HEADERS = (REASON_HEADER, PART_HEADER)  # an application must not be able to say them
-GATEWAY_UNREACHABLE = "GatewayUnreachable"  # said by the Envoy of causeway connect
 NO_DECISION = 511  # what Envoy says to itself when the agent does not answer
 _CONNECTION_FLAGS = ["UF", "UC", "UR", "URX", "LR", "UT", "UPE", "UO"]
 
 
-def _reply(when: Config, reason: str, part: str, sentence: str, status: int | None = None) -> Config:
+def _reply(when: Config, reason: Code, part: str, sentence: str) -> Config:
     return {
         "filter": when,
-        **({"status_code": status} if status is not None else {}),
+        "status_code": reason.status,
         "body": {"inline_string": sentence + "\n"},
         "headers_to_add": [
             {
@@ -63,7 +63,7 @@ def client_failures() -> Config:
     return {
         "mappers": [
             *_invalid_requests(),
-            _reply(_flags("UH", *_CONNECTION_FLAGS), GATEWAY_UNREACHABLE, "gateway", away, 503),
+            _reply(_flags("UH", *_CONNECTION_FLAGS), Code.GATEWAY_UNREACHABLE, "gateway", away),
         ]
     }
 
@@ -77,10 +77,10 @@ def gateway_failures() -> Config:
     return {
         "mappers": [
             pace_reply(),
-            _reply(_status(NO_DECISION), "GatewayAgentDown", "gateway", agent_away, 503),
+            _reply(_status(NO_DECISION), Code.GATEWAY_AGENT_DOWN, "gateway", agent_away),
             *_invalid_requests(),
-            _reply(_flags("UH"), "ConnectorOffline", "tunnel", offline),
-            _reply(_both(by_tunnel, _flags(*_CONNECTION_FLAGS)), "TunnelLost", "tunnel", lost, 503),
+            _reply(_flags("UH"), Code.CONNECTOR_OFFLINE, "tunnel", offline),
+            _reply(_both(by_tunnel, _flags(*_CONNECTION_FLAGS)), Code.TUNNEL_LOST, "tunnel", lost),
             *_dialling_failures("the gateway"),
         ]
     }
@@ -91,7 +91,7 @@ def server_failures() -> Config:
     own = "The destination is the connector's server itself or a neighbour of it, and no application's origin says so."
     return {
         "mappers": [
-            _reply(_details("rbac_access_denied"), "DestinationForbidden", "server", own, 403),
+            _reply(_details("rbac_access_denied"), Code.DESTINATION_FORBIDDEN, "server", own),
             *_invalid_requests(),
             *_dialling_failures("the connector's server"),
         ]
@@ -110,27 +110,24 @@ def _invalid_requests() -> list[Config]:
     return [
         _reply(
             _details("headers_too_large", "too_many_headers", "headers_size_exceeded"),
-            "HeadersTooLarge",
+            Code.HEADERS_TOO_LARGE,
             "request",
             most,
-            431,
         ),
-        _reply(_details("invalid_url", "invalid_authority"), "DestinationInvalid", "request", host, 400),
-        _reply(_details("https_url_on_plaintext"), "NotAProxyRequest", "request", secure, 400),
-        _reply(_details("absolute_path_rejected"), "NotAProxyRequest", "request", itself, 400),  # OPTIONS *
+        _reply(_details("invalid_url", "invalid_authority"), Code.DESTINATION_INVALID, "request", host),
+        _reply(_details("https_url_on_plaintext"), Code.NOT_A_PROXY_REQUEST, "request", secure),
+        _reply(_details("absolute_path_rejected"), Code.NOT_A_PROXY_REQUEST, "request", itself),  # OPTIONS *
         _reply(
             _details("http1.", "http2.", "missing_", "invalid_", "low_version"),
-            "RequestInvalid",
+            Code.REQUEST_INVALID,
             "request",
             "The request is not valid HTTP.",
-            400,
         ),
         _reply(
             _details("request_header_timeout", "request_overall_timeout"),
-            "RequestTimedOut",
+            Code.REQUEST_TIMED_OUT,
             "request",
             "The request did not arrive in time.",
-            408,
         ),
     ]
 
@@ -147,34 +144,23 @@ def _dialling_failures(who: str) -> list[Config]:
             "filters": [_both(_flags("UF", "URX"), _details("timeout")), _both(is_connect, _flags("UC"))]
         }
     }
-    reason = "DestinationUnreachable"
+    reason = Code.DESTINATION_UNREACHABLE
     answer = (
         "The destination's answer is no HTTP that can be passed on: it is malformed, or its head has more than "
         f"{MAX_HEADERS} headers or {MAX_HEADERS_KB} KiB."
     )
     return [
-        _reply(_details("dns_"), reason, "name", f"The destination's name does not resolve at {who}.", 503),
+        _reply(_details("dns_"), reason, "name", f"The destination's name does not resolve at {who}."),
         _reply(
-            timed_out,
-            reason,
-            "time-out",
-            f"The destination did not take the connection of {who} in time.",
-            503,
+            timed_out, reason, "time-out", f"The destination did not take the connection of {who} in time."
         ),
-        _reply(
-            _flags("UF", "URX"),
-            reason,
-            "refused",
-            f"The destination refused the connection of {who}.",
-            503,
-        ),
-        _reply(_flags("UPE"), "AnswerInvalid", "answer", answer, 502),
+        _reply(_flags("UF", "URX"), reason, "refused", f"The destination refused the connection of {who}."),
+        _reply(_flags("UPE"), Code.ANSWER_INVALID, "answer", answer),
         _reply(
             _flags("UC", "UR", "LR", "UT"),
             reason,
             "ended",
             f"The destination ended the connection of {who} before it answered.",
-            503,
         ),
-        _reply(_flags("UO", "UH"), "InternalError", "gateway", f"Too much is under way at {who}.", 503),
+        _reply(_flags("UO", "UH"), Code.INTERNAL_ERROR, "gateway", f"Too much is under way at {who}."),
     ]

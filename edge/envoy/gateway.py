@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from edge.envoy import halfclose
+from edge.envoy.agent import access_log, agent_cluster, agent_service, authorization, flow_control
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, UPLOAD_HEADER, bandwidth_filter
-from edge.envoy.failures import NO_DECISION, OWN_HEADERS, gateway_failures
+from edge.envoy.failures import OWN_HEADERS, gateway_failures
 from edge.envoy.pace import ADDRESS_FLOWS, pace_filter
 from edge.envoy.parts import (
     MANY,
@@ -33,15 +34,12 @@ from edge.envoy.parts import (
     runtime,
     secret_files,
     server_tls,
-    static_cluster,
     typed,
 )
 from edge.envoy.plain import Hop, answer_options, last_hop, last_hop_options, manager_options
-from edge.snapshot import Gateway
+from edge.protocol.configuration import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
-METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
-FLOW_METADATA = "flow"  # the one field there
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER, UPLOAD_HEADER)
 # A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
 WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
@@ -49,8 +47,6 @@ WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
 HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 CLOUD = "cloud"  # the cluster that the gateway itself dials by
-AGENT = "agent"
-SERVER_TAG = "server"
 MAX_CONNECTIONS = 50_000
 
 __all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
@@ -77,7 +73,7 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOW
                 *([halfclose.ends_listener()] if exact else []),
             ],
             "clusters": [
-                _agent_cluster(),
+                agent_cluster(),
                 _reverse_cluster(),
                 _cloud_cluster(CLOUD, **(halfclose.tells_resets() if exact else {})),
                 *([_cloud_cluster(halfclose.DIAL, **halfclose.dialled()), halfclose.ends()] if exact else []),
@@ -103,16 +99,6 @@ def _connection_limit() -> Config:
     )
 
 
-def _agent_service(timeout: str) -> Config:
-    return {"envoy_grpc": {"cluster_name": AGENT}, "timeout": timeout}
-
-
-def _agent_cluster() -> Config:
-    options = http_protocol_options({"http2_protocol_options": {}})
-    pipe = {"pipe": {"path": "agent.sock"}}
-    return static_cluster(AGENT, [pipe], connect_timeout="1s", typed_extension_protocol_options=options)
-
-
 # -- Tunnels ----------------------------------------------------------------------------------------------------------
 
 
@@ -124,7 +110,7 @@ def _tunnel_listener(gateway: Gateway) -> Config:
         stat_prefix="tunnel_admission",
         transport_api_version="V3",
         include_peer_certificate=True,
-        grpc_service=_agent_service("5s"),
+        grpc_service=agent_service("5s"),
     )
     handshake = typed(
         "envoy.filters.network.reverse_tunnel",
@@ -264,7 +250,7 @@ def _http(slots: int, flows: int, *, exact: bool) -> Config:
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(exact=exact)}]},
         local_reply_config=gateway_failures(),
-        access_log=[_access_log()],
+        access_log=[access_log()],
         access_log_options={
             "access_log_flush_interval": "2s",
             "flush_log_on_tunnel_successfully_established": True,
@@ -272,8 +258,8 @@ def _http(slots: int, flows: int, *, exact: bool) -> Config:
         http_filters=[
             *([halfclose.connect()] if exact else []),
             pace_filter(flows),
-            _authorization(),
-            _flow_control(),
+            authorization(),
+            flow_control(),
             # What a client sends is held before what it gets: the module's filter sees answers after Envoy's bucket.
             *([halfclose.upload()] if exact else []),
             bandwidth_filter(slots, uploads=not exact),
@@ -359,53 +345,3 @@ def _routes(*, exact: bool) -> list[Config]:
         {"match": connect, "direct_response": refused},
         {"match": {"prefix": "/"}, "direct_response": refused},
     ]
-
-
-def _authorization() -> Config:
-    return typed(
-        METADATA,
-        "filters.http.ext_authz.v3.ExtAuthz",
-        transport_api_version="V3",
-        failure_mode_allow=False,
-        status_on_error={"code": NO_DECISION},
-        clear_route_cache=True,
-        grpc_service=_agent_service("10s"),  # a log-on waits for the console and its password hash
-    )
-
-
-def _flow_control() -> Config:
-    skip = {"request_body_mode": "NONE", "response_body_mode": "NONE", "request_trailer_mode": "SKIP"}
-    return typed(
-        "envoy.filters.http.ext_proc",
-        "filters.http.ext_proc.v3.ExternalProcessor",
-        failure_mode_allow=True,
-        grpc_service=_agent_service("10s"),
-        message_timeout="2s",
-        # Response trailers are never looked at: asking for them is what keeps the stream open for the life of the flow.
-        processing_mode={
-            **skip,
-            "request_header_mode": "SEND",
-            "response_header_mode": "SKIP",
-            "response_trailer_mode": "SEND",
-        },
-        metadata_options={"forwarding_namespaces": {"untyped": [METADATA]}},
-        forward_rules={"allowed_headers": {"patterns": [{"exact": ":authority"}]}},
-    )
-
-
-def _access_log() -> Config:
-    """Tell the agent of flows; what it refused, or never saw, is none of them."""
-    let_in = {"filter": METADATA, "path": [{"key": FLOW_METADATA}], "value": {"present_match": True}}
-    log = typed(
-        "envoy.access_loggers.http_grpc",
-        "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
-        common_config={
-            "log_name": "flows",
-            "transport_api_version": "V3",
-            "buffer_flush_interval": "0.05s",
-            "grpc_service": _agent_service("10s"),
-            # Which server carries the flow: "connector:server", known when the tunnel took it
-            "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],
-        },
-    )
-    return log | {"filter": {"metadata_filter": {"matcher": let_in, "match_if_key_not_found": False}}}

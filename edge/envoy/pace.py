@@ -7,8 +7,8 @@ Each new flow costs the agent a decision, whether its client waits for it or res
 from __future__ import annotations
 
 from edge.envoy.parts import REASON_HEADER, Config, typed
+from edge.protocol.codes import Code
 
-TOO_MANY_FLOWS = "TooManyFlows"
 ADDRESS_FLOWS = 1000  # a second, and twice as many at once
 # One bucket an address costs some 200 bytes; beyond so many the one that was used least recently begins anew.
 ADDRESSES = 100_000
@@ -42,5 +42,5 @@ def pace_reply() -> Config:
         "body": {
             "inline_string": "This address opens flows faster than the gateway lets one do. Try again in a moment.\n"
         },
-        "headers_to_add": [{"header": {"key": REASON_HEADER, "value": TOO_MANY_FLOWS}}],
+        "headers_to_add": [{"header": {"key": REASON_HEADER, "value": Code.TOO_MANY_FLOWS}}],
     }

@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
+from edge.protocol.codes import Code
+
 Config = dict[str, Any]
 
 GATEWAY_NAME = "gateway.causeway.internal"
@@ -27,7 +29,7 @@ NAME_HEADER = (
     "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
 )
 # How a server refuses what is not among its applications; the gateway tries again after so many seconds.
-NOT_SERVED = ((REASON_HEADER, "NotServed"), ("retry-after", "1"))
+NOT_SERVED = ((REASON_HEADER, Code.NOT_SERVED), ("retry-after", "1"))
 
 TYPES = "type.googleapis.com/"
 _EXTENSIONS = f"{TYPES}envoy.extensions."

@@ -24,6 +24,7 @@ import psutil
 
 from edge.envoy.module import library, preloaded
 from edge.envoy.socket_path import ShortPath
+from edge.errors import EdgeError
 from edge.home import Home
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ STEADY_SECONDS = 60.0
 LOG_BYTES = 8 * 2**20
 
 
-class EnvoyError(Exception):
+class EnvoyError(EdgeError):
     """Envoy did not start, or its admin interface did not answer; the message has Envoy's last words."""
 
 

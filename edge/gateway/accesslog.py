@@ -9,10 +9,10 @@ from typing import Any
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
-from edge.envoy.gateway import METADATA, SERVER_TAG
+from edge.envoy.agent import METADATA, SERVER_TAG
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
 from edge.gateway.state import GatewayState
-from edge.spool import Spool
+from edge.machine.spool import Spool
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as proc_grpc
 
-from edge.api import ApiError, ConsoleApi
-from edge.enrollment import EnrollmentError, renew, renewal_due
 from edge.envoy.bandwidth import SLOTS
 from edge.envoy.gateway import bootstrap, secret_files
 from edge.envoy.pace import ADDRESS_FLOWS
@@ -38,11 +37,14 @@ from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState, Refusal
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
-from edge.log_export import LogSender
-from edge.metrics import publish_metrics
-from edge.snapshot import Gateway
-from edge.spool import Spool
-from edge.support import ask_for_module
+from edge.machine.api import ApiError, ConsoleApi
+from edge.machine.enrollment import EnrollmentError, renew, renewal_due
+from edge.machine.log_export import LogSender
+from edge.machine.metrics import publish_metrics
+from edge.machine.spool import Spool
+from edge.machine.support import ask_for_module
+from edge.protocol.codes import Code
+from edge.protocol.configuration import Gateway
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,13 @@ class GatewayAgent:
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
         self.bandwidth = Bandwidth(self.envoy, self.state, self.flows, slots=slots)
         self._logs = LogSender(home, api)
-        self._status = StatusReporter(api, self.state, self.flows, self.envoy, on_answer=self._logs.follow)
+        self._status = StatusReporter(
+            api,
+            self.state,
+            self.flows,
+            self.envoy,
+            on_answer=lambda answer: self._logs.follow(answer.get("logs")),
+        )
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))
         self._sender = FlowSender(api, self._spool)
@@ -143,7 +151,7 @@ class GatewayAgent:
         return server
 
     async def _shut_down(self, server: grpc.aio.Server) -> None:
-        self.state.close(Refusal("GatewayAgentDown", "This gateway is being stopped."))
+        self.state.close(Refusal(Code.GATEWAY_AGENT_DOWN, "This gateway is being stopped."))
         await self._hang_up()
         with contextlib.suppress(Exception):  # one last try; what is not sent now lies in the spool
             await asyncio.wait_for(self._sender.send(), 2)
@@ -202,9 +210,12 @@ class GatewayAgent:
 
     async def _follow_gateway(self) -> None:
         """Start Envoy, or start it anew when the gateway's own addresses changed. What fails now is tried again."""
-        if self.state.snapshot is None or self.state.snapshot.gateway == self._gateway:
+        if self.state.snapshot is None:
             return
-        gateway = self.state.snapshot.gateway
+        # Another key is no reason to start Envoy anew.
+        gateway = msgspec.structs.replace(self.state.snapshot.gateway, echo_key="")
+        if gateway == self._gateway:
+            return
         before = self._recorded_envoy()
         self._gateway = None  # until it has started: it is tried again then
         try:

@@ -14,11 +14,11 @@ from envoy.service.auth.v3 import external_auth_pb2 as auth
 from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from google.rpc.status_pb2 import Status
 
-from edge.decision import CLOUD, Decision, Destination
+from edge.access.decision import CLOUD, Decision, Destination
+from edge.access.hosts import HostInvalid
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, UPLOAD_HEADER
 from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
-from edge.envoy.pace import TOO_MANY_FLOWS
 from edge.envoy.parts import REASON_HEADER
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth, upload
 from edge.gateway.flows import FLOW_KEY, Flow, Flows
@@ -26,20 +26,21 @@ from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
-from edge.hosts import HostInvalid
-from edge.identity import SESSION_CHECK, IdentityError, SessionIdentity, parse_proxy_authorization
+from edge.protocol.codes import ENDS_SESSION, Code
+from edge.protocol.identity import SESSION_CHECK, IdentityError, SessionIdentity, parse_proxy_authorization
 
 logger = logging.getLogger(__name__)
 
 _OK = 0
 _PERMISSION_DENIED = 7
-_SESSION_CODES = frozenset({"SessionEnded", "AccountDisabled", "InstanceInactive"})
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+    """Refusal by the gateway itself; ``retry_after`` in seconds. The console's have the same fields (`LogonFailed`)."""
+
+    def __init__(self, code: Code, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
+        self.status, self.code, self.message, self.retry_after = code.status, code, message, retry_after
 
 
 class Authorizer(auth_grpc.AuthorizationServicer):
@@ -64,46 +65,44 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             if not attributes.request.HasField("http"):
                 return self._admit_tunnel(attributes)
             return await self._admit_flow(attributes)
-        except _Refused as refused:
+        except (_Refused, LogonFailed) as refused:
             self._state.metrics.decisions[refused.code] += 1
             # `causeway connect` asks every few seconds whether its session lives, and means to be refused.
-            asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == "NoMatch"
+            asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == Code.NO_MATCH
             level = logging.DEBUG if asks else logging.INFO
             logger.log(level, "refused %s %s: %s", refused.status, refused.code, refused.message)
             return _denied(refused)
         except Exception:
             logger.exception("a decision failed")
-            self._state.metrics.decisions["InternalError"] += 1
-            return _denied(_Refused(503, "InternalError", "The gateway could not decide on this request."))
+            self._state.metrics.decisions[Code.INTERNAL_ERROR] += 1
+            return _denied(_Refused(Code.INTERNAL_ERROR, "The gateway could not decide on this request."))
 
     async def _admit_flow(self, attributes: Any) -> Any:
         http = attributes.request.http
         refusal = self._state.refusal()
         if refusal is not None:
-            raise _Refused(503, refusal.code, refusal.message)
+            raise _Refused(refusal.code, refusal.message)
         try:
             credentials = parse_proxy_authorization(http.headers.get("proxy-authorization"))
             identity = await self._sessions.identify(
                 credentials, attributes.source.address.socket_address.address
             )
         except IdentityError as error:
-            raise _Refused(407, error.code, error.message) from None
-        except LogonFailed as error:
-            raise _Refused(error.status, error.code, error.message, error.retry_after) from None
+            raise _Refused(error.code, error.message) from None
         waited = time.time() - attributes.request.time.ToMicroseconds() / 1e6
         if not self._pace.allows(identity.account, waited):
             message = "The gateway is busy, and this account opens more flows than others. Try again."
-            raise _Refused(429, TOO_MANY_FLOWS, message, 0.5)
+            raise _Refused(Code.TOO_MANY_FLOWS, message, 0.5)
         destination = _destination(http)
         decision = await self._decide(identity, destination)
         if not decision.allowed:
-            if decision.code in _SESSION_CODES:
+            if decision.code in ENDS_SESSION:
                 self._sessions.forget([identity.session])
-            raise _Refused(decision.status, decision.code, decision.message)
+            raise _Refused(decision.code, decision.message)
         try:
             held = await self._bandwidth.slot(identity)
         except NoBandwidth as error:
-            raise _Refused(503, "BandwidthUnavailable", str(error)) from None
+            raise _Refused(Code.BANDWIDTH_UNAVAILABLE, str(error)) from None
         # From here to the end nothing waits; what changed meanwhile is seen when the flow's stream opens.
         self._state.metrics.decisions[decision.code] += 1
         cap = held[1] if held else None
@@ -119,7 +118,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         await self._tunnels.use()
         decision = self._state.decide(identity, destination)
         # A tunnel may have come up since the list was last read: ask before turning somebody away.
-        if decision.code == "ConnectorOffline" and await self._tunnels.refresh():
+        if decision.code == Code.CONNECTOR_OFFLINE and await self._tunnels.refresh():
             decision = self._state.decide(identity, destination)
         return decision
 
@@ -156,14 +155,14 @@ def _destination(http: Any) -> Destination:
     try:
         if http.method == "CONNECT":
             if ":protocol" in http.headers:
-                raise _Refused(400, "MethodUnsupported", "Only plain CONNECT is supported.")
+                raise _Refused(Code.METHOD_UNSUPPORTED, "Only plain CONNECT is supported.")
             return Destination.parse(http.host)
         if http.scheme != "http":
             message = "This is a proxy: send CONNECT host:port, or a request for an absolute http:// address."
-            raise _Refused(400, "NotAProxyRequest", message)
+            raise _Refused(Code.NOT_A_PROXY_REQUEST, message)
         return Destination.parse(http.host, default_port=80)
     except HostInvalid as error:
-        raise _Refused(400, "DestinationInvalid", str(error)) from None
+        raise _Refused(Code.DESTINATION_INVALID, str(error)) from None
 
 
 def _tunnel_names(certificate: str) -> tuple[str, str]:
@@ -184,11 +183,11 @@ def _set(target: Any, headers: dict[str, str]) -> None:
         target.append(HeaderValueOption(header=HeaderValue(key=key, value=value), append_action=action))
 
 
-def _denied(refused: _Refused) -> Any:
+def _denied(refused: _Refused | LogonFailed) -> Any:
     reply = auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
     headers = {"content-type": "text/plain; charset=utf-8", REASON_HEADER: refused.code}
     if refused.status == 503:
-        headers[PART_HEADER] = "tunnel" if refused.code == "ConnectorOffline" else "gateway"
+        headers[PART_HEADER] = "tunnel" if refused.code == Code.CONNECTOR_OFFLINE else "gateway"
     if refused.status == 407:
         headers["proxy-authenticate"] = 'Basic realm="Causeway"'
     if refused.retry_after:

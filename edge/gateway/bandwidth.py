@@ -22,7 +22,7 @@ from edge.envoy.bandwidth import CAP_KEY, OWNER_KEY
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
-from edge.identity import SessionIdentity
+from edge.protocol.identity import SessionIdentity
 
 logger = logging.getLogger(__name__)
 

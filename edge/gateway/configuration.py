@@ -10,15 +10,18 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from edge import backoff
-from edge.api import ApiError, ApiRefused, ConsoleApi
+from edge.access.snapshot import Snapshot
 from edge.gateway.flows import Flow, Flows
-from edge.gateway.reports import UNKNOWN, UNKNOWN_SECONDS
+from edge.gateway.reports import UNKNOWN_SECONDS
 from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState, Refusal
 from edge.home import Home
-from edge.snapshot import Snapshot, SnapshotInvalid
-from edge.support import STATUS
+from edge.machine import backoff
+from edge.machine.api import ApiError, ApiRefused, ConsoleApi
+from edge.machine.support import STATUS
+from edge.protocol.codes import Code
+from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.message import MessageInvalid
 
 logger = logging.getLogger(__name__)
 
@@ -81,8 +84,8 @@ class Configuration:
 
     def _checked(self, document: Any) -> Snapshot:
         try:
-            snapshot = Snapshot.compile(document)
-        except SnapshotInvalid as error:
+            snapshot = Snapshot.compile(GatewayConfiguration.decode(document))
+        except MessageInvalid as error:
             raise ConfigurationRefused(str(error)) from None
         if snapshot.gateway.id != self._home.identity.id:
             raise ConfigurationRefused(f"It is for {snapshot.gateway.id}, not for this gateway.")
@@ -157,7 +160,7 @@ class Configuration:
                 failures = 0
                 continue
             except ApiRefused as error:
-                if error.code == UNKNOWN:
+                if error.code == Code.MACHINE_UNKNOWN:
                     await self._leave()
                     asked = UNKNOWN_SECONDS
                 else:
@@ -196,7 +199,7 @@ class Configuration:
     def _note_silence(self) -> None:
         """Say in the log when the console has been away for too long, whether or not somebody asks to be let in."""
         refusal = self._state.refusal()
-        lost = refusal is not None and refusal.code == "ConsoleLost"
+        lost = refusal is not None and refusal.code == Code.CONSOLE_LOST
         if lost and not self._lost:
             logger.error(
                 "the console was not heard for %d s, longer than this gateway may go on alone: nobody new is let in, "
@@ -215,7 +218,7 @@ class Configuration:
             return
         self._removed = True
         logger.error(REMOVED)
-        self._state.close(Refusal("NotConfigured", REMOVED))
+        self._state.close(Refusal(Code.NOT_CONFIGURED, REMOVED))
         async with self._saving:
             self._unsaved = None
             self._home.file(FILE).unlink(missing_ok=True)

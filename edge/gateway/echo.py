@@ -6,9 +6,9 @@ import asyncio
 import logging
 from typing import Any, cast
 
-from edge import echo
 from edge.gateway.state import GatewayState
-from edge.snapshot import Gateway
+from edge.protocol import echo
+from edge.protocol.configuration import Gateway
 
 logger = logging.getLogger(__name__)
 

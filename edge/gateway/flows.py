@@ -22,12 +22,12 @@ import grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as rpc
 
-from edge.decision import CONNECTOR, Decision, Destination, decide
-from edge.envoy.gateway import FLOW_METADATA, METADATA
+from edge.access.decision import CONNECTOR, Decision, Destination, decide
+from edge.access.hosts import parse_host
+from edge.access.snapshot import Snapshot
+from edge.envoy.agent import FLOW_METADATA, METADATA
 from edge.gateway.state import GatewayState
-from edge.hosts import parse_host
-from edge.identity import SessionIdentity
-from edge.snapshot import Snapshot
+from edge.protocol.identity import SessionIdentity
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
-from edge.metrics import counter, gauge
+from edge.machine.metrics import counter, gauge
 
 
 def gateway_metrics(state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> Iterable[Metric]:

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from edge import backoff
-from edge.api import ApiError, ApiRefused, ConsoleApi, pause_of
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.accesslog import KIND
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
-from edge.spool import Spool
+from edge.machine import backoff
+from edge.machine.api import ApiError, ApiRefused, ConsoleApi, pause_of
+from edge.machine.spool import Spool
+from edge.protocol.codes import Code
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ SEND_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 MOST_SECONDS = 10.0
 # The console does not know this gateway any more: asking often would not change that.
-UNKNOWN, UNKNOWN_SECONDS = "MachineUnknown", 60.0
+UNKNOWN_SECONDS = 60.0
 
 
 def software_version() -> str:
@@ -86,7 +87,7 @@ class StatusReporter:
 
 
 def _pause(failures: int, error: Exception) -> float:
-    if getattr(error, "code", None) == UNKNOWN:
+    if getattr(error, "code", None) == Code.MACHINE_UNKNOWN:
         return backoff.pause(failures, asked=UNKNOWN_SECONDS)
     return backoff.pause(failures, asked=getattr(error, "retry_after", None), most=MOST_SECONDS)
 

@@ -13,9 +13,10 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from edge.api import ApiError, ApiRefused, ConsoleApi
 from edge.gateway.state import GatewayState
-from edge.identity import (
+from edge.machine.api import ApiError, ApiRefused, ConsoleApi
+from edge.protocol.codes import Code
+from edge.protocol.identity import (
     BasicCredentials,
     BearerToken,
     IdentityError,
@@ -147,13 +148,13 @@ class Sessions:
             identity = self._verify(token)
         except ApiRefused as error:
             failed = _failure(error)
-            if error.code == "LockedOut" and error.retry_after:
+            if error.code == Code.LOCKED_OUT and error.retry_after:
                 self._locked[key] = (self._state.ticks() + error.retry_after, failed)
             raise failed from None
         except (ApiError, KeyError, TokenRefused) as error:
             logger.warning("log-on at the console failed: %s", error)
             message = "The console, which checks passwords, cannot be reached now. Try again later."
-            raise LogonFailed(503, "ConsoleUnreachable", message) from None
+            raise LogonFailed(503, Code.CONSOLE_UNREACHABLE, message) from None
         logger.info("session %s opened for account %s", identity.session, identity.account)
         self._remember(key, identity, token)
         return identity
@@ -206,7 +207,7 @@ class Sessions:
             identity = self._verify(token)
         except ApiRefused as error:
             logger.info("session %s is not renewed: %s", session, error)
-            if error.code == "SessionEnded":
+            if error.code == Code.SESSION_ENDED:
                 self.forget([session])
             else:
                 live.renew_at = self._state.ticks() + 60
@@ -223,10 +224,10 @@ class Sessions:
 
 def _failure(error: ApiRefused) -> LogonFailed:
     """What the client of a refused log-on sees."""
-    if error.code == "LogonRefused" or error.status == 400:
-        return LogonFailed(407, "LogonRefused", error.message)
+    if error.code == Code.LOGON_REFUSED or error.status == 400:
+        return LogonFailed(407, Code.LOGON_REFUSED, error.message)
     if error.status in (403, 429):
         return LogonFailed(403, error.code, error.message, error.retry_after)
     # 401 of another kind: it is this gateway that the console does not accept
     logger.error("the console refused this gateway's call: %s %s", error.code, error.message)
-    return LogonFailed(503, "ConsoleRefused", "The console does not accept log-ons by this gateway now.")
+    return LogonFailed(503, Code.CONSOLE_REFUSED, "The console does not accept log-ons by this gateway now.")

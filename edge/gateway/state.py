@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.decision import Decision, Destination, decide
-from edge.identity import SessionIdentity
-from edge.snapshot import Snapshot, Tunnels
+from edge.access.decision import Decision, Destination, decide
+from edge.access.snapshot import Snapshot, Tunnels
+from edge.protocol.codes import Code
+from edge.protocol.identity import SessionIdentity
 
 # What is faster than this no bucket holds back: it would cost the throughput that it allows.
 UNCAPPED_KBPS = 1_000_001
@@ -32,7 +33,7 @@ class Metrics:
 class Refusal:
     """Why nothing at all is let through now."""
 
-    code: str
+    code: Code
     message: str
 
 
@@ -105,10 +106,11 @@ class GatewayState:
     def refusal(self) -> Refusal | None:
         """Fail closed: without a configuration, or with one that nobody has confirmed for too long."""
         if self.snapshot is None:
-            return self._closed or Refusal("NotConfigured", "This gateway has no configuration yet.")
+            return self._closed or Refusal(Code.NOT_CONFIGURED, "This gateway has no configuration yet.")
         if self.clock() - self.heard_at > self.snapshot.offline_seconds:
             return Refusal(
-                "ConsoleLost", "This gateway has not heard from its console for too long to let anyone in."
+                Code.CONSOLE_LOST,
+                "This gateway has not heard from its console for too long to let anyone in.",
             )
         return None
 

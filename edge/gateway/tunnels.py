@@ -1,12 +1,11 @@
 """Which servers have live tunnels, as Envoy sees it.
 
-Envoy 1.40 counts tunnels in gauges ``tunnels.tunnels.{connector}:{server}`` when ``enable_detailed_stats`` is
-set; they are hidden from a plain ``/stats``. Seen with the real process: a gauge is right about 1 ms after a
-server's process was killed, and in the same moment as a tunnel is accepted; a machine that vanishes without a word
-is noticed by the pings (2 s apart for an idle tunnel, 5 s + 3 s for one in use). A gauge of a server that is gone
-stays, at 0. The list is read every ``INTERVAL`` while flows are let in, else every ``IDLE_INTERVAL``; and at once
-before a flow that follows such a pause is decided, or one is refused because a connector seems offline. What a gateway
-does not yet know costs little: a flow given to a connector whose last tunnel has just died gets 503 from Envoy itself.
+Seen with the real process of Envoy 1.40: a gauge (edge.envoy.tunnels) is right about 1 ms after a server's process was
+killed, and in the same moment as a tunnel is accepted; a machine that vanishes without a word is noticed by the pings
+(2 s apart for an idle tunnel, 5 s + 3 s for one in use). The list is read every ``INTERVAL`` while flows are let in,
+else every ``IDLE_INTERVAL``; and at once before a flow that follows such a pause is decided, or one is refused because
+a connector seems offline. What a gateway does not yet know costs little: a flow given to a connector whose last tunnel
+has just died gets 503 from Envoy itself.
 
 There is a push as well (``access_log`` of the socket interface), but with a gRPC log Envoy 1.40 crashes at its start,
 and a file is written with a delay of up to 10 s. After a restart of Envoy the gauges begin at nothing and fill as the
@@ -20,27 +19,14 @@ import logging
 import time
 from collections.abc import Callable
 
-from edge.envoy.gateway import TUNNELS
 from edge.envoy.process import EnvoyError, EnvoyProcess
+from edge.envoy.tunnels import arrived_tunnels
 from edge.gateway.state import GatewayState
 
 logger = logging.getLogger(__name__)
 
 INTERVAL, IDLE_INTERVAL = 0.25, 1.0
 BUSY_SECONDS = 5.0  # after the last decision
-_PREFIX = f"{TUNNELS}.tunnels."
-QUERY = f"/stats?filter=^{TUNNELS}\\.tunnels\\.&hidden=include"
-
-
-def parse_tunnels(text: str) -> dict[tuple[str, str], int]:
-    """Envoy's statistics as ``(connector, server) → count``; those at 0 are left out."""
-    tunnels = {}
-    for line in text.splitlines():
-        name, _, value = line.removeprefix(_PREFIX).rpartition(": ")
-        connector, _, server = name.partition(":")
-        if line.startswith(_PREFIX) and server and value.isdigit() and int(value):
-            tunnels[connector, server] = int(value)
-    return tunnels
 
 
 class TunnelWatch:
@@ -67,7 +53,7 @@ class TunnelWatch:
     async def _read(self) -> bool:
         self._read_at = time.monotonic()
         try:
-            tunnels = parse_tunnels(await self._envoy.admin(QUERY, timeout=2.0))
+            tunnels = await arrived_tunnels(self._envoy, timeout=2.0)
         except EnvoyError:
             tunnels = {}  # no Envoy, no tunnels
         if not self._state.set_tunnels(tunnels):

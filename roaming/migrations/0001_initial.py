@@ -6,12 +6,12 @@ import django.db.models.functions.text
 import django.utils.timezone
 from django.db import migrations, models
 
-import roaming.models.accounts
-import roaming.models.ccns
-import roaming.models.fields
-import roaming.models.instances
-import roaming.models.rules
-import roaming.models.sessions
+import roaming.accounts.models
+import roaming.ccns.models
+import roaming.fields
+import roaming.instances.models
+import roaming.rules
+import roaming.sessions.models
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=roaming.models.ccns.new_ccn_id,
+                        default=roaming.ccns.models.new_ccn_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                     "cidr",
                     models.CharField(
                         max_length=18,
-                        validators=[roaming.models.rules.validate_block],
+                        validators=[roaming.rules.validate_block],
                         verbose_name="CIDR block",
                     ),
                 ),
@@ -124,7 +124,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=roaming.models.instances.new_instance_id,
+                        default=roaming.instances.models.new_instance_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -176,10 +176,10 @@ class Migration(migrations.Migration):
                         max_length=20,
                     ),
                 ),
-                ("dns1", roaming.models.fields.IPv4Field(blank=True, null=True, verbose_name="DNS server")),
+                ("dns1", roaming.fields.IPv4Field(blank=True, null=True, verbose_name="DNS server")),
                 (
                     "dns2",
-                    roaming.models.fields.IPv4Field(blank=True, null=True, verbose_name="standby DNS server"),
+                    roaming.fields.IPv4Field(blank=True, null=True, verbose_name="standby DNS server"),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
                 (
@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=roaming.models.accounts.new_account_id,
+                        default=roaming.accounts.models.new_account_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -237,7 +237,7 @@ class Migration(migrations.Migration):
                     models.GeneratedField(
                         db_persist=True,
                         expression=django.db.models.functions.text.Lower("username"),
-                        output_field=roaming.models.fields.KeyField(max_length=33),
+                        output_field=roaming.fields.KeyField(max_length=33),
                     ),
                 ),
                 (
@@ -258,7 +258,7 @@ class Migration(migrations.Migration):
                     models.GeneratedField(
                         db_persist=True,
                         expression=django.db.models.functions.text.Lower("email"),
-                        output_field=roaming.models.fields.KeyField(max_length=64),
+                        output_field=roaming.fields.KeyField(max_length=64),
                     ),
                 ),
                 ("password", models.CharField(editable=False, max_length=160, verbose_name="password hash")),
@@ -277,7 +277,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "static_ip",
-                    roaming.models.fields.IPv4Field(blank=True, null=True, verbose_name="static client IP"),
+                    roaming.fields.IPv4Field(blank=True, null=True, verbose_name="static client IP"),
                 ),
                 ("enabled", models.BooleanField(default=True)),
                 ("origin", models.CharField(db_index=True, editable=False, max_length=40)),
@@ -320,7 +320,7 @@ class Migration(migrations.Migration):
                     "cidr",
                     models.CharField(
                         max_length=18,
-                        validators=[roaming.models.rules.validate_block],
+                        validators=[roaming.rules.validate_block],
                         verbose_name="CIDR block",
                     ),
                 ),
@@ -345,7 +345,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=roaming.models.sessions.new_session_id,
+                        default=roaming.sessions.models.new_session_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,
@@ -353,7 +353,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("username", models.CharField(max_length=33, verbose_name="user name")),
-                ("client_ip", roaming.models.fields.IPv4Field(verbose_name="client IP")),
+                ("client_ip", roaming.fields.IPv4Field(verbose_name="client IP")),
                 ("public_address", models.CharField(blank=True, max_length=45)),
                 (
                     "kind",

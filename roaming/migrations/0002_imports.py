@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import roaming.models.imports
+import roaming.imports.models
 
 
 class Migration(migrations.Migration):
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=roaming.models.imports.new_import_id,
+                        default=roaming.imports.models.new_import_id,
                         editable=False,
                         max_length=40,
                         primary_key=True,

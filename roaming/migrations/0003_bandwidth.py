@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-import roaming.models.rules
+import roaming.rules
 
 
 class Migration(migrations.Migration):
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             name="bandwidth_kbps",
             field=models.PositiveIntegerField(
                 default=2000,
-                validators=[roaming.models.rules.validate_bandwidth],
+                validators=[roaming.rules.validate_bandwidth],
                 verbose_name="bandwidth, kbit/s",
             ),
         ),

@@ -1,4 +1,4 @@
-"""What private access is made of, for tests. Writes go through the services, as everywhere."""
+"""Objects of private access for tests; writes go through the services, as everywhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import factory
 from django.utils import timezone
 
-from connectors import services
+from connectors.applications import services as applications
 from connectors.models import Application, Connector, Policy, Sample, Server, Tunnel, UserGroup
+from connectors.policies import services as policies
 from connectors.telemetry import store
-from console import audit
+from console.core import audit
 from console.models import Gateway, Region
 from tests.console.machine import Machine
 
@@ -27,7 +28,7 @@ def region(pk: str = "cn-shanghai") -> Region:
 
 
 class ConnectorFactory(factory.django.DjangoModelFactory):
-    """A switched-on connector in Shanghai without servers."""
+    """Connector in Shanghai, switched on, without servers."""
 
     class Meta:
         model = Connector
@@ -37,7 +38,7 @@ class ConnectorFactory(factory.django.DjangoModelFactory):
 
 
 class ServerFactory(factory.django.DjangoModelFactory):
-    """A server that has enrolled but was never heard of since; ``heard=True``: heard of just now."""
+    """Server that has enrolled but was never heard of since; ``heard=True``: heard of just now."""
 
     class Meta:
         model = Server
@@ -58,23 +59,23 @@ def application(name: str = "", **values: Any) -> Application:
         "addresses": [f"{name.replace(' ', '-')}.corp.example"],
         "ports": [(80, 80)],
     } | values
-    return services.application_create(name=name, actor=ACTOR, **given)
+    return applications.application_create(name=name, actor=ACTOR, **given)
 
 
 def group(name: str = "", **values: Any) -> UserGroup:
-    return services.group_create(name=name or f"group {next(numbers)}", actor=ACTOR, **values)
+    return policies.group_create(name=name or f"group {next(numbers)}", actor=ACTOR, **values)
 
 
 def policy(connector: Connector, name: str = "", **values: Any) -> Policy:
-    """For everybody and every application at priority 10, unless told otherwise."""
+    """Make a policy for everybody and every application at priority 10, unless ``values`` say otherwise."""
     given: dict[str, Any] = {"all_users": True, "all_applications": True, "priority": 10} | values
-    return services.policy_create(
+    return policies.policy_create(
         name=name or f"policy {next(numbers)}", connector=connector, actor=ACTOR, **given
     )
 
 
 def enrolled_gateway(gateway: Gateway) -> Machine:
-    """The gateway's machine, enrolled and heard of."""
+    """Make the gateway's machine, enrolled and heard of."""
     machine = Machine("gateway", gateway.pk)
     Gateway.objects.filter(pk=gateway.pk).update(heard_at=timezone.now())
     gateway.refresh_from_db()
@@ -82,7 +83,7 @@ def enrolled_gateway(gateway: Gateway) -> Machine:
 
 
 def tunnel(gateway: Gateway, server: Server, *, age: timedelta = timedelta(), count: int = 2) -> Tunnel:
-    """A tunnel that the gateway, heard of just now, reported ``age`` ago."""
+    """Make a tunnel that the gateway, heard of just now, reported ``age`` ago."""
     Gateway.objects.filter(pk=gateway.pk).update(heard_at=timezone.now(), enrolled_at=timezone.now())
     return Tunnel.objects.create(gateway=gateway, server=server, count=count, seen_at=timezone.now() - age)
 

@@ -1,25 +1,28 @@
-"""What holds for every address about one object: wrong methods, ids that are none, and objects of somebody else."""
+"""Rules for every address of one object: wrong methods, ids that are none, objects of another owner."""
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
-from connectors import urls
+from connectors.applications.urls import application_urls
+from connectors.fleet.urls import connector_urls, server_urls
 from connectors.models import Application, Connector, Policy, Server, UserGroup
+from connectors.policies.urls import group_urls, policy_urls
+from connectors.telemetry.urls import connector_urls as chart_urls
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory
 
 pytestmark = pytest.mark.django_db
 
 OBJECTS = {
-    "connector": urls.connector_urls,
-    "policy": urls.policy_urls,
-    "application": urls.application_urls,
-    "group": urls.group_urls,
+    "connector": [*connector_urls, *chart_urls],
+    "policy": policy_urls,
+    "application": application_urls,
+    "group": group_urls,
 }
 NAMES = [(kind, str(pattern.name)) for kind, patterns in OBJECTS.items() for pattern in patterns]
-SERVER_NAMES = [str(pattern.name) for pattern in urls.server_urls]
-# What changes something without a form of its own answers to nothing but POST.
+SERVER_NAMES = [str(pattern.name) for pattern in server_urls]
+# Addresses that change something without a form of their own answer to nothing but POST.
 ACTIONS = ("enable", "disable", "delete", "remove", "priority")
 CHANGES = [(kind, name) for kind, name in NAMES if name.removeprefix(f"{kind}_") in ACTIONS]
 SERVER_CHANGES = [name for name in SERVER_NAMES if name.removeprefix("server_") in ACTIONS]
@@ -27,7 +30,7 @@ SERVER_CHANGES = [name for name in SERVER_NAMES if name.removeprefix("server_") 
 
 @pytest.fixture
 def world(connector: Connector, server: Server) -> dict[str, str]:
-    """One of each kind: kind → its id."""
+    """Make one object of each kind; return kind → its id."""
     application = factories.application("wiki")
     policy = factories.policy(connector, all_applications=False, applications=[application])
     return {
@@ -109,7 +112,7 @@ def test_a_server_is_only_reached_by_way_of_its_own_connector(
         )
         for verb in ("get", "post")
     ]
-    # The state of one that is gone is asked for by pages that still show it: they are told to take it away.
+    # Pages that still show a server which is gone ask for its state: 286 tells them to stop.
     allowed = {286, 405} if name == "server_state" else {404, 405}
     assert {answer.status_code for answer in answers} <= allowed
     other.delete()

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors.models import Connector, Server
-from console import config
+from console.machines import config
 from console.models import Gateway
 from roaming.models import ClientAccount
 from tests.connectors import factories

@@ -1,15 +1,20 @@
-"""This app's part of a gateway's configuration: exactly the agreed shape, compiled by the edge's own reader."""
+"""Part of a gateway's configuration that this app adds: exactly the agreed shape, compiled by the edge's reader."""
 
+import json
 from datetime import timedelta
 
+import msgspec
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from connectors import services, snapshot
+from connectors import snapshot
+from connectors.fleet import services as fleet
 from connectors.models import Connector
+from connectors.policies import services as policies
 from console.models import Gateway
-from edge.snapshot import Snapshot
+from edge.access.snapshot import Snapshot
+from edge.protocol.configuration import GatewayConfiguration
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
 from tests.roaming.factories import AccountFactory
@@ -21,7 +26,7 @@ def test_the_agreed_shape(connector: Connector, gateway: Gateway) -> None:
     server = ServerFactory(connector=connector)
     out = ServerFactory(connector=connector, enabled=False)
     leaving = ServerFactory(connector=connector)
-    services.server_drain(server=leaving, within=timedelta(minutes=5), actor=ACTOR)
+    fleet.server_drain(server=leaving, within=timedelta(minutes=5), actor=ACTOR)
     account = AccountFactory()
     group = factories.group("staff", accounts=[account])
     factories.group("unused", accounts=[account])
@@ -39,7 +44,7 @@ def test_the_agreed_shape(connector: Connector, gateway: Gateway) -> None:
     )
     factories.policy(connector, "disabled", priority=1, enabled=False)
     everything = factories.policy(connector, "everything", priority=100)
-    assert snapshot.part(gateway) == {
+    assert json.loads(msgspec.json.encode(snapshot.part(gateway))) == {
         "connectors": {
             connector.pk: {
                 "name": "office",
@@ -86,7 +91,7 @@ def test_the_agreed_shape(connector: Connector, gateway: Gateway) -> None:
 
 def test_on_a_tie_the_older_policy_comes_first(connector: Connector, gateway: Gateway) -> None:
     made = [factories.policy(connector, priority=5).pk for _ in range(6)]
-    assert [policy["id"] for policy in snapshot.part(gateway)["policies"]] == made
+    assert [policy.id for policy in snapshot.part(gateway)["policies"]] == made
 
 
 def test_a_gateway_can_compile_what_it_is_sent(connector: Connector, gateway: Gateway) -> None:
@@ -103,7 +108,7 @@ def test_a_gateway_can_compile_what_it_is_sent(connector: Connector, gateway: Ga
     factories.policy(connector)
     machine = factories.enrolled_gateway(gateway)
     document = machine.call("gateway/config", {"applied_version": 0}).json()
-    compiled = Snapshot.compile(document)
+    compiled = Snapshot.compile(GatewayConfiguration.decode(document))
     assert connector.pk in compiled.connectors and len(compiled.policies) == 1
 
 
@@ -113,7 +118,7 @@ def test_an_account_that_left_its_group_is_gone_from_the_snapshot(
     account = AccountFactory()
     group = factories.group(accounts=[account])
     factories.policy(connector, all_users=False, groups=[group])
-    services.group_update(group=group, accounts=[], actor=ACTOR)
+    policies.group_update(group=group, accounts=[], actor=ACTOR)
     assert snapshot.part(gateway)["groups"] == {group.pk: []}
 
 

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization as ser
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.test import Client
 
-from console import audit, enrollment
+from console.core import audit
+from console.machines import enrollment
 
 NAMES = {"gateway": ("tunnel", "access"), "server": ("outer", "inner")}
 

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 
-from console.access import ROLES
 from console.checks import every_url_declares_its_role, url_views
+from console.core.access import ROLES
 
 # An id in the products' shape; nothing has it, so who is let in gets a 404 or 405 and nothing is changed.
 NOBODY = "connector-0123456789abcdef"

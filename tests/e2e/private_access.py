@@ -18,11 +18,12 @@ from typing import Any
 import httpx
 import psutil
 
-from edge.decision import Decision, Destination, decide
-from edge.gateway.tunnels import parse_tunnels
+from edge.access.decision import Decision, Destination, decide
+from edge.access.snapshot import Snapshot
+from edge.envoy.tunnels import parse_arrived
 from edge.home import Home
-from edge.identity import SessionIdentity
-from edge.snapshot import Snapshot
+from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.identity import SessionIdentity
 from tests.demo import Demo, clean_environment, is_alive, post, wait_until
 
 CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
@@ -81,7 +82,7 @@ class Gateway:
 
     def tunnels(self) -> dict[tuple[str, str], int]:
         """(connector, server) → live tunnels, as its Envoy counts them."""
-        return parse_tunnels(statistics(self.home, "^tunnels\\.tunnels\\.", "&hidden=include"))
+        return parse_arrived(statistics(self.home, "^tunnels\\.tunnels\\.", "&hidden=include"))
 
     def document(self) -> dict[str, Any]:
         found = self.home.read_json("snapshot.json")
@@ -90,7 +91,7 @@ class Gateway:
 
     def world(self) -> Snapshot:
         """The configuration in force with the connectors online now."""
-        snapshot = Snapshot.compile(self.document())
+        snapshot = Snapshot.compile(GatewayConfiguration.decode(self.document()))
         online = {c for (c, s), count in self.tunnels().items() if count and snapshot.server_open(s, c)}
         return snapshot.with_online(frozenset(online))
 

@@ -23,7 +23,7 @@ NOT_SOURCE = shutil.ignore_patterns(
 )
 # The agent of each kind, as a version that does not start.
 BROKEN = b"raise RuntimeError('this version is broken')\n"
-AGENT = {"connector": "edge/connector/agent.py", "gateway": "edge/gateway/agent.py"}
+AGENT = {"connector": "edge/server/agent.py", "gateway": "edge/gateway/agent.py"}
 
 
 def built_wheel(target: Path, version: str, changes: Mapping[str, bytes]) -> Path:

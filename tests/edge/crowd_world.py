@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
-from edge.envoy.connector import TUNNELS_PER_GATEWAY
 from edge.envoy.process import EnvoyProcess
+from edge.envoy.server import TUNNELS_PER_GATEWAY
 from edge.home import Home
 from tests.crowd import Http2, origin
 from tests.edge.gateway_connector import ConnectorServer

@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from edge.connector.agent import run_connector
 from edge.home import Home, Identity
+from edge.server.agent import run_connector
 from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
 from tests.ports import free_port
 

@@ -13,10 +13,10 @@ import signal
 import sys
 from pathlib import Path
 
-from edge.api import ConsoleApi
 from edge.gateway.agent import GatewayAgent
 from edge.gateway.configuration import ConfigurationRefused
 from edge.home import Home
+from edge.machine.api import ConsoleApi
 
 
 async def listen(agent: GatewayAgent) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import factory
 
-from console.audit import System
+from console.core.audit import System
 from console.models import Area, Region
+from roaming.accounts import services as accounts
+from roaming.ccns import services as ccns
+from roaming.instances import services as instances
 from roaming.models import CCN, ClientAccount, Instance
-from roaming.services import accounts, ccns, instances
 
 ACTOR = System("tests")
 PASSWORD = "Summer-2026"

@@ -10,7 +10,7 @@ from console.models import AuditRow, User
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, UserSession
 from tests.roaming.answers import text
 from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.test_leases import log_on
+from tests.roaming.sessions.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
 MODELS = ["ccn", "cloudnetwork", "instance", "instancecidr", "clientaccount", "usersession", "logonfailures"]
@@ -92,7 +92,7 @@ def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance
 
 
 def log_on_with(account: ClientAccount, password: str) -> UserSession:
-    from roaming.services import logon
+    from roaming.sessions import logon
 
     return logon.logon(
         instance_id=account.instance_id,

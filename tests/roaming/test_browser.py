@@ -9,12 +9,12 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from console import tasks
+from console.work import tasks
 from roaming.models import ClientAccount, Instance
-from roaming.services import usage
+from roaming.usage import buckets as usage
 from tests.browser import log_in, settle
 from tests.roaming.factories import AccountFactory, InstanceFactory
-from tests.roaming.test_leases import log_on
+from tests.roaming.sessions.test_leases import log_on
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
 PASSWORD = "a long password"

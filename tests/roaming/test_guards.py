@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from console.models import Gateway
-from roaming.services import logon
+from roaming.sessions import logon
 from roaming.urls import urlpatterns
 from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory
 
@@ -56,7 +56,7 @@ UNKNOWN: dict[str, int | str] = {
 }
 # Uploads are their owner's alone and have no page without one; who may is tested beside them.
 ELSEWHERE = {
-    pattern.name for pattern in urlpatterns if pattern.callback.__module__ == "roaming.views.imports"
+    pattern.name for pattern in urlpatterns if pattern.callback.__module__ == "roaming.imports.views"
 }
 HERE = [pattern for pattern in urlpatterns if pattern.name not in ELSEWHERE]
 WITH_ID = [str(pattern.name) for pattern in HERE if "<" in str(pattern.pattern)]

@@ -9,11 +9,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from roaming.accounts import roaming
+from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
-from roaming.services import accounts, roaming
 from tests.roaming.answers import text
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.test_leases import log_on
+from tests.roaming.sessions.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
 LIMIT = 8

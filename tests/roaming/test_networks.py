@@ -7,7 +7,7 @@ from django.conf import LazySettings
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from console.errors import Invalid
+from console.core.errors import Invalid
 from roaming.networks import first_overlap, holds, parse_block, parse_instance_blocks, usable_count
 
 # A small corner of the address space, so that overlaps are frequent and every address can be listed.

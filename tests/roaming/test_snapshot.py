@@ -6,14 +6,16 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from console import snapshot
+from console.machines import snapshot
 from console.models import Gateway
-from edge.snapshot import Snapshot
+from edge.access.snapshot import Snapshot
+from edge.protocol import configuration as wire
+from roaming.accounts import services as accounts
+from roaming.instances import services as instances
 from roaming.models import ClientAccount, UserSession
-from roaming.services import accounts, instances
 from roaming.snapshot import part
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.test_leases import log_on
+from tests.roaming.sessions.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -24,13 +26,13 @@ def test_instances_with_area_state_and_cloud_networks(gateway: Gateway) -> None:
     stopped = InstanceFactory(region_id="ap-southeast-1")
     instances.instance_stop(instance=stopped, actor=ACTOR)
     assert part(gateway)["instances"] == {
-        bound.pk: {
-            "area": "mainland-china",
-            "active": True,
-            "ccn": ccn.pk,
-            "cloud_networks": ["172.16.0.0/16", "172.17.0.0/16"],
-        },
-        stopped.pk: {"area": "singapore", "active": False, "ccn": None, "cloud_networks": []},
+        bound.pk: wire.Instance(
+            area="mainland-china",
+            active=True,
+            ccn=ccn.pk,
+            cloud_networks=["172.16.0.0/16", "172.17.0.0/16"],
+        ),
+        stopped.pk: wire.Instance(area="singapore", active=False, cloud_networks=()),
     }
 
 

@@ -54,5 +54,7 @@ def test_a_citation_of_what_is_not_there_is_found(citation: str) -> None:
 
 
 def test_a_citation_of_what_is_there_is_right() -> None:
-    content = "See docs/pages.md, [a list](pages.md#a-list), `console/tables.py` and `console.tables`.\n"
+    content = (
+        "See docs/pages.md, [a list](pages.md#a-list), `console/kit/tables.py` and `console.kit.tables`.\n"
+    )
     assert cited("docs/some.md", content) == []

@@ -1,12 +1,13 @@
-"""``manage.py ca``: show the certificate authorities, and roll over to a new one (docs/operations.md)."""
+"""Command ``ca``: show the certificate authorities, and roll over to a new one (docs/operations.md)."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from console import audit, rollover
-from console.errors import Refusal
-from console.models import Authority
+from console.core import audit
+from console.core.errors import Refusal
+from console.machines import rollover
+from console.machines.models.pki import Authority
 
 ACTOR = audit.System("console command")
 

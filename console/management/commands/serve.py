@@ -1,4 +1,4 @@
-"""``manage.py serve``: the console under granian, by WSGI: Django answered 3 to 10 times as much as by ASGI."""
+"""Command ``serve``: the console under granian, by WSGI: Django answered 3 to 10 times as much as by ASGI."""
 
 import os
 import sys
@@ -6,19 +6,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-# Every gateway's long poll holds one thread; pages need a few more.
+# Threads: the long poll of every gateway holds one, pages need a few more.
 THREADS = 48
 
 
 def granian_arguments(*, host: str, port: int, workers: int = 1, threads: int = THREADS) -> list[str]:
-    """What follows ``python -m granian`` to serve the console."""
+    """Return the arguments of ``python -m granian`` that serve the console."""
     return [
         "--interface=wsgi",
         f"--host={host}",
         f"--port={port}",
         f"--workers={workers}",
         f"--blocking-threads={threads}",
-        # It counts connections, idle ones as well: a world of servers must not be kept waiting at the door.
+        # Connections, idle ones included: a world of servers must not be kept waiting at the door.
         "--backlog=4096",
         "--backpressure=8192",
         "--respawn-failed-workers",
@@ -40,5 +40,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         arguments = granian_arguments(**{key: options[key] for key in ("host", "port", "workers", "threads")})
-        # exec, so that the process a service manager watches is granian itself.
+        # Exec, so that the process a service manager watches is granian itself.
         os.execv(sys.executable, [sys.executable, "-m", "granian", *arguments])  # noqa: S606

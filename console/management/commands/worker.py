@@ -1,7 +1,7 @@
-"""``manage.py worker``: what has no request, such as expiry and retention, and the tasks that pages started.
+"""Command ``worker``: work without a request, such as expiry and retention, and the tasks that pages started.
 
-One job after the other, each on its own clock; between them the tasks, a second at a time. Urgent jobs have a thread
-of their own, so that an alert is told while a day of samples is counted.
+Jobs run one after the other, each on its own clock; between them tasks run, a second at a time. Urgent jobs have a
+thread of their own, so that an alert is told while a day of samples is counted.
 """
 
 import logging
@@ -13,44 +13,45 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
-from console import tasks
-from console.jobs import Job, jobs
+from console import ports
+from console.ports import Job
+from console.work import tasks
 
 log = logging.getLogger("causeway.worker")
-# A job that failed is tried again after this long, so that it cannot spin.
+# Pause after which a job that failed is tried again, so that it cannot spin.
 RETRY_SECONDS = 60.0
 URGENT_RETRY_SECONDS = 5.0
-# How soon a new task is noticed.
+# Longest time until a new task is noticed.
 LOOK_SECONDS = 1.0
 
 
 def step(due: dict[str, float], now: float, *, urgent: bool = False) -> float:
-    """Run every job of one sort that is due and note when it is next; returns the seconds until the next one."""
-    for job in jobs:
-        if job.urgent == urgent and due.get(job.name, 0.0) <= now:
-            due[job.name] = now + run(job)
+    """Run every job of one sort that is due and note when it is next; return the seconds until the next one."""
+    for name, job in ports.jobs.items():
+        if job.urgent == urgent and due.get(name, 0.0) <= now:
+            due[name] = now + run(name, job)
     return max(0.0, min(due.values(), default=now + LOOK_SECONDS) - now)
 
 
-def run(job: Job) -> float:
-    """One round of one job; returns the seconds after which it is due again."""
+def run(name: str, job: Job) -> float:
+    """Run one round of one job; return the seconds after which it is due again."""
     close_old_connections()
     retry = URGENT_RETRY_SECONDS if job.urgent else RETRY_SECONDS
     try:
         changed = job.run()
     except DatabaseError as error:
-        log.error("%s: the database failed: %s", job.name, error)
+        log.error("%s: the database failed: %s", name, error)
         return retry
     except Exception:
-        log.exception("%s failed", job.name)
+        log.exception("%s failed", name)
         return retry
     if changed:
-        log.info("%s: %d", job.name, changed)
+        log.info("%s: %d", name, changed)
     return job.every.total_seconds()
 
 
 def turn(worker: str) -> bool:
-    """One turn of the tasks; whether there may be more to do at once."""
+    """Give the tasks one turn; return whether there may be more to do at once."""
     close_old_connections()
     try:
         return tasks.work(worker)
@@ -76,7 +77,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        log.info("worker started with %d jobs", len(jobs))
+        log.info("worker started with %d jobs", len(ports.jobs))
         lane = threading.Thread(target=urgent_lane, args=(stop,), name="urgent")
         lane.start()
         due: dict[str, float] = {}

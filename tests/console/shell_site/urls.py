@@ -13,11 +13,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console import tables, web
-from console.access import public, role_required
-from console.errors import Conflict, Invalid, Refusal
+from console.core.access import public, role_required
+from console.core.errors import Conflict, Invalid, Refusal
+from console.kit import tables, web
 from console.models import Area, Region
-from console.views import errors, shell
+from console.pages import errors, shell
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden

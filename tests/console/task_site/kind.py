@@ -4,16 +4,18 @@ import os
 import signal
 from pathlib import Path
 
-from console import audit, tasks
-from console.errors import Conflict
+from console import ports
+from console.core import audit
+from console.core.errors import Conflict
 from console.models import Area
+from console.work import tasks
 
 NAME = "test.note"
 VERB = "test.note"
 
 
 def register() -> None:
-    tasks.register(NAME, apply, prepare=prepare, url=lambda task: "/gateways/")
+    ports.task_kinds.add(NAME, ports.TaskKind(apply, prepare, url=lambda task: "/gateways/"))
 
 
 def prepare(step: tasks.Step) -> str:

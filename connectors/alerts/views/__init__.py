@@ -1,0 +1,1 @@
+"""Pages of alerts, of silences and of what is watched."""

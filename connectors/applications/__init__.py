@@ -1,0 +1,1 @@
+"""Applications: what users reach, by addresses and ports."""

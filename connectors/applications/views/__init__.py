@@ -1,0 +1,1 @@
+"""Pages of applications, and of their CSV file."""

@@ -1,0 +1,162 @@
+"""Pages of application management: list, add, edit, switch, delete."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connectors.applications import selectors, services
+from connectors.applications.addresses import shown_ports
+from connectors.applications.forms import ApplicationForm
+from connectors.applications.models import Application
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import tables, web
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Application Name/ID", ("name",)),
+        tables.Column("addresses", "Addresses"),
+        tables.Column("ports", "Ports"),
+        tables.Column("protocol", "Protocol", ("protocol",), width="xs"),
+        tables.Column("tags", "Tags"),
+        tables.Column("policies", "Policies", ("policies_count",), align="end"),
+        tables.Column("status", "Status", ("enabled",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="connectors/_application_row.html",
+    find=selectors.matching,
+    search_label="Search by name, ID, address or tag",
+    filters=(
+        tables.Filter(
+            "protocol",
+            "Protocol",
+            Application.Protocol.choices,
+            lambda rows, value: rows.filter(protocol=value),
+        ),
+        tables.Filter(
+            "status",
+            "Status",
+            [("on", "Enabled"), ("off", "Disabled")],
+            lambda rows, value: rows.filter(enabled=value == "on"),
+        ),
+    ),
+    default_sort="name",
+    label="Applications",
+    empty="There is no application yet",
+    empty_hint="Name the hosts and ports that users shall reach; a forwarding policy then says who and by which way.",
+)
+URL = "connectors:applications"
+
+
+@require_safe
+@role_required("viewer")
+def application_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, selectors.applications_to_page())
+    ids = [row.pk for row in page.rows]
+    addresses = selectors.first_addresses(ids) if ids else {}
+    ports = selectors.first_ports(ids) if ids else {}
+    for row in page.rows:
+        found, number = addresses.get(row.pk, ([], 0))
+        row.first_addresses, row.more_addresses = [address for (address,) in found], number - len(found)
+        found, number = ports.get(row.pk, ([], 0))
+        row.shown_ports = shown_ports(found) + (
+            f" and {number - len(found)} more" if number > len(found) else ""
+        )
+    return tables.render(request, "connectors/applications.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def application_add(request: HttpRequest) -> HttpResponse:
+    form = ApplicationForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            application = services.application_create(actor=actor(request), **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            message = f"{application.name} was added. Nobody reaches it until a forwarding policy allows it."
+            return web.done(request, reverse(URL), message)
+    return web.form_page(request, "connectors/application_add.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    form = ApplicationForm(request.POST or None, initial=_initial(application))
+    del form.fields["enabled"]
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.application_update(application=application, actor=actor(request), **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
+    return web.form_page(
+        request, "connectors/application_edit.html", {"form": form, "application": application}
+    )
+
+
+def _initial(application: Application) -> dict[str, object]:
+    return {
+        "name": application.name,
+        "description": application.description,
+        "protocol": application.protocol,
+        "addresses": "\n".join(address.address for address in application.addresses.all()),
+        "ports": shown_ports([(ports.begin, ports.end) for ports in application.ports.all()]),
+        "origin": application.origin or "",
+        "tags": ", ".join(tag.name for tag in application.tags.all()),
+    }
+
+
+@require_POST
+@role_required("operator")
+def application_enable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_enable(application=application, actor=actor(request))
+    return web.done(request, reverse(URL), f"{application.name} is enabled.")
+
+
+@require_safe
+@role_required("operator")
+def application_confirm_disable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    context = {
+        "name": application.name,
+        "action": reverse("connectors:application_disable", args=[application.pk]),
+        "back": reverse(URL),
+        "consequence": "Nobody reaches it while it is disabled. Open connections to it are cut at once.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
+@require_POST
+@role_required("operator")
+def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_disable(application=application, actor=actor(request))
+    return web.done(request, reverse(URL), f"{application.name} is disabled: open connections to it are cut.")
+
+
+@require_safe
+@role_required("operator")
+def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    context = {
+        "name": application.name,
+        "action": reverse("connectors:application_delete", args=[application.pk]),
+        "back": reverse(URL),
+        "policies": application.policies.all(),
+        "consequence": "No policy names it alone. Where one covers all applications, open connections to it are cut.",
+    }
+    return render(request, "connectors/confirm_delete.html", context)
+
+
+@require_POST
+@role_required("operator")
+def application_delete(request: HttpRequest, application_id: str) -> HttpResponse:
+    application = get_object_or_404(Application, pk=application_id)
+    services.application_delete(application=application, actor=actor(request))
+    return web.done(request, reverse(URL), f"{application.name} was deleted.")

@@ -1,0 +1,83 @@
+"""Configuration of a connector server, which it works by (docs/architecture.md has the shape under this name)."""
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from connectors.applications.models import Application
+from connectors.fleet.models.connectors import Server
+from connectors.fleet.models.upgrades import ServerUpgrade
+from connectors.policies.models.policies import Policy
+from console.core.errors import NotFound
+from console.machines import config, logs
+from console.machines.snapshot import echo_key
+from console.models import Gateway
+from edge.protocol import configuration as wire
+
+
+def server_of(server_id: str) -> Server:
+    """Find a server with its connector. Raise ``NotFound`` with code MachineUnknown for a removed one."""
+    try:
+        return Server.objects.select_related("connector").get(pk=server_id)
+    except Server.DoesNotExist as error:
+        raise NotFound("This server was removed from the console.", code="MachineUnknown") from error
+
+
+def build(server_id: str) -> wire.ServerConfiguration:
+    """Build the document. Its version is read first, so that a change meanwhile is fetched again, never missed."""
+    with transaction.atomic():
+        version = config.current().servers_version
+        server = server_of(server_id)
+        connector = server.connector
+        return wire.ServerConfiguration(
+            version=version,
+            server=wire.Server(id=server.pk, enabled=server.enabled),
+            connector=wire.OwnConnector(id=connector.pk, name=connector.name, enabled=connector.enabled),
+            gateways=[
+                wire.DialledGateway(
+                    id=gateway.pk,
+                    host=gateway.public_host,
+                    port=gateway.tunnel_port,
+                    echo_key=echo_key(gateway.pk),
+                )
+                for gateway in Gateway.objects.filter(enrolled_at__isnull=False).order_by("pk")
+            ],
+            applications=[_application(application) for application in _served(connector.pk)],
+            upgrade=_order(server),
+            logs=logs.wanted(server.pk),
+        )
+
+
+def _order(server: Server) -> wire.UpgradeOrder | None:
+    """Return what the server is to install, the same until its step is over; None outside upgrades."""
+    wanted = (ServerUpgrade.State.INSTALLING, ServerUpgrade.State.CHECKING)
+    step = server.upgrades.filter(state__in=wanted).select_related("upgrade").first()
+    if step is None:
+        return None
+    run = step.upgrade
+    return wire.UpgradeOrder(
+        order=run.pk,
+        version=run.version,
+        wheel=run.wheel,
+        sha256=run.sha256,
+        health_seconds=settings.UPGRADE_HEALTH_SECONDS,
+    )
+
+
+def _served(connector_id: str) -> list[Application]:
+    """Return enabled applications that any policy, on or off, sends through the connector."""
+    applications = Application.objects.filter(enabled=True)
+    if not Policy.objects.filter(connector=connector_id, all_applications=True).exists():
+        named = Q(policies__connector=connector_id) | Q(tags__policies__connector=connector_id)
+        applications = applications.filter(named)
+    return list(applications.distinct().order_by("pk").prefetch_related("addresses", "ports"))
+
+
+def _application(application: Application) -> wire.ServedApplication:
+    return wire.ServedApplication(
+        id=application.pk,
+        name=application.name,
+        addresses=[address.address for address in application.addresses.all()],
+        ports=[(ports.begin, ports.end) for ports in application.ports.all()],
+        origin=application.origin,
+    )

@@ -1,0 +1,121 @@
+"""Forms of connectors, servers, upgrades and the license: text becomes values here, and the services judge them."""
+
+from typing import Any, cast
+
+from django import forms
+
+from connectors.fleet.models.connectors import Connector
+from connectors.fleet.services.servers import MINUTES_SENTENCE
+from connectors.form_fields import switch
+from console.models import Region
+
+
+def clock(example: str) -> dict[str, Any]:
+    """Options of a field for a time of day; ``example`` stands in the empty field and in the complaint."""
+    return {
+        "input_formats": ["%H:%M"],
+        "widget": forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
+        "error_messages": {"invalid": f"Give a time of day as HH:MM, such as {example}."},
+    }
+
+
+class ConnectorForm(forms.Form):
+    region = forms.ModelChoiceField(
+        Region.objects.all(),
+        label="Region",
+        empty_label="Select a region",
+        help_text="Take the region nearest to your server.",
+        error_messages={
+            "required": "Region is required; choose one of the list.",
+            "invalid_choice": "Region must be one of the list.",
+        },
+    )
+    name = forms.CharField(
+        label="Instance Name",
+        max_length=128,
+        help_text="1 to 128 Chinese characters, letters, digits, periods, underscores or hyphens.",
+        widget=forms.TextInput({"autocomplete": "off"}),
+    )
+    enabled = switch("Instance Switch")
+
+
+class RenameForm(forms.Form):
+    name = ConnectorForm.base_fields["name"]
+
+
+class UpgradeWindowForm(forms.Form):
+    start = forms.TimeField(label="Start", required=False, **clock("20:00"))
+    end = forms.TimeField(
+        label="End",
+        required=False,
+        help_text="UTC; past midnight when it is before the start.",
+        **clock("23:00"),
+    )
+
+
+def drain_minutes(label: str, initial: int, help_text: str) -> forms.IntegerField:
+    """Make a field for how long a server drains; every wrong number gets the same sentence."""
+    return forms.IntegerField(
+        label=label,
+        min_value=1,
+        max_value=1440,
+        initial=initial,
+        help_text=help_text,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
+    )
+
+
+class DrainForm(forms.Form):
+    minutes = drain_minutes(
+        "Minutes", 10, "How long connections may go on before it is switched off, 1 to 1,440."
+    )
+
+
+class UpgradeForm(forms.Form):
+    """Upgrade of a connector. ``when``: at once, or within the connector's upgrade window, which must be set then."""
+
+    when = forms.ChoiceField(
+        label="When",
+        widget=forms.RadioSelect,
+        initial="now",
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "When must be now or window."),
+    )
+    minutes = drain_minutes(
+        "Minutes to drain",
+        5,
+        "How long the connections of each server may go on before it is upgraded, 1 to 1,440.",
+    )
+
+    def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:
+        super().__init__(*args, **options)
+        start, end = connector.upgrade_start, connector.upgrade_end
+        within = (
+            f"In its upgrade window, {start:%H:%M}–{end:%H:%M} UTC"
+            if start and end
+            else "In its upgrade window"
+        )
+        when = cast(forms.ChoiceField, self.fields["when"])
+        when.choices = [("now", "Now"), ("window", within)]
+        if not start:
+            when.help_text = "It has no upgrade window; set one to choose that."
+
+
+class LicenseForm(forms.Form):
+    connectors = forms.IntegerField(
+        label="Connectors",
+        min_value=1,
+        max_value=1_000_000,
+        help_text="How many connectors there may be.",
+        error_messages=dict.fromkeys(
+            ("required", "invalid", "min_value", "max_value"),
+            "Connectors must be a whole number from 1 to 1,000,000.",
+        ),
+    )
+    valid_until = forms.DateField(
+        label="Valid until",
+        required=False,
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        help_text="The last day (UTC). Empty: no end.",
+        error_messages={"invalid": "Valid until must be a date, YYYY-MM-DD, or empty."},
+    )

@@ -1,0 +1,1 @@
+"""Tables of connectors, servers, upgrades and the license."""

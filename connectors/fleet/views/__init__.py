@@ -1,0 +1,1 @@
+"""Pages of connectors, servers, upgrades and the license."""

@@ -1,0 +1,147 @@
+"""Tab Deploy Server of the Details panel, and pages of one server: switch, drain, remove."""
+
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connectors.fleet import selectors, services
+from connectors.fleet.forms import DrainForm
+from connectors.fleet.lights import server_statuses
+from connectors.fleet.models.connectors import Connector, Server
+from connectors.fleet.models.upgrades import ServerUpgrade
+from connectors.telemetry import selectors as telemetry
+from connectors.telemetry import store
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import web
+from console.machines import config
+
+
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """Show the tab Deploy Server; for htmx aimed at the list of servers, the list alone."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    statuses = server_statuses(connector, config.current().servers_version)
+    shown = telemetry.chosen(request.GET)
+    words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
+    upgrade = selectors.upgrade_shown(connector, [status.server.version for status in statuses])
+    active = {step.server_id for step in upgrade["steps"] if step.is_active}
+    context = {
+        "connector": connector,
+        "tab": "servers",
+        "upgrading": active,
+        **upgrade,
+        "rows": [(status, store.rate_of(status.server), words[status.server.pk]) for status in statuses],
+        **shown,
+        "known": len(statuses),
+    }
+    return render(request, "connectors/servers.html", context)
+
+
+@require_safe
+@role_required("viewer")
+def connector_servers_known(request: HttpRequest, connector_id: str) -> HttpResponse:
+    """Tell an open tab whether there are other servers than it shows: nothing, or a line that says so."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    count = connector.servers.count()
+    if str(count) == request.GET.get("known"):
+        return HttpResponse(status=204)
+    return render(request, "connectors/_servers_known.html", {"connector": connector, "known": count})
+
+
+@require_safe
+@role_required("viewer")
+def server_state(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    """Show one server's lights and figures; the page fetches them anew while somebody looks."""
+    connector = get_object_or_404(Connector, pk=connector_id)
+    statuses = server_statuses(connector, config.current().servers_version)
+    status = next((status for status in statuses if status.server.pk == server_id), None)
+    if status is None:
+        # Status 286 stops the polling: a server removed meanwhile is not asked for again.
+        return HttpResponse(status=286)
+    active = ServerUpgrade.objects.filter(server=server_id, state__in=ServerUpgrade.ACTIVE)
+    context = {
+        "status": status,
+        "rate": store.rate_of(status.server),
+        "connector": connector,
+        "upgrading": set(active.values_list("server_id", flat=True)),
+    }
+    return render(request, "connectors/_server_state.html", context)
+
+
+def _server(connector_id: str, server_id: str) -> Server:
+    servers = Server.objects.select_related("connector").filter(connector=connector_id)
+    return get_object_or_404(servers, pk=server_id)
+
+
+def _servers_url(connector_id: str) -> str:
+    return reverse("connectors:servers", args=[connector_id])
+
+
+@require_POST
+@role_required("operator")
+def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = services.server_enable(server=_server(connector_id, server_id), actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
+
+
+@require_safe
+@role_required("operator")
+def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = _server(connector_id, server_id)
+    context = {
+        "name": server,
+        "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
+        "back": _servers_url(connector_id),
+        "consequence": "Its tunnels close and open connections through it are cut. New ones go by the other servers "
+        f"of {server.connector}, if there are any.",
+    }
+    return render(request, "connectors/confirm_switch_off.html", context)
+
+
+@require_POST
+@role_required("operator")
+def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = services.server_disable(server=_server(connector_id, server_id), actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    """Drain a server: no new flows go to it, and the worker switches it off when its flows are gone or time is up."""
+    server = _server(connector_id, server_id)
+    form = DrainForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        within = timedelta(minutes=form.cleaned_data["minutes"])
+        try:
+            services.server_drain(server=server, within=within, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            message = f"{server} drains: it is given no new connections."
+            return web.done(request, _servers_url(connector_id), message)
+    others = server.connector.servers.filter(enabled=True, drain_until=None).exclude(pk=server.pk)
+    context = {"form": form, "server": server, "others": list(others)}
+    return web.form_page(request, "connectors/drain.html", context)
+
+
+@require_safe
+@role_required("operator")
+def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    return render(
+        request, "connectors/confirm_remove_server.html", {"server": _server(connector_id, server_id)}
+    )
+
+
+@require_POST
+@role_required("operator")
+def server_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
+    server = _server(connector_id, server_id)
+    services.server_remove(server=server, actor=actor(request))
+    return web.done(request, _servers_url(connector_id), f"{server} was removed.")

@@ -1,0 +1,1 @@
+"""Forwarding policies and user groups: who reaches what, and why."""

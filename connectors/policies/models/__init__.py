@@ -1,0 +1,1 @@
+"""Tables of forwarding policies and user groups."""

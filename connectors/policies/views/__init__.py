@@ -1,0 +1,1 @@
+"""Pages of forwarding policies, user groups and the access check."""

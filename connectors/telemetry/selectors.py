@@ -1,0 +1,100 @@
+"""Words beside charts, as ``_traffic_words.html`` shows them, and what ``_ranges.html`` offers to choose."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.urls import reverse
+
+from connectors.fleet.models.connectors import Connector, Server
+from connectors.fleet.selectors import server_ids
+from connectors.telemetry import capacity, charts
+from connectors.telemetry.store import ServerSeries
+from connectors.telemetry.windows import RANGES, window
+from console.kit.windows import Window
+
+# Charts of at least this time show a trend, and the words tell of it.
+TREND = RANGES["7d"].span
+
+
+def chosen(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return what ``_ranges.html`` shows: the chosen time, and of servers the chosen value."""
+    return {
+        "window": window(query),
+        "ranges": RANGES.values(),
+        "by_server": query.get("by") == "server",
+        "kind": charts.kind(query.get("kind", "")),
+        "kinds": charts.KINDS.values(),
+    }
+
+
+def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
+    """Return the words beside a connector's chart."""
+    servers = server_ids(connector)
+    rows = charts.rows(charts.series(servers, shown), servers=len(servers))
+    what = "this connector" if len(servers) > 1 else "this server"
+    return {
+        "words": {
+            "id": f"traffic-{connector.pk}",
+            "url": f"{reverse('connectors:traffic', args=[connector.pk])}?{shown.query}",
+            "csv": f"{reverse('connectors:chart_csv', args=[connector.pk])}?{shown.query}",
+            "window": shown,
+            "rows": rows,
+            "single": len(servers) <= 1,
+            "capacity": _capacity(servers, what, shown),
+        }
+    }
+
+
+def all_words(shown: Window) -> dict[str, Any]:
+    """Return the words beside the chart of all connectors together."""
+    servers = Server.objects.count()
+    return {
+        "words": {
+            "id": "traffic-all",
+            "url": f"{reverse('connectors:all_traffic')}?{shown.query}",
+            "csv": f"{reverse('connectors:all_chart_csv')}?{shown.query}",
+            "window": shown,
+            "rows": charts.rows(charts.series(None, shown), servers=servers),
+            "single": servers <= 1,
+            "every": 30,
+        }
+    }
+
+
+def server_words(server: Server, shown: Window, kind: charts.Kind) -> dict[str, Any]:
+    """Return the words beside a server's chart, with the trend of the server's traffic."""
+    words = servers_words([server], shown, kind)[server.pk]
+    trend = "" if kind.gauge else _capacity([server.pk], "this server", shown)
+    return {"words": words | {"capacity": trend, "every": None}}
+
+
+def servers_words(servers: Sequence[Server], shown: Window, kind: charts.Kind) -> dict[str, dict[str, Any]]:
+    """Map each server (id) to the words beside its chart. Run one query, however many servers there are."""
+    measured = charts.per_server([server.pk for server in servers], shown)
+    return {server.pk: _of_server(server.pk, measured.get(server.pk), shown, kind) for server in servers}
+
+
+def _of_server(
+    server: str, measured: ServerSeries | None, shown: Window, kind: charts.Kind
+) -> dict[str, Any]:
+    query = f"{shown.query}&kind={kind.name}"
+    return {
+        "id": f"traffic-{server}",
+        "url": f"{reverse('connectors:server_traffic', args=[server])}?{query}",
+        "csv": f"{reverse('connectors:server_chart_csv', args=[server])}?{shown.query}",
+        "chart": f"{reverse('connectors:server_chart', args=[server])}?{query}",
+        "window": shown,
+        "rows": charts.server_rows(measured, kind),
+        "single": True,
+        # Trends of many servers would hold up the page: words that can have one ask for it a second later.
+        "every": 1 if _has_trend(shown) and not kind.gauge else None,
+    }
+
+
+def _capacity(servers: Sequence[str], what: str, shown: Window) -> str:
+    """Tell the trend where the chart shows enough time to see one, else nothing."""
+    return capacity.sentence(servers, what) if _has_trend(shown) else ""
+
+
+def _has_trend(shown: Window) -> bool:
+    return shown.end - shown.start >= TREND

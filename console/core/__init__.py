@@ -1,0 +1,1 @@
+"""Ground of every service: roles, audit, the configuration's version, refusals, writes of rows."""

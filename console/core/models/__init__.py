@@ -1,0 +1,1 @@
+"""Tables that every feature uses: people, audit, the configuration's version, areas."""

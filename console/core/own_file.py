@@ -1,0 +1,17 @@
+"""Permissions of the SQLite database: its owner's alone, since sessions, say, stand in it unsealed."""
+
+from pathlib import Path
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+OWNERS = 0o600
+
+
+def close_to_others(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    """Take away what others may do with the file, at its first use; SQLite gives its own files beside it the same."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor != "sqlite" or not (file := Path(str(name))).is_file():
+        return
+    if file.stat().st_mode & 0o777 != OWNERS:
+        file.chmod(OWNERS)

@@ -1,0 +1,1 @@
+"""Parts of pages: lists, charts, forms and answers, navigation, files to download."""

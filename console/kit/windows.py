@@ -1,0 +1,133 @@
+"""Times that charts show, and how wide their points are. In a URL: ``range=24h``, or ``from`` and ``to`` (UTC)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+CUSTOM = "custom"
+# Age at which the sums of an hour are deleted, of whatever is measured and counted.
+KEPT = timedelta(days=730)
+# Seconds of the widest points that change often; a chart of wider ones is refreshed less.
+FINE = 300
+
+# Function from (start, end, now) to the seconds that a point is wide.
+Width = Callable[[datetime, datetime, datetime], int]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A span that ends now."""
+
+    name: str
+    label: str
+    span: timedelta
+
+
+def ranges(*hours: int) -> dict[str, Range]:
+    """Make ranges by name, the first being the usual one: up to a day in hours, longer ones in days."""
+    found = {}
+    for each in hours:
+        number, unit = (each, "hour") if each <= 24 else (each // 24, "day")
+        name = f"{number}{unit[0]}"
+        found[name] = Range(name, f"{number} {unit}{'s' if number != 1 else ''}", timedelta(hours=each))
+    return found
+
+
+@dataclass(frozen=True)
+class Window:
+    """The time that a chart shows. ``name``: a range's, or ``custom``.
+
+    ``problem``: why the wanted time is not shown, a sentence; ``asked``: the beginning and end typed in then, to be put
+    right.
+    """
+
+    name: str
+    label: str
+    start: datetime
+    end: datetime
+    width: int
+    problem: str = ""
+    asked: tuple[str, str] = ("", "")
+
+    @property
+    def custom(self) -> bool:
+        return self.name == CUSTOM
+
+    @property
+    def query(self) -> str:
+        """Query string that stands for the window in a URL."""
+        if not self.custom:
+            return urlencode({"range": self.name})
+        return urlencode({"from": _text(self.start), "to": _text(self.end)})
+
+    @property
+    def every(self) -> int:
+        """Seconds between two looks; 0 when nothing new can come."""
+        if self.custom:
+            return 0
+        return 10 if self.width <= FINE else 60
+
+    @property
+    def point(self) -> str:
+        """Width of a point in words."""
+        for seconds, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+            if self.width % seconds == 0:
+                number = self.width // seconds
+                return f"{number} {unit}{'s' if number != 1 else ''}"
+        raise AssertionError(self.width)
+
+    @property
+    def start_text(self) -> str:
+        return self.asked[0] if self.problem else _text(self.start)
+
+    @property
+    def end_text(self) -> str:
+        return self.asked[1] if self.problem else _text(self.end)
+
+
+def window(
+    query: Mapping[str, str], ranges: Mapping[str, Range], width: Width, now: datetime | None = None
+) -> Window:
+    """Read the window that a request asks for; nonsense gives the range of the name, or the first one, and says why."""
+    now = now or timezone.now()
+    chosen = ranges.get(query.get("range", ""), next(iter(ranges.values())))
+    problem = ""
+    if query.get("from") or query.get("to"):
+        try:
+            start, end = _custom(query, now)
+        except ValueError as error:
+            problem = str(error)
+        else:
+            return Window(CUSTOM, "chosen time", start, end, width(start, end, now))
+    start = now - chosen.span
+    asked = (query.get("from", ""), query.get("to", ""))
+    return Window(chosen.name, chosen.label, start, now, width(start, now, now), problem, asked)
+
+
+def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
+    start, end = (_moment(query.get(name, ""), label) for name, label in (("from", "From"), ("to", "To")))
+    end = min(end, now)
+    if start >= end:
+        raise ValueError("From must be earlier than To, and earlier than now.")
+    if start < now - KEPT:
+        raise ValueError("From must be within the last 2 years: measurements are kept that long.")
+    return start, end
+
+
+def _moment(text: str, label: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or not 1980 < moment.year < 9999:
+        raise ValueError(f"{label} must be a date and time such as 2026-11-20T08:00.")
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment.astimezone(UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,1 @@
+"""Gateways, and the needs of every machine of Causeway: enrollment, certificates, logs, wheels."""

@@ -1,0 +1,1 @@
+"""Tables of machines, of their logs, and of the console's own keys."""

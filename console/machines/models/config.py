@@ -1,0 +1,55 @@
+"""Cut-overs with their confirmations by gateways, and the batches that machines sent."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class Cutover(models.Model):
+    """A change that cuts flows off; done when every gateway it names has applied its version."""
+
+    version = models.PositiveBigIntegerField(db_index=True)
+    reason = models.CharField(max_length=200)
+    target = models.CharField(max_length=64, db_index=True)
+    requested_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class CutoverConfirmation(models.Model):
+    """A gateway's part of a cut-over; ``confirmed_at`` is empty until the gateway confirms the cut."""
+
+    cutover = models.ForeignKey(Cutover, on_delete=models.CASCADE, related_name="confirmations")
+    gateway = models.ForeignKey("console.Gateway", on_delete=models.CASCADE, related_name="+")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    flows_cut = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cutover", "gateway"], name="cutover_gateway_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["gateway"], condition=models.Q(confirmed_at=None), name="cutover_unconfirmed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gateway_id}: {'confirmed' if self.confirmed_at else 'not confirmed'}"
+
+
+class ReceivedBatch(models.Model):
+    """A batch of records that was committed: sent again, it is acknowledged and not counted again."""
+
+    machine = models.CharField(max_length=40)
+    batch = models.UUIDField()
+    received_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["machine", "batch"], name="received_batch_once")]
+
+    def __str__(self) -> str:
+        return f"{self.machine} {self.batch}"

@@ -1,0 +1,1 @@
+"""Pages of gateways, their deployment and the logs of machines."""

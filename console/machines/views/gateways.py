@@ -1,0 +1,98 @@
+"""Pages of gateways."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import tables, web
+from console.machines import config, deploy, enrollment, services
+from console.machines.forms import GatewayForm
+from console.machines.models.machines import Gateway
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Name/ID", ("name",)),
+        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("status", "Status"),
+        tables.Column("address", "Address", ("public_host", "client_port")),
+        tables.Column("configuration", "Configuration", ("applied_version",)),
+        tables.Column("flows", "Open flows", ("open_flows",), align="end"),
+        tables.Column("heard", "Last heard", ("heard_at",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="console/gateways/_row.html",
+    search=("name", "id", "public_host"),
+    default_sort="name",
+    label="Gateways",
+    empty="There is no gateway yet",
+    empty_hint="Without a gateway no user can connect. Add one, then run its command on the machine.",
+    live_seconds=5,
+)
+
+
+@require_safe
+@role_required("viewer")
+def gateway_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, Gateway.objects.select_related("region__area"))
+    return tables.render(request, "console/gateways/list.html", page, {"wanted": config.current().version})
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("administrator")
+def gateway_add(request: HttpRequest) -> HttpResponse:
+    form = GatewayForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            gateway = services.gateway_create(actor=actor(request), **form.cleaned_data)
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            url = reverse("gateways:deploy", args=[gateway.pk])
+            return web.done(request, url, f"{gateway.name} was added. Now run its command.", into="panel")
+    return web.form_page(request, "console/gateways/add.html", {"form": form})
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+@role_required("administrator")
+def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    """Show the commands for the machine. A POST makes a one-use code, shown in this answer and nowhere else."""
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    context: dict[str, object] = {"gateway": gateway, "may_write": True}
+    if request.method == "POST":
+        click = deploy.click_of(request)
+        code, record = enrollment.code_create(
+            kind="gateway", target=gateway.pk, actor=actor(request), click=click
+        )
+        context |= {"code": code, "record": record}
+    return render(request, "console/gateways/deploy.html", context | deploy.panel("gateway", gateway.pk))
+
+
+@require_POST
+@role_required("administrator")
+def gateway_code_revoke(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    """Revoke a code. The body names it, since a URL stands in logs as well."""
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    digest = request.POST.get("code", "")[:64].replace("\0", "")
+    enrollment.code_revoke(target=gateway.pk, digest=digest, actor=actor(request))
+    url = reverse("gateways:deploy", args=[gateway.pk])
+    return web.done(request, url, "The code was revoked; nobody can use it any more.", into="panel")
+
+
+@require_safe
+@role_required("administrator")
+def gateway_confirm_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    gateway = get_object_or_404(Gateway.objects.select_related("region__area"), pk=gateway_id)
+    return render(request, "console/gateways/confirm_delete.html", {"gateway": gateway})
+
+
+@require_POST
+@role_required("administrator")
+def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
+    gateway = get_object_or_404(Gateway, pk=gateway_id)
+    services.gateway_delete(gateway=gateway, actor=actor(request))
+    return web.done(request, reverse("gateways:list"), f"{gateway.name} was deleted.")

@@ -1,0 +1,1 @@
+"""Pages of the console itself: overview, audit, errors, password, and the addresses that monitors ask."""

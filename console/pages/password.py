@@ -1,0 +1,26 @@
+"""Page on which a user changes the own password."""
+
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from console.core import people
+from console.core.access import actor, role_required
+from console.kit import web
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "POST"])
+@role_required("viewer")
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Change the password; this session stays logged in, the user's others are logged out."""
+    user = actor(request)
+    form = PasswordChangeForm(user, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        people.user_password_change(user=user, password=form.cleaned_data["new_password1"])
+        update_session_auth_hash(request, user)
+        return web.done(request, reverse("overview"), "Your password was changed.")
+    return web.form_page(request, "registration/password_change.html", {"form": form})

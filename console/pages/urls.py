@@ -1,0 +1,17 @@
+from django.contrib.auth import views as auth
+from django.urls import include, path
+
+from console.core.access import public
+from console.pages import audit, health, metrics, overview, password, shell
+
+urlpatterns = [
+    path("", overview.home, name="overview"),
+    path("healthz", health.healthz, name="healthz"),
+    path("metrics", metrics.prometheus, name="metrics"),
+    path("log-in/", public(auth.LoginView.as_view()), name="login"),
+    path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
+    path("password/", password.password_change, name="password_change"),
+    path("area/", shell.area_select, name="area_select"),
+    path("theme/", shell.theme_select, name="theme_select"),
+    path("audit/", include(([path("", audit.audit_list, name="list")], "audit"))),
+]

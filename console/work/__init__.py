@@ -1,0 +1,1 @@
+"""Tasks: long work in the background, done by the worker."""

@@ -1,0 +1,1 @@
+"""Which session may reach which destination: hosts, matching, the compiled configuration, the decision."""

@@ -1,0 +1,1 @@
+"""The command ``causeway`` of gateways, connector servers and users' machines."""

@@ -1,0 +1,3 @@
+from edge.cli.app import main
+
+main()

@@ -1,0 +1,56 @@
+"""What commands say besides their results: the log, and how a failure becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+
+from edge.errors import EdgeError
+
+
+class Problem(EdgeError):
+    """Something the user can put right; printed as it is."""
+
+
+@contextlib.contextmanager
+def exit_with_sentence() -> Iterator[None]:
+    """End with a sentence on standard error, and an exit code other than 0, when the block fails."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("CAUSEWAY_TRACEBACK"):
+            raise
+        sys.stderr.write(f"{_sentence(error)}\n")
+        sys.exit(getattr(error, "exit_code", 1))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, EdgeError):
+        return str(error)
+    if isinstance(error, OSError):
+        return os_sentence(error)
+    return (
+        f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
+    )
+
+
+def os_sentence(error: OSError) -> str:
+    """Return what the operating system said, with the file's name where it named one."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}."
+
+
+def start_log(verbose: bool) -> None:
+    """Log to standard error; `verbose`: what only helps to find an error as well."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

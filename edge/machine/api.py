@@ -1,0 +1,239 @@
+"""Calls to the console's edge API, signed with the key that the machine made at its enrollment.
+
+The errors::
+
+    ApiError
+      ApiRefused          the console understood and said no (4xx): trying the same again is of no use
+      ConsoleUnreachable  no answer, or an answer that is none (5xx, not JSON): try again later
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import ssl
+import time
+import uuid
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from edge.errors import EdgeError
+from edge.home import Home, NotEnrolled
+from edge.protocol.codes import Code
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/edge/v1/"
+TOKEN_SECONDS = 60
+SIGNING_KEY = {"server": "outer", "gateway": "tunnel"}
+
+
+class ApiError(EdgeError):
+    """Base of what a call may raise. `retry_after`: after how many seconds the console wants it again, or None."""
+
+    retry_after: float | None = None
+
+
+class ApiRefused(ApiError):
+    """The console refused. `code` is CamelCase, `message` a sentence, `retry_after` seconds or None."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+class ConsoleUnreachable(ApiError):
+    """The console cannot be reached now; the call may be repeated later, after `retry_after` seconds if it said so."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Signer:
+    """Makes one machine's ``Authorization`` header; keeps the distance of its clock to the console's."""
+
+    def __init__(self, home: Home, *, clock: Callable[[], float] = time.time) -> None:
+        identity = home.identity
+        file = home.path / "pki" / f"{SIGNING_KEY[identity.kind]}.key"
+        try:
+            key = load_pem_private_key(file.read_bytes(), password=None)
+        except (OSError, ValueError) as error:
+            raise NotEnrolled(f"The key {file} cannot be read: {error}.") from error
+        if not isinstance(key, EllipticCurvePrivateKey):
+            raise NotEnrolled(f"The key {file} is not an elliptic-curve key; enroll this machine again.")
+        self._key = key
+        self._id = identity.id
+        self._clock = clock
+        self._offset = 0.0
+
+    def now(self) -> float:
+        """The time as the console has it (epoch s): where the clocks differ much, all go by the console's."""
+        return self._clock() + self._offset
+
+    def authorization(self, path: str, body: bytes) -> str:
+        """Return the header's value for a POST of `body` to `path`."""
+        now = int(self.now())
+        claims = {
+            "iat": now,
+            "exp": now + TOKEN_SECONDS,
+            "jti": uuid.uuid4().hex,
+            "htm": "POST",
+            "htu": path,
+            "bsh": base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode(),
+        }
+        return "Bearer " + jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._id})
+
+    def follow_clock_of(self, response: httpx.Response) -> bool:
+        """Take over the console's time from a ``ClockSkew`` answer; False when it names none."""
+        try:
+            there = parsedate_to_datetime(response.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return False
+        self._offset = there - self._clock()
+        logger.warning(
+            "This machine's clock is %+.0f s from the console's; correcting for it.", -self._offset
+        )
+        return True
+
+
+class Caller:
+    """Posts JSON to a console's edge API, unsigned unless given a `Signer`."""
+
+    def __init__(
+        self,
+        console: str,
+        *,
+        signer: Signer | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 10.0,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self._signer = signer
+        self._timeout = timeout
+        self._client = httpx.AsyncClient(
+            base_url=console.rstrip("/"), transport=transport, timeout=timeout, verify=verify
+        )
+
+    async def __aenter__(self) -> Caller:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def now(self) -> float:
+        """The time by which this machine's records are made: see `Signer.now`; unsigned, the machine's own."""
+        return self._signer.now() if self._signer is not None else time.time()
+
+    async def close(self) -> None:
+        """Close the connections to the console."""
+        await self._client.aclose()
+
+    async def call(
+        self, path: str, body: dict[str, Any], *, timeout: float | None = None, last: bool = False
+    ) -> dict[str, Any]:
+        """Post `body` to ``/edge/v1/<path>`` and return the answer.
+
+        Raises `ApiRefused` for a 4xx answer and `ConsoleUnreachable` for everything that may pass by itself.
+        A 401 ``ClockSkew`` is answered by correcting the offset and trying once more. `last`: there is no other call
+        soon, so that the connection need not be held; thousands that do nothing would fill the console's seats.
+        """
+        response = await self._post(path, body, timeout, last)
+        if response.status_code == 401 and self._signer is not None:
+            skewed = _refusal(response).code == Code.CLOCK_SKEW and self._signer.follow_clock_of(response)
+            if skewed:
+                response = await self._post(path, body, timeout, last)
+        return _answer(response)
+
+    async def _post(
+        self, path: str, body: dict[str, Any], timeout: float | None, last: bool
+    ) -> httpx.Response:
+        target = PREFIX + path
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json"} | ({"Connection": "close"} if last else {})
+        if self._signer is not None:
+            headers["Authorization"] = self._signer.authorization(target, content)
+        try:
+            return await self._client.post(
+                target, content=content, headers=headers, timeout=timeout or self._timeout
+            )
+        except httpx.InvalidURL as error:
+            raise ConsoleUnreachable(f"The console's address is not usable: {error}.") from error
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise ConsoleUnreachable(
+                f"The console at {self._client.base_url} cannot be reached: {reason}."
+            ) from error
+
+
+class ConsoleApi(Caller):
+    """The signed calls of an enrolled machine. Raises `NotEnrolled` when `home` holds no identity or key."""
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 10.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(
+            home.identity.console, signer=Signer(home, clock=clock), transport=transport, timeout=timeout
+        )
+
+
+def pause_of(answer: dict[str, Any], usual: float) -> float:
+    """Return the ``interval`` in seconds that an answer asks for; `usual` for one that is none, or over an hour."""
+    value = answer.get("interval")
+    if isinstance(value, int | float) and 0 <= value <= 3600:
+        return float(value)
+    return usual
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    if 400 <= response.status_code < 500:
+        raise _refusal(response)
+    if not response.is_success:
+        raise ConsoleUnreachable(
+            f"The console answered with status {response.status_code}.", _retry_after(response)
+        )
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ConsoleUnreachable("The answer did not come from a console: it is not a JSON object.")
+    return value
+
+
+def _refusal(response: httpx.Response) -> ApiRefused:
+    """Read the error shape; something in between (a proxy) may answer in another."""
+    try:
+        error = response.json()["error"]
+        code, message = str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        code, message = "Refused", f"The console refused with status {response.status_code}."
+    return ApiRefused(response.status_code, code, message, _retry_after(response))
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that a ``Retry-After`` names; None without one, or for one that would be for ever."""
+    try:
+        seconds = float(response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return min(seconds, 3600.0) if seconds >= 0 else None

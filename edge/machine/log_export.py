@@ -1,0 +1,155 @@
+"""A machine's logs as one archive without its secrets: packed here, sent to the console piece by piece when it asks."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import logging
+import platform
+import re
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+from edge import version
+from edge.home import Home
+from edge.machine.api import ApiError, ApiRefused, Caller, ConsoleUnreachable
+from edge.machine.enrollment import CERTIFICATES, CONFIGURATION, system_name
+
+logger = logging.getLogger(__name__)
+
+LOGS = (
+    "agent.log",
+    "agent.log.1",
+    "journal.log",
+    "upgrade.log",
+    "upgrade.json",
+    "envoy/envoy.log",
+    "envoy/envoy.log.1",
+    "envoy/routes.json",
+    "envoy/clusters.json",
+    "envoy/listeners.json",
+    "envoy/dialling.json",
+    "status.json",
+    "module.json",
+)
+# Of a long log its end.
+TAIL_BYTES = 4 * 2**20
+PART_BYTES = 512 * 1024
+TRIES = 6
+RETRY_SECONDS = 5.0
+SECRET_NAMES = ("echo_key",)
+SECRET_WORDS = re.compile(rb"(?i)\b(bearer|basic)\s+[a-z0-9+/=._~-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+SECRET_BLOCKS = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
+)
+
+
+def pack(home: Home, target: IO[bytes]) -> None:
+    """Write a tar.gz with logs, configuration and versions; never a key. Raises `edge.home.NotEnrolled`, OSError."""
+    identity = home.identity
+    certificates = [f"pki/{name}.pem" for name in (*CERTIFICATES[identity.kind], "ca")]
+    facts = {
+        "id": identity.id,
+        "version": version(),
+        "system": system_name(),
+        "python": platform.python_version(),
+        "console": identity.console,
+    }
+    with tarfile.open(fileobj=target, mode="w:gz") as tar:
+        for name in [*LOGS, CONFIGURATION[identity.kind], *certificates]:
+            file = home.file(name)
+            if file.is_file():
+                _add(tar, f"{identity.id}/{name}", _without_secrets(_tail(file)), file.stat().st_mtime)
+        _add(tar, f"{identity.id}/facts.json", json.dumps(facts, indent=1).encode())
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes, modified: float = 0.0) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = len(data), int(modified), 0o600
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _tail(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - TAIL_BYTES))
+        return stream.read(TAIL_BYTES)
+
+
+def _without_secrets(data: bytes) -> bytes:
+    """Without keys, tokens and passwords: values of JSON by their name, the rest by how it looks."""
+    try:
+        document = json.loads(data)
+    except ValueError:
+        pass
+    else:
+        data = json.dumps(_cleaned(document), indent=1).encode()
+    return SECRET_WORDS.sub(b"(removed)", SECRET_BLOCKS.sub(b"(removed)", data))
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: "(removed)" if name in SECRET_NAMES else _cleaned(each) for name, each in value.items()}
+    return [_cleaned(each) for each in value] if isinstance(value, list) else value
+
+
+class LogSender:
+    """Sends the archive for every export that the console asks for, one at a time."""
+
+    def __init__(self, home: Home, api: Caller) -> None:
+        self._home = home
+        self._api = api
+        self._wanted: str | None = None
+        self._sent: str | None = None
+        self._asked = asyncio.Event()
+
+    def follow(self, wanted: object) -> None:
+        """Take the id of the export that the console asks for; anything but an id asks for nothing."""
+        if isinstance(wanted, str) and wanted != self._sent:
+            self._wanted = wanted
+            self._asked.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            if (export := self._wanted) is None:
+                continue
+            self._wanted, self._sent = None, export
+            try:
+                await self._send(export)
+                logger.info("The logs were sent to the console, as it asked (%s).", export)
+            except ApiRefused as error:
+                logger.warning("The console does not take the logs: %s", error)
+            except ApiError as error:
+                logger.warning("The logs could not be sent: %s", error)
+                self._sent = None  # when the console is back and still asks, again
+
+    async def _send(self, export: str) -> None:
+        """Pack and send; tell the console why when it cannot be packed. Raises `ApiError`."""
+        try:
+            with tempfile.TemporaryFile(dir=self._home.path) as archive:
+                await asyncio.to_thread(pack, self._home, archive)
+                size = archive.tell()
+                archive.seek(0)
+                for number in range(max(1, -(-size // PART_BYTES))):
+                    data = archive.read(PART_BYTES)
+                    await self._send_part(export, number, data, last=archive.tell() >= size)
+        except OSError as error:
+            message = f"The logs could not be packed: {error.strerror or error}."
+            await self._api.call("logs/failed", {"export": export, "message": message})
+
+    async def _send_part(self, export: str, number: int, data: bytes, *, last: bool) -> None:
+        body = {"export": export, "part": number, "last": last, "data": base64.b64encode(data).decode()}
+        for left in reversed(range(TRIES)):
+            try:
+                await self._api.call("logs", body, timeout=60.0)
+                return
+            except ConsoleUnreachable:
+                if not left:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)

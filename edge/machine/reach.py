@@ -1,0 +1,18 @@
+"""Whether somebody listens at a host and port, as any program on this machine would find."""
+
+from __future__ import annotations
+
+import asyncio
+
+SECONDS = 1.0
+
+
+async def answers(host: str, port: int) -> bool:
+    """Whether a TCP connection comes about within `SECONDS`; it is closed at once."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, ValueError):  # TimeoutError is an OSError; a name may be one that cannot be looked up
+        return False
+    writer.close()
+    return True

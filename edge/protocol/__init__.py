@@ -1,0 +1,1 @@
+"""What the console and its machines say to one another, defined once for both sides."""

@@ -1,0 +1,1 @@
+"""A connector server's agent and its parts."""

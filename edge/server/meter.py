@@ -1,0 +1,136 @@
+"""Samples of one machine: bytes through the tunnels from Envoy's counters, processor and memory from the system."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from edge.envoy.process import EnvoyError, EnvoyProcess
+from edge.envoy.server import STATISTICS
+from edge.machine.spool import Spool
+
+KIND = "sample"
+SAMPLE_SECONDS = 10.0
+NOTE = "counters"
+# The console takes no sample that speaks of more; a longer gap, with Envoy running unwatched, is told in several.
+LONGEST_SECONDS = 600.0
+_PREFIX = f"http.{STATISTICS}.downstream_cx_"
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What Envoy had counted at a moment; `envoy` names the process, whose counters begin at 0."""
+
+    envoy: str
+    time: float
+    rx: int
+    tx: int
+
+
+class Meter:
+    """Takes samples (shape: docs/architecture.md) and puts them into the spool.
+
+    The last reading is remembered in the same transaction as the sample made from it, so that a new agent goes on where
+    the last one stopped: nothing is lost and nothing counted twice while Envoy lives.
+    """
+
+    def __init__(
+        self,
+        envoy: EnvoyProcess,
+        spool: Spool,
+        *,
+        clock: Callable[[], float] = time.time,
+        probes: Callable[[], dict[str, float]] = dict,
+    ) -> None:
+        self._envoy = envoy
+        self._spool = spool
+        self._clock = clock
+        self._probes = probes
+        self._primed = False
+        psutil.cpu_percent()  # the first call has no interval to speak of
+
+    @property
+    def last(self) -> Counters | None:
+        """The last reading; None until there is one."""
+        return self._last()
+
+    async def take(self) -> None:
+        """Put one sample into the spool; none while Envoy does not run, for then nothing can be measured."""
+        machine = self._machine()
+        try:
+            now = await self._read()
+        except EnvoyError:
+            return
+        last, note = self._last(), (NOTE, vars(now))
+        if last is None:
+            self._spool.remember(*note)
+            return
+        seconds = now.time - last.time
+        if last.envoy != now.envoy:
+            # All that a new Envoy has counted is new, and was counted since the last round.
+            last = Counters(now.envoy, last.time, 0, 0)
+            seconds = min(seconds, SAMPLE_SECONDS)
+        if seconds <= 0:  # the clock was set back
+            seconds = SAMPLE_SECONDS
+        self._spool.put_all(KIND, _samples(last, now, seconds, machine), note=note)
+
+    async def open_flows(self) -> int | None:
+        """How many connections Envoy carries at this moment; None when it does not say."""
+        name = f"http.{STATISTICS}.downstream_rq_active"
+        try:
+            answer = await self._envoy.admin(f"/stats?filter=^{name}$")
+        except EnvoyError:
+            return None
+        value = answer.rpartition(": ")[2].strip()
+        return int(value) if value.isdigit() else None
+
+    async def _read(self) -> Counters:
+        incarnation = self._envoy.incarnation
+        answer = json.loads(
+            await self._envoy.admin(f"/stats?format=json&filter=^{_PREFIX}(rx|tx)_bytes_total")
+        )
+        values = {each["name"]: each["value"] for each in answer["stats"] if "name" in each}
+        if incarnation is None or incarnation != self._envoy.incarnation:
+            raise EnvoyError("Envoy was replaced while its counters were read.")
+        counters = (int(values.get(f"{_PREFIX}{name}_bytes_total", 0)) for name in ("rx", "tx"))
+        return Counters(incarnation, round(self._clock(), 3), *counters)
+
+    def _last(self) -> Counters | None:
+        value = self._spool.note(NOTE)
+        return Counters(**value) if value else None
+
+    def _machine(self) -> dict[str, Any]:
+        values: dict[str, Any] = {"memory_percent": psutil.virtual_memory().percent}
+        percent = psutil.cpu_percent()
+        if self._primed:
+            values["cpu_percent"] = percent
+        self._primed = True
+        return values | self._probes()
+
+
+def _samples(last: Counters, now: Counters, seconds: float, machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what happened in the `seconds` up to `now`; the machine's values belong to the last moment only."""
+    pieces = math.ceil(seconds / LONGEST_SECONDS)
+    rx, tx = _split(now.rx - last.rx, pieces), _split(now.tx - last.tx, pieces)
+    samples: list[dict[str, Any]] = [
+        {
+            "time": round(now.time - seconds * (pieces - 1 - index) / pieces, 3),
+            "seconds": round(seconds / pieces, 3),
+            "rx_bytes": rx[index],
+            "tx_bytes": tx[index],
+        }
+        for index in range(pieces)
+    ]
+    samples[-1] |= machine
+    return samples
+
+
+def _split(total: int, pieces: int) -> list[int]:
+    """Return `pieces` whole numbers that add up to `total`."""
+    return [total * (index + 1) // pieces - total * index // pieces for index in range(pieces)]

@@ -1,0 +1,130 @@
+"""Telemetry to the console: spooled samples in batches, and the answer's word on which configuration to work by."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from edge import version
+from edge.machine.api import ApiRefused, Caller, pause_of
+from edge.machine.enrollment import private_address
+from edge.machine.spool import Spool
+from edge.server.meter import KIND
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+NOTE = "batch"
+# A connection that waits longer than this for the next call is closed by one side or the other before it comes.
+IDLE_SECONDS = 5.0
+USUAL_INTERVAL = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the console said: seconds until the next call, its configuration's version, whether more waits here."""
+
+    interval: float
+    wanted_version: int
+    more: bool
+
+
+@dataclass
+class _Attempt:
+    """A set of samples on its way: the same set goes out under the same name until it is acknowledged."""
+
+    batch: str
+    tokens: list[int]
+    samples: list[dict[str, Any]]
+
+
+def uptime() -> int:
+    """Return the seconds since this machine started, by a clock that nobody sets."""
+    # Linux's monotonic clock stands still while the machine sleeps; elsewhere it does not, and there is no other.
+    return round(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
+
+
+class Reporter:
+    """Sends what the spool holds. `step` is one call; whatever it raises, the samples are still there."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        api: Caller,
+        console: str,
+        *,
+        envoy_state: Callable[[], str],
+        open_flows: Callable[[], Awaitable[int | None]],
+        told: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        self._spool = spool
+        self._api = api
+        self._console = console
+        self._envoy_state = envoy_state
+        self._open_flows = open_flows
+        self._told = told
+        self._attempt: _Attempt | None = None
+        self._limit = BATCH
+        self._interval = 0.0
+
+    async def step(self, applied_version: int) -> Answer:
+        """Send one batch; an empty one is a sign of life. Raises `edge.machine.api.ApiError`."""
+        attempt = self._attempt or self._next()
+        # A sign of life that failed is not worth repeating as it was.
+        self._attempt = attempt if attempt.samples else None
+        body = {
+            "batch": attempt.batch,
+            "applied_version": applied_version,
+            "samples": attempt.samples,
+            "machine": self._machine() | {"open_flows": await self._open_flows()},
+            **self._told(),
+        }
+        try:
+            answer = await self._api.call("telemetry", body, last=self._interval > IDLE_SECONDS)
+        except ApiRefused as error:
+            if error.status in (400, 413, 422) and attempt.samples:
+                self._give_way(attempt, error)
+            raise
+        self._spool.drop(attempt.tokens)
+        self._attempt, self._limit = None, BATCH
+        self._interval = pause_of(answer, USUAL_INTERVAL)
+        return Answer(
+            interval=self._interval,
+            wanted_version=int(answer.get("wanted_version", applied_version)),
+            more=len(attempt.tokens) == BATCH,
+        )
+
+    def _next(self) -> _Attempt:
+        """Choose the next set: the one an earlier process was sending, or the oldest samples under a new name."""
+        tokens, samples = self._spool.peek(KIND, self._limit)
+        note = self._spool.note(NOTE)
+        if note and note["tokens"] and note["tokens"] == tokens[: len(note["tokens"])]:
+            count = len(note["tokens"])
+            return _Attempt(note["batch"], tokens[:count], samples[:count])
+        batch = str(uuid.uuid4())
+        if tokens:
+            self._spool.remember(NOTE, {"batch": batch, "tokens": tokens})
+        return _Attempt(batch, tokens, samples)
+
+    def _give_way(self, attempt: _Attempt, error: ApiRefused) -> None:
+        """Narrow a refused batch down to the one sample at fault, and let only that go: it must not hold back all."""
+        if len(attempt.tokens) == 1:
+            logger.error("The console refuses a sample (%s); it is given up: %s", error, attempt.samples[0])
+            self._spool.drop(attempt.tokens)
+        self._limit = max(1, len(attempt.tokens) // 2)
+        self._spool.remember(NOTE, {"batch": "", "tokens": []})
+        self._attempt = None
+
+    def _machine(self) -> dict[str, Any]:
+        return {
+            "hostname": socket.gethostname(),
+            "version": version(),
+            "private_address": private_address(self._console),
+            "uptime_seconds": uptime(),
+            "envoy": self._envoy_state(),
+        }

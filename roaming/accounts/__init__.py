@@ -1,0 +1,1 @@
+"""Client accounts: every write, and roaming to other areas."""

@@ -1,0 +1,73 @@
+"""Mails to the owners of client accounts. The doors through which operators come send them; the services do not."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from smtplib import SMTPException
+
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from django.template.loader import render_to_string
+
+from roaming.accounts.models import ClientAccount
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Mailing:
+    """What became of a mail: ``sent`` to these addresses, and the ``problem`` with the others as a sentence.
+
+    Both are empty as long as the transaction in which it was ordered lasts.
+    """
+
+    sent: list[str] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def words(self) -> str:
+        """A sentence for the page; empty while nothing is known."""
+        return self.problem or (f"It was mailed to {', '.join(self.sent)}." if self.sent else "")
+
+
+def credentials(accounts: Sequence[ClientAccount], password: str, *, reset: bool = False) -> Mailing:
+    """Mail instance ID, user name and password to the accounts' addresses, one mail each, after the commit.
+
+    ``accounts`` share the password and have their instance's area selected. A mail that cannot be sent is told in what
+    is returned and in the log, never raised: the change it tells of is made.
+    """
+    mailing = Mailing()
+    by_address: dict[str, list[ClientAccount]] = {}
+    for account in accounts:
+        by_address.setdefault(account.email.lower(), []).append(account)
+    messages = [_message(rows, password, reset) for rows in by_address.values()]
+    transaction.on_commit(lambda: _send(messages, mailing))
+    return mailing
+
+
+def _message(accounts: Sequence[ClientAccount], password: str, reset: bool) -> EmailMessage:
+    first = accounts[0]
+    context = {"accounts": accounts, "username": first.username, "password": password, "reset": reset}
+    subject = "Your new password" if reset else f"Your access to {first.instance.name}"
+    return EmailMessage(subject, render_to_string("roaming/mail/credentials.txt", context), to=[first.email])
+
+
+def _send(messages: Sequence[EmailMessage], mailing: Mailing) -> None:
+    try:
+        with get_connection() as connection:
+            for message in messages:
+                connection.send_messages([message])
+                mailing.sent += message.to
+    except (SMTPException, OSError) as error:
+        left = [address for message in messages for address in message.to if address not in mailing.sent]
+        logger.warning("A mail to %s could not be sent: %s", ", ".join(left), error)
+        mailing.problem = (
+            f"The mail to {', '.join(left)} could not be sent ({_reason(error)}). "
+            "Hand the password over in another way."
+        )
+
+
+def _reason(error: Exception) -> str:
+    """The mail server's words, or why it was not reached; on one line and not too long."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:200].rstrip(".")

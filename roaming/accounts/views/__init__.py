@@ -1,0 +1,1 @@
+"""Pages of client accounts and their dialogs."""

@@ -1,0 +1,1 @@
+"""Cloud Connect Networks and their cloud networks."""

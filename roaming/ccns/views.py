@@ -1,0 +1,121 @@
+"""Pages of CCNs and their cloud networks."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import tables, web
+from roaming.ccns import selectors, services
+from roaming.ccns.forms import CCNForm, CloudNetworkForm
+from roaming.ccns.models import CCN, CloudNetwork
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Name/ID", ("name",)),
+        tables.Column("networks", "Cloud networks"),
+        tables.Column("instances", "Instances", ("instances_bound",), align="end"),
+        tables.Column("description", "Description"),
+        tables.Column("created", "Created", ("created_at",)),
+        tables.Column("actions", "Actions", width="m"),
+    ),
+    row_template="roaming/ccns/_row.html",
+    search=("name", "id"),
+    default_sort="name",
+    label="CCNs",
+    empty="There is no CCN in this area yet",
+    empty_hint="Add one with the cloud networks that its gateways reach, then bind instances to it.",
+)
+
+
+@require_safe
+@role_required("viewer")
+def ccn_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, selectors.ccns_in(web.current_area(request)))
+    return tables.render(request, "roaming/ccns/list.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def ccn_add(request: HttpRequest) -> HttpResponse:
+    area = web.area_or_404(request)
+    form = CCNForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            ccn = services.ccn_create(area=area, **form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse("roaming:ccns"), f"{ccn.name} was added.")
+    return web.form_page(request, "roaming/ccns/add.html", {"form": form})
+
+
+@require_safe
+@role_required("viewer")
+def ccn_detail(request: HttpRequest, ccn_id: str) -> HttpResponse:
+    """Show the CCN's cloud networks, with the form that ``network_add`` takes."""
+    return _detail(request, get_object_or_404(CCN, pk=ccn_id), CloudNetworkForm())
+
+
+@require_POST
+@role_required("operator")
+def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
+    ccn = get_object_or_404(CCN, pk=ccn_id)
+    form = CloudNetworkForm(request.POST)
+    if form.is_valid():
+        try:
+            network = services.cloud_network_add(
+                ccn=ccn, cidr=form.cleaned_data["cidr"], actor=actor(request)
+            )
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            url = reverse("roaming:ccn", args=[ccn.pk])
+            return web.done(request, url, f"{network.cidr} was added.", into="panel")
+    return _detail(request, ccn, form)
+
+
+@require_safe
+@role_required("operator")
+def network_confirm_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
+    network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
+    bound = network.ccn.instances.count()
+    return render(request, "roaming/ccns/confirm_remove.html", {"network": network, "bound": bound})
+
+
+@require_POST
+@role_required("operator")
+def network_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
+    network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
+    services.cloud_network_remove(network=network, actor=actor(request))
+    return web.done(
+        request, reverse("roaming:ccn", args=[ccn_id]), f"{network.cidr} was removed.", into="panel"
+    )
+
+
+@require_safe
+@role_required("operator")
+def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
+    ccn = get_object_or_404(CCN, pk=ccn_id)
+    bound = list(ccn.instances.order_by("name")[:20])
+    return render(request, "roaming/ccns/confirm_delete.html", {"ccn": ccn, "bound": bound})
+
+
+@require_POST
+@role_required("operator")
+def ccn_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
+    ccn = get_object_or_404(CCN, pk=ccn_id)
+    services.ccn_delete(ccn=ccn, actor=actor(request))
+    return web.done(request, reverse("roaming:ccns"), f"{ccn.name} was deleted.")
+
+
+def _detail(request: HttpRequest, ccn: CCN, form: CloudNetworkForm) -> HttpResponse:
+    context = {
+        "ccn": ccn,
+        "form": form,
+        "networks": list(ccn.cloud_networks.all()),
+        "bound": list(ccn.instances.order_by("name")[:20]),
+    }
+    return web.form_page(request, "roaming/ccns/detail.html", context)

@@ -1,0 +1,1 @@
+"""Client accounts from CSV files."""

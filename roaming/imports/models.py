@@ -1,0 +1,28 @@
+"""Files of client accounts between their upload and the decision to import them."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from console.core.ids import new_id
+from roaming.instances.models import Instance
+
+
+def new_import_id() -> str:
+    return new_id("import")
+
+
+class AccountImport(models.Model):
+    """What somebody uploaded. ``content`` is encrypted, because it may hold passwords; it is kept for a day."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_import_id, editable=False)
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="imports")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    content = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.instance} {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,1 @@
+"""SAG APP instances and their networks."""

@@ -1,0 +1,101 @@
+"""Dialogs that change, start, stop, kick and delete an instance: the question names what breaks, then comes the act."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import web
+from roaming.accounts import dependants
+from roaming.instances import deletion, services
+from roaming.instances.forms import InstanceEditForm
+from roaming.instances.models import Instance
+from roaming.instances.selectors import dependants_of, instance_or_404
+from roaming.sessions import services as sessions
+
+
+def _url(instance: Instance) -> str:
+    return reverse("roaming:instance", args=[instance.pk])
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def instance_edit(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    present = {name: getattr(instance, name) for name in ("name", "description", "account_quota")}
+    form = InstanceEditForm(request.POST or None, initial=present)
+    if request.method == "POST" and form.is_valid():
+        try:
+            changed = services.instance_update(instance=instance, **form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, _url(instance), f"{changed.name} was changed.")
+    context = {"form": form, "instance": instance}
+    return web.form_page(request, "roaming/instances/edit.html", context)
+
+
+@require_safe
+@role_required("operator")
+def instance_confirm_stop(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    return render(request, "roaming/instances/confirm_stop.html", {"instance": instance})
+
+
+@require_POST
+@role_required("operator")
+def instance_stop(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    services.instance_stop(instance=instance, actor=actor(request))
+    return web.done(request, _url(instance), f"{instance.name} was stopped.")
+
+
+@require_POST
+@role_required("operator")
+def instance_start(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    services.instance_start(instance=instance, actor=actor(request))
+    return web.done(request, _url(instance), f"{instance.name} was started.")
+
+
+@require_safe
+@role_required("operator")
+def instance_confirm_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    return render(request, "roaming/instances/confirm_kick.html", {"instance": instance})
+
+
+@require_POST
+@role_required("operator")
+def instance_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    ended = sessions.sessions_end(instance=instance, actor=actor(request))
+    message = f"{ended:,} session{'s' if ended != 1 else ''} of {instance.name} ended."
+    return web.done(request, reverse("roaming:sessions", args=[instance.pk]), message)
+
+
+@require_safe
+@role_required("operator")
+def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    context = {
+        "instance": instance,
+        "dependants": dependants_of(instance),
+        "naming": dependants.naming(instance.accounts.all()),
+        "in_background": getattr(instance, "accounts_used", 0) > deletion.MOST_ACCOUNTS,
+    }
+    return render(request, "roaming/instances/confirm_delete.html", context)
+
+
+@require_POST
+@role_required("operator")
+def instance_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    with_accounts = bool(request.POST.get("with_accounts"))
+    task = deletion.instance_delete(instance=instance, with_accounts=with_accounts, actor=actor(request))
+    if task is not None:
+        message = f"{instance.name} is cut off and being deleted."
+        return web.done(request, reverse("tasks:detail", args=[task.pk]), message)
+    return web.done(request, reverse("roaming:instances"), f"{instance.name} was deleted.")

@@ -1,0 +1,97 @@
+"""Pages of instances: the list, the basic information, and the forms that add one and set its network."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console.core.access import actor, role_required
+from console.core.errors import Refusal
+from console.kit import tables, web
+from console.models import Gateway
+from roaming.instances import services
+from roaming.instances.forms import InstanceForm, NetworkFields
+from roaming.instances.selectors import instance_or_404, instances_in
+from roaming.networks import usable_count
+
+TABLE = tables.Table(
+    columns=(
+        tables.Column("name", "Instance ID/name", ("name",)),
+        tables.Column("status", "Status", ("status",)),
+        tables.Column("region", "Region", ("region__position",)),
+        tables.Column("ccn", "CCN", ("ccn__name",)),
+        tables.Column("cidrs", "CIDR blocks"),
+        tables.Column("accounts", "Accounts/quota", ("accounts_used",), align="end"),
+        tables.Column("online", "Online clients", ("online",), align="end"),
+        tables.Column("created", "Created", ("created_at",)),
+        tables.Column("actions", "Actions", width="m"),
+    ),
+    row_template="roaming/instances/_row.html",
+    search=("name", "id"),
+    default_sort="-created",
+    label="Instances",
+    empty="There is no instance in this area yet",
+    empty_hint="Create one to give people client accounts, or choose another area above.",
+    live_seconds=10,
+)
+
+
+@require_safe
+@role_required("viewer")
+def instance_list(request: HttpRequest) -> HttpResponse:
+    page = TABLE.page(request, instances_in(web.current_area(request)))
+    return tables.render(request, "roaming/instances/list.html", page)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def instance_add(request: HttpRequest) -> HttpResponse:
+    form = InstanceForm(request.POST or None, area=web.area_or_404(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            instance = services.instance_create(**form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            return web.done(request, reverse("roaming:instances"), f"{instance.name} was created.")
+    return web.form_page(request, "roaming/instances/add.html", {"form": form})
+
+
+@require_safe
+@role_required("viewer")
+def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    blocks = instance.blocks()
+    gateways = Gateway.objects.filter(region__area=instance.region.area_id, enrolled_at__isnull=False)
+    context = {
+        "instance": instance,
+        "tab": "basic",
+        "blocks": blocks,
+        "addresses": usable_count(blocks),
+        "gateways": list(gateways.order_by("name")),
+    }
+    if instance.ccn is not None:
+        context["networks"] = list(instance.ccn.cloud_networks.all())
+    return render(request, "roaming/instances/basic.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@role_required("operator")
+def instance_network(request: HttpRequest, instance_id: str) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    present = {
+        "cidrs": "\n".join(map(str, instance.blocks())),
+        "ccn": instance.ccn_id,
+        "dns1": instance.dns1,
+        "dns2": instance.dns2,
+    }
+    form = NetworkFields(request.POST or None, initial=present, area=instance.region.area)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.instance_network_update(instance=instance, **form.cleaned_data, actor=actor(request))
+        except Refusal as refusal:
+            web.form_refused(form, refusal)
+        else:
+            url = reverse("roaming:instance", args=[instance.pk])
+            return web.done(request, url, f"The network configuration of {instance.name} was saved.")
+    return web.form_page(request, "roaming/instances/network.html", {"form": form, "instance": instance})

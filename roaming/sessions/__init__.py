@@ -1,0 +1,1 @@
+"""User sessions: log-on, renewal, leases of client IPs, lock-out, the end."""

@@ -1,0 +1,211 @@
+"""Log-on, renewal and log-off of client accounts."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from console.core.errors import Forbidden, NotFound, Refusal
+from console.machines import config
+from edge.protocol.identity import SessionIdentity
+from roaming.accounts.models import ClientAccount
+from roaming.instances import services as instances
+from roaming.instances.models import Instance
+from roaming.sessions import lockout, tokens
+from roaming.sessions import services as sessions
+from roaming.sessions.leases import LeaseExhausted, lease
+from roaming.sessions.models import UserSession
+
+
+class LogonRefused(Refusal):
+    """One and the same for a wrong instance, user name or password."""
+
+    status = 401
+    code = "LogonRefused"
+
+    def __init__(self) -> None:
+        super().__init__("The instance ID, the user name or the password is wrong.")
+
+
+class AccountDisabled(Forbidden):
+    code = "AccountDisabled"
+
+    def __init__(self) -> None:
+        super().__init__("This client account is disabled. Ask your administrator.")
+
+
+class InstanceInactive(Forbidden):
+    code = "InstanceInactive"
+
+    def __init__(self) -> None:
+        super().__init__("This instance is not available at present. Ask your administrator.")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Where a log-on comes from. ``gateway``: the id of the gateway that asks for its client, if one does."""
+
+    public_address: str
+    gateway: str | None
+    kind: str
+
+
+def logon(
+    *,
+    instance_id: str,
+    username: str,
+    password: str,
+    public_address: str,
+    gateway_id: str | None,
+    kind: str,
+) -> tuple[str, UserSession]:
+    """Open a session, or extend the one this gateway holds for the account already; returns (token, session).
+
+    Raises ``LogonRefused`` (401), ``LockedOut`` (429), and after the right password ``AccountDisabled`` or
+    ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Not to be called within a transaction: none is held while
+    the password is hashed, and failures must be counted whatever happens.
+    """
+    limits = lockout.keys(instance_id, username, public_address)
+    lockout.check(limits)
+    account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+    if not _password_is_right(account, password) or account is None:
+        lockout.failed(limits)
+        raise LogonRefused
+    lockout.succeeded(limits)
+    caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
+    try:
+        session = _open(account, caller)
+    except LeaseExhausted:
+        # The worker may not have swept yet; what has expired is free.
+        if not sessions.sessions_expire():
+            raise
+        session = _open(account, caller)
+    return tokens.sign(session), session
+
+
+def renew(token: str) -> tuple[str, UserSession]:
+    """A new token for a live session, which then lasts longer. Raises ``SessionEnded`` or ``TokenInvalid`` (401)."""
+    session = _session_of(tokens.read(token))
+    now = timezone.now()
+    alive = UserSession.objects.filter(
+        pk=session.pk, ended_at=None, expires_at__gt=now, account__enabled=True, instance__status="active"
+    )
+    changes = {"renewed_at": now, "last_active_at": now, "expires_at": _expiry(now)}
+    if not UserSession.objects.filter(pk__in=alive.values("pk")).update(**changes):
+        raise tokens.SessionEnded(_why(session))
+    session.renewed_at, session.expires_at = now, changes["expires_at"]
+    return tokens.sign(session), session
+
+
+@transaction.atomic
+def logout(token: str) -> None:
+    """End the token's session. Raises ``SessionEnded`` when it has ended already, ``TokenInvalid`` (401)."""
+    session = _session_of(tokens.read(token))
+    if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
+        raise tokens.SessionEnded(_why(session))
+    config.publish()
+
+
+def _password_is_right(account: ClientAccount | None, password: str) -> bool:
+    """Costs one hash, whether the account exists or not, so that the time it takes tells nothing."""
+    if account is None:
+        make_password(password)
+        return False
+
+    def upgrade(raw: str) -> None:
+        # All copies share one hash and keep doing so; a reset meanwhile wins.
+        copies = ClientAccount.objects.filter(origin=account.origin, password=account.password)
+        account.password = make_password(raw)
+        copies.update(password=account.password)
+
+    return check_password(password, account.password, setter=upgrade)
+
+
+@transaction.atomic
+def _open(checked: ClientAccount, caller: Caller) -> UserSession:
+    """The session for an account whose password was right a moment ago.
+
+    The locks order this against every change that ends sessions: it is either seen here or sees this session.
+    """
+    try:
+        instance = instances.lock(checked.instance_id, deleting=True)
+    except NotFound as error:
+        raise LogonRefused from error
+    account = ClientAccount.objects.select_for_update().filter(pk=checked.pk).first()
+    if account is None or account.password != checked.password:
+        raise LogonRefused
+    if not account.enabled:
+        raise AccountDisabled
+    if not instance.is_active:
+        raise InstanceInactive
+    now = timezone.now()
+    session = _held(account, caller, now)
+    if session is None:
+        session = UserSession(
+            account=account,
+            username=account.username,
+            instance=instance,
+            client_ip=lease(instance, account),
+            bandwidth_kbps=account.bandwidth_kbps,
+            created_at=now,
+        )
+    else:
+        session.renewed_at = now
+    session.public_address = caller.public_address
+    session.gateway_id = caller.gateway
+    session.kind = caller.kind
+    session.last_active_at = now
+    session.expires_at = _expiry(now)
+    session.save()
+    ClientAccount.objects.filter(pk=account.pk).update(last_logon_at=now)
+    return session
+
+
+def _held(account: ClientAccount, caller: Caller, now: datetime) -> UserSession | None:
+    """The live session that this log-on continues, if any.
+
+    Stock proxy clients log on again whenever the gateway has forgotten them; and an account with a static IP can have
+    one session only, wherever it logs on.
+    """
+    same_gateway = Q(kind=UserSession.Kind.PROXY, gateway=caller.gateway)
+    continues = Q(pk__in=[]) if caller.kind != UserSession.Kind.PROXY else same_gateway
+    if account.static_ip:
+        continues |= Q(client_ip=account.static_ip)
+    live = UserSession.objects.filter(continues, account=account, ended_at=None).select_for_update()
+    session = live.order_by("-created_at").first()
+    if session is not None and session.expires_at <= now:
+        sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.EXPIRED)
+        return None
+    return session
+
+
+def _expiry(now: datetime) -> datetime:
+    """Whole seconds, as the token says it."""
+    lifetime: timedelta = settings.SESSION_TOKEN_LIFETIME
+    return (now + lifetime).replace(microsecond=0)
+
+
+def _session_of(identity: SessionIdentity) -> UserSession:
+    found = (
+        UserSession.objects.select_related("account", "instance__region").filter(pk=identity.session).first()
+    )
+    if found is None:
+        raise tokens.SessionEnded("This session is not known any more. Log on again.")
+    return found
+
+
+def _why(session: UserSession) -> str:
+    session.refresh_from_db()
+    if session.ended_at is not None:
+        reason = UserSession.End(session.end_reason).label.lower()
+    elif session.expires_at <= timezone.now():
+        reason = "expired"
+    elif session.instance.status != Instance.Status.ACTIVE:
+        reason = "instance not available"
+    else:
+        reason = "account disabled"
+    return f"The session has ended: {reason}. Log on again."

@@ -1,0 +1,117 @@
+"""Log-ons: the sessions they open, and the failures that lock out."""
+
+from django.db import models
+from django.utils import timezone
+
+from console.core.ids import new_id
+from console.models import Gateway
+from roaming.accounts.models import ClientAccount
+from roaming.fields import IPv4Field
+from roaming.instances.models import Instance
+
+
+def new_session_id() -> str:
+    return new_id("session")
+
+
+class UserSession(models.Model):
+    """One log-on of a client account until it logs off, expires or is ended.
+
+    The row outlives its account, because gateways must hear of an ended session until its token would have expired.
+    """
+
+    class Kind(models.TextChoices):
+        PROXY = "proxy", "Proxy client"
+        CONNECT = "connect", "causeway connect"
+
+    class End(models.TextChoices):
+        LOGGED_OFF = "logged_off", "Logged off"
+        KICKED = "kicked", "Kicked"
+        ACCOUNT_DISABLED = "account_disabled", "Account disabled"
+        ACCOUNT_DELETED = "account_deleted", "Account removed"
+        PASSWORD_RESET = "password_reset", "Password reset"
+        INSTANCE_INACTIVE = "instance_inactive", "Instance not available"
+        EXPIRED = "expired", "Expired"
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_session_id, editable=False)
+    account = models.ForeignKey(
+        ClientAccount, on_delete=models.SET_NULL, null=True, blank=True, related_name="sessions"
+    )
+    username = models.CharField("user name", max_length=33)
+    instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="sessions")
+    client_ip = IPv4Field("client IP")
+    # What all tokens of this session say; gateways are told where the account has another bandwidth by now.
+    bandwidth_kbps = models.PositiveIntegerField("bandwidth, kbit/s", null=True, editable=False)
+    public_address = models.CharField(max_length=45, blank=True)
+    gateway = models.ForeignKey(Gateway, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    renewed_at = models.DateTimeField(null=True, blank=True)
+    last_active_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=20, choices=End.choices, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instance", "client_ip"],
+                condition=models.Q(ended_at=None),
+                name="session_client_ip_once_live",
+                violation_error_message="Another live session of the instance has this client IP.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at=None, end_reason="")
+                | models.Q(
+                    ended_at__isnull=False,
+                    end_reason__in=[
+                        "logged_off",
+                        "kicked",
+                        "account_disabled",
+                        "account_deleted",
+                        "password_reset",
+                        "instance_inactive",
+                        "expired",
+                    ],
+                ),
+                name="session_end_has_reason",
+                violation_error_message="An ended session needs a known reason, a live one has none.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["proxy", "connect"]),
+                name="session_kind_known",
+                violation_error_message="Kind must be proxy or connect.",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["account"], condition=models.Q(ended_at=None), name="session_live_of_account"
+            ),
+            models.Index(
+                fields=["expires_at"], condition=models.Q(ended_at=None), name="session_live_expiry"
+            ),
+            models.Index(
+                fields=["expires_at"], condition=models.Q(ended_at__isnull=False), name="session_ended_expiry"
+            ),
+            models.Index(fields=["instance", "-created_at"], name="session_of_instance"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username} {self.client_ip}"
+
+
+class LogonFailures(models.Model):
+    """Failed log-ons of one user name or from one address since ``first_at``."""
+
+    key = models.CharField(primary_key=True, max_length=80)
+    count = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField(db_index=True)
+    locked_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "log-on failures"
+        ordering = ["-first_at"]
+
+    def __str__(self) -> str:
+        return self.key

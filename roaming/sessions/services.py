@@ -1,0 +1,62 @@
+"""Ends of user sessions. How they begin is in ``logon``."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from console.core import audit
+from console.core.errors import Conflict
+from console.machines import config
+from roaming.instances.models import Instance
+from roaming.sessions.models import UserSession
+
+# As many as one sweep ends in one transaction, so that log-ons never wait long behind it.
+SWEEP = 1000
+
+
+def end(sessions: QuerySet[UserSession], reason: str) -> int:
+    """End the live ones among ``sessions`` within the caller's transaction, which publishes; how many there were.
+
+    Rows are locked in the order of their keys, so that two ends at once do not wait for each other.
+    """
+    live = sessions.filter(ended_at=None).order_by("pk")
+    if not live.select_for_update().values_list("pk", flat=True):
+        return 0
+    return live.order_by().update(ended_at=timezone.now(), end_reason=reason)
+
+
+@transaction.atomic
+def session_end(*, session: UserSession, actor: audit.Actor) -> None:
+    """Kick one session: its token counts no longer and its flows are cut. Raises ``Conflict`` when it has ended."""
+    if not end(UserSession.objects.filter(pk=session.pk), UserSession.End.KICKED):
+        raise Conflict("This session has ended already.")
+    audit.record(actor=actor, verb="session.kick", target=session, before={"client_ip": session.client_ip})
+    config.publish(cut=f"session.kick {session.username}", target=session.account_id or session.pk)
+
+
+@transaction.atomic
+def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
+    """Kick all sessions of an instance; how many. Raises ``Conflict`` when nobody is on."""
+    ended = end(UserSession.objects.filter(instance=instance), UserSession.End.KICKED)
+    if not ended:
+        raise Conflict(f"Nobody is logged on to {instance.name}.")
+    audit.record(actor=actor, verb="instance.kick", target=instance, after={"sessions": ended})
+    config.publish(cut=f"instance.kick {instance.name}", target=instance.pk)
+    return ended
+
+
+def sessions_expire(*, now: datetime | None = None) -> int:
+    """For the worker: end sessions whose time is over, so that their client IPs return to the pool; how many.
+
+    Gateways know a token's end by themselves, hence nothing is published.
+    """
+    total = 0
+    while True:
+        with transaction.atomic():
+            over = UserSession.objects.filter(ended_at=None, expires_at__lte=now or timezone.now())
+            keys = list(over.order_by("expires_at").values_list("pk", flat=True)[:SWEEP])
+            total += end(UserSession.objects.filter(pk__in=keys), UserSession.End.EXPIRED) if keys else 0
+        if len(keys) < SWEEP:
+            return total

@@ -1,0 +1,15 @@
+"""URLs of sessions. Names belong to the namespace ``roaming``."""
+
+from django.urls import path
+
+from roaming.sessions import views
+
+urlpatterns = [
+    path("instances/<sag_id:instance_id>/sessions/", views.session_list, name="sessions"),
+    path(
+        "sessions/<sag_id:session_id>/confirm-kick/",
+        views.session_confirm_kick,
+        name="session_confirm_kick",
+    ),
+    path("sessions/<sag_id:session_id>/kick/", views.session_kick, name="session_kick"),
+]

@@ -1,0 +1,1 @@
+"""What flows carried: records of gateways, sums in buckets, the Monitoring tab."""

@@ -1,0 +1,112 @@
+"""Bytes in buckets: adding them up as they are reported, reading them, forgetting them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from console.kit import windows
+from roaming.sessions.models import UserSession
+from roaming.usage.models.usage import Usage
+
+Span = Usage.Span
+KEEP = {Span.MINUTE: timedelta(hours=48), Span.HOUR: windows.KEPT, Span.MONTH: timedelta(days=3 * 366)}
+# The bucket of what has only a total.
+ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+# Deleted in one transaction, so that reports never wait long behind it.
+SWEEP = 5000
+# What a column holds. A bucket that would exceed it stays there, since an error would hold back its gateway for ever.
+MOST = 2**63 - 1
+
+Bytes = tuple[int, int]
+Key = tuple[str, str, datetime]
+
+
+def bucket(span: str, moment: datetime) -> datetime:
+    """The beginning of the bucket that ``moment`` lies in."""
+    moment = moment.astimezone(UTC).replace(second=0, microsecond=0)
+    if span == Span.MINUTE:
+        return moment
+    if span == Span.HOUR:
+        return moment.replace(minute=0)
+    return moment.replace(day=1, hour=0, minute=0) if span == Span.MONTH else ALWAYS
+
+
+class Sums:
+    """Collects what is to be added, so that a batch of records costs one row for each bucket it touches."""
+
+    def __init__(self) -> None:
+        self._sums: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(self, *, account: str, instance: str, session: str, moment: datetime, up: int, down: int) -> None:
+        """``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty."""
+        if not up and not down:
+            return
+        keys = [(subject, span) for subject in (account, instance) for span in KEEP]
+        for subject, span in [*keys, (session, Span.TOTAL)]:
+            if subject:
+                row = self._sums[subject, span, bucket(span, moment)]
+                row[0] += up
+                row[1] += down
+
+    def write(self) -> None:
+        """Add to what is stored, within the caller's transaction.
+
+        Rows go in the order of their keys, so that two gateways that report on one account do not wait for each other.
+        """
+        table = connection.ops.quote_name(Usage._meta.db_table)
+        adapt = connection.ops.adapt_datetimefield_value
+        rows = [(s, span, adapt(time), *self._sums[s, span, time]) for s, span, time in sorted(self._sums)]
+        if not rows:
+            return
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT INTO {table} (subject, span, time, bytes_up, bytes_down) VALUES (%s, %s, %s, %s, %s) "  # noqa: S608 (our own table's name)
+                f"ON CONFLICT (subject, span, time) DO UPDATE SET "
+                f"bytes_up = {_added(table, 'bytes_up')}, bytes_down = {_added(table, 'bytes_down')}",
+                rows,
+            )
+
+
+def _added(table: str, name: str) -> str:
+    old, new = f"{table}.{name}", f"excluded.{name}"
+    return f"CASE WHEN {old} > {MOST} - {new} THEN {MOST} ELSE {old} + {new} END"
+
+
+def of(subject: str, span: str, start: datetime, end: datetime) -> dict[datetime, Bytes]:
+    """Bucket → (bytes up, bytes down) of those that begin in [start, end); empty buckets are left out."""
+    rows = Usage.objects.filter(subject=subject, span=span, time__gte=start, time__lt=end)
+    return {time: (up, down) for time, up, down in rows.values_list("time", "bytes_up", "bytes_down")}
+
+
+def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
+    """Session → (bytes up, bytes down); one query."""
+    rows = Usage.objects.filter(subject__in=sessions, span=Span.TOTAL)
+    return {
+        subject: (up, down) for subject, up, down in rows.values_list("subject", "bytes_up", "bytes_down")
+    }
+
+
+def this_month(now: datetime | None = None) -> QuerySet[Usage]:
+    """The rows of the present month, one a subject. Data of the month counts the larger direction."""
+    return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
+
+
+def usage_forget(now: datetime | None = None) -> int:
+    """For the worker: buckets past their time, and totals of sessions that ended two days ago; how many."""
+    now = now or timezone.now()
+    gone = sum(_sweep(Usage.objects.filter(span=span, time__lt=now - keep)) for span, keep in KEEP.items())
+    old = UserSession.objects.filter(
+        ended_at__lt=now - KEEP[Span.MINUTE], ended_at__gt=now - timedelta(days=30)
+    )
+    return gone + _sweep(Usage.objects.filter(span=Span.TOTAL, subject__in=old.values("pk")))
+
+
+def _sweep(rows: QuerySet[Usage]) -> int:
+    gone = 0
+    while keys := list(rows.order_by().values_list("pk", flat=True)[:SWEEP]):
+        gone += Usage.objects.filter(pk__in=keys).delete()[0]
+    return gone

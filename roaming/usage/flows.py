@@ -1,0 +1,167 @@
+"""What gateways tell of flows, taken in once.
+
+A batch is acknowledged only after its commit; sent again, it is acknowledged and changes nothing. A record that makes
+no sense is refused alone and counted, so that it cannot hold back the others for ever. Records are cumulative: what is
+counted is by how much a record exceeds what is stored, so that neither order nor repetition changes the sums.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from pydantic import Field, ValidationError
+
+from console.machines.reported import Block
+from console.models import Gateway, ReceivedBatch
+from roaming.sessions.models import UserSession
+from roaming.usage import buckets as usage
+from roaming.usage.models.flows import Flow
+
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+# 9 PB, what 100 Gbit/s carry in eight days. The thousand records of a batch together stay below 2**63, where a database
+# would refuse the whole batch, and the gateway would send it for ever.
+LARGEST = 2**53
+# A session whose flow was heard of within so many seconds is active now.
+ACTIVE_SECONDS = 60
+KEEP = timedelta(days=90)
+SWEEP = 5000
+
+
+class FlowRecord(Block):
+    """A flow as a gateway sends it; ids that do not apply are null or empty.
+
+    ``time``: when these bytes were counted, where the gateway says so; else the end of the flow, else the record's
+    arrival here. Believed from the flow's beginning to now: no clock moves bytes out of that.
+    """
+
+    flow: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")
+    session: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    account: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    instance: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    host: str = Field(max_length=255, pattern=r"^[^\x00]*$")
+    port: int = Field(ge=0, le=65535)
+    application: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    policy: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    connector: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
+    path: Literal["cloud", "connector"]
+    started_at: float = Field(ge=EARLIEST)
+    ended_at: float | None = Field(default=None, ge=EARLIEST)
+    bytes_up: int = Field(ge=0, le=LARGEST)
+    bytes_down: int = Field(ge=0, le=LARGEST)
+    end: Literal["closed", "cut"] | None = None
+    time: float | None = Field(default=None, ge=EARLIEST)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """``acknowledged``: records dealt with, not to be sent again; ``refused``: those among them that made no sense."""
+
+    acknowledged: int
+    refused: int
+
+
+@dataclass
+class Told:
+    """One record: the flow as it tells it, and when it was so."""
+
+    flow: Flow
+    moment: datetime
+
+
+@transaction.atomic
+def take_flows(gateway: Gateway, batch: UUID, raw: Sequence[Any], now: datetime | None = None) -> Taken:
+    """Merge a gateway's flow records into its flows, in whatever order and however often they come."""
+    now = now or timezone.now()
+    told = [item for entry in raw if (item := _told(gateway, entry, now)) is not None]
+    taken = Taken(acknowledged=len(raw), refused=len(raw) - len(told))
+    # One batch of a gateway at a time: merging reads before it writes.
+    Gateway.objects.select_for_update().get(pk=gateway.pk)
+    if told and ReceivedBatch.objects.get_or_create(machine=gateway.pk, batch=batch)[1]:
+        sums = usage.Sums()
+        flows = _merged(gateway, told, sums)
+        Flow.objects.bulk_create(
+            flows,
+            update_conflicts=True,
+            unique_fields=["gateway", "flow"],
+            update_fields=["started_at", "ended_at", "bytes_up", "bytes_down", "end"],
+        )
+        sums.write()
+        _touch_sessions(told, now)
+    return taken
+
+
+def _told(gateway: Gateway, entry: Any, now: datetime) -> Told | None:
+    try:
+        record = FlowRecord.model_validate(entry, context={"machine": gateway.pk})
+    except ValidationError:
+        return None
+    values = {key: "" if value is None else value for key, value in record.model_dump().items()}
+    ended = None if record.ended_at is None else _moment(record.ended_at, now)
+    started = _moment(record.started_at, now)
+    moment = ended or now if record.time is None else max(started, _moment(record.time, now))
+    del values["time"]
+    values |= {"started_at": started, "ended_at": ended, "end": record.end}
+    return Told(Flow(gateway=gateway, **values), moment)
+
+
+def _moment(epoch: float, now: datetime) -> datetime:
+    """A gateway whose clock runs ahead must not lose its bytes: its future is our present."""
+    return datetime.fromtimestamp(min(epoch, now.timestamp()), UTC)
+
+
+def _merged(gateway: Gateway, told: Iterable[Told], sums: usage.Sums) -> list[Flow]:
+    """The flows as they are after these records; what is new of their bytes goes into ``sums``."""
+    told = list(told)
+    present = Flow.objects.filter(gateway=gateway, flow__in={item.flow.flow for item in told})
+    known = {flow.flow: flow for flow in present}
+    for item in told:
+        flow = known.get(item.flow.flow)
+        up, down = (flow.bytes_up, flow.bytes_down) if flow else (0, 0)
+        merged = merge(flow, item.flow) if flow else item.flow
+        known[merged.flow] = merged
+        sums.add(
+            account=merged.account,
+            instance=merged.instance,
+            session=merged.session,
+            moment=item.moment,
+            up=merged.bytes_up - up,
+            down=merged.bytes_down - down,
+        )
+    return list(known.values())
+
+
+def merge(one: Flow, other: Flow) -> Flow:
+    """Both records in ``one``. The order of merging does not matter: counters only rise, and an end stays an end."""
+    one.bytes_up = max(one.bytes_up, other.bytes_up)
+    one.bytes_down = max(one.bytes_down, other.bytes_down)
+    one.started_at = min(one.started_at, other.started_at)
+    ends = [moment for moment in (one.ended_at, other.ended_at) if moment is not None]
+    one.ended_at = max(ends, default=None)
+    # «cut» says more than «closed»: a flow that was cut was closed as well.
+    one.end = max(one.end or "", other.end or "") or None
+    return one
+
+
+def _touch_sessions(told: Iterable[Told], now: datetime) -> None:
+    """Sessions with a flow that is open or ended just now are active; late records of old flows say nothing."""
+    since = now - timedelta(seconds=ACTIVE_SECONDS)
+    ends = ((item.flow.session, item.flow.ended_at) for item in told if item.flow.session)
+    active = {session for session, ended in ends if ended is None or ended > since}
+    # In the order of their keys, as the ends of sessions lock them.
+    if active:
+        rows = UserSession.objects.filter(pk__in=active)
+        locked = list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        UserSession.objects.filter(pk__in=locked).update(last_active_at=now)
+
+
+def flows_forget(now: datetime | None = None) -> int:
+    """For the worker: flows that ended long ago; how many."""
+    old = Flow.objects.filter(ended_at__lt=(now or timezone.now()) - KEEP).order_by()
+    gone = 0
+    while keys := list(old.values_list("pk", flat=True)[:SWEEP]):
+        gone += Flow.objects.filter(pk__in=keys).delete()[0]
+    return gone

@@ -1,0 +1,1 @@
+"""Tables of flows and of bytes in buckets."""

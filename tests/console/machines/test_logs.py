@@ -1,0 +1,190 @@
+"""Logs of machines: asked for by people, sent by the machine piece by piece, fetched, let go."""
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from console.core import audit
+from console.core.errors import Conflict, NotFound
+from console.machines import logs
+from console.models import AuditRow, Gateway, LogExport, LogPart
+from tests.console.machine import Machine
+from tests.responses import Response
+
+pytestmark = pytest.mark.django_db
+ACTOR = audit.System("test")
+HTMX = {"HX-Request": "true", "HX-Target": "dialog"}
+STATUS = {"version": "1", "applied_version": 0, "open_flows": 0, "envoy": "running", "tunnels": {}}
+
+
+@pytest.fixture
+def machine(gateway: Gateway) -> Machine:
+    return Machine("gateway", gateway.pk)
+
+
+def url(machine: Machine, action: str = "") -> str:
+    return f"/machines/{machine.id}/logs/{action}"
+
+
+def sends(machine: Machine, export: str, part: int, data: bytes, *, last: bool = False) -> Response:
+    body = {"export": export, "part": part, "last": last, "data": base64.b64encode(data).decode()}
+    return machine.call("logs", body)
+
+
+def asked(machine: Machine) -> LogExport:
+    return logs.export_ask(machine=machine.id, actor=ACTOR)
+
+
+def ready(machine: Machine, data: bytes = b"archive") -> LogExport:
+    export = asked(machine)
+    assert sends(machine, export.pk, 0, data, last=True).status_code == 200
+    export.refresh_from_db()
+    return export
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_asked_sent_in_pieces_and_fetched(operator_client: Client, machine: Machine, htmx: bool) -> None:
+    headers = HTMX if htmx else {}
+    assert "Nobody has asked" in operator_client.get(url(machine), headers=headers).text
+    assert machine.call("gateway/status", STATUS).json()["logs"] is None
+    answer = operator_client.post(url(machine, "ask/"), headers=headers, follow=True)
+    assert answer.status_code == 200 and "Asked" in answer.text
+    export = LogExport.objects.get()
+    assert machine.call("gateway/status", STATUS).json()["logs"] == export.pk
+    assert sends(machine, export.pk, 0, b"one ").status_code == 200
+    assert "Being made" in operator_client.get(url(machine, "state/"), headers=headers).text
+    assert sends(machine, export.pk, 0, b"one ").status_code == 200, "begun anew"
+    assert sends(machine, export.pk, 1, b"two").status_code == 200
+    assert sends(machine, export.pk, 1, b"two").status_code == 200, "the answer was lost, it is sent again"
+    assert sends(machine, export.pk, 3, b"x").status_code == 400, "one is missing"
+    assert sends(machine, export.pk, 2, b" three", last=True).status_code == 200
+    assert machine.call("gateway/status", STATUS).json()["logs"] is None
+    page = operator_client.get(url(machine), headers=headers).text
+    link = url(machine, f"{export.pk}.tar.gz")
+    assert "Ready" in page and link in page
+    answer = operator_client.get(link)
+    assert answer.getvalue() == b"one two three"
+    assert answer["Content-Length"] == "13" and answer["Content-Type"] == "application/gzip"
+    assert "no-store" in answer["Cache-Control"]
+    verbs = list(
+        AuditRow.objects.filter(verb__startswith="logs.").order_by("id").values_list("verb", "actor")
+    )
+    assert verbs == [("logs.ask", "operator"), ("logs.ready", machine.id), ("logs.download", "operator")]
+
+
+def test_viewers_may_not_even_look(viewer_client: Client, machine: Machine) -> None:
+    export = ready(machine)
+    for path in ("", "state/", f"{export.pk}.tar.gz"):
+        assert viewer_client.get(url(machine, path)).status_code == 403
+    assert viewer_client.post(url(machine, "ask/")).status_code == 403
+
+
+def test_wrong_methods_and_foreign_ids(operator_client: Client, machine: Machine) -> None:
+    export = ready(machine)
+    assert operator_client.get(url(machine, "ask/")).status_code == 405
+    assert operator_client.post(url(machine)).status_code == 405
+    assert operator_client.post(url(machine, f"{export.pk}.tar.gz")).status_code == 405
+    for path in ("", "state/"):
+        assert operator_client.get(f"/machines/gateway-nobody/logs/{path}").status_code == 404
+    assert operator_client.post("/machines/gateway-nobody/logs/ask/").status_code == 404
+    foreign = f"/machines/gateway-nobody/logs/{export.pk}.tar.gz"
+    assert operator_client.get(foreign).status_code == 404
+
+
+def test_one_at_a_time(operator_client: Client, machine: Machine) -> None:
+    asked(machine)
+    with pytest.raises(Conflict, match="asked for already"):
+        asked(machine)
+    assert operator_client.post(url(machine, "ask/")).status_code == 409
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LogExport.objects.create(machine=machine.id, name="x")
+
+
+def test_only_the_machine_that_was_asked_may_send(machine: Machine) -> None:
+    from tests.console.factories import GatewayFactory
+
+    other = Machine("gateway", GatewayFactory().pk)
+    export = asked(machine)
+    assert sends(other, export.pk, 0, b"x").status_code == 404
+    failed = {"export": export.pk, "message": "no"}
+    assert other.call("logs/failed", failed).status_code == 404
+    assert LogExport.objects.get().state == "asked" and not LogPart.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"data": "not base64!"}, 400),
+        ({"data": "A" * (logs.PART_BYTES * 4 // 3 + 8)}, 422),
+        ({"part": -1}, 422),
+        ({"extra": 1}, 422),
+    ],
+)
+def test_a_bad_piece_is_refused(machine: Machine, change: dict[str, Any], status: int) -> None:
+    body = {"export": asked(machine).pk, "part": 0, "last": False, "data": ""}
+    assert machine.call("logs", body | change).status_code == status
+    assert not LogPart.objects.exists()
+
+
+def test_a_failure_is_told_in_the_machines_words(operator_client: Client, machine: Machine) -> None:
+    export = asked(machine)
+    machine.call("logs/failed", {"export": export.pk, "message": "No space left on device."})
+    page = operator_client.get(url(machine)).text
+    assert "Failed" in page and "No space left on device." in page
+    assert sends(machine, export.pk, 0, b"late").status_code == 404
+    asked(machine)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_machine_that_falls_silent_is_given_up(
+    operator_client: Client, machine: Machine, begun: bool
+) -> None:
+    export = asked(machine)
+    if begun:
+        sends(machine, export.pk, 0, b"half")
+    assert logs.exports_age() == 0
+    past = timezone.now() - logs.SILENCE - timedelta(seconds=1)
+    LogExport.objects.update(asked_at=past, heard_at=past if begun else None)
+    assert logs.exports_age() == 1
+    assert "did not answer within 2 minutes" in operator_client.get(url(machine)).text
+    assert not LogPart.objects.exists()
+
+
+def test_an_archive_is_let_go_after_its_time(operator_client: Client, machine: Machine) -> None:
+    export = ready(machine)
+    assert logs.exports_age() == 0
+    LogExport.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    link = url(machine, f"{export.pk}.tar.gz")
+    assert "Expired" in operator_client.get(url(machine)).text, "also before the worker has noticed"
+    assert operator_client.get(link).status_code == 409
+    assert logs.exports_age() == 1
+    assert not LogPart.objects.exists()
+    assert "Expired" in operator_client.get(url(machine)).text
+
+
+def test_one_that_is_too_large_fails(machine: Machine, settings: Settings) -> None:
+    settings.LOGS_LARGEST_BYTES = 10
+    export = asked(machine)
+    assert sends(machine, export.pk, 0, b"12345678").status_code == 200
+    sends(machine, export.pk, 1, b"12345678")
+    export.refresh_from_db()
+    assert export.state == "failed" and not LogPart.objects.exists()
+
+
+def test_the_oldest_gives_way_when_all_are_too_much(machine: Machine, settings: Settings) -> None:
+    settings.LOGS_STORED_BYTES = 10
+    old, new = ready(machine, b"1234567"), ready(machine, b"1234567")
+    old.refresh_from_db()
+    assert (old.state, new.state) == ("expired", "ready")
+    assert LogPart.objects.get().export_id == new.pk
+
+
+def test_what_is_not_enrolled_has_no_logs(gateway: Gateway) -> None:
+    with pytest.raises(NotFound):
+        logs.export_ask(machine=gateway.pk, actor=ACTOR)

@@ -1,0 +1,357 @@
+"""``causeway connect`` as a process of its own, from a local port through a gateway to an application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from edge.envoy.process import EnvoyProcess
+from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
+from edge.protocol.configuration import ServerConfiguration
+from tests.edge.connector_lab import (
+    Authority,
+    FakeConsole,
+    LabGateway,
+    application,
+    configuration,
+    curl,
+    enrolled_server,
+    refusal,
+    running_application,
+    until,
+)
+from tests.ports import free_port
+
+pytestmark = pytest.mark.processes
+
+SECRET = "a key of the test's console, long enough to sign with"
+PASSWORD = "Correct-Horse-7"
+
+
+def token(number: int, *, life: float = 600.0) -> str:
+    """A token of the shape that the console gives; the lab's gateway compares its text."""
+    now = int(time.time())
+    claims = {"sub": "user-1", "jti": str(number), "iat": now, "exp": now + life}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+# Made when the tests are collected, which may be long before the last of them.
+GOOD = token(1, life=86_400.0)
+
+
+@dataclass
+class Lab:
+    runner: asyncio.Runner
+    authority: Authority
+    gateway: LabGateway
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("client")
+    authority = Authority()
+    gateway = LabGateway(folder / "gateway", authority, "connector-1", token=GOOD)
+    home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
+    envoy = EnvoyProcess(home.file("envoy"), concurrency=1, arguments=ARGUMENTS)
+    with asyncio.Runner() as runner, running_application() as wiki:
+        try:
+            runner.run(gateway.start())
+            apps = [application(["wiki.corp.example"], [[80, 80]], f"127.0.0.1:{wiki}")]
+            write_configuration(home, ServerConfiguration.decode(configuration(home, [gateway], apps)))
+            runner.run(envoy.start(bootstrap(home.identity)))
+            runner.run(until(gateway.live_tunnels, "tunnels"))
+            yield Lab(runner, authority, gateway, folder)
+        finally:
+            runner.run(envoy.stop())
+            runner.run(gateway.envoy.stop())
+
+
+@pytest.fixture
+def console(lab: Lab) -> Iterator[FakeConsole]:
+    with FakeConsole().running() as running:
+
+        def log_on(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            if body["password"] != PASSWORD:
+                return 401, refusal("LogonRefused", "The instance, user name or password is wrong.")
+            return 200, grant(lab, GOOD)
+
+        running.answers["login"] = log_on
+        running.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
+        running.answers["logout"] = lambda body: (200, {})
+        yield running
+
+
+def grant(lab: Lab, text: str) -> dict[str, Any]:
+    proxy = f"https://127.0.0.1:{lab.gateway.secure}"
+    session = {"id": "session-1", "account": "user-1", "instance": "sag-1", "username": "alice.smith"}
+    return {
+        "token": text,
+        "session": {**session, "client_ip": "172.16.0.2", "expires_at": int(time.time()) + 600},
+        "gateways": [{"id": "gateway-1", "area": "mainland-china", "proxy": proxy}],
+        "ca": lab.authority.pem.decode(),
+    }
+
+
+@dataclass
+class Client:
+    process: subprocess.Popen[str]
+    listen: int
+    forward: int
+    log: Path
+
+    async def status(self) -> str:
+        through = ("--proxy", f"http://127.0.0.1:{self.listen}", "--output", "/dev/null")
+        return (await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/"))[1]
+
+    async def served(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return await self.status() == "200"
+
+
+@contextlib.contextmanager
+def connected(console: FakeConsole, folder: Path, *more: str, password: str = PASSWORD) -> Iterator[Client]:
+    (folder / "password").write_text(password + "\n")
+    listen, forward = free_port(), free_port()
+    command = ["--console", console.url, "--instance", "sag-1", "--username", "alice.smith"]
+    command += ["--password-file", str(folder / "password"), "--listen", f"127.0.0.1:{listen}"]
+    command += ["--forward", f"{forward}=wiki.corp.example:80", *more]
+    log = folder / "connect.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge.cli", "connect", *command], stdout=output, stderr=output, text=True
+        )
+    try:
+        yield Client(process, listen, forward, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    pac = tmp_path / "proxy.pac"
+    with connected(console, tmp_path, "--pac", str(pac), "--pac-for", "corp.example") as client:
+
+        async def run() -> None:
+            await until(client.served, "the application by the proxy")
+            proxy = ("--proxy", f"http://127.0.0.1:{client.listen}", "--proxytunnel")
+            assert '"/tunnel"' in (await curl(*proxy, "http://wiki.corp.example/tunnel"))[1]
+            answer = await curl(
+                f"http://127.0.0.1:{client.forward}/forward", "--header", "Host: wiki.corp.example"
+            )
+            assert '"/forward"' in answer[1] and "proxy-authorization" not in answer[1]
+
+        lab.runner.run(run())
+        assert f"PROXY 127.0.0.1:{client.listen}" in pac.read_text()
+    assert client.process.returncode == 0
+    assert console.bodies("login")[0]["kind"] == "connect"
+    assert console.bodies("logout") == [{"token": GOOD}], "the session is given back"
+    assert PASSWORD not in client.log.read_text() and GOOD not in client.log.read_text()
+
+
+def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    """Such as nc, by which ssh reaches its hosts: CONNECT without a Host header."""
+    with connected(console, tmp_path) as client:
+        lab.runner.run(until(client.served, "the application by the proxy"))
+        assert b'"/plain"' in ask(client, b"GET http://wiki.corp.example/plain HTTP/1.0\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as tunnel:
+            tunnel.sendall(b"CONNECT wiki.corp.example:80 HTTP/1.0\r\n\r\n")
+            assert b" 200 " in tunnel.recv(1000).partition(b"\r\n")[0]
+            tunnel.sendall(b"GET /inside HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
+            assert b'"/inside"' in read_all(tunnel)
+
+
+def ask(client: Client, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as connection:
+        connection.sendall(request)
+        return read_all(connection)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_a_token_that_gateways_refuse_is_renewed_at_once_without_a_restart(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    stale = token(2)
+    console.answers["login"] = lambda body: (200, grant(lab, stale))
+    with connected(console, tmp_path) as client:
+        lab.runner.run(until(client.served, "the application with the renewed token"))
+    assert console.bodies("session/renew") == [{"token": stale}]
+
+
+def test_the_token_is_renewed_at_half_its_life(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    console.answers["login"] = lambda body: (200, grant(lab, token(3, life=2.0)))
+    with connected(console, tmp_path) as client:
+
+        async def renewed() -> bool:
+            assert client.process.poll() is None, client.log.read_text()
+            return bool(console.bodies("session/renew"))
+
+        lab.runner.run(until(renewed, "a renewal"))
+
+
+def test_a_session_ended_by_the_console_is_told(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    console.answers["login"] = lambda body: (200, grant(lab, token(4, life=2.0)))
+    console.answers["session/renew"] = lambda body: (
+        401,
+        refusal("SessionEnded", "An administrator ended it."),
+    )
+    with connected(console, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 3
+    assert "An administrator ended it." in client.log.read_text()
+
+
+def test_a_wrong_password_is_refused_with_the_consoles_sentence(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    with connected(console, tmp_path, password="wrong") as client:
+        assert client.process.wait(timeout=30) == 5
+    assert client.log.read_text().strip() == "The instance, user name or password is wrong."
+
+
+def test_a_gateway_of_another_ca_is_not_trusted(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    foreign = {**grant(lab, GOOD), "ca": Authority().pem.decode()}
+    console.answers["login"] = lambda body: (200, foreign)
+    with connected(console, tmp_path) as client:
+
+        async def answered() -> str:
+            status = await client.status()
+            return status if status != "000" else ""
+
+        assert lab.runner.run(until(answered, "an answer of the proxy")) == "503"
+
+
+def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    before = {**grant(lab, token(5, life=4.0)), "ca": Authority().pem.decode()}
+    console.answers["login"] = lambda body: (200, before)
+    with connected(console, tmp_path) as client:
+        lab.runner.run(until(client.served, "the application by a gateway of the new CA"))
+    assert console.bodies("session/renew"), "no restart was needed"
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--listen", "0.0.0.0:3128"), "must be a loopback one"),
+        (("--listen", "127.0.0.1:99999"), "a number from 1 to 65535"),
+        (("--forward", "5432"), "must be like 5432=db.corp.example:5432"),
+        (("--listen", "none"), "Nothing to do"),
+        (("--listen", "none", "--forward", "1080=a:1", "--pac", "x"), "--pac needs --listen"),
+        (("--pac-for", "corp.example"), "--pac-for needs --pac"),
+        (("--forward", "3128=a:1"), "127.0.0.1:3128 is given twice"),
+        (("--console", "console.example.com"), "must be an address like https://console.example.com"),
+        (
+            ("--console", "https://a:b@console.example.com"),
+            "must be an address like https://console.example.com",
+        ),
+        (("--console", "http://console.example.com"), "everybody on the way could read the password"),
+        (("--username", ""), "--username is empty"),
+        (("--password-file", os.devnull), "its first line, which is to be the password, is empty"),
+        (("--ca-file", os.devnull), "holds no certificate"),
+    ],
+)
+def test_options_that_cannot_be_used_get_a_sentence(
+    option: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    place = [
+        "--password-file",
+        "-",
+        "--console",
+        "http://127.0.0.1:1",
+        "--instance",
+        "sag-1",
+        "--username",
+        "alice.smith",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-m", "edge.cli", "connect", *place, *option],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 2 and sentence in run.stderr and "Traceback" not in run.stderr
+
+
+def test_a_console_that_is_away(tmp_path: Path) -> None:
+    console = FakeConsole()
+    console.url = "http://127.0.0.1:1"
+    with connected(console, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 4
+    assert "cannot be reached" in client.log.read_text()
+
+
+def test_what_answers_is_no_console(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+    console.answers["login"] = lambda body: (404, {"detail": "Not Found"})
+    with connected(console, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 4
+    assert (
+        client.log.read_text().strip() == f"What answers at {console.url} is no console: its status is 404."
+    )
+
+
+def test_a_console_with_a_certificate_of_an_unknown_ca(lab: Lab, tmp_path: Path) -> None:
+    elsewhere = FakeConsole()
+    elsewhere.url = f"https://127.0.0.1:{lab.gateway.secure}"
+    with connected(elsewhere, tmp_path) as client:
+        assert client.process.wait(timeout=30) == 4
+    told = client.log.read_text().strip()
+    assert told.startswith(f"The console at {elsewhere.url} cannot be reached: certificate verify failed")
+    assert told.endswith("comes from a CA of your own, name that with --ca-file.") and "_ssl" not in told
+
+
+def test_a_console_that_goes_away_is_told_and_so_is_its_return(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    console.answers["login"] = lambda body: (200, grant(lab, token(5, life=2.0)))
+    console.answers["session/renew"] = lambda body: (503, {})
+    with connected(console, tmp_path) as client:
+
+        async def told(sentence: str) -> bool:
+            assert client.process.poll() is None, client.log.read_text()
+            return sentence in client.log.read_text()
+
+        lost = "The session could not be renewed yet: The console answered with status 503. Going on with it."
+        lab.runner.run(until(lambda: told(lost), "the console's loss"))
+        console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
+        lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))
+        lab.runner.run(until(client.served, "the application"))
+
+
+def test_gateways_that_are_lost_and_come_back_are_told(
+    lab: Lab, console: FakeConsole, tmp_path: Path
+) -> None:
+    with connected(console, tmp_path) as client:
+
+        async def told(sentence: str) -> bool:
+            assert client.process.poll() is None, client.log.read_text()
+            return sentence in client.log.read_text()
+
+        lab.runner.run(until(client.served, "the application by the proxy"))
+        lost = "No gateway can be reached at present; trying again."
+        try:
+            lab.runner.run(lab.gateway.envoy.stop())
+            lab.runner.run(until(lambda: told(lost), "the gateway's loss"))
+        finally:
+            lab.runner.run(lab.gateway.start())
+        lab.runner.run(until(lambda: told("A gateway can be reached again."), "its return"))
+        lab.runner.run(until(client.served, "the application"))

@@ -1,0 +1,84 @@
+"""A gateway whose console is away: known cut-offs hold after a restart too, and its log tells of the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.gateway import configuration
+from tests.edge.gateway.test_gateway_console import Network, refusal
+from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes
+
+pytestmark = pytest.mark.processes
+
+LOST, FOUND = "nobody new is let in", "the console is heard again"
+
+
+async def polling(network: Network, test: Callable[[], Awaitable[None]]) -> None:
+    asking = asyncio.create_task(network.configuration.poll_forever())
+    try:
+        async with asyncio.timeout(30):
+            await test()
+    finally:
+        asking.cancel()
+
+
+async def asked_again(network: Network) -> None:
+    """Two more: the first answer may be under way."""
+    seen = len(network.calls)
+    while len(network.calls) < seen + 2:
+        await asyncio.sleep(0.01)
+
+
+def test_the_log_tells_once_that_the_limit_is_over_and_when_the_console_is_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(configuration, "MOST_SECONDS", 0.1)
+    network = Network(tmp_path)
+    away = refusal(503, "TryAgainLater")
+    network.answer = lambda path, body: away
+
+    def answers(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+        return 200, {"unchanged": True, "version": 1}, {}
+
+    async def test() -> None:
+        network.state.heard_console()  # first: a question may be under way, and is answered in between
+        await network.configuration.apply(network.document)
+        await asked_again(network)
+        assert LOST not in caplog.text
+        network.now += network.document["offline_seconds"] + 60
+        await asked_again(network)
+        await asked_again(network)
+        assert caplog.text.count(LOST) == 1 and "not heard for 3660 s" in caplog.text
+        assert network.state.refusal() is not None
+        network.answer = answers
+        while FOUND not in caplog.text:
+            await asyncio.sleep(0.01)
+        assert network.state.refusal() is None
+
+    asyncio.run(polling(network, test))
+    assert caplog.text.count(FOUND) == 1
+
+
+def test_a_cut_off_that_was_known_holds_after_a_restart_without_the_console(tmp_path: Path) -> None:
+    lab, echo = GatewayLab(tmp_path), Echo("127.0.0.1")
+    target = f"{echo.host}:{echo.port}"
+    try:
+        lab.start()
+        kicked, other = lab.tunnel(target), lab.tunnel(target, session="session-of-another")
+        assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
+        assert not echoes(kicked) and echoes(other)
+        lab.kill_agent()
+        lab.start()
+        status, headers, _ = lab.ask(f"Bearer {lab.token()}", target)
+        assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
+        assert echoes(other) and echoes(lab.tunnel(target, session="session-of-another"))
+    finally:
+        lab.close()
+        echo.close()

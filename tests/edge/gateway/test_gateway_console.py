@@ -1,0 +1,380 @@
+"""What the gateway asks its console, and what it makes of the answers. The network ends at httpx's transport."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.accesslog.v3 import als_pb2
+
+from edge.access.decision import Destination
+from edge.access.hosts import parse_host
+from edge.access.snapshot import Snapshot
+from edge.envoy.agent import METADATA
+from edge.gateway.accesslog import FlowLog
+from edge.gateway.configuration import Configuration, ConfigurationRefused
+from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.reports import FlowSender
+from edge.gateway.sessions import LogonFailed, Sessions
+from edge.gateway.state import GatewayState
+from edge.home import Home, Identity
+from edge.machine.api import ApiError, ConsoleApi
+from edge.machine.spool import Spool
+from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
+from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
+from tests.edge.gateway_pki import Authority, TokenSigner
+
+ALICE = BasicCredentials("alice", INSTANCE, "correct horse")
+SIGNER = TokenSigner()
+Answer = tuple[int, dict[str, Any], dict[str, str]]
+
+
+def refusal(status: int, code: str, **headers: str) -> Answer:
+    return status, {"error": {"code": code, "message": "A sentence.", "field": None}}, headers
+
+
+class Network:
+    """Answers the gateway's calls by a function, and keeps them."""
+
+    def __init__(self, path: Path) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answer: Callable[[str, dict[str, Any]], Answer] = lambda path, body: refusal(404, "NotFound")
+        self.now = time.time()
+        self.state = GatewayState(clock=lambda: self.now, ticks=lambda: self.now)
+        self.home = Home(path)
+        Authority().gateway(self.home, GATEWAY)
+        self.home.write_identity(Identity(GATEWAY, "gateway", "http://console.example"))
+        self.api = ConsoleApi(self.home, transport=httpx.MockTransport(self._handle))
+        self.document = snapshot_document(SIGNER, 40001, 40002)
+        self.sessions = Sessions(self.api, self.state)
+        self.restarts = 0
+        self.configuration = Configuration(
+            self.home, self.api, self.state, Flows(self.state), self.sessions,
+            restart_envoy=self._never, on_applied=self._nothing, on_removed=self._nothing, settled=self._settled,
+        )  # fmt: skip
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        name = request.url.path.removeprefix("/edge/v1/")
+        self.calls.append((name, body))
+        await asyncio.sleep(0)
+        status, answer, headers = self.answer(name, body)
+        return httpx.Response(status, json=answer, headers=headers)
+
+    async def _never(self, left: list[Any]) -> None:
+        raise AssertionError(left)
+
+    async def _nothing(self) -> None:
+        pass
+
+    async def _settled(self) -> bool:
+        return False
+
+    def configured(self) -> Network:
+        self.state.adopt(Snapshot.compile(GatewayConfiguration.decode(self.document)))
+        return self
+
+    def grants(self, session: str = SESSION, seconds: float = 1000) -> Answer:
+        token = SIGNER.token(session, ACCOUNT, INSTANCE, seconds=seconds + self.now - time.time())
+        return 200, {"token": token, "session": {}, "gateways": [], "ca": ""}, {}
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Network:
+    return Network(tmp_path)
+
+
+def failure(network: Network, credentials: BasicCredentials | BearerToken = ALICE) -> LogonFailed:
+    with pytest.raises(LogonFailed) as caught:
+        asyncio.run(network.sessions.identify(credentials, "192.0.2.1"))
+    return caught.value
+
+
+def test_fifty_connections_are_one_log_on(network: Network) -> None:
+    network.configured().answer = lambda name, body: network.grants()
+
+    async def page() -> list[Any]:
+        return await asyncio.gather(*(network.sessions.identify(ALICE, "192.0.2.1") for _ in range(50)))
+
+    identities = asyncio.run(page())
+    assert {identity.session for identity in identities} == {SESSION}
+    assert network.names() == ["login"]
+    sent = network.calls[0][1]
+    assert sent == {
+        "instance": INSTANCE, "username": "alice", "password": "correct horse", "public_address": "192.0.2.1",
+        "kind": "proxy",
+    }  # fmt: skip
+
+
+def test_another_password_asks_again(network: Network) -> None:
+    network.configured().answer = lambda name, body: (
+        network.grants() if body["password"] == "correct horse" else refusal(401, "LogonRefused")
+    )
+    asyncio.run(network.sessions.identify(ALICE, ""))
+    wrong = failure(network, BasicCredentials("alice", INSTANCE, "wrong"))
+    assert (wrong.status, wrong.code) == (407, "LogonRefused")
+    assert network.names() == ["login", "login"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (refusal(401, "LogonRefused"), 407, "LogonRefused"),
+        (refusal(403, "AccountDisabled"), 403, "AccountDisabled"),
+        (refusal(403, "InstanceInactive"), 403, "InstanceInactive"),
+        (refusal(401, "MachineUnknown"), 503, "ConsoleRefused"),
+        ((500, {}, {}), 503, "ConsoleUnreachable"),
+        ((200, {"token": "nonsense"}, {}), 503, "ConsoleUnreachable"),
+        ((200, {}, {}), 503, "ConsoleUnreachable"),
+    ],
+)
+def test_refused_log_ons(network: Network, answer: Answer, status: int, code: str) -> None:
+    network.configured().answer = lambda name, body: answer
+    failed = failure(network)
+    assert (failed.status, failed.code) == (status, code)
+    failure(network)
+    assert len(network.calls) == 2  # refusals are not remembered
+
+
+def test_a_lock_out_is_not_asked_again_until_it_is_over(network: Network) -> None:
+    network.configured().answer = lambda name, body: refusal(429, "LockedOut", **{"Retry-After": "60"})
+    assert failure(network).retry_after == 60
+    network.now += 20
+    assert (failure(network).code, failure(network).retry_after) == ("LockedOut", 40)
+    assert len(network.calls) == 1
+    network.now += 41
+    network.answer = lambda name, body: network.grants()
+    assert asyncio.run(network.sessions.identify(ALICE, "")).session == SESSION
+
+
+def test_a_cut_off_session_is_forgotten_at_once(network: Network) -> None:
+    network.configured().answer = lambda name, body: network.grants()
+
+    async def story() -> None:
+        await network.sessions.identify(ALICE, "")
+        await network.configuration.apply(
+            network.document | {"version": 2, "ended_sessions": {SESSION: "kicked"}}
+        )
+        await network.sessions.identify(ALICE, "")
+
+    asyncio.run(story())
+    assert network.names() == ["login", "login"]
+
+
+def test_a_session_is_renewed_after_half_of_its_life_and_only_while_it_is_used(network: Network) -> None:
+    network.configured().answer = lambda name, body: network.grants()
+
+    async def story() -> tuple[float, float]:
+        first = await network.sessions.identify(ALICE, "")
+        network.now += 400
+        await network.sessions.renew([SESSION])
+        network.now += 200
+        await network.sessions.renew([])
+        assert network.names() == ["login"]
+        await network.sessions.renew([SESSION])
+        again = await network.sessions.identify(ALICE, "")
+        assert network.sessions.latest(first) == again
+        return first.expires_at, again.expires_at
+
+    before, after = asyncio.run(story())
+    assert network.names() == ["login", "session/renew"]
+    assert after == pytest.approx(before + 600, abs=2)
+
+
+def test_a_session_that_the_console_does_not_renew_is_logged_on_anew(network: Network) -> None:
+    answers = iter([network.grants(), refusal(401, "SessionEnded"), network.grants("session-2")])
+    network.configured().answer = lambda name, body: next(answers)
+
+    async def story() -> str:
+        await network.sessions.identify(ALICE, "")
+        network.now += 600
+        await network.sessions.renew([SESSION])
+        return (await network.sessions.identify(ALICE, "")).session
+
+    assert asyncio.run(story()) == "session-2"
+
+
+def test_a_token_of_another_console_is_refused(network: Network) -> None:
+    network.configured()
+    foreign = TokenSigner().token(SESSION, ACCOUNT, INSTANCE)
+    failed = failure(network, BearerToken(foreign))
+    assert (failed.status, failed.code) == (407, "TokenRefused")
+
+
+# -- Configuration --
+
+
+def test_a_poll_confirms_what_is_in_force(network: Network) -> None:
+    answers: list[dict[str, Any]] = [
+        network.document,
+        network.document | {"version": 5},
+        {"unchanged": True, "version": 5},
+    ]
+    network.answer = lambda name, body: (200, answers.pop(0), {})
+
+    async def story() -> None:
+        for _ in range(3):
+            await network.configuration.poll()
+
+    asyncio.run(story())
+    assert [body["applied_version"] for _, body in network.calls] == [0, 1, 5]
+    assert [body["wait"] for _, body in network.calls] == [0, 25, 25]
+    assert network.state.heard_at == network.now
+    assert json.loads(network.home.file("snapshot.json").read_text())["version"] == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"version": 0}, "older than 1"), ({"instances": 3}, "instances"), ({"gateway": None}, "gateway")],
+)
+def test_a_refused_configuration_leaves_memory_and_disk_alone(
+    network: Network, change: dict[str, Any], words: str
+) -> None:
+    asyncio.run(network.configuration.apply(network.document))
+    kept = network.home.file("snapshot.json").read_bytes()
+    network.answer = lambda name, body: (200, network.document | change, {})
+    with pytest.raises(ConfigurationRefused, match=words):
+        asyncio.run(network.configuration.poll())
+    assert network.state.version == 1
+    assert network.home.file("snapshot.json").read_bytes() == kept
+
+
+def test_the_file_keeps_what_only_a_newer_release_knows(network: Network) -> None:
+    document = network.document | {"of_a_newer_release": {"more": [1]}}
+    asyncio.run(network.configuration.apply(document))
+    assert network.home.read_json("snapshot.json") == document
+
+
+def test_a_configuration_for_another_gateway_is_refused(network: Network) -> None:
+    network.document["gateway"]["id"] = "gateway-of-somebody-else"
+    with pytest.raises(ConfigurationRefused, match="not for this gateway"):
+        asyncio.run(network.configuration.apply(network.document))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"version": 1}'])
+def test_a_damaged_file_is_no_configuration(network: Network, content: bytes) -> None:
+    network.home.write_atomic("snapshot.json", content)
+    assert network.configuration.load() is False
+    assert network.state.refusal() is not None
+
+
+def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(network: Network) -> None:
+    network.configured().state.heard_console()
+    network.home.write_json("snapshot.json", network.document)
+    network.answer = lambda name, body: refusal(401, "MachineUnknown")
+
+    async def removed_and_back() -> None:
+        asking = asyncio.create_task(network.configuration.poll_forever())
+        async with asyncio.timeout(30):
+            while network.home.read_json("status.json") is None:
+                await asyncio.sleep(0.01)
+        asking.cancel()
+        refused = network.state.refusal()
+        assert refused and "removed from its console" in refused.message
+        assert not network.home.file("snapshot.json").exists()
+        network.answer = lambda name, body: (200, network.document, {})
+        await network.configuration.poll()
+
+    asyncio.run(removed_and_back())
+    assert network.calls[-1][1]["applied_version"] == 0, "it needs the whole of it"
+    assert network.state.refusal() is None
+    assert network.home.file("snapshot.json").exists() and not network.home.file("status.json").exists()
+
+
+def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Network) -> None:
+    asyncio.run(network.configuration.apply(network.document))
+    network.state.heard_console()
+    assert network.state.refusal() is None
+    network.now += 3601
+    refused = network.state.refusal()
+    assert refused and refused.code == "ConsoleLost"
+
+
+# -- Flow records --
+
+
+def test_flow_records_leave_the_spool_only_when_acknowledged(network: Network, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "flows.sqlite3")
+    sender = FlowSender(network.api, spool)
+    spool.put_latest("flow", "f1", {"flow": "f1", "bytes_up": 1})
+    spool.put_latest("flow", "f1", {"flow": "f1", "bytes_up": 2})
+    network.answer = lambda name, body: (500, {}, {})
+    with pytest.raises(ApiError):
+        asyncio.run(sender.send())
+    network.answer = lambda name, body: (200, {"acknowledged": 1}, {})
+    asyncio.run(sender.send())
+    asyncio.run(sender.send())
+    spool.close()
+    assert [body["records"] for _, body in network.calls] == [[{"flow": "f1", "bytes_up": 2}]] * 2
+
+
+def logged(flow: Flow, up: int, kind: accesslog_pb2.AccessLogType) -> als_pb2.StreamAccessLogsMessage:
+    """What Envoy's access log says of a flow."""
+    message = als_pb2.StreamAccessLogsMessage()
+    entry = message.http_logs.log_entry.add()
+    entry.common_properties.access_log_type = kind
+    entry.common_properties.metadata.filter_metadata[METADATA].fields[FLOW_KEY].string_value = flow.dump()
+    entry.request.request_body_bytes, entry.response.response_code.value = up, 200
+    return message
+
+
+def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path: Path) -> None:
+    spool, begun = Spool(tmp_path / "flows.sqlite3"), network.now // 3600 * 3600 + 1800
+    identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", int(begun + 86400), None)
+    flow = Flow("f1", identity, Destination(parse_host("10.1.0.5"), 80), "cloud", None, None, None, begun)
+    asyncio.run(network.configuration.apply(network.document))
+    log = FlowLog(Flows(network.state), network.state, spool, on_stranger=lambda _: None)
+
+    async def told(up: int, kind: accesslog_pb2.AccessLogType) -> None:
+        async def messages() -> AsyncIterator[als_pb2.StreamAccessLogsMessage]:
+            yield logged(flow, up, kind)
+
+        await log.StreamAccessLogs(messages(), None)
+
+    periodic, end = accesslog_pb2.DownstreamPeriodic, accesslog_pb2.DownstreamEnd
+    for minute, up, kind in [(10, 1, periodic), (20, 2, periodic), (40, 3, periodic), (50, 4, end)]:
+        network.now = begun + minute * 60
+        asyncio.run(told(up, kind))
+    records = spool.peek("flow", 10)[1]
+    spool.close()
+    assert [((r["time"] - begun) / 60, r["bytes_up"], r["end"]) for r in records] == [
+        (20, 2, None),
+        (50, 4, "closed"),
+    ]
+
+
+def test_one_record_that_is_never_taken_does_not_hold_up_the_others(network: Network, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "flows.sqlite3")
+    sender = FlowSender(network.api, spool)
+    taken: list[str] = []
+
+    def answer(name: str, body: dict[str, Any]) -> Answer:
+        flows = [record["flow"] for record in body["records"]]
+        if "bad" in flows:
+            return refusal(400, "Invalid")
+        taken.extend(flows)
+        return 200, {"acknowledged": len(flows)}, {}
+
+    network.answer = answer
+    names = ["a", "b", "bad", "c", "d"]
+    for name in names:
+        spool.put_latest("flow", name, {"flow": name})
+
+    async def send_all() -> None:
+        while await sender.send():
+            pass
+
+    asyncio.run(send_all())
+    spool.close()
+    assert taken == ["a", "b", "c", "d"]

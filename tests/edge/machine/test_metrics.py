@@ -1,0 +1,91 @@
+"""What an agent tells Prometheus: a file always, and /metrics where an address is named."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge.home import Home
+from edge.machine.metrics import FILE_VARIABLE, LISTEN_VARIABLE, gauge, publish_metrics
+from tests.edge.connector_lab import until
+from tests.ports import free_port
+
+
+def published(folder: Path, test: Callable[[list[float]], Awaitable[None]]) -> None:
+    """Run ``test`` while the metric ``causeway_trial``, the last of its list of values, is published."""
+    values = [1.0]
+
+    def collect() -> Iterator[Metric]:
+        yield gauge("causeway_trial", "A trial.", [(("a",), values[-1])], "label")
+
+    async def run() -> None:
+        task = asyncio.create_task(publish_metrics(Home(folder), collect))
+        try:
+            await test(values)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+def value(text: str) -> float:
+    (family,) = text_string_to_metric_families(text)
+    assert family.name == "causeway_trial" and family.samples[0].labels == {"label": "a"}
+    return family.samples[0].value
+
+
+async def written(file: Path) -> bool:
+    return file.exists()
+
+
+def test_a_file_is_written_where_it_is_wanted_and_nobody_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(values: list[float]) -> None:
+        await until(lambda: written(tmp_path / "elsewhere.prom"), what="the file")
+        assert value((tmp_path / "elsewhere.prom").read_text()) == 1.0
+
+    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "elsewhere.prom"))
+    published(tmp_path, test)
+    assert not (tmp_path / "metrics.prom").exists()
+
+
+def test_an_address_answers_with_what_is_so_now_until_the_agent_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/metrics"
+
+    async def test(values: list[float]) -> None:
+        await until(lambda: written(tmp_path / "metrics.prom"), what="the file")
+        async with httpx.AsyncClient() as client:
+            for now in (1.0, 2.0, 3.0):
+                values.append(now)
+                answer = await client.get(url)
+                assert answer.headers["content-type"].startswith("text/plain") and value(answer.text) == now
+
+    monkeypatch.setenv(LISTEN_VARIABLE, f"127.0.0.1:{port}")
+    published(tmp_path, test)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:70000", "203.0.113.1:9464", ":"])
+def test_an_address_that_cannot_be_had_is_told_of_and_the_file_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    async def test(values: list[float]) -> None:
+        await until(lambda: written(tmp_path / "metrics.prom"), what="the file")
+
+    monkeypatch.setenv(LISTEN_VARIABLE, address)
+    with caplog.at_level(logging.WARNING):
+        published(tmp_path, test)
+    assert "CAUSEWAY_METRICS_LISTEN must be a free address such as 127.0.0.1:9464" in caplog.text

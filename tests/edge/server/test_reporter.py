@@ -1,0 +1,67 @@
+"""What a server says of itself to the console, and what it makes of an answer that makes no sense."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from edge.machine.api import Caller
+from edge.machine.spool import Spool
+from edge.server.agent import UNUSABLE
+from edge.server.reporter import USUAL_INTERVAL, Answer, Reporter, uptime
+
+
+def report(tmp_path: Path, answer: str) -> tuple[Answer, dict[str, Any]]:
+    """Make one report, which the console answers so; return what came of it and the body."""
+    bodies = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        bodies.append(request.read())
+        return httpx.Response(200, text=answer)
+
+    async def call() -> Answer:
+        spool = Spool(tmp_path / "spool.db")
+        console = "http://console.example"
+        async with Caller(console, transport=httpx.MockTransport(handle)) as caller:
+            reporter = Reporter(
+                spool, caller, console, envoy_state=lambda: "running", open_flows=lambda: asyncio.sleep(0, 3)
+            )
+            try:
+                return await reporter.step(7)
+            finally:
+                spool.close()
+
+    found = asyncio.run(call())
+    return found, httpx.Response(200, content=bodies[0]).json()
+
+
+def test_the_uptime_does_not_come_from_a_clock_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = uptime()
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    _, body = report(tmp_path, "{}")
+    assert 0 <= before <= body["machine"]["uptime_seconds"] <= uptime()
+
+
+@pytest.mark.parametrize(
+    "interval", ["-1", "NaN", "Infinity", "1e9", '"soon"', "null", "[]", "{}", "9" * 400]
+)
+def test_an_interval_that_makes_no_sense_is_the_usual_one(tmp_path: Path, interval: str) -> None:
+    answer, _ = report(tmp_path, f'{{"interval": {interval}, "wanted_version": 8}}')
+    assert answer == Answer(interval=USUAL_INTERVAL, wanted_version=8, more=False)
+    assert math.isfinite(answer.interval)
+
+
+@pytest.mark.parametrize("version", ["Infinity", "NaN", '"new"', "null", "[]", "1e400"])
+def test_a_version_that_makes_no_sense_is_one_of_the_answers_that_the_agent_survives(
+    tmp_path: Path, version: str
+) -> None:
+    with pytest.raises(UNUSABLE):
+        report(tmp_path, f'{{"wanted_version": {version}}}')

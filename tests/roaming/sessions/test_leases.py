@@ -1,0 +1,165 @@
+"""Client IPs: unique among live sessions, usable, returned at the end."""
+
+import threading
+from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roaming.accounts import services as accounts
+from roaming.models import ClientAccount, Instance, UserSession
+from roaming.networks import usable_count, usable_range
+from roaming.sessions import logon
+from roaming.sessions import services as sessions
+from roaming.sessions.leases import LeaseExhausted, _steps
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def log_on(account: ClientAccount, kind: str = "connect") -> UserSession:
+    _, session = logon.logon(
+        instance_id=account.instance_id,
+        username=account.username,
+        password=PASSWORD,
+        public_address="203.0.113.1",
+        gateway_id=None,
+        kind=kind,
+    )
+    return session
+
+
+def test_every_usable_address_is_leased_once_and_then_no_more() -> None:
+    account = AccountFactory(
+        instance=InstanceFactory(account_quota=5, cidrs=["10.9.0.0/29", "10.9.1.0/31", "10.9.2.0/32"])
+    )
+    leased = {log_on(account).client_ip for _ in range(6 + 2 + 1)}
+    assert leased == {*(f"10.9.0.{n}" for n in range(1, 7)), "10.9.1.0", "10.9.1.1", "10.9.2.0"}
+    with pytest.raises(LeaseExhausted) as refused:
+        log_on(account)
+    assert refused.value.status == 503
+
+
+def test_an_address_returns_to_the_pool_at_the_end() -> None:
+    account = AccountFactory(instance=InstanceFactory(account_quota=1, cidrs=["10.9.0.0/32"]))
+    first = log_on(account)
+    sessions.session_end(session=first, actor=ACTOR)
+    assert log_on(account).client_ip == first.client_ip
+
+
+def test_expired_sessions_make_room_before_anybody_is_turned_away() -> None:
+    account = AccountFactory(instance=InstanceFactory(account_quota=1, cidrs=["10.9.0.0/32"]))
+    first = log_on(account)
+    UserSession.objects.filter(pk=first.pk).update(expires_at=first.created_at)
+    second = log_on(account)
+    first.refresh_from_db()
+    assert first.end_reason == "expired"
+    assert second.pk != first.pk
+
+
+def test_static_addresses_are_never_leased_to_others() -> None:
+    instance = InstanceFactory(account_quota=2, cidrs=["10.9.0.0/30"])
+    fixed = AccountFactory(instance=instance, static_ip="10.9.0.1")
+    other = AccountFactory(instance=instance)
+    assert log_on(other).client_ip == "10.9.0.2"
+    with pytest.raises(LeaseExhausted):
+        log_on(other)
+    assert log_on(fixed).client_ip == "10.9.0.1"
+
+
+def test_a_full_step_leads_to_the_next(instance: Instance) -> None:
+    """A /22 whose addresses are all taken but one."""
+    instance = InstanceFactory(cidrs=["10.9.0.0/22"])
+    account = AccountFactory(instance=instance)
+    first, last = usable_range(IPv4Network("10.9.0.0/22"))
+    free = first + 700
+    template = log_on(account)
+    UserSession.objects.all().delete()
+    UserSession.objects.bulk_create(
+        UserSession(
+            account=account,
+            username=account.username,
+            instance=instance,
+            client_ip=str(IPv4Address(number)),
+            kind="connect",
+            expires_at=template.expires_at,
+        )
+        for number in range(first, last + 1)
+        if number != free
+    )
+    assert log_on(account).client_ip == str(IPv4Address(free))
+
+
+@settings(max_examples=200)
+@given(first=st.integers(0, 2**32 - 1), size=st.integers(1, 70_000))
+def test_the_steps_cover_a_range_exactly_once(first: int, size: int) -> None:
+    steps = sorted(_steps(first, first + size - 1))
+    assert steps[0][0] == first
+    assert steps[-1][1] == first + size - 1
+    assert all(left[1] + 1 == right[0] for left, right in pairwise(steps))
+    assert len(steps) <= 12
+
+
+def test_usable_counts() -> None:
+    blocks = [IPv4Network("10.0.0.0/24"), IPv4Network("10.1.0.0/31"), IPv4Network("10.2.0.0/32")]
+    assert usable_count(blocks) == 254 + 2 + 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_log_ons_at_the_same_moment_never_share_an_address() -> None:
+    instance = InstanceFactory(account_quota=20, cidrs=["10.9.0.0/27"])
+    people = [AccountFactory(instance=instance) for _ in range(12)]
+    barrier = threading.Barrier(len(people))
+    failures: list[Exception] = []
+
+    def run(account: Any) -> None:
+        try:
+            barrier.wait(30)
+            for _ in range(2):
+                log_on(account)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(account,)) for account in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not failures
+    addresses = list(UserSession.objects.values_list("client_ip", flat=True))
+    assert len(addresses) == len(set(addresses)) == 24
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_disabling_during_log_ons_leaves_no_live_session() -> None:
+    account = AccountFactory(instance=InstanceFactory(cidrs=["10.9.0.0/24"]))
+    started = threading.Event()
+
+    def run() -> None:
+        try:
+            for _ in range(50):
+                log_on(account)
+                started.set()
+        except logon.AccountDisabled:
+            pass
+        finally:
+            started.set()
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert started.wait(30)
+    accounts.account_disable(account=account, actor=ACTOR)
+    for thread in threads:
+        thread.join(30)
+    assert Instance.objects.count() == 1
+    assert not UserSession.objects.filter(ended_at=None).exists()

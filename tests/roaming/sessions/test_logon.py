@@ -1,0 +1,253 @@
+"""Log-on over the edge API: who gets a session, who does not, and what is said."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher, check_password
+from django.utils import timezone
+from pytest_django import Settings
+
+from console.machines import pki
+from roaming.accounts import services as accounts
+from roaming.instances import deletion
+from roaming.instances import services as instances
+from roaming.models import ClientAccount, Instance, UserSession
+from tests.console.factories import GatewayFactory
+from tests.console.machine import Machine
+from tests.roaming.answers import refusal
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_right_password_opens_a_session(
+    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount, machine: Machine
+) -> None:
+    answer = post("login", credentials).json()
+    session = UserSession.objects.get()
+    assert answer["session"] == {
+        "id": session.pk,
+        "account": account.pk,
+        "instance": account.instance_id,
+        "username": account.username,
+        "client_ip": session.client_ip,
+        "expires_at": int(session.expires_at.timestamp()),
+    }
+    assert answer["ca"] == pki.ca_pem()
+    assert timedelta(hours=23) < session.expires_at - timezone.now() <= timedelta(hours=24)
+    account.refresh_from_db()
+    assert account.last_logon_at is not None
+
+
+def test_the_token_says_what_the_contract_names(
+    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
+) -> None:
+    token = post("login", credentials).json()["token"]
+    key_id = jwt.get_unverified_header(token)["kid"]
+    claims = jwt.decode(token, pki.session_public_keys()[key_id], algorithms=["EdDSA"], issuer="causeway")
+    session = UserSession.objects.get()
+    assert claims["exp"] - claims["iat"] == 24 * 3600
+    assert {name: claims[name] for name in ("sub", "sid", "ins", "usr", "ip")} == {
+        "sub": account.pk,
+        "sid": session.pk,
+        "ins": account.instance_id,
+        "usr": account.username,
+        "ip": session.client_ip,
+    }
+
+
+def test_gateways_are_the_enrolled_ones_of_the_instances_area(
+    post: Callable[..., Any], credentials: dict[str, str], machine: Machine
+) -> None:
+    GatewayFactory()  # not enrolled
+    Machine("gateway", GatewayFactory(region_id="ap-southeast-1").pk)
+    gateways = post("login", credentials).json()["gateways"]
+    assert [gateway["id"] for gateway in gateways] == [machine.id]
+    assert gateways[0]["area"] == "mainland-china"
+    assert gateways[0]["proxy"].startswith("https://127.0.0.1:")
+
+
+def test_upper_and_lower_case_of_the_user_name_are_the_same(
+    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
+) -> None:
+    answer = post("login", credentials | {"username": account.username.upper()}).json()
+    assert answer["session"]["username"] == account.username
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"instance": "sag-000000000000000000"}, {"username": "nobody-here"}, {"password": "wrong-password"}],
+    ids=["instance", "user name", "password"],
+)
+def test_one_and_the_same_refusal_for_whatever_is_wrong(
+    post: Callable[..., Any], credentials: dict[str, str], wrong: dict[str, str]
+) -> None:
+    response = post("login", credentials | wrong)
+    assert refusal(response) == (401, "LogonRefused")
+    assert response.json()["error"]["message"] == "The instance ID, the user name or the password is wrong."
+    assert not UserSession.objects.exists()
+
+
+class CountingHasher(MD5PasswordHasher):
+    algorithm = "counting"
+    hashes = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        CountingHasher.hashes += 1
+        return super().encode(password, salt)
+
+
+def test_an_unknown_name_costs_as_many_hashes_as_a_wrong_password(
+    post: Callable[..., Any], settings: Settings
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    account = AccountFactory()
+    body = {
+        "instance": account.instance_id,
+        "username": account.username,
+        "password": "wrong-password",
+        "kind": "proxy",
+    }
+    costs = []
+    for name in (account.username, "nobody-here"):
+        CountingHasher.hashes = 0
+        post("login", body | {"username": name})
+        costs.append(CountingHasher.hashes)
+    assert costs == [1, 1]
+
+
+def test_a_disabled_account_is_named_only_after_the_right_password(
+    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
+) -> None:
+    accounts.account_disable(account=account, actor=ACTOR)
+    assert refusal(post("login", credentials | {"password": "wrong-password"})) == (401, "LogonRefused")
+    assert refusal(post("login", credentials)) == (403, "AccountDisabled")
+
+
+def test_a_stopped_instance_is_named_only_after_the_right_password(
+    post: Callable[..., Any], credentials: dict[str, str], instance: Instance
+) -> None:
+    instances.instance_stop(instance=instance, actor=ACTOR)
+    assert refusal(post("login", credentials | {"password": "wrong-password"})) == (401, "LogonRefused")
+    assert refusal(post("login", credentials)) == (403, "InstanceInactive")
+    instances.instance_start(instance=instance, actor=ACTOR)
+    assert post("login", credentials).status_code == 200
+
+
+def test_a_proxy_log_on_continues_the_gateways_session(machine: Machine, credentials: dict[str, str]) -> None:
+    first = machine.call("login", credentials).json()["session"]
+    UserSession.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
+    second = machine.call("login", credentials).json()["session"]
+    assert second["id"] == first["id"]
+    assert second["client_ip"] == first["client_ip"]
+    assert second["expires_at"] >= first["expires_at"]
+
+
+def test_another_gateway_gets_a_session_of_its_own(machine: Machine, credentials: dict[str, str]) -> None:
+    other = Machine("gateway", GatewayFactory().pk)
+    first = machine.call("login", credentials).json()["session"]
+    second = other.call("login", credentials).json()["session"]
+    assert first["id"] != second["id"]
+    assert first["client_ip"] != second["client_ip"]
+
+
+def test_every_connect_log_on_is_a_session_of_its_own(
+    post: Callable[..., Any], credentials: dict[str, str]
+) -> None:
+    body = credentials | {"kind": "connect"}
+    assert post("login", body).json()["session"]["id"] != post("login", body).json()["session"]["id"]
+
+
+def test_a_static_ip_is_kept_wherever_its_owner_logs_on(
+    machine: Machine, post: Callable[..., Any], instance: Instance
+) -> None:
+    address = str(instance.blocks()[0][77])
+    account = AccountFactory(instance=instance, static_ip=address)
+    body = {"instance": instance.pk, "username": account.username, "password": PASSWORD}
+    first = machine.call("login", body | {"kind": "proxy"}).json()["session"]
+    second = post("login", body | {"kind": "connect"}).json()["session"]
+    assert first["client_ip"] == second["client_ip"] == address
+    assert first["id"] == second["id"]
+
+
+def test_only_a_gateway_may_say_where_its_client_is(
+    machine: Machine, post: Callable[..., Any], credentials: dict[str, str]
+) -> None:
+    machine.call("login", credentials | {"public_address": "203.0.113.9"})
+    assert UserSession.objects.get().public_address == "203.0.113.9"
+    post("login", credentials | {"public_address": "203.0.113.10", "kind": "connect"})
+    assert UserSession.objects.get(kind="connect").public_address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic eDp5", "Bearer"])
+def test_a_signature_that_is_given_must_be_right(
+    post: Callable[..., Any], credentials: dict[str, str], header: str
+) -> None:
+    status, _ = refusal(post("login", credentials, authorization=header))
+    assert status == 401
+    assert not UserSession.objects.exists()
+
+
+def test_the_session_names_its_gateway(machine: Machine, credentials: dict[str, str]) -> None:
+    machine.call("login", credentials)
+    assert UserSession.objects.get().gateway_id == machine.id
+
+
+def test_a_hash_of_an_older_kind_is_renewed_for_all_copies(
+    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount, settings: Settings
+) -> None:
+    copy = AccountFactory(instance=InstanceFactory(region_id="ap-southeast-1"))
+    ClientAccount.objects.filter(pk=copy.pk).update(origin=account.origin, password=account.password)
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher", *settings.PASSWORD_HASHERS]
+    assert post("login", credentials).status_code == 200
+    hashes = set(ClientAccount.objects.filter(origin=account.origin).values_list("password", flat=True))
+    assert len(hashes) == 1
+    assert hashes.pop().startswith("counting$")
+    assert check_password(PASSWORD, ClientAccount.objects.get(pk=copy.pk).password)
+
+
+class InterruptedHasher(MD5PasswordHasher):
+    """While it computes, somebody else does something."""
+
+    algorithm = "interrupted"
+    meanwhile: Callable[[], object] | None = None
+
+    def verify(self, password: str, encoded: str) -> bool:
+        right = super().verify(password, encoded)
+        if InterruptedHasher.meanwhile:
+            do, InterruptedHasher.meanwhile = InterruptedHasher.meanwhile, None
+            do()
+        return right
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        (lambda a: accounts.account_reset_password(account=a, actor=ACTOR), (401, "LogonRefused")),
+        (lambda a: accounts.account_delete(account=a, actor=ACTOR), (401, "LogonRefused")),
+        (lambda a: accounts.account_disable(account=a, actor=ACTOR), (403, "AccountDisabled")),
+        (lambda a: instances.instance_stop(instance=a.instance, actor=ACTOR), (403, "InstanceInactive")),
+        (
+            lambda a: deletion.instance_delete(instance=a.instance, with_accounts=True, actor=ACTOR),
+            (401, "LogonRefused"),
+        ),
+    ],
+    ids=["reset", "removed", "disabled", "instance stopped", "instance removed"],
+)
+def test_what_changes_while_the_password_is_hashed_counts(
+    post: Callable[..., Any], settings: Settings, change: Callable[..., Any], answer: tuple[int, str]
+) -> None:
+    settings.PASSWORD_HASHERS = [f"{__name__}.InterruptedHasher"]
+    account = AccountFactory()
+    body = {
+        "instance": account.instance_id,
+        "username": account.username,
+        "password": PASSWORD,
+        "kind": "proxy",
+    }
+    InterruptedHasher.meanwhile = lambda: change(account)
+    assert refusal(post("login", body)) == answer
+    assert not UserSession.objects.filter(ended_at=None).exists()
