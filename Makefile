@@ -21,7 +21,7 @@ help:
 	@echo "make test    every test, on SQLite and on PostgreSQL, with real processes and a real browser"
 	@echo "make quick   what needs neither process nor browser, on SQLite; ARGS=tests/roaming narrows it"
 	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
-	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shell"
+	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shape, shell"
 	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Format, lint, types, templates, migrations, deployment settings, security, spelling, citations, import contracts, shell.
+# Format, lint, types, templates, migrations, deployment settings, security, spelling, citations, imports, shape, shell.
 # All run, each with the seconds it took; any failure fails, and so does one that cannot run.
 set -u
 bin=$1
@@ -45,6 +45,7 @@ step "security" "$bin/bandit" --configfile pyproject.toml --quiet --recursive \
 step "spelling" "$bin/python" -m tools.spelling
 step "citations" "$bin/python" -m tools.citations
 step "imports" "$bin/lint-imports"
+step "shape" "$bin/python" -m tools.shape --limits
 if command -v shellcheck >/dev/null 2>&1; then
     # shellcheck disable=SC2046 # one argument per script
     step "shell" shellcheck tools/*.sh .ci/run $(find templates -name '*.sh' 2>/dev/null)
