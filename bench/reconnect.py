@@ -37,6 +37,7 @@ from bench.processes import free_ports, wait_for
 from edge.home import Home, Identity
 from edge.machine import backoff
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable, Signer
+from edge.protocol.reports import MachineState, Telemetry, TelemetryAnswer
 from tests.postgres import private_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,9 +136,9 @@ class Server:
         while True:
             await asyncio.sleep(pause)
             try:
-                answer = await self._api.call("telemetry", self._heartbeat(), last=True)
+                answer = await self._api.call("telemetry", self._heartbeat(), TelemetryAnswer, last=True)
                 failures, self.heard_at = 0, time.monotonic()
-                pause = float(answer["interval"]) * random.uniform(0.8, 1.2)
+                pause = float(answer.interval) * random.uniform(0.8, 1.2)
             except ConsoleUnreachable as error:
                 back.errors[f"retry later: {_kind(error)}"] += 1
                 failures += 1
@@ -147,9 +148,9 @@ class Server:
                 back.errors[f"{word}: {error.status} {error.code}"] += 1
                 pause = backoff.pause(1, asked=error.retry_after or 10.0)
 
-    def _heartbeat(self) -> dict[str, object]:
-        machine = {"hostname": self.id, "version": "0", "private_address": "10.0.0.1", "envoy": "running"}
-        return {"batch": str(uuid.uuid4()), "applied_version": 0, "samples": [], "machine": machine}
+    def _heartbeat(self) -> Telemetry:
+        machine = MachineState(hostname=self.id, version="0", private_address="10.0.0.1", envoy="running")
+        return Telemetry(batch=uuid.uuid4(), applied_version=0, samples=(), machine=machine)
 
 
 def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:

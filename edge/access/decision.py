@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from edge.access.hosts import Host, HostInvalid, parse_host
 from edge.access.matching import Application
@@ -15,8 +16,10 @@ from edge.access.snapshot import Snapshot
 from edge.protocol.codes import ENDS_SESSION, Code
 from edge.protocol.configuration import ALL, Connector, Policy
 from edge.protocol.identity import SessionIdentity
+from edge.protocol.reports import FlowPath
 
-CLOUD, CONNECTOR = "cloud", "connector"
+CLOUD: Final = "cloud"
+CONNECTOR: Final = "connector"
 
 # Why a session was ended, as its owner reads it; the reasons are those of the snapshot's `ended_sessions`.
 _ENDED = {
@@ -76,7 +79,7 @@ class Decision:
 
     code: Code
     message: str
-    path: str | None = None
+    path: FlowPath | None = None
     connector: str | None = None
     application: str | None = None
     policy: str | None = None

@@ -69,7 +69,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
     def _tell(self, flow: Flow, *, ended_at: float | None = None) -> None:
         """Have the console told. While it is away a flow keeps one record an hour, so that no month gets another's."""
         record = flow.record(ended_at=ended_at)
-        self._spool.put_latest(KIND, f"{flow.id} {record['time'] // HOUR:.0f}", record)
+        self._spool.put_latest(KIND, f"{flow.id} {flow.told_at // HOUR:.0f}", record.encode())
 
 
 def _bytes(entry: Any) -> tuple[int, int]:

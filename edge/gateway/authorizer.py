@@ -124,7 +124,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
 
     def _allowed(self, flow: Flow, held: tuple[int, int] | None) -> Any:
         reply = auth.CheckResponse(status=Status(code=_OK))
-        headers = {PATH_HEADER: flow.path}
+        headers: dict[str, str] = {PATH_HEADER: flow.path}
         if held is not None:
             slot, cap = held
             headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: upload(slot, cap, flow.identity.account)}

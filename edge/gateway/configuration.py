@@ -22,6 +22,7 @@ from edge.machine.support import STATUS
 from edge.protocol.codes import Code
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.message import MessageInvalid
+from edge.protocol.reports import GatewayPoll
 
 logger = logging.getLogger(__name__)
 
@@ -182,8 +183,8 @@ class Configuration:
     async def poll(self) -> None:
         """One long poll, confirming what is in force."""
         wait = WAIT_SECONDS if self._state.snapshot else 0
-        body = {"applied_version": self._state.version, "cut_flows": self._cut_flows, "wait": wait}
-        answer = await self._api.call("gateway/config", body, timeout=wait + 10.0)
+        question = GatewayPoll(self._state.version, self._cut_flows, wait)
+        answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()
         self._removed = False

@@ -28,6 +28,7 @@ from edge.access.snapshot import Snapshot
 from edge.envoy.agent import FLOW_METADATA, METADATA
 from edge.gateway.state import GatewayState
 from edge.protocol.identity import SessionIdentity
+from edge.protocol.reports import FlowPath, FlowRecord
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Flow:
     id: str
     identity: SessionIdentity
     destination: Destination
-    path: str
+    path: FlowPath
     connector: str | None
     application: str | None
     policy: str | None
@@ -89,7 +90,7 @@ class Flow:
     ) -> Flow:
         now = state.clock()
         return cls(
-            flow, identity, destination, decision.path or "", decision.connector, decision.application,
+            flow, identity, destination, decision.path or CONNECTOR, decision.connector, decision.application,
             decision.policy, now, cap, online=state.current.online, seen_at=now, ticks=state.ticks(),
         )  # fmt: skip
 
@@ -115,16 +116,20 @@ class Flow:
         identity = SessionIdentity(*who)
         return cls(flow, identity, destination, path, connector, application, policy, started, cap)
 
-    def record(self, *, ended_at: float | None = None) -> dict[str, Any]:
-        """The FlowRecord of docs/architecture.md; cumulative. ``time`` is when the bytes were last counted."""
-        end = None if ended_at is None else "cut" if self.cut else "closed"
-        return {
-            "flow": self.id, "session": self.identity.session, "account": self.identity.account,
-            "instance": self.identity.instance, "host": self.destination.host.text, "port": self.destination.port,
-            "application": self.application, "policy": self.policy, "connector": self.connector, "path": self.path,
-            "started_at": self.started_at, "ended_at": ended_at, "bytes_up": self.bytes_up,
-            "bytes_down": self.bytes_down, "end": end, "time": max(self.seen_at, self.started_at),
-        }  # fmt: skip
+    def record(self, *, ended_at: float | None = None) -> FlowRecord:
+        """Make the flow's record for the console; cumulative."""
+        return FlowRecord(
+            flow=self.id, session=self.identity.session, account=self.identity.account,
+            instance=self.identity.instance, host=self.destination.host.text, port=self.destination.port,
+            application=self.application, policy=self.policy, connector=self.connector, path=self.path,
+            started_at=self.started_at, ended_at=ended_at, bytes_up=self.bytes_up, bytes_down=self.bytes_down,
+            end=None if ended_at is None else "cut" if self.cut else "closed", time=self.told_at,
+        )  # fmt: skip
+
+    @property
+    def told_at(self) -> float:
+        """Moment at which the bytes were last counted, never before the flow's beginning."""
+        return max(self.seen_at, self.started_at)
 
 
 class Flows(rpc.ExternalProcessorServicer):
