@@ -51,7 +51,7 @@ class GrantedSession(Message, frozen=True):
     """Session that the token is of. `client_ip`: leased to it; `expires_at`: epoch s by the console's clock."""
 
     id: str
-    account: str
+    account: str | None
     instance: str
     username: str
     client_ip: str | None

@@ -56,7 +56,7 @@ class GatewayPoll(Message, frozen=True):
     """
 
     applied_version: Version
-    cut_flows: Count = 0
+    cut_flows: Count | None = None
     wait: Wait = 0
 
 
