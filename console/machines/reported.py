@@ -51,20 +51,21 @@ def read(kind: type[M], document: object, machine: str, *, decides: Collection[s
     """
     if not isinstance(document, dict):
         return kind.decode(document)
-    fields = _fields(kind)
+    values, required = _values(kind)
     _name_unknown(kind, document, machine)
-    strict = {name for name, field in fields.items() if field.required or name in decides}
-    message = kind.decode({name: document[name] for name in strict if name in document})
+    strict = {name: document[name] for name in document if name in required or name in decides}
+    message = kind.decode(strict)
     read_alone: dict[str, Any] = {}
-    for name in fields.keys() & document.keys():
+    for name, value in values.items():
         if name in strict:
-            read_alone[name] = _checked(fields[name].kind, getattr(message, name), name)
-        elif document[name] is not None:
+            if value.check is not None:
+                read_alone[name] = value.checked(getattr(message, name), name)
+        elif document.get(name) is not None:
             try:
-                read_alone[name] = _reported(fields[name].kind, document[name], name, machine)
+                read_alone[name] = value.read(document[name], name, machine)
             except MessageInvalid:
                 drop(machine, name, document[name])
-    return msgspec.structs.replace(message, **read_alone)
+    return msgspec.structs.replace(message, **read_alone) if read_alone else message
 
 
 def read_strictly(kind: type[M], document: object, machine: str) -> M:
@@ -92,71 +93,11 @@ def _is_news(machine: str, field: str) -> bool:
 
 def _name_unknown(kind: type[Message], document: dict[str, Any], machine: str) -> None:
     """Name fields that this release does not know: a misspelt one must not go unnoticed for ever."""
-    unknown = document.keys() - _fields(kind).keys()
+    unknown = document.keys() - _values(kind)[0].keys()
     # Single line a message, whatever the names are: a machine must not fill the log with invented ones.
     if unknown and _is_news(machine, f"{kind.__name__}, unknown fields"):
         names = reprlib.repr(sorted(unknown))
         log.warning("%s: fields not known here are ignored (%s): %s", machine, kind.__name__, names)
-
-
-@dataclass(frozen=True)
-class _Field:
-    """Field of a message. ``kind``: of its values, but for null."""
-
-    kind: Any
-    required: bool
-
-
-@functools.cache
-def _fields(kind: type[Message]) -> dict[str, _Field]:
-    return {
-        field.name: _Field(_not_null(field.type), field.required) for field in msgspec.structs.fields(kind)
-    }
-
-
-def _not_null(kind: Any) -> Any:
-    """Take null away from a kind; Python's own union of one is that one."""
-    if get_origin(kind) in (Union, types.UnionType):
-        return Union[tuple(each for each in get_args(kind) if each is not types.NoneType)]  # noqa: UP007
-    return kind
-
-
-def _reported(kind: Any, value: Any, field: str, machine: str) -> Any:
-    """Read a value that is not null. Raise ``MessageInvalid`` when it makes no sense as a whole."""
-    if get_origin(kind) is Sequence and isinstance(value, list):
-        return _rows(get_args(kind)[0], value, field, machine)
-    if get_origin(kind) is Mapping and isinstance(value, dict):
-        return _table(_not_null(get_args(kind)[1]), value, field, machine)
-    if isinstance(kind, type) and issubclass(kind, Message):
-        return read(kind, value, machine)
-    try:
-        return _checked(kind, msgspec.convert(value, kind), field)
-    except (msgspec.ValidationError, UnicodeError):  # msgspec takes a lone surrogate for no text
-        raise MessageInvalid(f"{field} makes no sense.", field) from None
-
-
-def _rows(kind: Any, value: list[Any], field: str, machine: str) -> list[Any]:
-    """Read rows one by one; a row that makes no sense is left out, and those beyond the limit are."""
-    if len(value) > MOST_ROWS:
-        drop(machine, field, value)
-    rows = (_or_none(kind, row, field, machine) for row in value[:MOST_ROWS])
-    return [row for row in rows if row is not None]
-
-
-def _table(kind: Any, value: dict[str, Any], field: str, machine: str) -> dict[str, Any]:
-    """Read a table by id; a value that makes no sense is None, and an id that makes none is left out."""
-    sensible = [key for key in value if len(key) <= LONGEST_KEY and key.isprintable()][:MOST_KEYS]
-    if len(sensible) < len(value):
-        drop(machine, field, value)
-    return {key: _or_none(kind, value[key], field, machine) for key in sensible}
-
-
-def _or_none(kind: Any, value: Any, field: str, machine: str) -> Any:
-    try:
-        return None if value is None else _reported(kind, value, field, machine)
-    except MessageInvalid:
-        drop(machine, field, value)
-        return None
 
 
 # -- What the limits of a type alone cannot say
@@ -189,12 +130,80 @@ CHECKS: dict[Any, Callable[[str], str]] = {
 }
 
 
-def _checked(kind: Any, value: Any, field: str) -> Any:
-    """Check and normalise a text that is of its kind. Raise ``MessageInvalid``; its sentence holds no value."""
-    check = CHECKS.get(kind)
-    if check is None or value is None:
-        return value
-    try:
-        return check(value)
-    except ValueError:
-        raise MessageInvalid(f"{field} must be {kind.__metadata__[-1].description}.", field) from None
+# -- Values
+
+
+@dataclass(frozen=True)
+class _Value:
+    """Values that a field may have, but for null. ``check``: raises ValueError; ``of``: rows of a list, or a table's.
+
+    ``kind``: class of a message, or what msgspec converts to.
+    """
+
+    kind: Any
+    check: Callable[[str], str] | None
+    of: "_Value | None"
+
+    def read(self, value: Any, field: str, machine: str) -> Any:
+        """Read a value that is not null. Raise ``MessageInvalid`` when it makes no sense as a whole."""
+        if self.of is not None:
+            if isinstance(value, list) and get_origin(self.kind) is Sequence:
+                return _rows(self.of, value, field, machine)
+            if isinstance(value, dict) and get_origin(self.kind) is Mapping:
+                return _table(self.of, value, field, machine)
+        if isinstance(self.kind, type) and issubclass(self.kind, Message):
+            return read(self.kind, value, machine)
+        try:
+            return self.checked(msgspec.convert(value, self.kind), field)
+        except (msgspec.ValidationError, UnicodeError):  # msgspec takes a lone surrogate for no text
+            raise MessageInvalid(f"{field} makes no sense.", field) from None
+
+    def checked(self, value: Any, field: str) -> Any:
+        """Check and normalise what is of its kind. Raise ``MessageInvalid``; its sentence holds no value."""
+        if self.check is None or value is None:
+            return value
+        try:
+            return self.check(value)
+        except ValueError:
+            raise MessageInvalid(
+                f"{field} must be {self.kind.__metadata__[-1].description}.", field
+            ) from None
+
+    def read_or_none(self, value: Any, field: str, machine: str) -> Any:
+        """Read a row, or a value of a table; one that makes no sense is dropped without the others."""
+        try:
+            return None if value is None else self.read(value, field, machine)
+        except MessageInvalid:
+            drop(machine, field, value)
+            return None
+
+
+def _rows(of: _Value, value: list[Any], field: str, machine: str) -> list[Any]:
+    """Read rows one by one; a row that makes no sense is left out, and those beyond the limit are."""
+    if len(value) > MOST_ROWS:
+        drop(machine, field, value)
+    rows = (of.read_or_none(row, field, machine) for row in value[:MOST_ROWS])
+    return [row for row in rows if row is not None]
+
+
+def _table(of: _Value, value: dict[str, Any], field: str, machine: str) -> dict[str, Any]:
+    """Read a table by id; a value that makes no sense is None, and an id that makes none is left out."""
+    sensible = [key for key in value if len(key) <= LONGEST_KEY and key.isprintable()][:MOST_KEYS]
+    if len(sensible) < len(value):
+        drop(machine, field, value)
+    return {key: of.read_or_none(value[key], field, machine) for key in sensible}
+
+
+@functools.cache
+def _values(kind: type[Message]) -> tuple[dict[str, _Value], frozenset[str]]:
+    """Return what the fields of a message may hold, and which of them it must have."""
+    fields = msgspec.structs.fields(kind)
+    values = {field.name: _value(field.type) for field in fields}
+    return values, frozenset(field.name for field in fields if field.required)
+
+
+def _value(kind: Any) -> _Value:
+    if get_origin(kind) in (Union, types.UnionType):  # with null; Python's own union of one is that one
+        kind = Union[tuple(each for each in get_args(kind) if each is not types.NoneType)]  # noqa: UP007
+    of = _value(get_args(kind)[-1]) if get_origin(kind) in (Sequence, Mapping) else None
+    return _Value(kind, CHECKS.get(kind), of)
