@@ -288,10 +288,11 @@ def enroll(machine: Machine, url: str) -> None:
     from console.machines import enrollment
     from edge.home import Home
     from edge.machine.enrollment import enroll as introduce
+    from edge.protocol.enrollment import Kind
 
     home = Home(machine.home)
     if not home.enrolled:
-        kind = "gateway" if machine.kind == "gateway" else "server"
+        kind: Kind = "gateway" if machine.kind == "gateway" else "server"
         code, _ = enrollment.code_create(kind=kind, target=machine.target, actor=audit.System("demo"))
         asyncio.run(introduce(home, url, code, kind))
     machine.id = home.identity.id
