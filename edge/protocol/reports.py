@@ -1,7 +1,8 @@
 """What machines tell the console time and again, and what it answers: polls, status, telemetry, flows, upgrades, logs.
 
 Fields without a default decide, so that a call with a wrong one is refused. Fields with a default are measured: the
-console drops a value that makes no sense, as if it had not been sent (`console.machines.reported`).
+console drops a value that makes no sense, as if it had not been sent (`console.machines.reported`). Exceptions are
+`GatewayPoll.wait` and all of a `FlowRecord`, which are strict throughout.
 """
 
 from __future__ import annotations
