@@ -33,15 +33,17 @@ REMOVED = "This gateway was removed from its console, and carries nothing any mo
 
 
 class ConfigurationRefused(Exception):
-    """The configuration was not applied; the one before stays in force. The text is a sentence."""
+    """Refusal of a configuration; the one before stays in force. The text is a sentence."""
 
 
 class Configuration:
-    """``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
+    """Configuration of a gateway: asked for, put in force, written to disk.
+
+    ``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
 
     ``on_applied`` is called after a configuration came into force; it may restart Envoy when ports changed.
-    ``on_removed`` is called when the console no longer knows this gateway and nothing stands any more.
-    ``settled`` returns once all flows are known that were open when this agent started; whether it had to wait.
+    ``on_removed`` is called when the console no longer knows this gateway and no flow stands any more.
+    ``settled`` returns once all flows that were open when this agent started are known; True when it had to wait.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Configuration:
         self._lost = False
 
     def load(self) -> bool:
-        """Take the configuration on disk into force; False when there is none that can be used."""
+        """Put the configuration on disk in force; False when none there can be used."""
         try:
             data = self._home.file(FILE).read_bytes()
             modified = self._home.file(FILE).stat().st_mtime
@@ -93,7 +95,7 @@ class Configuration:
         return snapshot
 
     async def apply(self, document: Any) -> int:
-        """Bring a newer configuration into force; how many flows were cut. Raises ConfigurationRefused."""
+        """Put a newer configuration in force; return how many flows were cut. Raises ConfigurationRefused."""
         started = time.monotonic()
         snapshot = await asyncio.to_thread(self._checked, document)
         if snapshot.version < self._state.version:
@@ -115,13 +117,13 @@ class Configuration:
         self._unsaved = json.dumps(document).encode()
         await self.save()
         await self._on_applied()
-        # Flows from before this agent began show up in the log within its interval; only then is the cut the truth.
+        # Flows from before this agent began show up in the log within its interval; only then is the cut complete.
         if await self._settled():
             await self.enforce()
         return self._cut_flows
 
     async def save(self) -> None:
-        """Write down what is in force, if that is not done; a full disk takes it when there is room again."""
+        """Write the configuration in force to disk, unless done; a full disk takes it when there is room again."""
         async with self._saving:
             if (unsaved := self._unsaved) is None:
                 return
@@ -134,7 +136,7 @@ class Configuration:
                         "nobody in before it hears the console", error.strerror or error,
                     )  # fmt: skip
                 self._hindered = True
-                # What lies there may let in whom the newer one cut off.
+                # The older file may let in whom the configuration in force cut off: dated so, it lets nobody in.
                 self._set_heard(0.0)
                 return
             if self._hindered:
@@ -144,7 +146,7 @@ class Configuration:
                 self._unsaved = None
 
     async def enforce(self, predicate: Callable[[Flow], bool] | None = None) -> None:
-        """Cut the open flows of which ``predicate`` is true, by default those that would not be let in now."""
+        """Cut the open flows of which ``predicate`` is true, by default the flows that would not be let in now."""
         async with self._cutting:
             cut, left = await self._flows.cut(predicate or (lambda flow: not self._flows.stands(flow)))
             if left:
@@ -152,7 +154,7 @@ class Configuration:
             self._cut_flows += cut + len(left)
 
     async def poll_forever(self) -> None:
-        """Ask for news for ever; every answer is a sign of life of the console."""
+        """Ask the console for configurations until cancelled; every answer is a sign of life of the console."""
         failures = 0
         while True:
             asked: float | None = None
@@ -181,14 +183,14 @@ class Configuration:
             await asyncio.sleep(backoff.pause(failures, asked=asked, first=FIRST_SECONDS, most=MOST_SECONDS))
 
     async def poll(self) -> None:
-        """One long poll, confirming what is in force."""
+        """Ask once, by a long poll that confirms the version in force."""
         wait = WAIT_SECONDS if self._state.snapshot else 0
         question = GatewayPoll(self._state.version, self._cut_flows, wait)
         answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()
         self._removed = False
-        self._home.file(STATUS).unlink(missing_ok=True)  # which says that it was removed
+        self._home.file(STATUS).unlink(missing_ok=True)  # the file says that the gateway was removed
         if answer.get("unchanged") is True:
             if self._unsaved is None:
                 self._set_heard(self._state.heard_at)
@@ -198,7 +200,7 @@ class Configuration:
         await self.apply(answer)
 
     def _note_silence(self) -> None:
-        """Say in the log when the console has been away for too long, whether or not somebody asks to be let in."""
+        """Log when the console has been away for too long, whether or not somebody asks to be let in."""
         refusal = self._state.refusal()
         lost = refusal is not None and refusal.code == Code.CONSOLE_LOST
         if lost and not self._lost:
@@ -211,9 +213,9 @@ class Configuration:
         self._lost = lost
 
     async def _leave(self) -> None:
-        """Removed: end everything, and keep nothing by which a restarted agent would let anybody in.
+        """End every flow of a removed gateway, and keep nothing by which a restarted agent would let anybody in.
 
-        It goes on asking, seldom: a console that was restored from an older copy may know it again.
+        The gateway goes on asking, seldom: a console that was restored from an older copy may know the gateway again.
         """
         if self._removed:
             return
@@ -230,7 +232,7 @@ class Configuration:
         await self._on_removed()
 
     def _set_heard(self, moment: float) -> None:
-        """The file's time is when the console was last heard, so that a restart does not prolong the grace."""
+        """Date the file by when the console was last heard, so that a restart does not prolong the grace."""
         try:
             os.utime(self._home.file(FILE), (moment, moment))
         except FileNotFoundError:

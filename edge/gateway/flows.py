@@ -1,4 +1,4 @@
-"""The open flows: who they belong to, how many bytes they carried, and the means to cut them.
+"""Open flows: whose each flow is, how many bytes it carried, and the means to cut it.
 
 For every flow Envoy holds an ext_proc stream open to the agent. An ``ImmediateResponse`` sent on it at any moment
 resets the flow, and that Envoy then ends the stream is the proof that the flow is gone.
@@ -32,9 +32,9 @@ from edge.protocol.reports import FlowPath, FlowRecord
 
 logger = logging.getLogger(__name__)
 
-FLOW_KEY = FLOW_METADATA  # the one metadata field: the flow as JSON
-CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
-LOGGED_SECONDS = 1.0  # the end of a flow is logged within about 0.1 s
+FLOW_KEY = FLOW_METADATA  # the one metadata field that Envoy keeps with a flow: the flow as JSON
+CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; Envoy takes milliseconds
+LOGGED_SECONDS = 1.0  # how long a flow's end may take to be logged; it takes about 0.1 s
 ADMITTED_SECONDS = 30.0  # by then Envoy has opened a flow that was let in, or never will
 LOST_SECONDS = 8.0  # without a word in the access log for four intervals a flow is gone
 
@@ -52,9 +52,9 @@ _CUT = _immediate_response(403)
 
 @dataclass(slots=True, eq=False)
 class Flow:
-    """One connection of a session to a destination, or one plain HTTP request. Times in epoch seconds.
+    """Connection of a session to a destination, or one plain HTTP request. Times are in epoch seconds.
 
-    ``ticks``: when it was let in or last heard of, by the clock that never jumps (``GatewayState.ticks``).
+    ``ticks``: when the flow was let in or last heard of, by the clock that never jumps (``GatewayState.ticks``).
     """
 
     id: str
@@ -65,8 +65,8 @@ class Flow:
     application: str | None
     policy: str | None
     started_at: float
-    cap: int | None = None  # kbit/s of the bucket it takes part in
-    online: frozenset[str] | None = None  # the connectors online when it was let in; unknown for an orphan
+    cap: int | None = None  # kbit/s of the bucket that the flow shares
+    online: frozenset[str] | None = None  # connectors online when the flow was let in; unknown for an orphan
     server: str | None = None
     bytes_up: int = 0
     bytes_down: int = 0
@@ -95,11 +95,11 @@ class Flow:
         )  # fmt: skip
 
     def seen(self, state: GatewayState) -> None:
-        """Something was heard of it."""
+        """Note that the flow was heard of just now."""
         self.seen_at, self.ticks = state.clock(), state.ticks()
 
     def dump(self) -> str:
-        """What Envoy keeps with the flow, enough for an agent that never met it."""
+        """Return the JSON that Envoy keeps with the flow, enough for a later agent to know the flow by."""
         who = self.identity
         return json.dumps(
             [
@@ -133,9 +133,9 @@ class Flow:
 
 
 class Flows(rpc.ExternalProcessorServicer):
-    """The registry, and the ext_proc service through which flows enter it.
+    """Registry of the open flows, and the ext_proc service through which flows enter the registry.
 
-    ``latest`` gives the newest known identity of a session (its expiry moves when it is renewed).
+    ``latest`` gives the newest known identity of a session (a renewal moves the expiry).
     """
 
     def __init__(
@@ -157,27 +157,27 @@ class Flows(rpc.ExternalProcessorServicer):
         return iter(list(self._open.values()))
 
     def accounts(self) -> set[str]:
-        """The accounts that have flows, those included that are about to open."""
+        """Return the accounts that have flows, open or about to open."""
         since = self._state.ticks() - ADMITTED_SECONDS
         admitted = (flow for flow in self._admitted.values() if flow.ticks > since)
         return {flow.identity.account for flow in (*self._open.values(), *admitted)}
 
     def admit(self, flow: Flow) -> None:
-        """A flow was let in; Envoy's stream for it follows at once, unless its client is already gone."""
+        """Note a flow that was let in; Envoy's stream for it follows at once, unless the client is already gone."""
         if len(self._admitted) > 10_000:
             since = self._state.ticks() - ADMITTED_SECONDS
             self._admitted = {key: each for key, each in self._admitted.items() if each.ticks > since}
         self._admitted[flow.id] = flow
 
     def adopt(self, text: str) -> Flow:
-        """The open flow that Envoy's note is about; one that is not known is an orphan of an earlier agent."""
+        """Return the open flow that Envoy's note is about; an unknown flow is an orphan of an earlier agent."""
         flow = Flow.load(text)
         known = self._admitted.pop(flow.id, None) or self._open.get(flow.id) or flow
         self._open[flow.id] = known
         return known
 
     def forget(self, flow: Flow) -> None:
-        """A flow's end was logged."""
+        """Drop a flow whose end was logged."""
         self._open.pop(flow.id, None)
         flow.closed.set()
         self._ended[flow.id] = None
@@ -185,17 +185,16 @@ class Flows(rpc.ExternalProcessorServicer):
             self._ended.popitem(last=False)
 
     async def Process(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
-        """One flow's stream: answered once, then held until the flow ends or is cut."""
+        """Serve one flow's stream: answer once, then hold the stream until the flow ends or is cut."""
         message = await context.read()
         text = _flow_text(message)
-        if text is None:  # a refused request, or one of another filter: nothing to hold
+        if text is None:  # a refused request, or another filter's message: no flow to hold
             if message is not grpc.aio.EOF:
                 await context.write(_CONTINUE)
             return
         flow = self.adopt(text)
-        if (
-            flow.id in self._ended
-        ):  # under load the log of a very short flow may arrive before its stream is served
+        # Under load, the log of a very short flow may arrive before the flow's stream is served.
+        if flow.id in self._ended:
             self._open.pop(flow.id)
             return
         flow.stream = context
@@ -220,9 +219,9 @@ class Flows(rpc.ExternalProcessorServicer):
             flow.seen(self._state)
 
     def stands(self, flow: Flow) -> bool:
-        """Whether a flow would still be let in, by the same way.
+        """Tell whether a flow would still be let in by the same way.
 
-        Judged with the connectors that were online when it began: that another connector of a policy came back
+        The connectors are those that were online when the flow began: another connector of a policy that came back
         meanwhile is no reason to break a flow that works.
         """
         snapshot = self._state.snapshot
@@ -236,7 +235,7 @@ class Flows(rpc.ExternalProcessorServicer):
         return self._cap_stands(flow) and (flow.path != CONNECTOR or self._server_stands(flow, snapshot))
 
     def _cap_stands(self, flow: Flow) -> bool:
-        """A flow stays in the bucket that it began with: one that is too wide now cannot go on."""
+        """Tell whether a flow's bucket, which the flow keeps from its beginning, is not too wide for the cap of now."""
         cap = self._state.cap(self._latest(flow.identity))
         return cap is None or (flow.cap is not None and flow.cap <= cap)
 
@@ -247,15 +246,15 @@ class Flows(rpc.ExternalProcessorServicer):
         connector = flow.connector or ""
         if flow.server is not None:
             return snapshot.server_allowed(flow.server, connector)
-        # Which server carries it is not known yet (the log tells a moment after the beginning): it stands unless some
-        # server with a tunnel may not carry flows.
+        # Which server carries the flow is not known yet (the log tells a moment after the beginning): the flow stands
+        # unless some server with a tunnel may not carry flows.
         live = (s for (c, s), count in self._state.tunnels.items() if c == connector and count > 0)
         return all(snapshot.server_allowed(server, connector) for server in live)
 
     async def cut(self, predicate: Callable[[Flow], bool]) -> tuple[int, list[Flow]]:
         """Cut the open flows of which ``predicate`` is true.
 
-        Returns how many are gone for certain, and those that could not be cut (orphans, or Envoy did not react).
+        Returns how many flows are gone for certain, and those that could not be cut (orphans, or Envoy did not react).
         """
         doomed = [flow for flow in self._open.values() if not flow.closed.is_set() and predicate(flow)]
         await asyncio.gather(*(self._end(flow) for flow in doomed))
@@ -267,7 +266,7 @@ class Flows(rpc.ExternalProcessorServicer):
         return gone, left
 
     async def _end(self, flow: Flow) -> None:
-        # Not told: either it is ending by itself and the log will say so in a moment, or it is an orphan.
+        # A flow without a stream either ends by itself, and the log says so in a moment, or is an orphan.
         patience = CUT_SECONDS if await self._tell(flow) else LOGGED_SECONDS
         try:
             await asyncio.wait_for(flow.closed.wait(), patience)
@@ -283,13 +282,13 @@ class Flows(rpc.ExternalProcessorServicer):
         try:
             await flow.stream.write(_CUT)
         except (grpc.RpcError, grpc.aio.BaseError, asyncio.InvalidStateError):
-            # What ended the stream was not this cut.
+            # The stream ended before this cut reached it: only a flow that is closed by now keeps the mark.
             flow.cut = flow.closed.is_set()
             return False
         return True
 
     def lost(self) -> list[Flow]:
-        """Flows of which nothing was heard any more: their end was never logged (Envoy died)."""
+        """Return the flows not heard of for ``LOST_SECONDS``: Envoy died before it logged their end."""
         limit = self._state.ticks() - LOST_SECONDS
         return [flow for flow in self._open.values() if flow.stream is None and flow.ticks < limit]
 
