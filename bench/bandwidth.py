@@ -15,7 +15,7 @@ from bench.register import HOST, PORT
 from bench.traffic import DOWNLOAD, GREETING, Sink
 from tests.demo import Demo, Tunnel, read_exactly
 
-CAP_KBPS = 2_000  # what demo/world.py gives the last account of each instance
+CAP_KBPS = 2_000  # the cap that demo/world.py gives the last account of each instance
 WARM_UP_SECONDS = 3.0  # in the beginning, a bucket lets through what it held
 FLOWS = (1, 4)
 UPLOAD = b"u"
@@ -44,7 +44,7 @@ class _Flows:
         return tunnel
 
     def _run(self, stream: socket.socket, cell: list[int]) -> None:
-        with suppress(OSError, ValueError):  # a value error: read after another thread's shutdown
+        with suppress(OSError, ValueError):  # ValueError: read after another thread's shutdown
             stream.sendall(self._direction)
             while self._direction != DOWNLOAD:
                 stream.sendall(bytes(16384))

@@ -54,7 +54,7 @@ def build(connectors: int, servers: int, policies: int) -> None:
     applications, tags = _applications()
     _policies(policies, made, applications, tags)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as the database itself does some time after so much was written
+        cursor.execute("ANALYZE")  # the database itself does this some time after so much was written
 
 
 def _connectors(connectors: int, servers: int) -> list[Any]:
@@ -208,7 +208,7 @@ def main(
         build(connectors, servers, policies)
         browser = client()
         gc.collect()
-        gc.freeze()  # what building left behind is no part of an answer
+        gc.freeze()  # garbage of the building must not cost an answer time
         table = Table(
             "list", "p50", "p95", "CPU p50", "CPU p95", "queries", "kB of HTML",
             title=f"{connectors:,} connectors, {servers:,} servers, {policies:,} policies; ms at the server",

@@ -64,7 +64,7 @@ async def _measure(
     """Fill the table, a line for each way, and return whether anything was lost."""
     failed = False
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(origin("0.0.0.0"))  # the cloud's hosts too
+        port = await stack.enter_async_context(origin("0.0.0.0"))  # at the cloud's hosts as well
         await asyncio.to_thread(register, demo, port)
         ways = await _ways(demo, folder, port, stack)
         for name in (name for name in ways if name.startswith(begins or "")):

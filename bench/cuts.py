@@ -1,8 +1,9 @@
 """Time from the click to the end of an open flow: a connector is switched off through the console, a hundred times.
 
 The time runs, all on one clock, from the moment the POST of the switch is sent until the client's socket reports the
-end of the flow. That time includes the console's work up to the commit, an upper bound of "from commit to the last
-byte". A second time, from the console's answer to the end, is what somebody who sees the switch flip still waits.
+end of the flow. The time includes the console's work up to the commit, so the time is an upper bound of "from commit
+to the last byte". A second time, from the console's answer to the end, is what somebody who sees the switch flip
+still waits.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def measure_decide() -> tuple[float, float]:
         snapshot = snapshot.with_online(frozenset(snapshot.connectors))
         worlds.append((snapshot, _questions(size[0], size[2])))
     gc.collect()
-    gc.freeze()  # as the gateway's agent does
+    gc.freeze()  # the gateway's agent freezes its configuration as well
     try:
         rounds = [[_rate(snapshot, asked) for snapshot, asked in worlds] for _ in range(ROUNDS)]
     finally:

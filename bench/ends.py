@@ -122,7 +122,7 @@ def _abandon(way: Callable[[], Way], cell: Cell) -> None:
     with suppress(OSError):
         flow = way()
         flow.send(f"{cell.mode.replace(' ', '_')} abandoned {cell.size} 0\n".encode())
-        if not cell.mode.startswith("client") and random.random() < 0.5:  # there is something to receive
+        if not cell.mode.startswith("client") and random.random() < 0.5:  # there are bytes to receive
             flow.receive()
         flow.reset()
 

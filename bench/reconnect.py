@@ -119,7 +119,7 @@ class ConsoleProcess:
 
 
 class Server:
-    """Server that is simulated."""
+    """Simulated server, which sends real heartbeats."""
 
     def __init__(self, folder: Path, console: str, trust: ssl.SSLContext) -> None:
         self.id = f"server-{uuid.uuid4().hex[:16]}"

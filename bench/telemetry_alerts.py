@@ -16,7 +16,7 @@ from bench.telemetry_load import Load, Server, running, world
 from tests.console.push_receivers import Got, WebReceiver, web_receiver
 
 HOLD_SECONDS = 10
-# Far above what a simulated server reports otherwise, and above the threshold that ``telemetry_world`` sets.
+# Bytes far above what a simulated server reports otherwise, and above the threshold that ``telemetry_world`` sets.
 LOUD_BYTES = 1_000_000_000
 # Alerts are so far apart that they begin at every moment between two rounds of the worker.
 APART_SECONDS = 2.3

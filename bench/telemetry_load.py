@@ -74,7 +74,7 @@ def world(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
 
 
 class Server:
-    """Server that is simulated, with its key and the samples that it has not sent yet."""
+    """Simulated server, with its key and the samples that it has not sent yet."""
 
     def __init__(self, name: str, key: str, interval: float) -> None:
         self.name = name

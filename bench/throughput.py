@@ -11,9 +11,9 @@ from bench.processes import Processes
 from bench.traffic import Sink
 
 STREAMS = (1, 8)
-# Names of the chains: the bare lab chain is Envoy's, OpenSSH's is -L over -R in two hops.
+# Names of the chains: the product, the bare lab chain, and OpenSSH's -L over -R in two hops.
 CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
-# The goal: a ratio of Causeway to the other, by number of streams.
+# The goal: a ratio of Causeway to another chain, by number of streams.
 WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
 
 UPLOAD, DOWNLOAD = "upload", "download"

@@ -48,7 +48,7 @@ def prepare(arguments: list[str]) -> Options:
         CAUSEWAY_STATE_DIR=str(options.home),
         CAUSEWAY_HTTPS_ONLY="0",
         CAUSEWAY_DEBUG="0",
-        CAUSEWAY_STATIC_COMPRESSED="0",  # nothing but the loopback is between; the demo is ready 10 s sooner
+        CAUSEWAY_STATIC_COMPRESSED="0",  # over loopback, compression only costs: the demo is ready 10 s sooner
         # One account of each instance shows what a cap does; other accounts' caps should not disturb measurements.
         CAUSEWAY_BANDWIDTH_MAX_KBPS="10000000",
         CAUSEWAY_PUSH_ALLOW_PRIVATE="1",  # a visitor's webhook listens on this machine

@@ -104,7 +104,7 @@ def console_arguments(port: int) -> list[str]:
 
 
 def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
-    """Look again and again until the condition holds. Raises ``DemoFailed`` when the condition fails in time."""
+    """Look again and again until the condition holds. Raises ``DemoFailed`` when time runs out first."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:

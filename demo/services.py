@@ -109,7 +109,7 @@ def listening(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((address, port))
-            found.listen(256)  # of two that bind at once, the one that listens has the port
+            found.listen(256)  # of two demos that bind at once, the one that listens has the port
         except OSError:
             found.close()
             continue

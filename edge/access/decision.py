@@ -21,7 +21,7 @@ from edge.protocol.reports import FlowPath
 CLOUD: Final = "cloud"
 CONNECTOR: Final = "connector"
 
-# Why a session was ended, as its owner reads it; the reasons are those of the snapshot's `ended_sessions`.
+# Sentences for the owner of an ended session, by the reasons in the snapshot's `ended_sessions`.
 _ENDED = {
     "logged_off": "This session was logged off. Log on again.",
     "kicked": "This session was ended by an administrator. Log on again.",
@@ -83,7 +83,7 @@ class Decision:
     connector: str | None = None
     application: str | None = None
     policy: str | None = None
-    # What the decision was made from; the trace is only written out when somebody reads it.
+    # The decision was made from this evidence; the trace is only written out when somebody reads the trace.
     _evidence: _Evidence | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -179,7 +179,7 @@ def _log(**fields: str) -> Config:
 
 # -- Port forwards ----------------------------------------------------------------------------------------------------
 
-# Pauses between tries, the later ones longer, let Envoy's threads learn which gateway was passed over.
+# Pauses between tries, up to these and the later ones longer, let Envoy's threads learn which gateway to pass over.
 _TRIES, _PAUSES = 6, {"base_interval": "0.1s", "max_interval": "0.8s"}
 
 

@@ -229,7 +229,7 @@ def _access_listener(gateway: Gateway, slots: int, flows: int, *, exact: bool) -
         "connection_balance_config": {"exact_balance": {}},
         # The limit is also the size of the pieces in which what a client sends is held to its account's bandwidth.
         "per_connection_buffer_limit_bytes": 65_536,
-        "tcp_backlog_size": 4096,  # beyond it, by default 128, a client's first packet is dropped and sent again
+        "tcp_backlog_size": 4096,  # beyond it (else 128) a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
         "filter_chains": [{"transport_socket": tls, "filters": filters}],
     }

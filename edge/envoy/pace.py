@@ -9,7 +9,7 @@ from __future__ import annotations
 from edge.envoy.parts import REASON_HEADER, Config, typed
 from edge.protocol.codes import Code
 
-ADDRESS_FLOWS = 1000  # a second, and twice as many at once
+ADDRESS_FLOWS = 1000  # flows a second of one address, and twice as many at once
 # Each address has a bucket of some 200 bytes; beyond so many, the bucket that was used least recently begins anew.
 ADDRESSES = 100_000
 

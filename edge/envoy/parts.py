@@ -24,7 +24,7 @@ GATEWAY_WORKERS = 2
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
 REASON_HEADER = "x-causeway-reason"
-ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of it) carries the flow
+ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one of its servers) carries the flow
 NAME_HEADER = (
     "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
 )
@@ -74,7 +74,7 @@ def http2_options() -> Config:
         "max_outbound_frames": MANY,
         "max_outbound_control_frames": MANY,
         "max_inbound_window_update_frames_per_data_frame_sent": 100,  # for clients that report each small read
-        "max_consecutive_inbound_frames_with_empty_payload": 100,  # and for those that write nothing at times
+        "max_consecutive_inbound_frames_with_empty_payload": 100,  # for clients that write nothing at times
         "max_concurrent_streams": 2_147_483_647,
         "initial_stream_window_size": 1_048_576,
         "initial_connection_window_size": 2_147_483_647,

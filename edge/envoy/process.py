@@ -221,7 +221,7 @@ class EnvoyProcess:
         (self.directory / "admin.sock").unlink(missing_ok=True)
         command = [str(envoy_binary()), "--config-path", "bootstrap.json", *self._arguments]
         command += ["--disable-hot-restart"] if self._base_id_free else ["--use-dynamic-base-id"]
-        # Appending, so that the file can be emptied while Envoy writes.
+        # Envoy appends, so that the file can be emptied while Envoy writes.
         with self._log.open("ab") as log:
             child = subprocess.Popen(
                 command,

@@ -28,7 +28,7 @@ class ShortPath:
         path = str(self._directory / name)
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
             return path
-        # A folder that was made anew is another one, though it has the same name.
+        # A folder that was made anew is another folder, though its name is the same.
         if self._short is None or not self._short.exists() or not self._short.samefile(self._directory):
             self._short = self._shorten()
         return str(self._short / name)

@@ -51,7 +51,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         if common.access_log_type == accesslog_pb2.AccessLogType.DownstreamEnd:
             self.end(flow)
             return
-        # An idle flow has nothing new to tell, and one that has only just begun may be over before the next entry.
+        # An idle flow has nothing new to tell, and a flow that has only just begun may be over before the next entry.
         if common.access_log_type == accesslog_pb2.AccessLogType.DownstreamPeriodic and (
             changed or not flow.recorded
         ):

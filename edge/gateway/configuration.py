@@ -136,7 +136,7 @@ class Configuration:
                         "nobody in before it hears the console", error.strerror or error,
                     )  # fmt: skip
                 self._hindered = True
-                # The older file may let in whom the configuration in force cut off: dated so, it lets nobody in.
+                # The older file may let in whom the configuration in force cut off: dated to 1970, it lets nobody in.
                 self._set_heard(0.0)
                 return
             if self._hindered:

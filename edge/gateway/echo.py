@@ -34,7 +34,7 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 class EchoResponder:
-    """Listener where the gateway's configuration says; a changed address is followed."""
+    """Listener for probes at the address in the gateway's configuration; a changed address is followed."""
 
     def __init__(self, state: GatewayState) -> None:
         self._state = state

@@ -235,7 +235,7 @@ class Flows(rpc.ExternalProcessorServicer):
         return self._cap_stands(flow) and (flow.path != CONNECTOR or self._server_stands(flow, snapshot))
 
     def _cap_stands(self, flow: Flow) -> bool:
-        """Tell whether a flow's bucket, which the flow keeps from its beginning, is not too wide for the cap of now."""
+        """Tell whether a flow keeps to its cap: its bucket, which it cannot leave, must not be wider than the cap."""
         cap = self._state.cap(self._latest(flow.identity))
         return cap is None or (flow.cap is not None and flow.cap <= cap)
 

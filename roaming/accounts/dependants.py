@@ -30,5 +30,5 @@ def contribute(finder: Finder) -> None:
 
 
 def naming(accounts: QuerySet[ClientAccount]) -> list[Dependant]:
-    """Return every object that names any of ``accounts``, and that loses these names when accounts are removed."""
+    """Return every object that names any of ``accounts``, and will no longer once the accounts are removed."""
     return [dependant for finder in _finders for dependant in finder(accounts)]

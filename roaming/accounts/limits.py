@@ -27,7 +27,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Limit:
-    """Limit of roaming: ``rule`` says what is asked, ``problem`` why the rule is not kept; empty when the rule is."""
+    """Limit of roaming: ``rule`` says what is asked, ``problem`` why the rule is broken; empty for a kept rule."""
 
     rule: str
     problem: str

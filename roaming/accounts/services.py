@@ -50,7 +50,7 @@ def account_create(
     username = username or email
     _check_fields(username=username, email=email, bandwidth_kbps=bandwidth_kbps)
     generated = None if password or password_hash else new_password()
-    # Hashed before the transaction: the row locks must not wait for it.
+    # The password is hashed before the transaction: the row locks must not wait for the hash.
     encoded = password_hash or hashed(password or generated or "")
     with transaction.atomic():
         instance = instances.lock(instance.pk)

@@ -64,7 +64,7 @@ class Line:
 
 
 def read(text: str) -> list[Line]:
-    """Return the lines of a file, each with the problems of the line by itself. Raises ``Invalid`` for another file."""
+    """Return the lines of a file, each with its own problems. Raises ``Invalid`` for a file that holds no accounts."""
     rows = _rows(text)
     header = next(rows, None)
     if header is None:

@@ -99,5 +99,5 @@ def url(task: Task) -> str:
 
 
 def imports_forget(now: datetime | None = None) -> int:
-    """Remove uploads that nobody decided on for a day, and return how many; the worker calls this."""
+    """Let the worker remove uploads that nobody decided on for a day; return how many."""
     return AccountImport.objects.filter(created_at__lt=(now or timezone.now()) - KEEP).delete()[0]

@@ -19,7 +19,7 @@ from roaming.sessions import services as sessions
 from roaming.sessions.models import UserSession
 
 KIND = "instance.delete"
-# More accounts, or more past log-ons, than these are left to the worker.
+# An instance with more accounts, or more past log-ons, than these is left to the worker.
 MOST_ACCOUNTS, MOST_SESSIONS = 1000, 10_000
 # So many rows are removed in one transaction: well under a second, so that nobody waits long behind its locks.
 ACCOUNTS, SESSIONS = 500, 5000

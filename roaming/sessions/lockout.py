@@ -56,7 +56,7 @@ def check(limits: dict[str, int]) -> None:
 def failed(limits: dict[str, int]) -> None:
     now = timezone.now()
     rows = LogonFailures.objects.filter(key__in=limits)
-    # Failures are forgotten when the first of them, or the lock they led to, lies a lock-out's time back.
+    # Failures are forgotten when the first failure, or the lock that followed, lies a lock-out's time back.
     over = Q(locked_until=None, first_at__lte=now - settings.LOGON_LOCKOUT) | Q(locked_until__lte=now)
     rows.filter(over).update(count=0, first_at=now, locked_until=None)
     LogonFailures.objects.bulk_create(
@@ -74,7 +74,7 @@ def succeeded(limits: dict[str, int]) -> None:
 
 
 def forget_old() -> int:
-    """Drop rows that count for nothing any more, and return how many; the worker calls this."""
+    """Let the worker drop rows that count for nothing any more; return how many."""
     now = timezone.now()
     over = Q(first_at__lte=now - settings.LOGON_LOCKOUT) & (Q(locked_until=None) | Q(locked_until__lte=now))
     return LogonFailures.objects.filter(over).delete()[0]

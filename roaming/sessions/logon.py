@@ -47,7 +47,7 @@ class InstanceInactive(Forbidden):
 
 @dataclass(frozen=True)
 class Caller:
-    """Origin of a log-on. ``gateway``: the id of the gateway that asks for its client, if a gateway does."""
+    """Caller of a log-on. ``gateway``: the id of the gateway that asks for its client, if a gateway asks."""
 
     public_address: str
     gateway: str | None

@@ -48,7 +48,7 @@ def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
 
 
 def sessions_expire(*, now: datetime | None = None) -> int:
-    """End sessions whose time is over, so that client IPs return to the pool; return how many. The worker calls this.
+    """Let the worker end sessions whose time is over, so that client IPs return to the pool; return how many.
 
     Gateways know a token's end by themselves, hence nothing is published.
     """

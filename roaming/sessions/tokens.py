@@ -53,13 +53,13 @@ def sign(session: UserSession) -> str:
         "iat": int(issued.timestamp()),
         "exp": int(session.expires_at.timestamp()),
     }
-    if session.bandwidth_kbps is not None:  # None: opened before gateways held accounts to their bandwidth
+    if session.bandwidth_kbps is not None:  # without one: opened before gateways capped bandwidth
         claims["bw"] = session.bandwidth_kbps
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
 
 def read(token: str) -> SessionIdentity:
-    """Return whose token this is. Raises ``SessionEnded`` for an expired token, ``TokenInvalid`` for none of ours."""
+    """Return the identity in a token. Raises ``SessionEnded`` when its time is over, ``TokenInvalid`` when not ours."""
     keys = {key_id: _public(pem) for key_id, pem in pki.session_public_keys().items()}
     try:
         return verify_token(token, keys)

@@ -23,7 +23,7 @@ from roaming.instances.selectors import instance_alone_or_404, instances_alone
 
 # Element of the dialog that is drawn anew when another area or instance is chosen.
 CHOICE = "roam-choice"
-# Accounts that the dialog names; further ones it only counts.
+# Number of accounts that the dialog names; further accounts are only counted.
 NAMED = 10
 
 
