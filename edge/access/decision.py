@@ -274,9 +274,12 @@ def _explain_cloud(evidence: _Evidence) -> Step:
         )
     if instance.area != snapshot.gateway.area:
         here = snapshot.gateway.area
-        message = f"{network} is reached by gateways of the area {instance.area}; this one is in {here}."
+        message = f"Gateways of the area {instance.area} reach {network}; this gateway is in {here}."
         return Step("cloud", "passed_over", message, ids)
-    return Step("cloud", "chosen", f"The cloud network {network} holds it; the gateway dials it itself.", ids)
+    message = (
+        f"The cloud network {network} holds {destination.host.text}; the gateway itself dials the address."
+    )
+    return Step("cloud", "chosen", message, ids)
 
 
 def _explain_applications(evidence: _Evidence) -> Iterator[Step]:

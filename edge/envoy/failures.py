@@ -59,7 +59,10 @@ def _status(code: int) -> Config:
 
 def client_failures() -> Config:
     """``local_reply_config`` of the Envoy of ``causeway connect``."""
-    away = "No gateway answered: those of the area are down or were lost, or a firewall is in the way."
+    away = (
+        "No gateway of the area answered: the gateways are down, the connection was lost, or a firewall blocks the "
+        "way."
+    )
     return {
         "mappers": [
             *_invalid_requests(),
@@ -88,7 +91,10 @@ def gateway_failures() -> Config:
 
 def server_failures() -> Config:
     """``local_reply_config`` of a connector's server."""
-    own = "The destination is the connector's server itself or a neighbour of it, and no application's origin says so."
+    own = (
+        "The destination is the connector's server itself or an address beside the server. Only an application "
+        "whose origin names this address may lead there."
+    )
     return {
         "mappers": [
             _reply(_details("rbac_access_denied"), Code.DESTINATION_FORBIDDEN, "server", own),
@@ -146,9 +152,10 @@ def _dialling_failures(who: str) -> list[Config]:
     }
     reason = Code.DESTINATION_UNREACHABLE
     answer = (
-        "The destination's answer is no HTTP that can be passed on: it is malformed, or its head has more than "
+        "The destination's answer cannot be passed on: the answer is not valid HTTP, or its head has more than "
         f"{MAX_HEADERS} headers or {MAX_HEADERS_KB} KiB."
     )
+    crowded = f"Too many connections or requests are open at {who}. Try again in a moment."
     return [
         _reply(_details("dns_"), reason, "name", f"The destination's name does not resolve at {who}."),
         _reply(
@@ -162,5 +169,5 @@ def _dialling_failures(who: str) -> list[Config]:
             "ended",
             f"The destination ended the connection of {who} before it answered.",
         ),
-        _reply(_flags("UO", "UH"), Code.INTERNAL_ERROR, "gateway", f"Too much is under way at {who}."),
+        _reply(_flags("UO", "UH"), Code.INTERNAL_ERROR, "gateway", crowded),
     ]

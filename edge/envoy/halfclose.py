@@ -18,7 +18,10 @@ from edge.envoy.parts import Config, static_cluster, typed
 from edge.envoy.process import EnvoyError, environment, envoy_binary, preloads
 
 TRIAL_SECONDS = 30.0
-CONSEQUENCE = "Without it, what an application sends last may be lost when it closes the connection itself."
+CONSEQUENCE = (
+    "Without the module, the last bytes of an application may be lost "
+    "when the application closes the connection."
+)
 _LOAD = {"name": NAME, "do_not_close": True}
 
 
@@ -48,7 +51,8 @@ def hindrance() -> str:
         return f"Envoy could not be asked whether it loads the module for byte-exact ends: {error}."
     if done.returncode == 0:
         return ""
-    words = (done.stderr or done.stdout).strip().rpartition("configuration '': ")[2] or "it does not say why"
+    said = (done.stderr or done.stdout).strip()
+    words = said.rpartition("configuration '': ")[2] or "Envoy gives no reason"
     return f"Envoy does not load the module for byte-exact ends: {words[-300:].rstrip('.')}."
 
 

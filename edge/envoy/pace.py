@@ -40,7 +40,8 @@ def pace_reply() -> Config:
     return {
         "filter": {"response_flag_filter": {"flags": ["RL"]}},
         "body": {
-            "inline_string": "This address opens flows faster than the gateway lets one do. Try again in a moment.\n"
+            "inline_string": "This address opens connections faster than the gateway allows a single address. "
+            "Try again in a moment.\n"
         },
         "headers_to_add": [{"header": {"key": REASON_HEADER, "value": Code.TOO_MANY_FLOWS}}],
     }

@@ -28,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 NAME = "applications"
 TYPE = "type.googleapis.com/"
-REFUSAL = "This connector server does not serve that address and port, or was not told of it yet.\n"
+REFUSAL = (
+    "No application of this connector server has this address and port, or the server has not heard of the "
+    "application yet. Try again in a moment.\n"
+)
 SET_FILTER_STATE = "set_filter_state"
 RBAC = "rbac"
 UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"}

@@ -63,7 +63,10 @@ class Bandwidth:
                 return await self._put(identity)
             except EnvoyError as error:
                 logger.error("a bandwidth cap could not be put in force: %s", error)
-                raise NoBandwidth("The gateway cannot hold this account to its bandwidth now.") from None
+                raise NoBandwidth(
+                    "The gateway cannot limit this account's bandwidth now, so no new connection of the account is let "
+                    "in. Try again in a moment."
+                ) from None
 
     async def _put(self, identity: SessionIdentity) -> tuple[int, int] | None:
         if self._incarnation != self._envoy.incarnation:
@@ -90,7 +93,8 @@ class Bandwidth:
         if not self._free:
             logger.error("all %d bandwidth slots are taken by accounts with open flows", self._size)
             raise NoBandwidth(
-                f"{self._size} accounts with a bandwidth use this gateway already. Try again later."
+                f"{self._size} accounts with a bandwidth limit use this gateway already, the most it can hold. "
+                "Try again later."
             )
         return self._free.pop()
 

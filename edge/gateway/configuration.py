@@ -91,7 +91,9 @@ class Configuration:
         except MessageInvalid as error:
             raise ConfigurationRefused(str(error)) from None
         if snapshot.gateway.id != self._home.identity.id:
-            raise ConfigurationRefused(f"It is for {snapshot.gateway.id}, not for this gateway.")
+            raise ConfigurationRefused(
+                f"The configuration is for {snapshot.gateway.id}, not for this gateway."
+            )
         return snapshot
 
     async def apply(self, document: Any) -> int:

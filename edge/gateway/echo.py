@@ -64,7 +64,10 @@ class EchoResponder:
             )
         except OSError as error:
             if str(error) != self._complaint:
-                logger.warning("Probes of the way here are not answered: %s.", error)
+                logger.warning(
+                    "Probes of connector servers are not answered, since the UDP port cannot be opened: %s.",
+                    error,
+                )
             self._complaint = str(error)
             return
         self._at, self._complaint = wanted, ""

@@ -29,5 +29,7 @@ def gateway_metrics(state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> I
     )
     restarts = [((), float(counts.envoy_restarts_for_cuts))]
     yield counter(
-        "causeway_envoy_restarts_for_cuts", "Restarts to cut what could not be cut singly.", restarts
+        "causeway_envoy_restarts_for_cuts",
+        "Restarts of Envoy to cut flows that could not be cut one by one.",
+        restarts,
     )

@@ -165,7 +165,7 @@ def test_a_refusal_says_why_and_when_to_try_again(lab: Lab) -> None:
     _, output, _ = lab.runner.run(curl("--proxy", proxy, "--include", "http://elsewhere.example/"))
     head = output.lower()
     assert "x-causeway-reason: notserved" in head and "retry-after: 1" in head
-    assert "does not serve that address and port, or was not told of it yet." in output
+    assert "No application of this connector server has this address and port" in output
 
 
 def test_an_address_without_origin_is_dialled_itself(lab: Lab) -> None:
