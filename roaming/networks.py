@@ -89,7 +89,8 @@ def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cid
             or int(block[0]) >> 24 == 0
         ):
             raise Invalid(
-                f"{block} cannot hold clients: loopback, link-local, multicast and reserved ones are not for them. "
+                f"{block} cannot hold clients: clients get no loopback, link-local, multicast or reserved "
+                "addresses. "
                 "Choose a private block, such as 10.0.0.0/24.",
                 field=field,
                 code="SAG.InvalidCidr",

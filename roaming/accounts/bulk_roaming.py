@@ -40,9 +40,13 @@ def apply(step: tasks.Step) -> tasks.Outcome:
     destination = Instance(pk=step.task.parameters["destination"])
     copy = account_roam(account=account, destination=destination, actor=step.actor)
     leased = (
-        f" The static client IP {account.static_ip} gave way to a leased one." if account.static_ip else ""
+        f" The copy gets a leased client IP in place of the static {account.static_ip}."
+        if account.static_ip
+        else ""
     )
-    return tasks.Outcome(f"Copied. Logs on there with the instance ID {copy.instance_id}.{leased}")
+    return tasks.Outcome(
+        f"Copied. To log on at the destination, the user enters the instance ID {copy.instance_id}.{leased}"
+    )
 
 
 def url(task: Task) -> str:

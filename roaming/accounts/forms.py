@@ -41,7 +41,7 @@ class AccountForm(forms.Form):
         label="Static client IP",
         protocol="ipv4",
         required=False,
-        help_text="Inside the instance's CIDR blocks. Blank: leased at each log-on.",
+        help_text="Inside the instance's CIDR blocks. Leave blank to lease an address at each log-on.",
     )
 
 

@@ -76,16 +76,20 @@ def _limits(username: str, source: Side, target: Side) -> Iterator[Limit]:
     )
     pair = first_overlap(source.blocks, target.blocks)
     yield Limit(
-        "No CIDR block of one overlaps one of the other",
+        "The private CIDR blocks of the two instances do not overlap",
         f"{pair[0]} of {source.name} overlaps {pair[1]} of {target.name}." if pair else "",
         "SAG.CidrOverlap",
     )
     if username:
         taken = f"{target.name} has a client account named {username} already."
-        yield Limit("The user name is free there", taken if target.holds_name else "", "ClientUser.UserExist")
+        yield Limit(
+            "The user name is free at the destination",
+            taken if target.holds_name else "",
+            "ClientUser.UserExist",
+        )
     full = f"The quota of {target.quota:,} client accounts of {target.name} is used up."
     yield Limit(
-        "The quota has room for one more",
+        "The destination's quota has room for one more client account",
         full if target.used >= target.quota else "",
         "ClientUser.UserOverLimit",
     )

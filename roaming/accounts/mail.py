@@ -27,7 +27,8 @@ class Mailing:
     @property
     def words(self) -> str:
         """Return a sentence for the page; empty while nothing is known."""
-        return self.problem or (f"It was mailed to {', '.join(self.sent)}." if self.sent else "")
+        told = f"User name and password were mailed to {', '.join(self.sent)}." if self.sent else ""
+        return self.problem or told
 
 
 def credentials(accounts: Sequence[ClientAccount], password: str, *, reset: bool = False) -> Mailing:

@@ -46,7 +46,8 @@ def ccn_delete(*, ccn: CCN, actor: audit.Actor) -> None:
     bound = ccn.instances.order_by("created_at").first()
     if bound is not None:
         raise Conflict(
-            f"{ccn.name} is bound to the instance {bound.name} ({bound.pk}). Bind that to another CCN first.",
+            f"{ccn.name} is bound to the instance {bound.name} ({bound.pk}). "
+            "Bind that instance to another CCN first.",
             code="AlreadyBound.SMARTAG",
         )
     audit.record(actor=actor, verb="ccn.delete", target=ccn, before={"name": ccn.name, "area": ccn.area_id})

@@ -26,7 +26,7 @@ TABLE = tables.Table(
     default_sort="name",
     label="CCNs",
     empty="There is no CCN in this area yet",
-    empty_hint="Add one with the cloud networks that its gateways reach, then bind instances to it.",
+    empty_hint="Add a CCN with the cloud networks that the area's gateways reach, then bind instances to the CCN.",
 )
 
 

@@ -31,7 +31,7 @@ COLUMNS = {
     "email": "E-mail address; required.",
     "password": "8–32 letters, digits, “_”, “@”, “.” or “-”. Blank: one is generated and handed out once.",
     "bandwidth_kbps": f"Bandwidth in kbit/s, 1–{settings.BANDWIDTH_MAX_KBPS:,}. Blank: {DEFAULT_BANDWIDTH}.",
-    "static_ip": "Client IP inside the instance's CIDR blocks. Blank: leased at each log-on.",
+    "static_ip": "Client IP inside the instance's CIDR blocks. Leave blank to lease an address at each log-on.",
 }
 TEMPLATE = (
     ("alice.ant@example.com", "alice.ant@example.com", "", "2000", ""),
@@ -169,7 +169,7 @@ def _check_names(instance: Instance, lines: list[Line]) -> None:
         if key in taken:
             line.problems.append(f"{instance.name} has a client account named {line.username} already.")
         elif line.username and key in first:
-            line.problems.append(f"The user name {line.username} is that of line {first[key]} already.")
+            line.problems.append(f"Line {first[key]} has the user name {line.username} already.")
         first.setdefault(key, line.number)
 
 
@@ -195,7 +195,9 @@ def _check_addresses(instance: Instance, lines: list[Line]) -> None:
         elif address in owned:
             line.problems.append(f"{address} belongs to another client account.")
         elif address in leased:
-            line.problems.append(f"{address} is leased to somebody at present.")
+            line.problems.append(
+                f"A live session has {address}. Choose another address, or end that session first."
+            )
         elif address in first:
             line.problems.append(f"{address} is the static IP of line {first[address]} already.")
         first.setdefault(address, line.number)

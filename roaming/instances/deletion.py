@@ -34,12 +34,12 @@ def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: a
     """
     instance = instances.lock(instance.pk, deleting=True)
     if instance.is_deleting and _task(instance) is not None:
-        raise Conflict(f"{instance.name} is being deleted already; its task says how far it is.")
+        raise Conflict(f"{instance.name} is being deleted already. The list of tasks shows the progress.")
     accounts = instance.accounts.count()
     if accounts and not with_accounts:
         raise Conflict(
             f"{instance.name} has client accounts ({accounts:,}). "
-            "Remove them first, or choose to remove them with it."
+            "Remove the accounts first, or choose to remove the accounts with the instance."
         )
     past = instance.sessions.count()
     audit.record(

@@ -16,10 +16,14 @@ class NetworkFields(forms.Form):
     cidrs = LinesField(
         label="Private CIDR blocks",
         required=False,
-        help_text="One block a line, such as 10.0.0.0/24. Clients get their addresses from them.",
+        help_text="One block a line, such as 10.0.0.0/24. Clients get their addresses from these blocks.",
     )
     ccn = forms.ModelChoiceField(
-        CCN.objects.none(), label="CCN", required=False, empty_label="None", help_text="One of the same area."
+        CCN.objects.none(),
+        label="CCN",
+        required=False,
+        empty_label="None",
+        help_text="A CCN of the instance's area.",
     )
     new_ccn = forms.CharField(
         label="Or create a CCN",
@@ -52,7 +56,10 @@ class InstanceForm(NetworkFields):
     )
     description = forms.CharField(max_length=256, required=False, validators=[rules.DESCRIPTION])
     account_quota = forms.IntegerField(
-        label="Client accounts", initial=10, validators=rules.QUOTA, help_text="How many may be created."
+        label="Client accounts",
+        initial=10,
+        validators=rules.QUOTA,
+        help_text="How many client accounts the instance may have.",
     )
 
     field_order = (

@@ -198,7 +198,8 @@ def _check_accounts_fit(instance: Instance, blocks: list[IPv4Network]) -> None:
     outside = fixed.exclude(_inside("static_ip", blocks)).order_by("static_ip").first()
     if outside is not None and outside.static_ip and not holds(blocks, outside.static_ip):
         raise Invalid(
-            f"The static IP {outside.static_ip} of {outside.username} would lie in none of the blocks.",
+            f"{outside.username} has the static IP {outside.static_ip}, which is not a usable address of these blocks. "
+            "Keep the block of the static IP, or delete the account first.",
             field="cidrs",
             code="SAG.InvalidCidr",
         )

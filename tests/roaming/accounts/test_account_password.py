@@ -195,5 +195,7 @@ def test_a_mail_that_went_out_is_said(operator_client: Client, account: ClientAc
     page = text(operator_client.post(url(account), {"how": "random"}))
     assert f"were mailed to {account.email}" in page
     answer = operator_client.post(url(account), {"how": "custom", "password": "Autumn-2026"})
-    assert f"It was mailed to {account.email}." in text(operator_client.get(answer["Location"]))
+    assert f"User name and password were mailed to {account.email}." in text(
+        operator_client.get(answer["Location"])
+    )
     assert len(mail.outbox) == 2

@@ -71,7 +71,7 @@ def test_the_ticked_ones_are_copied_and_nobody_else(
     assert (task.state, task.done, task.failed) == (Task.State.DONE, 2, 0)
     assert set(there.accounts.values_list("username", flat=True)) == {"traveller0", "traveller2"}
     page = words(operator_client.get(progress))
-    assert page.count(f"Logs on there with the instance ID {there.pk}") == 2
+    assert page.count(f"To log on at the destination, the user enters the instance ID {there.pk}") == 2
     assert log_on(there.accounts.get(username="traveller0")).client_ip.startswith("10.250.0.")
     assert AuditRow.objects.filter(verb="account.roam", actor="operator").count() == 2
 

@@ -115,7 +115,7 @@ def test_nothing_about_it_can_be_changed_any_more(
     assert f"{instance.name} is being deleted." in words(start)
     again = delete()
     assert again.status_code == 409
-    assert "is being deleted already; its task says how far it is." in words(again)
+    assert "is being deleted already. The list of tasks shows the progress." in words(again)
     assert Task.objects.count() == 1
 
 

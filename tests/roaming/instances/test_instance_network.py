@@ -65,7 +65,10 @@ def test_saving_the_same_again_cuts_nothing(operator_client: Client, instance: I
     ("cidrs", "sentence"),
     [
         ("", "An instance with client accounts needs at least one CIDR block."),
-        ("10.8.0.0/24", "The static IP 10.9.0.7 of fixed-address would lie in none of the blocks."),
+        (
+            "10.8.0.0/24",
+            "fixed-address has the static IP 10.9.0.7, which is not a usable address of these blocks.",
+        ),
         ("10.9.0.0/29", "The blocks hold 6 usable addresses"),
     ],
 )
