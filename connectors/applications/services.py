@@ -231,7 +231,7 @@ def application_delete(*, application: Application, actor: Actor) -> None:
     if policies:
         raise Conflict(
             f"{application.name} cannot be deleted while forwarding policies name it: {listed(policies)}. "
-            "Take it out of them first.",
+            "Take the application out of these policies first.",
             code="ApplicationInUse",
         )
     before = {

@@ -48,7 +48,7 @@ class UpgradeWindowForm(forms.Form):
     end = forms.TimeField(
         label="End",
         required=False,
-        help_text="UTC; past midnight when it is before the start.",
+        help_text="UTC. An end before the start is on the next day.",
         **clock("23:00"),
     )
 
@@ -67,7 +67,7 @@ def drain_minutes(label: str, initial: int, help_text: str) -> forms.IntegerFiel
 
 class DrainForm(forms.Form):
     minutes = drain_minutes(
-        "Minutes", 10, "How long connections may go on before it is switched off, 1 to 1,440."
+        "Minutes", 10, "How long open connections may go on before the server is switched off, 1 to 1,440."
     )
 
 
@@ -97,7 +97,7 @@ class UpgradeForm(forms.Form):
         when = cast(forms.ChoiceField, self.fields["when"])
         when.choices = [("now", "Now"), ("window", within)]
         if not start:
-            when.help_text = "It has no upgrade window; set one to choose that."
+            when.help_text = "The connector has no upgrade window. Set an upgrade window to choose this."
 
 
 class LicenseForm(forms.Form):

@@ -166,7 +166,7 @@ def upgrade_shown(connector: Connector, versions: list[str]) -> dict[str, Any]:
     elif wheel is None:
         reason = "The console has no causeway wheel to install from."
     elif not versions:
-        reason = "It has no server yet."
+        reason = "The connector has no server yet."
     else:
         reason = "" if behind else f"All of its servers have version {wheel.version}."
     return {"upgrade": run, "steps": steps, "wheel": wheel, "behind": behind, "reason": reason}

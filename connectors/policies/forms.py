@@ -30,7 +30,7 @@ class GroupForm(PickingForm):
         label="Rules",
         required=False,
         help_text="One a line, such as “email Equal *@corp.example”: username, email, instance or area; Equal or "
-        "Unequal; a value, in which * stands for any text. Whoever any one of them describes is in.",
+        "Unequal; a value, in which * stands for any text. A client account that any rule describes is in the group.",
     )
 
 
@@ -64,7 +64,7 @@ class PolicyForm(PickingForm):
     accounts = AccountsField(
         label="Client accounts",
         required=False,
-        help_text="Beside those of the groups.",
+        help_text="Client accounts that the policy covers beside those of the user groups.",
     )
     scope = forms.ChoiceField(
         label="Associated applications", choices=SCOPES, initial="selected", widget=forms.RadioSelect
@@ -77,7 +77,7 @@ class PolicyForm(PickingForm):
         label="Tags",
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Every application that carries one of them, now or later.",
+        help_text="The policy covers every application that carries one of these tags, now or later.",
     )
     connector = forms.ModelChoiceField(
         Connector.objects.all(),

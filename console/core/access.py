@@ -38,7 +38,7 @@ def role_required(role: str) -> Callable[[View], View]:
         @wraps(view)
         def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not has_role(request.user, role):
-                raise PermissionDenied(f"This needs the role of {role}. Ask an administrator for it.")
+                raise PermissionDenied(f"This needs the role of {role}. Ask an administrator for that role.")
             return view(request, *args, **kwargs)
 
         wrapper.required_role = role  # type: ignore[attr-defined]

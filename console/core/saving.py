@@ -100,4 +100,7 @@ def _in_the_way(row: models.Model, error: IntegrityError) -> Conflict:
     named = next((each for each in row._meta.constraints if each.name in str(error)), None)
     if named is not None and named.violation_error_message:
         return Conflict(str(named.violation_error_message))
-    return Conflict("This was changed by somebody else at the same moment. Look again and repeat it.")
+    return Conflict(
+        "Somebody else changed the same object at the same moment, so your change was not made. "
+        "Reload the page and try again."
+    )

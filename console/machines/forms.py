@@ -15,7 +15,7 @@ class GatewayForm(forms.ModelForm):
             "tunnel_port": "Tunnel port",
         }
         help_texts = {
-            "region": "Its area's cloud networks are reached from here.",
+            "region": "The gateway reaches the cloud networks of this region's area.",
             "public_host": "Where clients and connector servers reach this gateway.",
             "listen_address": "0.0.0.0 for all addresses of the machine.",
             "client_port": "Users' programs connect here, by HTTPS proxy.",

@@ -43,7 +43,8 @@ def gateway_delete(*, gateway: Gateway, actor: audit.Actor) -> None:
     Raises ``Conflict`` while it still carries flows, since its users would be cut off unasked.
     """
     if gateway.is_heard and gateway.open_flows:
-        raise Conflict(f"{gateway.name} still carries {gateway.open_flows} flows. Stop it first.")
+        flows = f"{gateway.open_flows:,} connection{'s' if gateway.open_flows != 1 else ''}"
+        raise Conflict(f"{gateway.name} still carries {flows}. Stop the gateway on its machine first.")
     audit.record(actor=actor, verb="gateway.delete", target=gateway, before=_values(gateway))
     MachineKey.objects.filter(machine=gateway.pk).delete()
     EnrollmentCode.objects.filter(target=gateway.pk).delete()

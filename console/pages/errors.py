@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from console.kit import web
 
 NOT_FOUND = "There is nothing at this address. It may have been deleted, or the link is incomplete."
-FORBIDDEN = "Your role does not allow this. Ask an administrator for it."
+FORBIDDEN = "Your role does not allow this page or action. Ask an administrator for another role."
 BAD_REQUEST = "The request could not be understood. Go back and try again from the page."
 SERVER_ERROR = (
     "Something went wrong in the console. The error was logged; nothing was changed. Try again in a moment."

@@ -8,7 +8,7 @@ from console.push.models import NAME, PushChannel
 
 KEPT = "Leave it empty to keep the present one."
 HELP = {
-    "webhook": "Each message is posted there as JSON and signed; see docs/webhooks.md.",
+    "webhook": "The console posts each message to this address as signed JSON; see docs/webhooks.md.",
     "dingtalk": "The robot's webhook, such as https://oapi.dingtalk.com/robot/send?access_token=…",
     "slack": "The incoming webhook, such as https://hooks.slack.com/services/…; Mattermost and others have the same.",
 }
@@ -23,7 +23,9 @@ class ChannelForm(forms.Form):
     """Form whose fields ``kind`` decides; ``existing``: address and secret stay unless typed in."""
 
     name = forms.CharField(
-        max_length=100, help_text="How lists name it.", error_messages=_always(str(NAME.message))
+        max_length=100,
+        help_text="The name by which lists show the channel.",
+        error_messages=_always(str(NAME.message)),
     )
     recipients = forms.CharField(
         label="Recipients",

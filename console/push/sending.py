@@ -54,7 +54,9 @@ def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> 
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Answer(False, f"{type(error).__name__}: {words.of_error(error)}")
     except (smtplib.SMTPException, OSError) as error:
-        return Answer(False, f"The mail server refused it or cannot be reached: {words.of_error(error)}")
+        return Answer(
+            False, f"The mail server refused the message or cannot be reached: {words.of_error(error)}"
+        )
 
 
 def _mail(message: PushMessage, recipients: list[str]) -> Answer:

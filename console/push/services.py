@@ -126,7 +126,7 @@ def channel_update(
 def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
     """Replace a webhook's secret; messages are signed with it from now on, and it is told this once."""
     if channel.kind != WEBHOOK:
-        raise Conflict(f"{channel.name} is no webhook: its secret is its receiver's to make.")
+        raise Conflict(f"{channel.name} is not a webhook: the console makes secrets only for webhooks.")
     made = new_secret()
     values = unseal(outbox.PURPOSE, channel.sealed) | {"secret": made}
     channel.sealed = seal(outbox.PURPOSE, values)

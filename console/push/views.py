@@ -201,4 +201,6 @@ def channel_delete(request: HttpRequest, channel_id: str) -> HttpResponse:
 def delivery_retry(request: HttpRequest, delivery_id: int) -> HttpResponse:
     delivery = get_object_or_404(PushDelivery.objects.select_related("channel"), pk=delivery_id)
     services.delivery_retry(delivery=delivery, actor=actor(request))
-    return web.done(request, reverse("push:deliveries"), f"It is sent to {delivery.channel} again now.")
+    return web.done(
+        request, reverse("push:deliveries"), f"The message is sent to {delivery.channel} again now."
+    )

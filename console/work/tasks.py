@@ -126,13 +126,16 @@ def take_secrets(*, task: Task, user: User) -> dict[int, dict[str, Any]]:
     """Return item position → secrets and erase them; only the one who started the task gets them, once it is over."""
     task = Task.objects.select_for_update().get(pk=task.pk)
     if task.owner_id != user.pk:
-        raise Forbidden(f"Only {task.actor}, who started this task, may have them.")
+        raise Forbidden(f"Only {task.actor}, who started this task, may download the passwords.")
     if task.is_active:
         raise Conflict("The task is still running. Wait until it is done.")
     kept = task.items.exclude(secret="")
     found = {position: unseal(PURPOSE, text) for position, text in kept.values_list("position", "secret")}
     if not found:
-        raise Conflict("They were handed out already, and are kept nowhere.")
+        raise Conflict(
+            "The passwords of this task were handed out already, and the console does not keep passwords. "
+            "Reset the password of an account to get a new one."
+        )
     kept.update(secret="")
     audit.record(actor=user, verb="task.take_secrets", target=task, after={"items": len(found)})
     return found

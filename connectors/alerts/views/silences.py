@@ -138,4 +138,5 @@ def _dialog(
 def silence_end(request: HttpRequest, silence_id: int) -> HttpResponse:
     silence = get_object_or_404(AlertSilence, pk=silence_id)
     services.silence_end(silence=silence, actor=actor(request))
-    return web.done(request, reverse("connectors:alert_silences"), f"{silence.target_name} is told of again.")
+    message = f"The silence was ended: alerts of {silence.target_name} are told again."
+    return web.done(request, reverse("connectors:alert_silences"), message)

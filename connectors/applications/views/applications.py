@@ -127,7 +127,8 @@ def application_confirm_disable(request: HttpRequest, application_id: str) -> Ht
         "name": application.name,
         "action": reverse("connectors:application_disable", args=[application.pk]),
         "back": reverse(URL),
-        "consequence": "Nobody reaches it while it is disabled. Open connections to it are cut at once.",
+        "consequence": "Nobody reaches the application while it is disabled. "
+        "Open connections to the application are cut at once.",
     }
     return render(request, "connectors/confirm_switch_off.html", context)
 
@@ -149,7 +150,8 @@ def application_confirm_delete(request: HttpRequest, application_id: str) -> Htt
         "action": reverse("connectors:application_delete", args=[application.pk]),
         "back": reverse(URL),
         "policies": application.policies.all(),
-        "consequence": "No policy names it alone. Where one covers all applications, open connections to it are cut.",
+        "consequence": "No forwarding policy names this application. Open connections to the application, which a "
+        "policy may allow by a tag or for all applications, are cut.",
     }
     return render(request, "connectors/confirm_delete.html", context)
 

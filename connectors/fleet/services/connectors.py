@@ -99,7 +99,7 @@ def connector_delete(*, connector: Connector, actor: Actor) -> None:
     if policies:
         raise Conflict(
             f"{connector.name} cannot be deleted while forwarding policies name it: {listed(policies)}. "
-            "Delete them or give them another connector first.",
+            "Delete these policies, or give them another connector first.",
             code="ConnectorInUse",
         )
     servers = list(connector.servers.values_list("pk", flat=True))

@@ -191,19 +191,23 @@ def _begin(run: Upgrade, step: ServerUpgrade) -> None:
 
 def _unfit(run: Upgrade, server: Server) -> str:
     if server.version == run.version:
-        return f"It has version {run.version} already."
+        return f"The server has version {run.version} already."
     if server.state != "enabled":
-        return f"It is {server.state}, so it was left as it is."
-    return "" if server.is_heard else "Its agent is not heard of, so it was left as it is."
+        return f"The server is {server.state}, so it was not upgraded."
+    return "" if server.is_heard else "The server's agent is not heard of, so the server was not upgraded."
 
 
 def _drained(run: Upgrade, step: ServerUpgrade) -> bool:
     server = step.server
     if server.state != "draining":
-        return _move(step, State.SKIPPED, f"Its drain was ended by somebody; it is {server.state}.")
+        message = (
+            f"Somebody ended the server's drain, so the server was not upgraded and is {server.state} now."
+        )
+        return _move(step, State.SKIPPED, message)
     if run.cancelled_by:
         server_enable(server=server, actor=WORKER)
-        return _move(step, State.SKIPPED, f"Still draining when {run.cancelled_by} cancelled; it serves on.")
+        message = f"The server was still draining when {run.cancelled_by} cancelled the upgrade. The server serves on."
+        return _move(step, State.SKIPPED, message)
     if not is_drained(server):
         return False
     _move(step, State.INSTALLING)
@@ -219,7 +223,10 @@ def _installed(run: Upgrade, step: ServerUpgrade) -> bool:
         return _move(step, State.CHECKING)
     if timezone.now() - step.changed_at < INSTALL_LIMIT:
         return False
-    return _leave(step, f"It did not say within {INSTALL_LIMIT.seconds // 60} minutes that it has installed.")
+    minutes = INSTALL_LIMIT.seconds // 60
+    return _leave(
+        step, f"The server did not report within {minutes} minutes that it installed the new version."
+    )
 
 
 def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
@@ -235,7 +242,9 @@ def _checked(run: Upgrade, step: ServerUpgrade) -> bool:
     if timezone.now() - step.changed_at < check_limit():
         return False
     reason = (
-        f"Not in good health: {', '.join(worse)}." if worse and heard else "Its new version was not heard of."
+        f"The server is not in good health: {', '.join(worse)}."
+        if worse and heard
+        else "The server did not report itself healthy with the new version in time."
     )
     return _leave(step, reason)
 
@@ -258,4 +267,6 @@ def _release(server: Server) -> None:
 def _leave(step: ServerUpgrade, reason: str) -> bool:
     """Record a failure that leaves the server's state unknown: no flows go to it until somebody has looked."""
     config.publish(servers=True)
-    return _move(step, State.FAILED, f"{reason} It was left drained: look at it, then enable it.")
+    return _move(
+        step, State.FAILED, f"{reason} The server was left drained: look at the server, then enable it."
+    )

@@ -169,16 +169,16 @@ def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpRes
     connector = get_object_or_404(Connector, pk=connector_id)
     servers = [str(server) for server in connector.servers.all()]
     if len(servers) > 1:
-        gone = f"Its servers {', '.join(servers)} are removed with what they measured, and their keys no longer open"
+        gone = f"The servers {', '.join(servers)} are removed with what they measured, and their keys no longer open"
     elif servers:
-        gone = f"Its server {servers[0]} is removed with what it measured, and its key no longer opens"
-    removed = f"{gone} the console." if servers else "It has no server."
+        gone = f"The server {servers[0]} is removed with what it measured, and its key no longer opens"
+    removed = f"{gone} the console." if servers else "The connector has no server."
     context = {
         "name": connector.name,
         "action": reverse("connectors:delete", args=[connector.pk]),
         "back": reverse("connectors:list"),
         "policies": connector.policies.all(),
-        "consequence": f"{removed} Open connections through it are cut.",
+        "consequence": f"{removed} Open connections through the connector are cut.",
     }
     return render(request, "connectors/confirm_delete.html", context)
 

@@ -23,7 +23,7 @@ def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     context: dict[str, object] = {"connector": connector, "may_write": has_role(request.user, "operator")}
     if request.method == "POST":
         if not context["may_write"]:
-            raise Forbidden("This needs the role of operator. Ask an administrator for it.")
+            raise Forbidden("This needs the role of operator. Ask an administrator for that role.")
         click = deploy.click_of(request)
         code, record = services.server_code_create(connector=connector, actor=actor(request), click=click)
         context |= {"code": code, "record": record}

@@ -98,8 +98,8 @@ def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: s
         "name": server,
         "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
         "back": _servers_url(connector_id),
-        "consequence": "Its tunnels close and open connections through it are cut. New ones go by the other servers "
-        f"of {server.connector}, if there are any.",
+        "consequence": "The server's tunnels close, and open connections through the server are cut. "
+        f"New connections go through the other servers of {server.connector}, if there are any.",
     }
     return render(request, "connectors/confirm_switch_off.html", context)
 

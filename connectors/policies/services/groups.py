@@ -119,7 +119,7 @@ def group_delete(*, group: UserGroup, actor: Actor) -> None:
     if policies:
         raise Conflict(
             f"{group.name} cannot be deleted while forwarding policies name it: {listed(policies)}. "
-            "Take it out of them first.",
+            "Take the user group out of these policies first.",
             code="UserGroupInUse",
         )
     before: dict[str, Any] = {

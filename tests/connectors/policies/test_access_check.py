@@ -181,7 +181,7 @@ def test_gateways_that_are_not_heard_of_are_named_and_late_ones_too(
         heard_at=timezone.now() - timedelta(hours=1),
     )
     text = ask(viewer_client, account)
-    assert f"Behind {gateway.name}: not yet working by configuration" in text
+    assert f"Behind {gateway.name} does not work by configuration" in text
     assert "Not asked lost: not heard of" in text
 
 

@@ -105,7 +105,7 @@ def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client: Clien
     machine.call("gateway/status", {"open_flows": 3, "envoy": "running", "tunnels": {}})
     response = administrator_client.post(f"/gateways/{gateway.pk}/delete/")
     assert response.status_code == 409
-    assert "3 flows" in response.text
+    assert "3 connections" in response.text
     assert Gateway.objects.exists()
 
 
