@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import os
-import random
-import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import msgspec
 from envoy.service.accesslog.v3 import als_pb2_grpc
 from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from envoy.service.ext_proc.v3 import external_processor_pb2_grpc as proc_grpc
+from prometheus_client.core import Metric
 
 from edge.envoy.bandwidth import SLOTS
 from edge.envoy.gateway import bootstrap, secret_files
@@ -37,10 +35,7 @@ from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState, Refusal
 from edge.gateway.tunnels import TunnelWatch
 from edge.home import Home
-from edge.machine.api import ApiError, ConsoleApi
-from edge.machine.enrollment import EnrollmentError, renew, renewal_due
-from edge.machine.log_export import LogSender
-from edge.machine.metrics import publish_metrics
+from edge.machine.agent import Agent, Loops
 from edge.machine.spool import Spool
 from edge.machine.support import ask_for_module
 from edge.protocol.codes import Code
@@ -52,29 +47,25 @@ SOCKET = "agent.sock"
 # An adopted Envoy tells of every open flow within one interval of its access log (2 s).
 SETTLE_SECONDS = 3.0
 MAINTENANCE_SECONDS = 2.0
-RENEWAL_CHECK_SECONDS = 300.0
 
 
-class GatewayAgent:
+class GatewayAgent(Agent):
     """All parts of a running gateway, put together.
 
     ``slots``: how many accounts with a bandwidth cap may have flows at the same time; ``flows``: how many an address
     may open in a second, and an account a tenth of it while decisions have to wait.
     """
 
-    def __init__(
-        self, home: Home, api: ConsoleApi, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS
-    ) -> None:
-        self._home = home
+    def __init__(self, home: Home, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS) -> None:
+        super().__init__(home)
+        api = self._api
         self._slots, self._flows_per_second = slots, flows
-        self._api = api
         self._directory = home.file("envoy")
         self.state = GatewayState(clock=api.now)
         self.sessions = Sessions(api, self.state)
         self.flows = Flows(self.state, latest=self.sessions.latest)
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
         self.bandwidth = Bandwidth(self.envoy, self.state, self.flows, slots=slots)
-        self._logs = LogSender(home, api)
         self._status = StatusReporter(
             api,
             self.state,
@@ -103,59 +94,52 @@ class GatewayAgent:
         self._incarnation: str | None = None
         self._settled_at = 0.0
         self._background: set[asyncio.Task[Any]] = set()
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
 
     # -- Life --
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until ``stop``; then end Envoy and write the last flow records."""
-        server = self._serve()
-        await server.start()
+    async def begin(self) -> None:
+        """Answer Envoy, and work by the configuration on disk."""
+        self._serve()
+        await self._server.start()
         await ask_for_module(self._home)
         self.configuration.load()
         await self._follow_gateway()
-        loops = [
-            self.configuration.poll_forever(),
-            self.envoy.run_forever(),
-            self.tunnels.watch(),
-            self._status.run(),
-            self._sender.run(),
-            self._logs.run(),
-            self._maintain(),
-            self._renew_certificates(),
-            EchoResponder(self.state).run(),
-            publish_metrics(self._home, lambda: gateway_metrics(self.state, self.flows, self.envoy)),
-        ]
-        tasks = [asyncio.create_task(loop) for loop in loops]
-        waiting = asyncio.create_task(stop.wait())
-        try:
-            done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {waiting}:
-                await task  # a loop only ends by a fault of ours: let it be seen
-        finally:
-            for task in [*tasks, waiting]:
-                task.cancel()
-            await self._shut_down(server)
 
-    def _serve(self) -> grpc.aio.Server:
-        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    def loops(self) -> Loops:
+        """Return what a gateway does all the time."""
+        return {
+            "configuration": self.configuration.poll_forever(),
+            "envoy": self.envoy.run_forever(),
+            "tunnels": self.tunnels.watch(),
+            "status": self._status.run(),
+            "records": self._sender.run(),
+            "maintenance": self._maintain(),
+            "probes": EchoResponder(self.state).run(),
+        }
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return the gateway's figures for Prometheus."""
+        return gateway_metrics(self.state, self.flows, self.envoy)
+
+    def _serve(self) -> None:
         pace = Pace(self.state.ticks, self._flows_per_second / 10)
-        auth_grpc.add_AuthorizationServicer_to_server(
-            Authorizer(self.state, self.sessions, self.flows, self.tunnels, self.bandwidth, pace), server
-        )
-        proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, server)
-        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, server)
+        authorizer = Authorizer(self.state, self.sessions, self.flows, self.tunnels, self.bandwidth, pace)
+        auth_grpc.add_AuthorizationServicer_to_server(authorizer, self._server)
+        proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, self._server)
+        als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, self._server)
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _inside(self._directory):  # the path of a unix socket may have no more than 108 characters
             Path(SOCKET).unlink(missing_ok=True)
-            server.add_insecure_port(f"unix:{SOCKET}")
-        return server
+            self._server.add_insecure_port(f"unix:{SOCKET}")
 
-    async def _shut_down(self, server: grpc.aio.Server) -> None:
+    async def end(self) -> None:
+        """End all flows, and write down their last records."""
         self.state.close(Refusal(Code.GATEWAY_AGENT_DOWN, "This gateway is being stopped."))
         await self._hang_up()
         with contextlib.suppress(Exception):  # one last try; what is not sent now lies in the spool
             await asyncio.wait_for(self._sender.send(), 2)
-        await server.stop(0.2)
+        await self._server.stop(0.2)
         self._spool.close()
 
     async def _hang_up(self) -> None:
@@ -183,16 +167,6 @@ class GatewayAgent:
             if self._gateway is None:
                 await self._follow_gateway()
             await self.configuration.save()
-
-    async def _renew_certificates(self) -> None:
-        """At two thirds of their life; Envoy takes new ones from the folder without a restart."""
-        while True:
-            try:
-                if renewal_due(self._home) <= dt.datetime.now(dt.UTC):
-                    await renew(self._home, self._api)
-            except (ApiError, EnrollmentError, OSError, ValueError) as error:
-                logger.warning("the certificates could not be renewed: %s", error)
-            await asyncio.sleep(RENEWAL_CHECK_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
 
     def _expired(self, flow: Flow) -> bool:
         return self.sessions.latest(flow.identity).expires_at <= self.state.clock()
@@ -282,17 +256,3 @@ def _inside(directory: Path) -> Iterator[None]:
     finally:
         os.fchdir(before)
         os.close(before)
-
-
-async def run_gateway(home: Home) -> int:
-    """Run a gateway until SIGTERM or SIGINT; the exit status. Raises NotEnrolled."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    api = ConsoleApi(home)
-    try:
-        await GatewayAgent(home, api).run(stop)
-    finally:
-        await api.close()
-    return 0
