@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from edge import version
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.accesslog import KIND
 from edge.gateway.flows import Flows
@@ -26,13 +26,6 @@ RETRY_SECONDS = 5.0
 MOST_SECONDS = 10.0
 # The console does not know this gateway any more: asking often would not change that.
 UNKNOWN_SECONDS = 60.0
-
-
-def software_version() -> str:
-    try:
-        return importlib.metadata.version("causeway")
-    except importlib.metadata.PackageNotFoundError:  # run from a work tree that is not installed
-        return "0"
 
 
 class StatusReporter:
@@ -59,7 +52,7 @@ class StatusReporter:
         for (_, server), count in self._state.tunnels.items():
             tunnels[server] = tunnels.get(server, 0) + count
         return {
-            "version": software_version(),
+            "version": version(),
             "open_flows": len(self._flows),
             "envoy": self._envoy.state,
             "tunnels": tunnels,

@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 RENEWAL_CHECK_SECONDS = 300.0
 MACHINES = {"gateway": "gateway", "server": "connector server"}
-Loops = dict[str, Coroutine[Any, Any, None]]
+Loops = dict[str, Coroutine[Any, Any, None]]  # by name; each runs for as long as the agent
 
 
 class Agent(ABC):
-    """Agent of one machine. A trade gives loops, and what is done before the loops begin and after all have ended.
+    """Agent of one machine. A trade gives what is done first, its loops, and what is done after all loops have ended.
 
     `stop` ends the agent. `successor`: program to go on as after an upgrade, else None.
     """
@@ -45,12 +45,8 @@ class Agent(ABC):
         self.successor: Path | None = None
 
     @abstractmethod
-    async def begin(self) -> None:
-        """Work by what is on disk, so that a console that is away is no reason to be idle."""
-
-    @abstractmethod
-    def loops(self) -> Loops:
-        """Return what runs for as long as the agent, by name."""
+    async def begin(self) -> Loops:
+        """Work by what is on disk, so that a console that is away is no reason to be idle; return the trade's loops."""
 
     @abstractmethod
     def metrics(self) -> Iterable[Metric]:
@@ -60,22 +56,22 @@ class Agent(ABC):
     async def end(self) -> None:
         """End Envoy, and write down what is not sent yet. No loop runs any more."""
 
-    async def run(self) -> None:
-        """Begin, run all loops until `stop` is set, and end."""
+    async def run(self) -> Path | None:
+        """Work until `stop` is set, or until SIGTERM or SIGINT; return `successor`."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         try:
-            await self.begin()
-            await self._run_loops()
+            await self._run_loops(await self.begin())
         finally:
             await self._api.close()
+        return self.successor
 
-    async def _run_loops(self) -> None:
-        loops = self.loops() | {
-            "certificates": self._renew_certificates(),
-            "logs": self._logs.run(),
-            "metrics": publish_metrics(self._home, self.metrics),
-        }
+    async def _run_loops(self, loops: Loops) -> None:
+        loops["certificates"] = self._renew_certificates()
+        loops["logs"] = self._logs.run()
+        loops["metrics"] = publish_metrics(self._home, self.metrics)
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(loop, name=name) for name, loop in loops.items()
+            asyncio.create_task(each, name=name) for name, each in loops.items()
         ]
         waiting = asyncio.create_task(self.stop.wait())
         try:
@@ -105,10 +101,14 @@ class Agent(ABC):
 
 
 def run_agent(kind: str, home: Home, trade: Callable[[Home], Agent]) -> Path | None:
-    """Be the agent of a folder until SIGTERM or SIGINT, or until an upgrade: then return the program to go on as.
+    """Be the agent of a folder until it ends; return the program to go on as after an upgrade, else None.
 
     `kind`: what the folder's machine must be, ``gateway`` or ``server``. Raises `NotEnrolled`, `AlreadyRunning`.
     """
+
+    async def run() -> Path | None:
+        return await trade(home).run()
+
     found = home.identity.kind
     if found != kind:
         raise NotEnrolled(
@@ -116,12 +116,4 @@ def run_agent(kind: str, home: Home, trade: Callable[[Home], Agent]) -> Path | N
         )
     keep_log(home)
     with held(home):
-        return asyncio.run(_until_signal(home, trade))
-
-
-async def _until_signal(home: Home, trade: Callable[[Home], Agent]) -> Path | None:
-    agent = trade(home)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, agent.stop.set)
-    await agent.run()
-    return agent.successor
+        return asyncio.run(run())

@@ -93,14 +93,10 @@ class ConnectorAgent(Agent):
         self._hindrance = ""
         self._upgrader = Upgrader(home, self._api, current=self._current, switch=self.stop.set)
 
-    async def begin(self) -> None:
-        """Work by the configuration on disk."""
+    async def begin(self) -> Loops:
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
         await ask_for_module(self._home)
         await self._apply_known()
-
-    def loops(self) -> Loops:
-        """Return what a server does all the time."""
         return {
             "samples": self._sampling(),
             "reports": self._reporting(),
@@ -112,7 +108,6 @@ class ConnectorAgent(Agent):
         }
 
     async def end(self) -> None:
-        """End Envoy, and write down what is not sent yet."""
         await self._meter.take()
         await self._envoy.stop()
         self._spool.close()
@@ -188,7 +183,6 @@ class ConnectorAgent(Agent):
         return None
 
     def metrics(self) -> Iterable[Metric]:
-        """Return the server's figures for Prometheus."""
         return server_metrics(
             self._envoy, self._dialler.tunnels, self._probes, self._meter.last, self._applied
         )

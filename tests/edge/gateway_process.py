@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -33,7 +32,6 @@ async def listen(agent: GatewayAgent) -> None:
 
 async def main(path: Path, **options: int) -> None:
     agent = GatewayAgent(Home(path), **options)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, agent.stop.set)
     ear = asyncio.create_task(listen(agent))
     await agent.run()
     ear.cancel()

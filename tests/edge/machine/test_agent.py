@@ -26,10 +26,8 @@ class Trade(Agent):
         self.noted: list[str] = []
         self._fault, self._lasts = fault, lasts
 
-    async def begin(self) -> None:
+    async def begin(self) -> Loops:
         self.noted.append("begin")
-
-    def loops(self) -> Loops:
         return {"work": self._work()}
 
     async def _work(self) -> None:
