@@ -2,7 +2,7 @@
 
 make bench ARGS="--rounds 9 --seconds 2 --cuts 100"
 
-By themselves, with ``python -m``: bench.lists, bench.connectors, bench.imports, bench.telemetry, bench.reconnect.
+Run by themselves, with ``python -m``: bench.lists, bench.connectors, bench.imports, bench.telemetry, bench.reconnect.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main(
 
 
 class Chains:
-    """What is compared, by the port at which each begins; all lead to one sink. They live as long as ``stack``."""
+    """Chains to be compared, by the port at which each begins; all lead to one sink and live as long as ``stack``."""
 
     def __init__(self, console: Console, stack: ExitStack) -> None:
         self._console, self._stack = console, stack

@@ -1,4 +1,4 @@
-"""How exactly an account is held to its cap: the demo's last account of an area, one flow and four, both directions."""
+"""Accuracy of a bandwidth cap: the demo's last account of an area, one flow and four, both directions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.traffic import DOWNLOAD, GREETING, Sink
 from tests.demo import Demo, Tunnel, read_exactly
 
 CAP_KBPS = 2_000  # what demo/world.py gives the last account of each instance
-WARM_UP_SECONDS = 3.0  # a bucket lets through in the beginning what it held
+WARM_UP_SECONDS = 3.0  # in the beginning, a bucket lets through what it held
 FLOWS = (1, 4)
 UPLOAD = b"u"
 QUIET_SECONDS = 60
@@ -60,7 +60,7 @@ class _Flows:
         return self
 
     def __exit__(self, *details: object) -> None:
-        """Closing a socket under a thread that uses it would hand its number, and the bytes, to the next one."""
+        """Shut sockets down before closing: a socket closed under its thread would hand its number to the next one."""
         for tunnel, thread in zip(self._tunnels, self._threads, strict=True):
             with suppress(OSError):
                 tunnel.socket.shutdown(socket.SHUT_RDWR)
@@ -92,16 +92,16 @@ def _download(demo: Demo, count: int, seconds: float) -> float:
 
 
 def measure_cap(demo: Demo, sink: Sink, seconds: float) -> dict[tuple[str, int], float]:
-    """kbit/s by direction and number of flows."""
+    """Return kbit/s by direction and number of flows."""
     measured: dict[tuple[str, int], float] = {}
-    # The demo's own traffic is by all accounts, and takes its share of the cap.
+    # The demo's own traffic goes by all accounts, and would take a share of the cap.
     demo.kill(demo.pid("traffic"), signal.SIGSTOP)
     try:
         for count in FLOWS:
             measured["download", count] = _download(demo, count, seconds)
         for count in FLOWS:
             measured["upload", count] = _upload(demo, sink, count, seconds)
-            _until_quiet(sink)  # what it left in the gateway's buffers still arrives
+            _until_quiet(sink)  # what the upload left in the gateway's buffers still arrives
     finally:
         demo.kill(demo.pid("traffic"), signal.SIGCONT)
     return measured

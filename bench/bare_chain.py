@@ -1,7 +1,7 @@
-"""The bare chain: client, gateway and connector server as three Envoys with fixed configurations, no agent.
+"""Bare chain: client, gateway and connector server as three Envoys with fixed configurations, no agent.
 
-Same binary, same windows and same TLS as the product, and as many threads as Envoy takes by itself, so what is left
-between the two is what the product adds.
+Binary, windows and TLS are those of the product, and the threads are as many as Envoy takes by itself, so that the
+difference between the two chains is what the product adds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ READY_SECONDS = 30
 
 
 def start_bare_chain(processes: Processes, sink_port: int) -> int:
-    """Start the three and return the port at which the chain to the sink begins, once it reaches through."""
+    """Start the three Envoys; return the port at which the chain to the sink begins, once the chain reaches through."""
     folder = processes.folder
     write_certificates(
         folder,

@@ -1,4 +1,4 @@
-"""The certificates of the bare chain: one CA, a gateway, a server's outer and inner one. They live an hour."""
+"""Certificates of the bare chain, good for an hour: one CA, a gateway's, a server's outer and inner one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How quickly the lists of private access are answered in a large world, beside a view that does nothing but Django.
+"""Speed of the lists of private access in a large world, beside a view that does nothing but Django.
 
     python -m bench.connectors --connectors 10000 --servers 20000 --policies 1000 --rounds 40
 
@@ -26,7 +26,7 @@ Answer = Callable[[], Any]
 
 
 def prepare(folder: Path) -> None:
-    """Django, set up on a database in ``folder``."""
+    """Set Django up on a database in ``folder``."""
     os.environ.setdefault("CAUSEWAY_SECRET_KEY", secrets.token_urlsafe(50))
     os.environ.setdefault("CAUSEWAY_ALLOWED_HOSTS", "testserver")
     os.environ.setdefault("CAUSEWAY_PUBLIC_URL", "http://testserver")
@@ -47,7 +47,7 @@ def prepare(folder: Path) -> None:
 
 
 def build(connectors: int, servers: int, policies: int) -> None:
-    """The world by bulk: half of the connectors online, each policy with users and applications of its own."""
+    """Fill the world in bulk: half of the connectors online, each policy with users and applications of its own."""
     from django.db import connection
 
     made = _connectors(connectors, servers)
@@ -58,14 +58,14 @@ def build(connectors: int, servers: int, policies: int) -> None:
 
 
 def _connectors(connectors: int, servers: int) -> list[Any]:
-    """One in ten switched off; every second server with tunnels to the one gateway."""
+    """Make connectors, one in ten switched off, and servers, every second with tunnels to the one gateway."""
     from django.utils import timezone
 
     from connectors.models import Connector, Server, Tunnel
     from console.models import Gateway, Region
 
     regions, now = list(Region.objects.all()), timezone.now()
-    lately = now + timedelta(days=1)  # still so when the last page is measured
+    lately = now + timedelta(days=1)  # still in the future when the last page is measured
     gateway = Gateway.objects.create(
         name="gateway", region=regions[0], public_host="127.0.0.1", heard_at=lately, enrolled_at=now
     )
@@ -83,7 +83,7 @@ def _connectors(connectors: int, servers: int) -> list[Any]:
 
 
 def _applications(number: int = 1000, kinds: int = 50) -> tuple[list[Any], list[Any]]:
-    """Applications with an address and a tag each."""
+    """Make applications with an address and a tag each."""
     from connectors.models import Application, ApplicationAddress, Tag
 
     made = Application.objects.bulk_create(Application(name=f"application {n}") for n in range(number))
@@ -97,7 +97,7 @@ def _applications(number: int = 1000, kinds: int = 50) -> tuple[list[Any], list[
 
 
 def _policies(number: int, connectors: list[Any], applications: list[Any], tags: list[Any]) -> None:
-    """Each for three groups; one in four goes by a tag, the others by five applications."""
+    """Make policies, each for three groups; one in four goes by a tag, the others by five applications."""
     from connectors.models import Policy, UserGroup
 
     groups = UserGroup.objects.bulk_create(UserGroup(name=f"group {n}") for n in range(200))
@@ -136,7 +136,7 @@ def client() -> Any:
 
 
 def bare() -> Answer:
-    """A view over the same rows with nothing of ours: 50 connectors with their regions, as a plain table."""
+    """Answer with a plain table of 50 connectors and their regions: the same rows, with no code of Causeway."""
     from django.template import Context, Engine
 
     from connectors.models import Connector
@@ -164,7 +164,7 @@ def timed(answer: Answer, rounds: int, clock: Callable[[], float]) -> list[float
 
 
 def figures(answer: Answer, rounds: int) -> list[str]:
-    """By the clock, and of this process alone: what other work on the machine takes is not in the second."""
+    """Time an answer by the clock and by this process's CPU time, in which other work on the machine does not count."""
     clocks = (time.perf_counter, time.process_time)
     return [f"{value:.1f}" for clock in clocks for value in ends(timed(answer, rounds, clock))]
 
@@ -179,7 +179,7 @@ def queries(answer: Answer) -> int:
 
 
 def pages(connectors: int, policies: int) -> dict[str, str]:
-    """What is measured → its address."""
+    """Return what is measured → the address of the page."""
     return {
         "connectors, first page": "/sase/connectors/",
         "connectors, last page": f"/sase/connectors/?page={-(-connectors // 50)}",

@@ -123,7 +123,7 @@ def _tls(demo: Demo, alpn: str) -> ssl.SSLContext:
 
 
 async def tunnels(demo: Demo) -> int:
-    """How many tunnels the demo's servers have dialled so far."""
+    """Count the tunnels that the demo's servers have dialled so far."""
     dialled = 0
     for envoy in demo.home.glob("machine-server-*/envoy"):
         text = await EnvoyProcess(envoy).admin("/stats?format=json&filter=^http.reverse.downstream_cx_total$")

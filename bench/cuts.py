@@ -1,8 +1,8 @@
-"""How long after the click an open flow ends: a connector is switched off through the console, a hundred times.
+"""Time from the click to the end of an open flow: a connector is switched off through the console, a hundred times.
 
-What is measured, all on one clock: from the moment the POST of the switch is sent until the client's socket reports the
-end of the flow. That includes the console's work up to the commit, so it is an upper bound of "from commit to the last
-byte". Beside it, from the console's answer to the end: what is left to wait for somebody who sees the switch flip.
+The time runs, all on one clock, from the moment the POST of the switch is sent until the client's socket reports the
+end of the flow. That time includes the console's work up to the commit, an upper bound of "from commit to the last
+byte". A second time, from the console's answer to the end, is what somebody who sees the switch flip still waits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Cut:
 
 
 class OpenFlow:
-    """A flow to ``echo`` that answered once, and the moment at which its socket ended."""
+    """Flow to ``echo`` that answered once, and the moment at which its socket ended."""
 
     def __init__(self, tunnel: Tunnel) -> None:
         self._tunnel = tunnel
@@ -68,7 +68,7 @@ def _switch(client: httpx.Client, connector: str, action: str) -> None:
 
 
 def _open_flow(demo: Demo, host: str, port: int) -> OpenFlow:
-    """A flow, as soon as the gateway lets one through again."""
+    """Open a flow, as soon as the gateway lets one through again."""
 
     def attempt() -> Tunnel | None:
         tunnel = demo.connect(host, port)
@@ -83,7 +83,7 @@ def _open_flow(demo: Demo, host: str, port: int) -> OpenFlow:
 
 
 def measure_cuts(demo: Demo, count: int) -> list[Cut]:
-    """Open a flow, switch its connector off, see it end, switch on again; so many times."""
+    """Open a flow, switch its connector off, see the flow end, switch the connector on again; ``count`` times."""
     echo, connector = demo.application("echo"), demo.connector()["id"]
     cuts = []
     with closing(demo.admin_client()) as client:
@@ -101,7 +101,7 @@ def measure_cuts(demo: Demo, count: int) -> list[Cut]:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """The smallest value that at least so many per cent of the values do not exceed."""
+    """Return the smallest value that at least ``percent`` per cent of the values do not exceed."""
     ordered = sorted(values)
     rank = max(1, -(-len(ordered) * percent // 100))
     return ordered[int(rank) - 1]

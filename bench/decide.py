@@ -1,4 +1,4 @@
-"""How many decisions a second: 10,000 applications, 100 policies, 100,000 accounts, and a tenth of each."""
+"""Decisions a second: 10,000 applications, 100 policies, 100,000 accounts, and a tenth of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DECIDE_WANTED, DECIDE_RATIO = 50_000, 2.0
 
 
 def _document(applications: int, policies: int, accounts: int) -> dict[str, Any]:
-    """Names, wildcards and networks; half of the policies by group, half for single accounts."""
+    """Make a configuration of names, wildcards and networks; half of the policies by group, half by single accounts."""
     key = (
         Ed25519PrivateKey.generate()
         .public_key()
@@ -95,7 +95,7 @@ def _rate(snapshot: Snapshot, asked: list[tuple[SessionIdentity, Destination]]) 
 
 
 def measure_decide() -> tuple[float, float]:
-    """Decisions a second in the whole world and in a tenth of it; they take turns, the best round counts."""
+    """Return decisions a second in the whole world and in a tenth; the worlds take turns, the best round counts."""
     worlds = []
     for share in (1, 10):
         size = [count // share for count in WORLD]

@@ -1,9 +1,9 @@
-"""A soak of the whole data plane: flows that end in every way at random, for minutes, while Envoys' memory is watched.
+"""Soak of the whole data plane: flows that end in every way at random, for minutes, while Envoys' memory is watched.
 
     python -m bench.ends --minutes 60 --threads 16
 
-The demo of its own carries them, on every way of `tests.pipe_demo`, of an account without and of one with a bandwidth.
-No Envoy may end, nothing may be left open, and what is not whole is told.
+A demo of its own carries the flows, on every way of `tests.pipe_demo`, of an account without and of one with a
+bandwidth. No Envoy may end, no flow may be left open, and each flow that is not whole is told.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ MODES = (
 )
 SIZES = (0, 1, 1000, 100_000, 1_000_000)
 CAPPED_SIZES = (0, 1, 1000, 20_000)
-# Of an account with a bandwidth, bytes after the application's end are not held back, but charged for, and all of its
-# flows wait for that debt: one at a time, and seldom
+# Bytes of an account with a bandwidth after the application's end are not held back but charged for, and all flows of
+# the account wait for that debt. So such a cell runs one at a time, and seldom.
 CAPPED_AFTER_THE_END, ONE_IN = Cell("client goes on", 1_500_000), 300
 TELL_SECONDS = 30.0
 
@@ -54,7 +54,7 @@ def main(
 
 
 class Envoys:
-    """All Envoys that run below a folder, with what they hold in memory."""
+    """Envoys that run below a folder, with what they hold in memory."""
 
     def __init__(self, folder: Path) -> None:
         self._running = [
@@ -64,7 +64,7 @@ class Envoys:
         ]
 
     def mebibytes(self) -> list[float]:
-        """Return the resident memory of each; SystemExit when one has ended."""
+        """Return the resident memory of each Envoy, in MiB. Raises SystemExit when one has ended."""
         if ended := [each for each in self._running if not each.is_running() or each.status() == "zombie"]:
             raise SystemExit(f"{len(ended)} of {len(self._running)} Envoys have ended.")
         return [each.memory_info().rss / 2**20 for each in self._running]
@@ -100,7 +100,7 @@ class Soak:
         while time.monotonic() < self._stop:
             name, way, sizes = random.choice(self._ways)
             cell = random.choice(fitting(name, [Cell(mode, random.choice(sizes)) for mode in MODES]))
-            if random.random() < 0.2:  # gone in the middle of whatever it is
+            if random.random() < 0.2:  # the client is gone in the middle of the cell
                 _abandon(way, cell)
                 self._seen["abandoned"] += 1
                 continue

@@ -1,11 +1,11 @@
-"""An import of 10,000 client accounts through the pages, with a worker that is killed in the middle.
+"""Import of 10,000 client accounts through the pages, with a worker that is killed in the middle.
 
     python -m bench.imports --accounts 10000
 
-A console and a worker of their own are started on SQLite. A user logs on, uploads the file, looks at the preview, and
+A console and a worker of their own are started on SQLite. A user logs in, uploads the file, looks at the preview, and
 starts; every second line has a password, the others get one generated. When a third is done, console and worker are
 killed and started again. At the end every account must be there once, with a hash as costly as Django's default, and
-log on. On two cores 10,000 accounts take about half an hour: nearly all of it is the passwords' hashes.
+log on. On two cores 10,000 accounts take about half an hour, nearly all for the passwords' hashes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PROGRESS = re.compile(r'<progress [^>]*max="(\d+)" value="(\d+)"')
 
 @dataclass
 class Seen:
-    """What came of it. Times in seconds since the start of the import; ``progress``: (time, accounts done)."""
+    """Result of an import. Times are in seconds since its start; ``progress``: (time, accounts done)."""
 
     accounts: int
     check_seconds: float = 0.0
@@ -60,7 +60,7 @@ class Seen:
 
 
 class Installation(ConsoleProcess):
-    """A console with its worker."""
+    """Console with its worker."""
 
     def __init__(self, folder: Path) -> None:
         self.database = folder / "causeway.sqlite3"
@@ -68,7 +68,7 @@ class Installation(ConsoleProcess):
         self._worker: subprocess.Popen[bytes] | None = None
 
     def make(self, password: str, accounts: int) -> str:
-        """Prepare database and files; the id of an instance with room for the accounts."""
+        """Prepare database and files; return the id of an instance with room for the accounts."""
         self.manage("manage.py", "migrate", "--verbosity=0")
         self.manage("manage.py", "collectstatic", "--no-input", "--verbosity=0")
         world = {"password": password, "accounts": accounts}
@@ -98,7 +98,7 @@ class Installation(ConsoleProcess):
 
 
 class Browser:
-    """What a user's browser does, without scripts."""
+    """Browser of a user, without scripts."""
 
     def __init__(self, url: str, password: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=300, follow_redirects=True)
@@ -118,7 +118,7 @@ class Browser:
 
 
 def lines(accounts: int) -> list[dict[str, str]]:
-    """The file's lines; the odd ones have a password."""
+    """Return the file's lines; the odd lines have a password."""
     letters = string.ascii_letters + string.digits
     return [
         {
@@ -154,7 +154,7 @@ def measure(folder: Path, accounts: int) -> Seen:
 
 
 def _upload(browser: Browser, instance: str, rows: list[dict[str, str]], seen: Seen) -> str:
-    """From the file to the page of the running task; its path."""
+    """Go from the file to the page of the running task; return the path of the page."""
     begun = time.monotonic()
     preview = browser.post(f"/sag/instances/{instance}/accounts/import/", file=("list.csv", as_csv(rows)))
     seen.check_seconds = time.monotonic() - begun
@@ -195,7 +195,7 @@ def _look(
     rows: list[dict[str, str]],
     seen: Seen,
 ) -> None:
-    """What is there now, by the exported list, the passwords handed out, the database and a log-on of either kind."""
+    """Look at the outcome by the exported list, the passwords handed out, the database and a log-on of either kind."""
     exported = csv.DictReader(io.StringIO(browser.get(f"/sag/instances/{instance}/accounts/export/").text))
     seen.listed = Counter(row["username"] for row in exported)
     told = csv.DictReader(io.StringIO(browser.post(f"{task}secrets/").text))
@@ -215,7 +215,7 @@ def _look(
 
 
 def table(seen: Seen) -> Table:
-    """The result beside what is wanted."""
+    """Return a table of the result beside what is wanted."""
     made = Table("what", "seen", "wanted", title=f"Import of {seen.accounts:,} client accounts")
     twice = sum(1 for count in seen.listed.values() if count > 1)
     counts = [done for _, done in seen.progress]
@@ -244,7 +244,7 @@ def _default_hash() -> str:
 
 
 def world(password: str, accounts: int) -> None:
-    """A user and an instance with room for the accounts."""
+    """Make a user and an instance with room for the accounts."""
     import django
 
     django.setup()

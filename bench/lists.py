@@ -1,4 +1,4 @@
-"""How quick the list of an instance's 100,000 client accounts is, beside a bare Django view over the same rows.
+"""Speed of the list of an instance's 100,000 client accounts, beside a bare Django view over the same rows.
 
 ``python -m bench.lists`` measures both databases; ``make bench`` prints the same lines.
 """
@@ -29,7 +29,7 @@ SESSIONS = 1_000
 ROUNDS = 40
 BARE = "bare Django view"
 WANTED_MS, WANTED_QUERIES, WANTED_BYTES = 50, 8, 40 * 1024
-# What is asked of the list; {rare} is one account's name.
+# Query strings asked of the list; {rare} is one account's name.
 QUERIES = {
     "first page": "",
     "page 1,500": "?page=1500",
@@ -47,7 +47,7 @@ QUERIES = {
 
 @dataclass(frozen=True)
 class Line:
-    """Milliseconds by the clock and of our own processor time (median), queries and bytes of HTML of one page."""
+    """Figures of one page: milliseconds by the clock and of our own processor time (median), queries, bytes of HTML."""
 
     page: str
     p50: float
@@ -58,7 +58,7 @@ class Line:
 
 
 def measure() -> list[Line]:
-    """Needs ``DATABASE_URL`` and the settings in the environment; fills the database."""
+    """Fill the database of ``DATABASE_URL`` and time each page; the environment names the settings."""
     import django
 
     django.setup()
@@ -87,7 +87,7 @@ def _line(client: Any, name: str, url: str) -> Line:
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(url)
     assert answer.status_code == 200, f"{url}: {answer.status_code}"
-    asked = len(queries)  # now: the next request clears the connection's log
+    asked = len(queries)  # counted before the next request, which clears the connection's log
     times, cpu = [], []
     for _ in range(ROUNDS):
         started, busy = time.perf_counter(), time.process_time()
@@ -100,11 +100,11 @@ def _line(client: Any, name: str, url: str) -> Line:
 
 @contextmanager
 def databases() -> Iterator[dict[str, str]]:
-    """Name → URL; PostgreSQL where it can be had."""
+    """Yield name → URL of the databases: SQLite, and PostgreSQL where it can be had."""
     with tempfile.TemporaryDirectory(prefix="causeway-bench-lists-") as folder:
         urls = {"SQLite": f"sqlite:///{Path(folder) / 'lists.sqlite3'}"}
         try:
-            # Durable, as in operation: VACUUM passes over rows whose commit may not be on disk yet.
+            # PostgreSQL is durable, as in operation: VACUUM passes over rows whose commit may not be on disk yet.
             with private_postgres(durable=True) as postgres:
                 yield urls | {"PostgreSQL": postgres}
         except PostgresUnavailable:
@@ -112,7 +112,7 @@ def databases() -> Iterator[dict[str, str]]:
 
 
 def measured(url: str) -> list[Line]:
-    """In a process of its own, since settings are read once."""
+    """Run ``measure`` in a process of its own, since settings are read once a process."""
     with tempfile.TemporaryDirectory(prefix="causeway-bench-state-") as state:
         Path(state, "static").mkdir()
         environment = os.environ | {

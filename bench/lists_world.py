@@ -1,4 +1,4 @@
-"""The world of ``bench.lists``, and the bare view it is compared to."""
+"""World of ``bench.lists``, and the bare view that the list is compared to."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from console.models import Region, User
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance, UserSession
 
-# The same columns of the same rows, with nothing around them.
+# The same columns of the same rows as in the list, with nothing around the table.
 BARE = """<!DOCTYPE html><html><head><title>{{ instance.name }}</title></head><body><p>{{ total }}</p><table>
 {% for row in rows %}<tr><td>{{ row.username }}</td><td>{{ row.pk }}</td><td>{{ row.email }}</td>
 <td>{{ row.enabled }}</td><td>{{ row.static_ip }}</td><td>{{ row.bandwidth_kbps }}</td>
@@ -28,7 +28,7 @@ BARE = """<!DOCTYPE html><html><head><title>{{ instance.name }}</title></head><b
 
 
 def make(accounts: int, sessions: int) -> tuple[Instance, User]:
-    """An instance with so many accounts, some live, some disabled, some roamed; and a user who may look."""
+    """Make an instance with so many accounts, some live, some disabled, some roamed, and a user who may look."""
     actor = System("bench")
     region = Region.objects.get(pk="cn-shanghai")
     elsewhere = Region.objects.get(pk="ap-southeast-1")
@@ -56,7 +56,7 @@ def make(accounts: int, sessions: int) -> tuple[Instance, User]:
             for n, row in enumerate(rows[: sessions * 2 : 2])
         )
     with connection.cursor() as cursor:
-        # What an idle database does by itself sooner or later.
+        # An idle database does this by itself sooner or later.
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     return here, User.objects.create(username="bench", role="operator")
 

@@ -1,4 +1,4 @@
-"""What other programs make of the same cells, where they are installed.
+"""Other programs that carry the same cells, where the programs are installed.
 
 OpenSSH (``-R`` from the application's side, ``-L`` from the client's), squid and tinyproxy as HTTP/1.1 proxies.
 """
@@ -38,7 +38,7 @@ LogFile "{folder}/tinyproxy.txt"
 
 
 def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way]]:
-    """Start what there is; give its ways to the origin."""
+    """Start the programs that are installed; return their ways to the origin by name."""
     found: dict[str, Callable[[], Way]] = {}
     if missing := missing_programs():
         print(f"not installed: {', '.join(missing)}")
@@ -51,7 +51,7 @@ def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way
             print(f"{name} is not installed")
             continue
         (port,) = free_ports(1)
-        processes.folder.chmod(0o777)  # squid gives up its rights
+        processes.folder.chmod(0o777)  # squid gives up root's rights, and still writes here
         file = processes.folder / f"{name}.conf"
         file.write_text(configuration.format(port=port, folder=processes.folder))
         processes.start([program, *options, file], log=f"{name}.log")

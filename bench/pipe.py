@@ -1,8 +1,8 @@
-"""Whether every byte arrives, whoever ends first: the cells of `tests.pipe` on all ways of a demo of its own.
+"""Check that every byte arrives, whoever ends first: the cells of `tests.pipe` on all ways of a demo of its own.
 
     python -m bench.pipe --rounds 2 --ways h2,forward --json results.json
 
-Beside them the same cells through ``ssh -L``, squid and tinyproxy, where these are installed.
+The same cells go through ``ssh -L``, squid and tinyproxy as well, where these are installed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CELLS = [
     Cell("client resets", MB),
     Cell("both", 5 * MB),
 ]
-# What is sent after the application's end is not held back, and charged for: the next cell waits for some seconds.
+# Bytes sent after the application's end are not held back, but charged for: the next cell waits for some seconds.
 CAPPED_CELLS = [*CAPPED, Cell("client goes on", 3 * MB // 2)]
 SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
 
@@ -52,7 +52,7 @@ def main(
     largest: Annotated[int, typer.Option(help="Leave out cells of more bytes.")] = 50 * MB,
     result: Annotated[Path | None, typer.Option("--json", help="Write every cell here.")] = None,
 ) -> None:
-    """Measure and print."""
+    """Measure each cell on each way, and print a table."""
     console, found = Console(width=150), Results(rounds, largest, only)
     with own_demo("causeway-pipe-") as (demo, origin, folder), ExitStack() as stack:
         with ways(demo, origin, folder) as product:
@@ -74,7 +74,7 @@ class Results:
         self._found: dict[tuple[str, Cell], list[Verdict]] = {}
 
     def measure(self, origin: Origin, by_name: Ways, cells: list[Cell]) -> None:
-        """All cells on all ways, one after the other; what is not whole is told at once."""
+        """Run all cells on all ways, one after the other; a cell that is not whole is told at once."""
         for name, way in by_name.items():
             for cell in fitting(name, cells):
                 wanted = name.startswith(self._only or "") and cell.size <= self._largest
@@ -90,7 +90,7 @@ class Results:
                 )
 
     def table(self) -> Table:
-        """Ways in rows; cells that were whole in all rounds, and what the others were."""
+        """Return a table, a row for each way: the cells that were whole in all rounds, and what others were."""
         table = Table("way", "whole", "error (seen by the reader)", "short, with a clean end", "no end")
         for name in dict.fromkeys(name for name, _ in self._found):
             cells = {cell: verdicts for (way, cell), verdicts in self._found.items() if way == name}

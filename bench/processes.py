@@ -17,7 +17,7 @@ STOP_SECONDS = 5
 
 
 def free_ports(count: int) -> list[int]:
-    """So many different ports of 127.0.0.1 that nobody listens on, below those that outgoing connections take."""
+    """Return ``count`` ports of 127.0.0.1 on which nobody listens, below the ports that outgoing connections take."""
     found: list[int] = []
     for port in random.sample(range(15000, 32000), 200):
         with socket.socket() as probe, suppress(OSError):
@@ -29,7 +29,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """The first true value of ``condition``; ``TimeoutError`` naming ``what`` after so many seconds."""
+    """Return the first true value of ``condition``. Raises ``TimeoutError`` naming ``what`` after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -39,7 +39,7 @@ def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
 
 
 def answers(port: int, greeting: bytes) -> bool:
-    """Whether a connection to ``port`` is greeted as the sink greets: the chain behind it reaches through."""
+    """Tell whether a connection to ``port`` is greeted as the sink greets: the chain behind it reaches through."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
             return connection.recv(len(greeting)) == greeting
@@ -48,7 +48,7 @@ def answers(port: int, greeting: bytes) -> bool:
 
 
 class Processes:
-    """Starts processes, their output in files of one folder, and stops every one at the end."""
+    """Processes with their output in files of one folder; every process is stopped at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,7 +77,7 @@ class Processes:
         stdout: int | None = None,
         standard_input: str = "",
     ) -> subprocess.Popen[bytes]:
-        """Start one; with ``log`` its output goes to that file of the folder. It reads ``standard_input``, once."""
+        """Start a process that reads ``standard_input``, once; with ``log``, output goes to that file of the folder."""
         output = (self.folder / log).open("wb") if log else None
         process = subprocess.Popen(
             list(command), stdin=subprocess.PIPE, stdout=output or stdout, stderr=output

@@ -1,4 +1,4 @@
-"""Causeway's own chain in the running demo: ``causeway connect`` → gateway → connector server → the sink."""
+"""Chain of Causeway's own in the running demo: ``causeway connect`` → gateway → connector server → the sink."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def start_product_chain(demo: Demo, processes: Processes, sink_port: int) -> int
 
 @contextmanager
 def one_server(demo: Demo) -> Iterator[None]:
-    """The demo's connector with one of its two servers, as the bare chain has one; the others are disabled meanwhile.
+    """Leave the demo's connector one of its two servers, as the bare chain has one; the other is disabled meanwhile.
 
-    Two Envoys more than there are cores would be compared with one, and the difference taken for the product's.
+    Else two Envoys more than there are cores would be compared with one, and the difference taken for the product's.
     """
     servers = sorted(name for name in demo.world["processes"] if name.startswith("server-"))
     place = f"/sase/connectors/{demo.connector()['id']}/servers"

@@ -1,4 +1,4 @@
-"""How a world of servers comes back after the console was away: their real calls, signed, without Envoy.
+"""Return of a world of servers after the console was away: the servers' real calls, signed, without Envoy.
 
 Each simulated server does what `edge.server.agent` does: a heartbeat when the console wants one, and after a failure
 the agent's own pauses. A console of its own is started on SQLite or PostgreSQL, killed, and started again.
@@ -37,19 +37,20 @@ from bench.processes import free_ports, wait_for
 from edge.home import Home, Identity
 from edge.machine import backoff
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable, Signer
+from edge.protocol.reports import MachineState, Telemetry, TelemetryAnswer
 from tests.postgres import private_postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTOR = "connector-" + "0" * 16
 WANTED_SECONDS = 60.0
-# Over how long the first calls of the servers are spread; then the console names the interval.
+# The first calls of the servers are spread over so long; then the console names the interval.
 FIRST_SECONDS = 30
 START_SECONDS = 60
 
 
 @dataclass
 class Back:
-    """What was seen. ``times``: seconds from the console's first answer to each server's first success."""
+    """Result of a return. ``times``: seconds from the console's first answer to each server's first success."""
 
     servers: int
     away: float
@@ -58,7 +59,7 @@ class Back:
 
 
 class ConsoleProcess:
-    """A console with its state in a folder, that can be killed and started again. ``database``: its URL."""
+    """Console with its state in a folder, that can be killed and started again. ``database``: URL of its database."""
 
     def __init__(self, folder: Path, database: str) -> None:
         (self.port,) = free_ports(1)
@@ -78,7 +79,7 @@ class ConsoleProcess:
         }
 
     def manage(self, *arguments: str, text: str = "") -> None:
-        """Run a command with the console's environment to its end."""
+        """Run a command to its end, with the console's environment."""
         subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
@@ -89,7 +90,7 @@ class ConsoleProcess:
         )
 
     def start(self) -> None:
-        """Start it; `answers` tells when it is there."""
+        """Start the console; `answers` tells when the console is there."""
         with (self._folder / "console.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", "--port", str(self.port)],
@@ -107,7 +108,7 @@ class ConsoleProcess:
             return False
 
     def kill(self) -> None:
-        """End it and its workers without a word."""
+        """Kill the console and its workers without a word."""
         if self._process is None:
             return
         main = psutil.Process(self._process.pid)
@@ -118,7 +119,7 @@ class ConsoleProcess:
 
 
 class Server:
-    """One simulated server."""
+    """Server that is simulated."""
 
     def __init__(self, folder: Path, console: str, trust: ssl.SSLContext) -> None:
         self.id = f"server-{uuid.uuid4().hex[:16]}"
@@ -129,15 +130,15 @@ class Server:
         self.heard_at = 0.0
 
     async def report_forever(self, back: Back) -> None:
-        """Heartbeats, as the agent sends them."""
+        """Send heartbeats as the agent sends them."""
         failures = 0
         pause = random.uniform(0, FIRST_SECONDS)
         while True:
             await asyncio.sleep(pause)
             try:
-                answer = await self._api.call("telemetry", self._heartbeat(), last=True)
+                answer = await self._api.call("telemetry", self._heartbeat(), TelemetryAnswer, last=True)
                 failures, self.heard_at = 0, time.monotonic()
-                pause = float(answer["interval"]) * random.uniform(0.8, 1.2)
+                pause = float(answer.interval) * random.uniform(0.8, 1.2)
             except ConsoleUnreachable as error:
                 back.errors[f"retry later: {_kind(error)}"] += 1
                 failures += 1
@@ -147,9 +148,9 @@ class Server:
                 back.errors[f"{word}: {error.status} {error.code}"] += 1
                 pause = backoff.pause(1, asked=error.retry_after or 10.0)
 
-    def _heartbeat(self) -> dict[str, object]:
-        machine = {"hostname": self.id, "version": "0", "private_address": "10.0.0.1", "envoy": "running"}
-        return {"batch": str(uuid.uuid4()), "applied_version": 0, "samples": [], "machine": machine}
+    def _heartbeat(self) -> Telemetry:
+        machine = MachineState(hostname=self.id, version="0", private_address="10.0.0.1", envoy="running")
+        return Telemetry(batch=uuid.uuid4(), applied_version=0, samples=(), machine=machine)
 
 
 def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:
@@ -161,7 +162,7 @@ def _public_pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def _write_home(folder: Path, identity: Identity, key: ec.EllipticCurvePrivateKey) -> Home:
-    """Without the care for power cuts that a real machine takes: there are thousands of them."""
+    """Write a machine's home without a real machine's care for power cuts: there are thousands of homes."""
     (folder / "pki").mkdir(parents=True)
     private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     (folder / "pki" / "outer.key").write_bytes(key.private_bytes(*private))
@@ -170,7 +171,7 @@ def _write_home(folder: Path, identity: Identity, key: ec.EllipticCurvePrivateKe
 
 
 def _kind(error: ConsoleUnreachable) -> str:
-    """What stands behind it, without addresses."""
+    """Return the kind of an error: what stands behind the error, without addresses."""
     cause = error.__cause__
     return (
         type(cause).__name__ if cause else str(error).rstrip(".").removeprefix("The console answered with ")
@@ -178,7 +179,7 @@ def _kind(error: ConsoleUnreachable) -> str:
 
 
 def measure_reconnect(folder: Path, servers: int, away: float, *, postgres: bool = False) -> Back:
-    """Run the whole story; the console's log stays in the folder. ``postgres``: not on SQLite."""
+    """Run the whole story; the console's log stays in the folder. ``postgres``: on PostgreSQL, not on SQLite."""
     if postgres:
         with private_postgres(durable=True) as url:
             return _measure(folder, servers, away, url)
@@ -226,7 +227,7 @@ async def _until(condition: object, seconds: float) -> None:
 
 
 def reconnect_table(back: Back) -> Table:
-    """The result, and whether it is what is wanted."""
+    """Return a table of the result beside what is wanted."""
     title = f"{back.servers:,} servers after the console was away for {back.away:g} s and more"
     table = Table("what", "seen", "wanted", title=title)
     missing = back.servers - len(back.times)
@@ -245,7 +246,7 @@ def main(
     away: Annotated[float, typer.Option(min=0, help="For how many seconds the console is away.")] = 20.0,
     postgres: Annotated[bool, typer.Option(help="With PostgreSQL, not with SQLite.")] = False,
 ) -> None:
-    """How a world of servers comes back after the console was away."""
+    """Measure how a world of servers comes back after the console was away."""
     console = Console(width=max(100, Console().width))
     kind = "PostgreSQL" if postgres else "SQLite"
     console.print(f"{servers:,} servers, a console on {kind}; this takes about two minutes ...")

@@ -9,7 +9,7 @@ import django
 
 
 def register(connector_id: str, keys: dict[str, str]) -> None:
-    """Make the connector and its servers as if each had enrolled; thousands, so in bulk."""
+    """Make the connector and its servers as if each had enrolled; in bulk, since there are thousands of servers."""
     django.setup()
     from django.utils import timezone
 

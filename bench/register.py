@@ -2,7 +2,8 @@
 
     python -m bench.register HOME PORT CONNECTOR SINK_PORT
 
-It goes through the same services as the console's forms, in a process of its own with the demo's environment.
+The application goes through the same services as the console's forms, in a process of its own with the demo's
+environment.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What flows cost whose readers sleep: the memory of a gateway's Envoy, and of a client's, with thousands of them.
+"""Cost of flows whose readers sleep: the memory of a gateway's Envoy, and of a client's, with thousands of flows.
 
     python -m bench.sleepers --flows 400 --megabytes 3
 
 Each flow's application sends as much as it can; nobody reads. Over HTTP/1.1 each flow has a connection of its own to
-the gateway; the forwards of one client share one.
+the gateway; the forwards of one client share one connection.
 
-What Envoy does not read stays in the system's memory for TCP, up to some megabytes a flow. When that is used up (by
-default a tenth of the machine's), the system resets connections, of other programs too: mind flows × megabytes.
+What Envoy does not read stays in the system's memory for TCP, up to some megabytes a flow. When that memory is used up
+(by default a tenth of the machine's), the system resets connections, of other programs too: mind flows × megabytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ QUIET_SECONDS = 3.0
 
 
 class Source:
-    """An application that sends to everybody who connects, until the connection takes no more."""
+    """Application that sends to everybody who connects, until the connection takes no more."""
 
     def __init__(self, size: int) -> None:
         self._size, self.sent = size, 0
@@ -59,7 +59,7 @@ class Source:
 def main(
     flows: Annotated[int, typer.Option(min=1)] = 400, megabytes: Annotated[int, typer.Option(min=1)] = 3
 ) -> None:
-    """Open them on each way, and tell what Envoy holds then."""
+    """Open the flows on each way, and tell what Envoy holds then."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     for way in ("HTTP/1.1", "forward"):
@@ -118,13 +118,13 @@ def _mebibytes(envoys: dict[str, psutil.Process]) -> dict[str, float]:
 
 
 async def _buffered(envoy: Path) -> int:
-    """How many bytes wait in the buffers of an Envoy's connections."""
+    """Count the bytes that wait in the buffers of an Envoy's connections."""
     text = await EnvoyProcess(envoy).admin("/stats?format=json&filter=bytes_buffered$")
     return sum(int(each["value"]) for each in json.loads(text)["stats"])
 
 
 async def _quiet(count: Callable[[], int]) -> None:
-    """Wait until nothing more is taken."""
+    """Wait until no connection takes more bytes."""
     last, since = -1, time.monotonic()
     while time.monotonic() - since < QUIET_SECONDS:
         await asyncio.sleep(0.2)

@@ -1,6 +1,6 @@
-"""The same way by OpenSSH: ``ssh -R`` from the connector's side, ``ssh -L`` from the client's, a private sshd between.
+"""Chain of OpenSSH: ``ssh -R`` from the connector's side, ``ssh -L`` from the client's, a private sshd between.
 
-OpenSSH's own choice of ciphers; keys made for this run; loopback only.
+Ciphers are OpenSSH's own choice, keys are made for this run, and all goes over loopback.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LogLevel ERROR
 
 
 def missing_programs() -> list[str]:
-    """Which of the programs needed are not on this machine."""
+    """Return which of the needed programs are not on this machine."""
     return [name for name in ("ssh", "ssh-keygen", "sshd") if not _program(name)]
 
 
@@ -46,9 +46,9 @@ def _make_key(path: Path) -> None:
 
 
 def start_ssh_chain(processes: Processes, sink_port: int, greeting: bytes = GREETING) -> int:
-    """Start sshd and both clients, and return the port at which the way to the sink begins, once it reaches through.
+    """Start sshd and both clients; return the port at which the way to the sink begins, once the way reaches through.
 
-    `greeting`: what the sink says first to everybody who connects; nothing, for one that waits.
+    `greeting`: what the sink says first to everybody who connects; empty for a sink that waits.
     """
     folder = processes.folder
     for name in ("host", "user"):
@@ -57,7 +57,7 @@ def start_ssh_chain(processes: Processes, sink_port: int, greeting: bytes = GREE
     port, middle, first = free_ports(3)
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
     if os.geteuid() == 0:
-        # Where Debian's sshd, run by root, locks its unprivileged part in; the service makes it otherwise.
+        # Debian's sshd, run by root, locks its unprivileged part in this folder, which else only the service makes.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     processes.start([_program("sshd") or "sshd", "-D", "-e", "-f", folder / "sshd_config"], log="sshd.log")
     host_key = (folder / "host.pub").read_text()

@@ -1,4 +1,4 @@
-"""How fast the console takes telemetry, rolls it up, draws it and tells of alerts; on PostgreSQL and on SQLite.
+"""Speed at which the console takes telemetry, rolls it up, draws it and tells of alerts, on PostgreSQL and SQLite.
 
     python -m bench.telemetry --seconds 600
     python -m bench.telemetry --seconds 20 --postgres-servers 1000 --sqlite-servers 200 --history-servers 50
@@ -44,14 +44,14 @@ from tests.postgres import private_postgres
 POSTGRES, SQLITE = "PostgreSQL", "SQLite"
 WANTED_P99, WANTED_ROLLUP, WANTED_CHART, WANTED_ALERT = 0.250, 60.0, 0.050, 15.0
 MOST_TURNED_AWAY = 0.05
-# With more servers than this the console asks them to report every 30 s, as ``CAUSEWAY_TELEMETRY_INTERVAL`` would say.
+# With more servers than MANY the console asks for reports every 30 s, as ``CAUSEWAY_TELEMETRY_INTERVAL`` would say.
 MANY, INTERVAL, INTERVAL_OF_MANY = 1000, 10, 30
 LOUD = 10
 
 
 @dataclass
 class Found:
-    """Of one database. ``chart``: seconds, by the range's name; ``cores``: kept busy by console, database, worker."""
+    """Result of one database. ``chart``: seconds by the range's name; ``cores``: busy for console, database, worker."""
 
     servers: int
     load: Load
@@ -65,7 +65,7 @@ class Found:
 
 @contextmanager
 def fresh_console(database: str, port: int, interval: int) -> Iterator[tuple[dict[str, str], Path]]:
-    """The environment of a console that nobody started yet, on an empty database, and a folder that goes with it."""
+    """Yield the environment of a console, not started yet, on an empty database, and a folder for the console."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causeway-bench-telemetry-")))
         if database == POSTGRES:
@@ -85,7 +85,7 @@ def fresh_console(database: str, port: int, interval: int) -> Iterator[tuple[dic
 
 
 def measure(database: str, servers: int, history: int, seconds: float) -> Found:
-    """``servers`` report for ``seconds``; ``history``: how many have a day and a month behind them."""
+    """Have ``servers`` report for ``seconds``; ``history``: number of servers with a day and a month behind them."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     try:
         load, stored, busy, alerts = _measure_ingest(database, servers, seconds)
@@ -104,7 +104,7 @@ def _measure_ingest(
 ) -> tuple[Load, int, tuple[float, float, float], list[float]]:
     interval = INTERVAL if servers <= MANY else INTERVAL_OF_MANY
     (port,) = free_ports(1)
-    bind_to_core(0)  # what is started from here on, database and console
+    bind_to_core(0)  # database and console, which are started from here on
     with fresh_console(database, port, interval) as (environment, folder):
         keys = folder / "servers.json"
         world(environment, "servers", str(servers), str(keys))
@@ -115,7 +115,7 @@ def _measure_ingest(
             before = world(environment, "count")["samples"]
             for server in simulated:
                 server.begin()
-            # As in operation: what comes in is rolled up and watched for alerts meanwhile.
+            # Samples are rolled up and watched for alerts meanwhile, as in operation.
             with running("manage.py", "worker", environment=environment, log=folder / "worker.log") as worker:
                 load, busy = run_load(simulated, port, interval, seconds, (process.pid, worker.pid))
             stored = world(environment, "count")["samples"] - before
@@ -133,7 +133,7 @@ Line = tuple[str, Callable[[Found], tuple[str, bool]], str]
 
 
 def _lines(history: int, seconds: float) -> list[Line]:
-    """What is shown: label, (value, whether it is as wanted) of one database, and what is wanted."""
+    """Return the lines to show: label, (value, whether as wanted) of one database, and what is wanted."""
 
     def p(part: float) -> Callable[[Found], tuple[str, bool]]:
         return lambda found: (f"{percentile(found.load.seconds, part) * 1000:.0f} ms", True)
@@ -148,7 +148,7 @@ def _lines(history: int, seconds: float) -> list[Line]:
 
     def answers(found: Found) -> tuple[str, bool]:
         counts = found.load.statuses
-        # Who is told to come again (503) has lost nothing: a server keeps what was not taken, and sends it later.
+        # A server that is told to come again (503) loses nothing: it keeps the samples that were not taken for later.
         fine = counts.keys() <= {"200", "503"} and counts["503"] <= MOST_TURNED_AWAY * counts.total()
         return ", ".join(f"{status}: {count:,}" for status, count in counts.items()), fine
 
@@ -189,7 +189,7 @@ def _lines(history: int, seconds: float) -> list[Line]:
 
 
 def telemetry_table(found: dict[str, Found], history: int, seconds: float) -> Table:
-    """A column for each database."""
+    """Return a table with a column for each database."""
     heads = [f"{database}, {each.servers:,} servers" for database, each in found.items()]
     table = Table("figure", *heads, "wanted", title="Telemetry")
     for label, value, wanted in _lines(history, seconds):
@@ -209,7 +209,7 @@ def main(
         typer.Option(min=1, help="How many have a day of samples to be rolled up, and a month to be drawn."),
     ] = 1000,
 ) -> None:
-    """Telemetry: taking it in, rolling it up, drawing it, telling of alerts."""
+    """Measure how telemetry is taken in, rolled up and drawn, and how alerts are told."""
     console, found = Console(width=max(100, Console().width)), {}
     wanted = {POSTGRES: postgres_servers, SQLITE: sqlite_servers}
     for database, servers in wanted.items():

@@ -1,7 +1,7 @@
-"""How long a fired alert takes to reach a webhook, from when its condition held long enough.
+"""Time that a fired alert takes to reach a webhook, from when its condition held long enough.
 
-A worker of the product's own watches; some servers report more than the threshold, one after the other, and a receiver
-on loopback notes when it is told of which.
+The product's own worker watches; some servers report more than the threshold, one after the other, and a receiver on
+loopback notes when it is told of which server.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.console.push_receivers import Got, WebReceiver, web_receiver
 HOLD_SECONDS = 10
 # Far above what a simulated server reports otherwise, and above the threshold that ``telemetry_world`` sets.
 LOUD_BYTES = 1_000_000_000
-# So far apart that they begin at every moment between two rounds of the worker.
+# Alerts are so far apart that they begin at every moment between two rounds of the worker.
 APART_SECONDS = 2.3
 WAIT_SECONDS = 60.0
 
@@ -26,7 +26,7 @@ WAIT_SECONDS = 60.0
 def measure_alerts(
     environment: dict[str, str], servers: Sequence[Server], port: int, folder: Path
 ) -> list[float]:
-    """Seconds of each of ``servers``: from the acknowledged sample plus the rule's time to the webhook's request."""
+    """Return seconds of each server: from the acknowledged sample plus the rule's time to the webhook's request."""
     with web_receiver() as receiver:
         world(environment, "alerts", receiver.url, str(HOLD_SECONDS))
         with running("manage.py", "worker", environment=environment, log=folder / "worker.log"):
@@ -38,7 +38,7 @@ def measure_alerts(
 
 
 async def _grow_loud(servers: Sequence[Server], port: int) -> dict[str, float]:
-    """Server → when its condition has held for the rule's time."""
+    """Return server → the moment when its condition has held for the rule's time."""
     load, held = Load(list(servers), port, 10), {}
     for server in servers:
         await asyncio.sleep(APART_SECONDS)
@@ -50,7 +50,7 @@ async def _grow_loud(servers: Sequence[Server], port: int) -> dict[str, float]:
 
 
 def _all_arrived(receiver: WebReceiver, wanted: dict[str, float]) -> dict[str, float]:
-    """Server → when the receiver was first told that it fires; empty until it was told of all."""
+    """Return server → the moment when the receiver first heard of its alert; empty until all alerts are heard of."""
     found: dict[str, float] = {}
     for got in receiver.got:
         for name in _firing(got):

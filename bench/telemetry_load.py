@@ -1,7 +1,7 @@
-"""Simulated servers that send telemetry to a console of their own, and how long its answers take.
+"""Simulated servers that send telemetry to a console of their own, and the time that its answers take.
 
-They sign their calls with keys of their own and send all their 10-second samples. Calls are made when they are due,
-whether the ones before were answered or not, and are timed from then on.
+The servers sign their calls with keys of their own and send all their 10-second samples. Calls are made when they are
+due, whether the calls before were answered or not, and are timed from then on.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PATH = "/edge/v1/telemetry"
 SAMPLE_SECONDS = 10
 CONNECTIONS = 256
-# The console closes what was idle for half a minute.
+# The console closes connections that were idle for half a minute.
 KEPT_SECONDS = 15.0
 
 
 @contextmanager
 def running(*command: str, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """``python COMMAND`` for as long as the block lasts."""
+    """Run ``python COMMAND`` for as long as the block lasts."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=environment, stdout=output, stderr=output
@@ -67,14 +67,14 @@ def console_running(environment: dict[str, str], port: int, log: Path) -> Iterat
 
 
 def world(environment: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """The answer of ``bench.telemetry_world``."""
+    """Run ``bench.telemetry_world`` and return its answer."""
     command = [sys.executable, "-m", "bench.telemetry_world", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 class Server:
-    """A simulated one: knows its key and which samples it has not sent yet."""
+    """Server that is simulated, with its key and the samples that it has not sent yet."""
 
     def __init__(self, name: str, key: str, interval: float) -> None:
         self.name = name
@@ -84,12 +84,12 @@ class Server:
         self.begin()
 
     def begin(self) -> None:
-        """As if it had been at it before: an interval's samples wait for the first call, and none twice."""
+        """Begin as if the server had run before: an interval's samples wait for the first call, and none goes twice."""
         waiting = (time.time() - self._interval) // SAMPLE_SECONDS * SAMPLE_SECONDS
         self._sent_until = max(self._sent_until, waiting)
 
     def call(self, least_bytes: int = 0) -> tuple[bytes, int]:
-        """The next HTTP request, and how many samples are in it; each of at least so many bytes a way."""
+        """Return the next HTTP request and its number of samples; each sample has at least ``least_bytes`` a way."""
         now = time.time()
         samples = []
         while self._sent_until + SAMPLE_SECONDS <= now:
@@ -121,7 +121,7 @@ class Server:
         return self._request(body, int(now)), len(samples)
 
     def keep(self, samples: int) -> None:
-        """The last call was not taken: so many samples go with the next one, as an agent's spool has it."""
+        """Keep the samples of a call that was not taken for the next call, as an agent's spool does."""
         self._sent_until -= samples * SAMPLE_SECONDS
 
     def _request(self, body: bytes, now: int) -> bytes:
@@ -143,7 +143,7 @@ class Server:
 
 
 class Load:
-    """Sends the servers' calls when they are due, over connections that are kept."""
+    """Sender of the servers' calls when these are due, over connections that are kept."""
 
     def __init__(self, servers: list[Server], port: int, interval: float) -> None:
         self._servers = servers
@@ -187,7 +187,7 @@ class Load:
         assert answer["acknowledged"] == samples and not answer["refused"], answer
 
     async def exchange(self, request: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and answer."""
+        """Send a request; return status and answer."""
         while self._idle and time.monotonic() - self._idle[-1][2] > KEPT_SECONDS:
             self._idle.pop()[1].close()
         if self._idle:
@@ -205,14 +205,14 @@ class Load:
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """A body that came without its length."""
+    """Yield the pieces of a body that came without its length."""
     while length := int(await reader.readline(), 16):
         yield (await reader.readexactly(length + 2))[:-2]
     await reader.readline()
 
 
 def bind_to_core(core: int) -> bool:
-    """For this process and those it starts from now on; False where the system cannot."""
+    """Bind this process, and those that it starts from now on, to a core; False where the system cannot."""
     if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
         return False
     os.sched_setaffinity(0, {core})
@@ -220,13 +220,13 @@ def bind_to_core(core: int) -> bool:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Of a process and all it started that live."""
+    """Return the CPU seconds of a process and its living descendants."""
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return float(sum(each.user + each.system + each.children_user + each.children_system for each in times))
 
 
 def postmaster() -> psutil.Process | None:
-    """The PostgreSQL that this process started."""
+    """Return the PostgreSQL that this process started, if any."""
     found = [each for each in psutil.Process().children() if each.name().startswith("postgres")]
     return found[0] if found else None
 
@@ -234,7 +234,7 @@ def postmaster() -> psutil.Process | None:
 def run_load(
     servers: list[Server], port: int, interval: float, seconds: float, watched: tuple[int, int]
 ) -> tuple[Load, tuple[float, float, float]]:
-    """Send for ``seconds``; the load, and how busy console, PostgreSQL and worker were.
+    """Send calls for ``seconds``; return the load, and how busy console, PostgreSQL and worker were.
 
     ``watched``: the process ids of console and worker.
     """

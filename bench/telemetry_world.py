@@ -1,4 +1,4 @@
-"""What ``bench.telemetry`` asks of the console's own code, in a process with its environment.
+"""Commands by which ``bench.telemetry`` uses the console's own code, in a process with the console's environment.
 
     python -m bench.telemetry_world servers 1000 FILE     enrolled servers; their ids and keys go to FILE
     python -m bench.telemetry_world rollup 1000 1         raw samples of days, and how long rolling them up takes
@@ -23,7 +23,7 @@ STEP = 10
 
 
 def make_servers(number: int, file: Path) -> dict[str, Any]:
-    """Servers of ten connectors with keys of their own, as an enrollment leaves them."""
+    """Make servers of ten connectors with keys of their own, as an enrollment leaves them."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
@@ -78,7 +78,7 @@ def roll_up(number: int, days: int) -> dict[str, Any]:
 
 
 def _fill_samples(servers: list[str], starts: range) -> None:
-    """As ``store.write`` leaves them, with their marks, but by the database itself: it is not what is timed."""
+    """Fill samples as ``store.write`` leaves them, with marks, but by the database: the filling is not timed."""
     from connectors.telemetry import partitions, sql
 
     days = {datetime.fromtimestamp(start + second, UTC).date() for start in starts for second in (0, 300)}
@@ -103,7 +103,7 @@ def _fill_samples(servers: list[str], starts: range) -> None:
 
 
 def chart(number: int, days: int) -> dict[str, Any]:
-    """Fill the roll-ups of all servers, then time the figure and its words for one of them, as the page asks for it."""
+    """Fill the roll-ups of all servers, then time figure and words for one server, as the page asks for both."""
     from connectors.models import FiveMinutes, Hour
     from connectors.telemetry import charts, sql, windows
     from connectors.telemetry.sql import MEASURES
@@ -158,7 +158,7 @@ def count() -> dict[str, Any]:
 
 
 def watch(url: str, hold_seconds: int) -> dict[str, Any]:
-    """Set as a user would: a webhook, and the bandwidth alert of every connector at 100 Mbit/s."""
+    """Set a webhook, and the bandwidth alert of every connector at 100 Mbit/s, as a user would."""
     from connectors.alerts import services as alerts
     from connectors.models import Connector
     from console.core import audit

@@ -11,7 +11,7 @@ from bench.processes import Processes
 from bench.traffic import Sink
 
 STREAMS = (1, 8)
-# The bare lab chain; OpenSSH's -L over -R in two hops.
+# Names of the chains: the bare lab chain is Envoy's, OpenSSH's is -L over -R in two hops.
 CAUSEWAY, BARE, SSH = "Causeway", "bare Envoy", "OpenSSH"
 # The goal: a ratio of Causeway to the other, by number of streams.
 WANTED = {(BARE, 1): 0.9, (BARE, 8): 0.9, (SSH, 1): 1.5, (SSH, 8): 2.5}
@@ -23,7 +23,7 @@ Rates = dict[tuple[str, int, str], list[float]]  # by chain, number of streams, 
 def measure_rates(
     sink: Sink, processes: Processes, ports: dict[str, int], rounds: int, seconds: float
 ) -> Rates:
-    """bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all of them."""
+    """Return bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all chains."""
     rates: Rates = defaultdict(list)
     for _ in range(rounds):
         for streams in STREAMS:
@@ -42,7 +42,7 @@ def throughput_table(rates: Rates) -> Table:
     for (chain, streams, direction), values in sorted(rates.items(), key=lambda item: item[0][:0:-1]):
         ratio = wanted = ""
         if (chain, streams) in WANTED and (CAUSEWAY, streams, direction) in median:
-            # Round by round: what disturbed the machine in one is in both.
+            # Ratios are of the same round: what disturbed the machine then is in both rates.
             pairs = zip(rates[CAUSEWAY, streams, direction], values, strict=True)
             reached = statistics.median(ours / others for ours, others in pairs)
             goal = WANTED[chain, streams]

@@ -1,4 +1,4 @@
-"""A sink and a source of bytes, fast enough not to be what is measured. Each runs as a process of its own.
+"""Sink and source of bytes, fast enough not to be what is measured. Each runs as a process of its own.
 
     python -m bench.traffic sink
     python -m bench.traffic source HOST PORT STREAMS SECONDS
@@ -21,7 +21,7 @@ from contextlib import suppress
 from bench.processes import Processes
 
 GREETING = b"."
-DOWNLOAD = b"d"  # sent first, it makes the sink a source
+DOWNLOAD = b"d"  # a connection that sends this byte first makes the sink a source
 CHUNK = 1 << 20
 ZEROS = bytes(65536)
 FILE_BYTES = 64 << 20
@@ -30,7 +30,7 @@ WARM_UP_SECONDS = 1.0
 
 
 class _Counter:
-    """Bytes received so far; each connection counts in a cell of its own, so that no lock is in the way."""
+    """Bytes received so far; each connection counts in a cell of its own, without a lock."""
 
     def __init__(self) -> None:
         self.cells: list[list[int]] = []
@@ -59,7 +59,7 @@ def _answer(connection: socket.socket, counter: _Counter) -> None:
 
 
 def run_sink() -> None:
-    """Serve until killed."""
+    """Serve data and control connections until killed."""
     counter = _Counter()
     data, control = (socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2))
     print(data.getsockname()[1], control.getsockname()[1], flush=True)
@@ -92,14 +92,14 @@ def _send(host: str, port: int, seconds: float, started: threading.Barrier) -> N
         until = time.monotonic() + seconds
         with suppress(OSError):
             while time.monotonic() < until:
-                # In pieces, so that the end is noticed; sendfile spares this process the copying.
+                # The file goes in pieces, so that the deadline is noticed; sendfile spares this process the copying.
                 offset = 0
                 while offset < FILE_BYTES and time.monotonic() < until:
                     offset += connection.sendfile(file, offset, CHUNK)
 
 
 def run_source(host: str, port: int, streams: int, seconds: float) -> None:
-    """Send as fast as possible over so many connections at once; prints ``started`` when all of them reach through."""
+    """Send as fast as possible over so many connections at once; print ``started`` when all reach through."""
     started = threading.Barrier(streams)
     threads = [threading.Thread(target=_send, args=(host, port, seconds, started)) for _ in range(streams)]
     for thread in threads:
@@ -134,7 +134,7 @@ def run_reader(host: str, port: int, streams: int, seconds: float) -> None:
 
 
 class Sink:
-    """A sink in a process of its own. ``port`` takes data."""
+    """Sink in a process of its own. ``port`` takes data."""
 
     def __init__(self, processes: Processes) -> None:
         process = processes.start([sys.executable, "-m", "bench.traffic", "sink"], stdout=subprocess.PIPE)
@@ -143,14 +143,14 @@ class Sink:
         self._control = socket.create_connection(("127.0.0.1", control)).makefile("rwb")
 
     def count(self) -> tuple[int, float]:
-        """Bytes received so far, and when (monotonic seconds)."""
+        """Return the bytes received so far, and when (monotonic seconds)."""
         self._control.write(b"?\n")
         self._control.flush()
         count, moment = self._control.readline().split()
         return int(count), float(moment)
 
     def download_rate(self, processes: Processes, port: int, streams: int, seconds: float) -> float:
-        """bit/s that the sink's readers get through the chain that begins at ``port``, after a warm-up."""
+        """Return bit/s that the sink's readers get through the chain that begins at ``port``, after a warm-up."""
         command = [sys.executable, "-m", "bench.traffic", "reader", "127.0.0.1", str(port), str(streams)]
         reader = processes.start([*command, str(seconds)], stdout=subprocess.PIPE)
         assert reader.stdout is not None
@@ -160,7 +160,7 @@ class Sink:
         return rate
 
     def rate(self, processes: Processes, port: int, streams: int, seconds: float) -> float:
-        """bit/s that arrive through the chain that begins at ``port``, after a warm-up that is not counted."""
+        """Return bit/s that arrive through the chain that begins at ``port``, after a warm-up that is not counted."""
         command = [sys.executable, "-m", "bench.traffic", "source", "127.0.0.1", str(port), str(streams)]
         source = processes.start([*command, str(WARM_UP_SECONDS + seconds + 0.5)], stdout=subprocess.PIPE)
         assert source.stdout is not None

@@ -34,7 +34,7 @@ class RefusalMiddleware:
         if isinstance(response, HttpResponseNotAllowed) and not response.content:
             allowed = response["Allow"]
             sentence = f"This address answers {allowed} only. Go back and use the button or link of the page."
-            response = web.error_response(request, 405, "Not this way", sentence)
+            response = web.error_response(request, 405, "Wrong method", sentence)
             response["Allow"] = allowed
         if web.is_htmx(request) and _leads_to_login(response):
             # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.

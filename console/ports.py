@@ -6,7 +6,7 @@ features and are named here for the type checker alone, so that every module may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
     from prometheus_client.core import Metric
 
-    from console.machines.enrollment import Introduction
     from console.machines.models.machines import Gateway
     from console.machines.snapshot import Part
     from console.work.models import Task
     from console.work.tasks import Outcome, Step
+    from edge.protocol.enrollment import Enroll
     from edge.protocol.message import Message
 
 T = TypeVar("T")
@@ -55,13 +55,14 @@ rows_written: Port[Callable[[Model], None]] = Port()
 class MachineKind:
     """A kind of machine that can enroll.
 
-    ``signing``: the certificate whose key signs the machine's calls. ``admit``: makes or finds the machine's record;
-    returns (machine id, further fields of the answer). ``names``: certificate → (its names, whether it serves, whether
-    it dials). ``configuration``: the machine's first one. ``issued``: is told until when new certificates hold.
+    ``signing``: the certificate whose key signs the machine's calls. ``admit``: makes or finds the machine's record by
+    the code's target, the request, and the address that it came from; returns (machine id, connector or None).
+    ``names``: certificate → (its names, whether it serves, whether it dials). ``configuration``: the machine's first
+    one. ``issued``: is told until when new certificates hold.
     """
 
     signing: str
-    admit: Callable[[str, Introduction], tuple[str, dict[str, Any]]]
+    admit: Callable[[str, Enroll, str], tuple[str, str | None]]
     names: Callable[[str], dict[str, tuple[list[GeneralName], bool, bool]]]
     configuration: Callable[[str], Message]
     issued: Callable[[str, datetime], None] | None = None
@@ -77,7 +78,7 @@ machine_names: NamedPort[Callable[[str], str | None]] = NamedPort()
 snapshot_parts: Port[Callable[[Gateway], Part]] = Port()
 
 # Function called with a gateway and {server id: number of tunnels, None unknown}. Reader: edge_api.routes, at a status.
-tunnels_reported: Port[Callable[[Gateway, dict[str, int | None]], None]] = Port()
+tunnels_reported: Port[Callable[[Gateway, Mapping[str, int | None]], None]] = Port()
 
 # Function that reads metrics from the database whenever Prometheus asks. Reader: machines.metrics.
 metrics: Port[Callable[[], Iterable[Metric]]] = Port()

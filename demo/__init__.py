@@ -1,1 +1,1 @@
-"""The demo: real processes on one machine, started and watched by ``make demo``. Above all four floors."""
+"""Demo of real processes on one machine, started and watched by ``make demo``. It stands above all four floors."""

@@ -1,4 +1,4 @@
-"""The sample applications: a wiki, an echo server, and a service in each area's cloud network.
+"""Sample applications: a wiki, an echo server, and a service in each area's cloud network.
 
 Run as ``python -m demo.applications FD=KIND …``: listening sockets that the demo opened (so that no two demos can
 choose the same port), and what to serve on each: ``wiki``, ``echo`` or ``cloud:NAME``.
@@ -17,7 +17,7 @@ ZEROS = bytes(CHUNK)
 
 
 class Wiki(http.server.BaseHTTPRequestHandler):
-    """A few pages, and ``/file?bytes=N`` for a transfer of any size up to 1 GiB."""
+    """Wiki of a few pages, and ``/file?bytes=N`` for a transfer of any size up to 1 GiB."""
 
     protocol_version = "HTTP/1.1"
     server_version = "wiki"
@@ -54,11 +54,11 @@ class Wiki(http.server.BaseHTTPRequestHandler):
             left -= self.wfile.write(ZEROS[: min(left, CHUNK)])
 
     def log_message(self, format: str, *args: object) -> None:
-        """Every request in the log would be noise."""
+        """Log nothing: every request in the log would be noise."""
 
 
 class Echo(socketserver.BaseRequestHandler):
-    """Returns every byte it gets, for as long as the connection lives."""
+    """Echo of every byte, for as long as the connection lives."""
 
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,7 +71,7 @@ class Echo(socketserver.BaseRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Serves on a socket that listens already."""
+    """Server on a socket that listens already."""
 
     daemon_threads = True
 

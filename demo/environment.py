@@ -1,4 +1,4 @@
-"""The demo's environment, set before Django's settings are read: everything it writes lies in its home."""
+"""Environment of the demo, set before Django's settings are read: everything that the demo writes lies in its home."""
 
 import argparse
 import os
@@ -49,7 +49,7 @@ def prepare(arguments: list[str]) -> Options:
         CAUSEWAY_HTTPS_ONLY="0",
         CAUSEWAY_DEBUG="0",
         CAUSEWAY_STATIC_COMPRESSED="0",  # nothing but the loopback is between; the demo is ready 10 s sooner
-        # One account of each instance shows what a cap does; the others should not be in the way of what is measured.
+        # One account of each instance shows what a cap does; other accounts' caps should not disturb measurements.
         CAUSEWAY_BANDWIDTH_MAX_KBPS="10000000",
         CAUSEWAY_PUSH_ALLOW_PRIVATE="1",  # a visitor's webhook listens on this machine
         PYTHONUNBUFFERED="1",

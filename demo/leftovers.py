@@ -1,4 +1,4 @@
-"""What an earlier demo left behind when it was killed: its processes and, for a fresh start, its files."""
+"""Leftovers of an earlier demo that was killed: its processes and, for a fresh start, its files."""
 
 import contextlib
 import shutil
@@ -11,7 +11,7 @@ STOP_SECONDS = 5
 
 
 def processes(home: Path) -> Iterator[psutil.Process]:
-    """Processes of a demo with this home: each inherited the home in its environment, which a passer-by has not."""
+    """Yield the processes of a demo with this home: each inherited the home in its environment, as no other process."""
     own = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -20,7 +20,7 @@ def processes(home: Path) -> Iterator[psutil.Process]:
 
 
 def stop(home: Path) -> int:
-    """Stop them; returns how many there were."""
+    """Stop the processes of a demo with this home; return how many there were."""
     found = list(processes(home))
     for process in found:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""The demo from start to stop: database, records, processes, ``ready``, and an orderly end."""
+"""Run of the demo from start to stop: database, records, processes, ``ready``, and an orderly end."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def run(options: Options) -> int:
 
 
 def speak() -> None:
-    """The demo's own words go to the terminal as they are; Django's log, set up later, does not repeat them."""
+    """Send the demo's own words to the terminal as they are; Django's log, set up later, does not repeat the words."""
     to_terminal = logging.StreamHandler(sys.stdout)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
     log.addHandler(to_terminal)
@@ -55,7 +55,7 @@ def speak() -> None:
 
 
 class DemoFailed(Exception):
-    """Says what did not come up and where its log is."""
+    """Failure of the demo to start: names what did not come up, and its log."""
 
 
 def start(options: Options, manager: Manager, stop: threading.Event) -> None:
@@ -104,7 +104,7 @@ def console_arguments(port: int) -> list[str]:
 
 
 def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
-    """Look again and again until the condition holds. Raises ``DemoFailed`` when it does not in time."""
+    """Look again and again until the condition holds. Raises ``DemoFailed`` when the condition fails in time."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -120,7 +120,7 @@ def wait_for(stop: threading.Event, what: str, condition: Any) -> None:
 
 
 def static_and_wheel(home: Path) -> None:
-    """Collect the static files and build the wheel that servers install; each only when its sources are newer."""
+    """Collect the static files and build the wheel that servers install; each only when sources are newer."""
     from django.core.management import call_command
 
     if is_older([home / "static" / "staticfiles.json"], ["static", "pyproject.toml"]):
@@ -138,7 +138,7 @@ def static_and_wheel(home: Path) -> None:
 
 
 def is_older(made: list[Path], sources: list[str]) -> bool:
-    """Whether what was made is missing or older than a file of its sources (names in the checkout)."""
+    """Tell whether a file of ``made`` is missing or older than a file of ``sources`` (names in the checkout)."""
     files = [
         file for name in sources for file in [ROOT / name, *(ROOT / name).rglob("*")] if file.suffix != ".pyc"
     ]

@@ -1,4 +1,4 @@
-"""The demo's service manager: starts processes, starts again those that die, stops all of them."""
+"""Service manager of the demo: starts processes, starts again those that die, stops all processes."""
 
 import logging
 import random
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 log = logging.getLogger("demo")
-# As a production unit would: a killed service comes back after this long, one that left by itself does not.
+# A killed service comes back after so long, as a production unit would; one that left by itself does not.
 RESTART_SECONDS = 3.0
 STOP_SECONDS = 12.0
-# Below the range from which Linux and macOS take ports for outgoing connections.
+# These ports are below the range from which Linux and macOS take ports for outgoing connections.
 PORTS = range(15000, 32000)
 
 
 @dataclass
 class Service:
-    """One process of the demo; its output goes to ``<home>/log/<name>.log``."""
+    """Process of the demo; its output goes to ``<home>/log/<name>.log``."""
 
     name: str
     command: list[str]
@@ -33,7 +33,7 @@ class Service:
     def start(self) -> None:
         self.log_file.parent.mkdir(exist_ok=True)
         with self.log_file.open("ab") as output:
-            # Its own session: a Ctrl-C in the terminal reaches the demo alone, which then stops everything in order.
+            # A session of its own: a Ctrl-C in the terminal reaches the demo alone, which stops everything in order.
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -56,7 +56,7 @@ class Manager:
     services: dict[str, Service] = field(default_factory=dict)
 
     def start(self, name: str, *command: str, sockets: tuple[int, ...] = ()) -> Service:
-        """Start ``python …`` as a service; it inherits the file descriptors of ``sockets``."""
+        """Start ``python …`` as a service that inherits the file descriptors of ``sockets``."""
         service = Service(name, [sys.executable, *command], self.home / "log" / f"{name}.log", sockets)
         self.services[name] = service
         service.start()
@@ -66,7 +66,7 @@ class Manager:
         return {name: service.pid for name, service in self.services.items()}
 
     def check(self) -> None:
-        """One look at every service: note the dead, start those whose pause is over."""
+        """Look at every service once: note dead services, start those whose pause is over."""
         for service in self.services.values():
             if service.process is None or service.stopped:
                 continue
@@ -86,7 +86,7 @@ class Manager:
                 )
 
     def stop(self) -> None:
-        """Stop all, the youngest first; whoever does not leave in time is killed."""
+        """Stop all services, the youngest first; a service that does not leave in time is killed."""
         started = [(s.name, s.process) for s in reversed(self.services.values()) if s.process]
         living = [(name, process) for name, process in started if process.poll() is None]
         for _, process in living:
@@ -102,10 +102,10 @@ class Manager:
 
 
 def listening(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
-    """A socket that listens on the preferred port if it is free, else on one that no outgoing connection will take."""
+    """Return a socket that listens on the preferred port if free, else on a port that no outgoing connection takes."""
     for port in filter(None, [preferred, *random.sample(PORTS, 100)]):
         found = socket.socket()
-        # As servers do: what is left of closed connections does not count as somebody listening.
+        # Remains of closed connections must not count as somebody listening, as with all servers.
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((address, port))
@@ -118,6 +118,6 @@ def listening(address: str = "127.0.0.1", preferred: int = 0) -> socket.socket:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of 127.0.0.1 on which nobody listens now."""
+    """Return a port of 127.0.0.1 on which nobody listens now."""
     with listening(preferred=preferred) as probe:
         return int(probe.getsockname()[1])

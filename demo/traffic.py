@@ -1,4 +1,4 @@
-"""A trickle of real traffic by real sessions, so that charts move: ``python -m demo.traffic HOME/demo.json``.
+"""Trickle of real traffic by real sessions, so that charts move: ``python -m demo.traffic HOME/demo.json``.
 
 Each account logs on at its area's gateway with its name and password, as a browser would, and now and then fetches
 something of the wiki and of its area's cloud network.
@@ -21,7 +21,7 @@ SIZES = (2_000, 50_000, 400_000, 1_500_000)
 
 
 def clients(world: dict[str, Any]) -> list[tuple[httpx.Client, list[str]]]:
-    """One HTTP client an account, and what it may fetch."""
+    """Return an HTTP client for each account, with the addresses that the client may fetch."""
     tls = ssl.create_default_context(cafile=world["ca_file"])
     proxies = {gateway["region"]: gateway["proxy"] for gateway in world["gateways"]}
     regions = {instance["id"]: instance["region"] for instance in world["instances"]}

@@ -1,4 +1,4 @@
-"""The demo's records, made through the services that pages and APIs use, and its description for ``demo.json``."""
+"""Records of the demo, made through the services that pages and APIs use, and its description for ``demo.json``."""
 
 import json
 import os
@@ -37,7 +37,7 @@ HAS_CLOUD = sys.platform.startswith("linux")
 
 @dataclass
 class Machine:
-    """A gateway or a connector server of the demo; ``target`` is what its enrollment code is for."""
+    """Machine of the demo, a gateway or a connector server; ``target`` is what the machine's enrollment code is for."""
 
     kind: str
     target: str
@@ -55,7 +55,7 @@ class World:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def application_arguments(self) -> list[str]:
-        """What ``demo.applications`` shall serve: on which inherited socket which kind."""
+        """Return what ``demo.applications`` shall serve: on which inherited socket which kind."""
         cities = {f"cloud {side[0]}": f"cloud:{side[1]}" for side in SIDES}
         return [f"{each.fileno()}={cities.get(name, name)}" for name, each in self.sockets.items()]
 
@@ -100,21 +100,21 @@ class World:
         return [machine for machine in self.machines if machine.kind == kind]
 
     def gateways_listen(self) -> bool:
-        """Whether servers can dial every gateway. Raises ``OSError`` while they cannot."""
+        """Tell whether servers can dial every gateway. Raises ``OSError`` while a gateway does not listen."""
         ports = self.kept["ports"]
         for side in SIDES:
             socket.create_connection(("127.0.0.1", ports[f"tunnel {side[0]}"]), timeout=1).close()
         return True
 
     def all_tunnels_stand(self) -> bool:
-        """Whether every gateway sees a tunnel of every server."""
+        """Tell whether every gateway sees a tunnel of every server."""
         from connectors.models import Tunnel
 
         wanted = len(self.of_kind("connector")) * len(self.of_kind("gateway"))
         return Tunnel.objects.filter(count__gt=0, seen_at__gte=self.started).count() == wanted
 
     def wiki_answers(self) -> bool:
-        """Whether a user of each area gets the wiki's page through its gateway."""
+        """Tell whether a user of each area gets the wiki's page through the area's gateway."""
         import ssl
 
         described = self.description({})
@@ -132,7 +132,7 @@ class World:
 
 
 def create(options: Options) -> World:
-    """Make the records, or find them from an earlier start; ports taken meanwhile are chosen anew."""
+    """Make the records, or find the records of an earlier start; ports taken meanwhile are chosen anew."""
     path = options.home / "kept.json"
     kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"ports": {}}
     sockets = open_sockets(kept["ports"])
@@ -152,7 +152,7 @@ def create(options: Options) -> World:
 
 
 def open_sockets(ports: dict[str, int]) -> dict[str, socket.socket]:
-    """The sample applications' listening sockets; their ports are noted."""
+    """Open the sample applications' listening sockets, and note their ports."""
     wanted = {"wiki": "127.0.0.1", "echo": "127.0.0.1"}
     wanted |= {f"cloud {side[0]}": side[3] for side in SIDES if HAS_CLOUD}
     sockets = {}
@@ -163,13 +163,13 @@ def open_sockets(ports: dict[str, int]) -> dict[str, socket.socket]:
 
 
 def choose_ports(ports: dict[str, int]) -> None:
-    """The gateways' ports, which their Envoys open."""
+    """Choose the gateways' ports, which the gateways' Envoys open."""
     for name in (f"{kind} {side[0]}" for side in SIDES for kind in ("client", "tunnel")):
         ports[name] = free_port(ports.get(name, 0))
 
 
 def make(kept: dict[str, Any]) -> None:
-    """Everything a first visitor wants to see, by the services that the console's own forms call."""
+    """Make everything that a first visitor wants to see, by the services that the console's own forms call."""
     from connectors.applications.services import application_create
     from connectors.fleet.services import connector_create
     from connectors.policies.services import policy_create
@@ -269,7 +269,7 @@ def move(ports: dict[str, int]) -> None:
 
 
 def machines(home: Path) -> "list[Machine]":
-    """Gateways first, so that servers find them."""
+    """Return the machines, gateways first, so that servers find the gateways."""
     from connectors.models import Connector
     from console.models import Gateway
 
@@ -288,17 +288,18 @@ def enroll(machine: Machine, url: str) -> None:
     from console.machines import enrollment
     from edge.home import Home
     from edge.machine.enrollment import enroll as introduce
+    from edge.protocol.enrollment import Kind
 
     home = Home(machine.home)
     if not home.enrolled:
-        kind = "gateway" if machine.kind == "gateway" else "server"
+        kind: Kind = "gateway" if machine.kind == "gateway" else "server"
         code, _ = enrollment.code_create(kind=kind, target=machine.target, actor=audit.System("demo"))
         asyncio.run(introduce(home, url, code, kind))
     machine.id = home.identity.id
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner alone: it holds passwords."""
+    """Replace a file at once; only its owner can read the file, which holds passwords."""
     temporary = path.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:

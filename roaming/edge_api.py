@@ -1,20 +1,17 @@
-"""Log-on, renewal and log-off over the edge API, and the flows that gateways report (docs/architecture.md)."""
-
-import ipaddress
-from typing import Annotated, Any, Literal
-from uuid import UUID
+"""Log-on, renewal and log-off over the edge API, and the flows that gateways report."""
 
 from django.http import HttpRequest
 from ninja import Router
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from console.core.address import client_address
 from console.core.errors import Forbidden
-from console.edge_api import Schema, signed
+from console.edge_api import serve, signed
 from console.edge_api.routes import gateway_of
 from console.edge_api.signature import verify
 from console.machines import pki
 from console.models import Gateway
+from edge.protocol.logon import Grant, GrantedGateway, GrantedSession, Login, Token
+from edge.protocol.reports import Flows, FlowsAnswer, Nothing
 from roaming.sessions import logon as service
 from roaming.sessions.models import UserSession
 from roaming.usage import flows as flow_service
@@ -22,38 +19,8 @@ from roaming.usage import flows as flow_service
 router = Router()
 
 
-def _as_long_as_a_password(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if not 0 < len(text) <= 255 or not text.isprintable():
-        raise ValueError("must have 1–255 printable characters")
-    return secret
-
-
-def _normal_address(text: str) -> str:
-    return str(ipaddress.ip_address(text))
-
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
-
-
-Address = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f:.]{2,45}$"), AfterValidator(_normal_address)]
-Password = Annotated[SecretStr, AfterValidator(_as_long_as_a_password)]
-
-
-class Login(Schema):
-    instance: Text
-    username: Text
-    password: Password
-    public_address: Address | None = None
-    kind: Literal["proxy", "connect"]
-
-
-class Token(Schema):
-    token: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]*$")]
-
-
 def _calling_gateway(request: HttpRequest) -> str | None:
-    """The gateway that signed the call; None for an unsigned one. Refuses a wrong signature and all but a gateway's."""
+    """Return the gateway that signed the call; None for an unsigned one. Refuse all but a gateway's."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if not scheme:
         return None
@@ -63,61 +30,54 @@ def _calling_gateway(request: HttpRequest) -> str | None:
     return machine.id
 
 
-def answer(token: str, session: UserSession) -> dict[str, Any]:
-    """What a client needs for its session: the token, and the gateways of the instance's area."""
+def grant(token: str, session: UserSession) -> Grant:
+    """Grant what a client needs for its session: the token, and the gateways of the instance's area."""
     area = session.instance.region.area_id
     gateways = Gateway.objects.filter(region__area=area, enrolled_at__isnull=False)
-    return {
-        "token": token,
-        "session": {
-            "id": session.pk,
-            "account": session.account_id,
-            "instance": session.instance_id,
-            "username": session.username,
-            "client_ip": session.client_ip,
-            "expires_at": int(session.expires_at.timestamp()),
-        },
-        "gateways": [{"id": gateway.pk, "area": area, "proxy": gateway.proxy_url} for gateway in gateways],
-        "ca": pki.ca_pem(),
-    }
+    granted = GrantedSession(
+        id=session.pk,
+        account=session.account_id,
+        instance=session.instance_id,
+        username=session.username,
+        client_ip=session.client_ip,
+        expires_at=int(session.expires_at.timestamp()),
+    )
+    ways = [GrantedGateway(gateway.pk, area, gateway.proxy_url) for gateway in gateways]
+    return Grant(token, granted, ways, pki.ca_pem())
 
 
-@router.post("login", auth=None)
-def login(request: HttpRequest, payload: Login) -> dict[str, Any]:
+@serve(router, "login", Login, auth=None, decides=("public_address",))
+def login(request: HttpRequest, who: Login) -> Grant:
+    """Open a session for whoever has the right password."""
     gateway = _calling_gateway(request)
     # Whoever is no gateway could claim any address, and lock out others or nobody.
-    told = payload.public_address if gateway else None
+    told = who.public_address if gateway else None
     token, session = service.logon(
-        instance_id=payload.instance,
-        username=payload.username,
-        password=payload.password.get_secret_value(),
+        instance_id=who.instance,
+        username=who.username,
+        password=who.password,
         public_address=told or client_address(request),
         gateway_id=gateway,
-        kind=payload.kind,
+        kind=who.kind,
     )
-    return answer(token, session)
+    return grant(token, session)
 
 
-@router.post("session/renew", auth=None)
-def renew(request: HttpRequest, payload: Token) -> dict[str, Any]:
-    return answer(*service.renew(payload.token))
+@serve(router, "session/renew", Token, auth=None)
+def renew(request: HttpRequest, bearer: Token) -> Grant:
+    """Exchange a session's token for a fresh one."""
+    return grant(*service.renew(bearer.token))
 
 
-@router.post("logout", auth=None)
-def logout(request: HttpRequest, payload: Token) -> dict[str, Any]:
-    service.logout(payload.token)
-    return {}
+@serve(router, "logout", Token, auth=None)
+def logout(request: HttpRequest, bearer: Token) -> Nothing:
+    """End the session of a token."""
+    service.logout(bearer.token)
+    return Nothing()
 
 
-class Flows(Schema):
-    """Records are checked one by one, so that one bad record does not refuse its batch for ever."""
-
-    batch: UUID
-    records: Annotated[list[Any], Field(max_length=1000)]
-
-
-@router.post("flows", auth=signed("gateway"))
-def flows(request: HttpRequest, payload: Flows) -> dict[str, Any]:
-    """Cumulative records of the calling gateway's own flows."""
-    taken = flow_service.take_flows(gateway_of(request), payload.batch, payload.records)
-    return {"acknowledged": taken.acknowledged, "refused": taken.refused}
+@serve(router, "flows", Flows, auth=signed("gateway"))
+def flows(request: HttpRequest, batch: Flows) -> FlowsAnswer:
+    """Take in cumulative records of the calling gateway's own flows."""
+    taken = flow_service.take_flows(gateway_of(request), batch.batch, batch.records)
+    return FlowsAnswer(taken.acknowledged, taken.refused)

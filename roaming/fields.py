@@ -1,4 +1,4 @@
-"""Two column types that sort and search the same on both databases."""
+"""Column types that sort and search the same on both databases."""
 
 import ipaddress
 from typing import Any
@@ -19,7 +19,7 @@ class KeyField(models.CharField):
 
 
 class IPv4Field(models.Field):
-    """An IPv4 address: a string to Python, a number to the database, so that it sorts and ranges as people expect."""
+    """IPv4 address: a string to Python, a number to the database, so that addresses sort and range as people expect."""
 
     description = "IPv4 address"
 

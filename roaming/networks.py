@@ -1,4 +1,4 @@
-"""IPv4 blocks: reading them strictly, comparing them, counting what can be leased."""
+"""IPv4 blocks: strict reading, comparison, and the count of addresses that can be leased."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -8,12 +8,12 @@ from django.conf import settings
 
 from console.core.errors import Invalid
 
-# A block wider than this is a slip of the pen, or would send everything down one path.
+# A block wider than this prefix is a slip of the pen, or would send everything down one path.
 WIDEST_PREFIX = 8
 
 
 def parse_block(text: str, *, field: str) -> IPv4Network:
-    """The block that ``text`` writes, such as ``10.0.0.0/24``. Raises ``Invalid``, naming what was probably meant."""
+    """Return the block that ``text`` writes, such as ``10.0.0.0/24``. Raises ``Invalid``, naming the likely meaning."""
     written = text.strip()
     address, slash, prefix = written.partition("/")
     if not slash or not (prefix.isascii() and prefix.isdigit()) or len(written) > 18:
@@ -48,13 +48,13 @@ def _unreadable(written: str, field: str) -> Invalid:
 def first_overlap(
     left: Iterable[IPv4Network], right: Iterable[IPv4Network]
 ) -> tuple[IPv4Network, IPv4Network] | None:
-    """The first pair, one of each side, that shares an address."""
+    """Return the first pair of blocks, one of each side, that share an address."""
     others = list(right)
     return next(((a, b) for a in left for b in others if a.overlaps(b)), None)
 
 
 def usable_range(block: IPv4Network) -> tuple[int, int]:
-    """The first and last address for a client, as numbers: without network and broadcast address if there are any."""
+    """Return first and last address for a client, as numbers: without network and broadcast address, if any."""
     first, last = int(block.network_address), int(block.broadcast_address)
     return (first, last) if block.prefixlen >= 31 else (first + 1, last - 1)
 
@@ -64,10 +64,11 @@ def usable_count(blocks: Iterable[IPv4Network]) -> int:
 
 
 def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cidrs") -> list[IPv4Network]:
-    """An instance's private blocks, in the order given. Raises ``Invalid`` for the first rule that is broken.
+    """Return an instance's private blocks, in the order given. Raises ``Invalid`` for the first rule that is broken.
 
-    None at all is legal: accounts are then refused until there is one. Otherwise: at most ``INSTANCE_CIDR_LIMIT``,
-    no two overlap, none where no client can have its address, and together at least ``quota`` usable addresses.
+    No block at all is legal: accounts are then refused until there is a block. Otherwise: at most
+    ``INSTANCE_CIDR_LIMIT``, no two overlap, none where no client can have its address, and together at least ``quota``
+    usable addresses.
     """
     limit = settings.INSTANCE_CIDR_LIMIT
     if len(texts) > limit:
@@ -103,6 +104,6 @@ def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cid
 
 
 def holds(blocks: Iterable[IPv4Network], address: str | int) -> bool:
-    """Whether a client may have this address: it is in a block and is not its network or broadcast address."""
+    """Tell whether a client may have this address: in a block, but not the block's network or broadcast address."""
     number = int(ipaddress.IPv4Address(address))
     return any(first <= number <= last for first, last in map(usable_range, blocks))

@@ -1,4 +1,4 @@
-"""This app's figures on the overview."""
+"""Figures of this app on the overview."""
 
 from console.ports import Card
 from roaming.sessions.models import UserSession

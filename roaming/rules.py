@@ -1,4 +1,4 @@
-"""Rules of single fields, as the cloud service has them, each with its sentence."""
+"""Rules of single fields, as the cloud service has them, each with the sentence of its refusal."""
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -28,19 +28,19 @@ PASSWORD = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_@.-]{7,31}\Z",
     "Password must be 8–32 characters: a letter or digit first, then letters, digits, “_”, “@”, “.” or “-”.",
 )
-# What the database takes; what an account may be given is the setting BANDWIDTH_MAX_KBPS, 20,000 by default.
+# The database takes this much; an account may be given the setting BANDWIDTH_MAX_KBPS, 20,000 by default.
 MAX_BANDWIDTH = 10_000_000
 
 
 def validate_bandwidth(kbps: int) -> None:
-    """From 1 kbit/s to what this console is set to."""
+    """Refuse a bandwidth that is not from 1 kbit/s to ``BANDWIDTH_MAX_KBPS``. Raises ``ValidationError``."""
     most = settings.BANDWIDTH_MAX_KBPS
     if not 1 <= kbps <= most:
         raise ValidationError(f"Bandwidth must be 1–{most:,} kbit/s.", code="bandwidth")
 
 
 BANDWIDTH = [validate_bandwidth]
-# The cloud sells 1–2,000; a console of one's own sells nothing, so only the address space limits it.
+# The cloud sells 1–2,000; a console of one's own sells nothing, so only the address space limits the quota.
 MAX_QUOTA = 1_000_000
 QUOTA = [
     MinValueValidator(1, "Account quota must be 1–1,000,000."),
@@ -49,7 +49,7 @@ QUOTA = [
 
 
 def validate_block(text: str) -> None:
-    """A block as it is stored: normalised, without host bits."""
+    """Refuse a block that is not as stored: normalised, without host bits. Raises ``ValidationError``."""
     from console.core.errors import Invalid
     from roaming.networks import parse_block
 

@@ -2,7 +2,6 @@
 
 import ipaddress
 from datetime import datetime
-from typing import Any
 
 from cryptography import x509
 from django.utils import timezone
@@ -12,8 +11,8 @@ from connectors.fleet.models.connectors import Connector, Server
 from console.core import audit
 from console.core.errors import Forbidden, NotFound
 from console.machines import config
-from console.machines.enrollment import Introduction
 from console.ports import MachineKind
+from edge.protocol.enrollment import Enroll
 
 
 def address_or_none(text: str) -> str | None:
@@ -24,7 +23,7 @@ def address_or_none(text: str) -> str | None:
         return None
 
 
-def admit(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]:
+def admit(target: str, request: Enroll, public_address: str) -> tuple[str, str]:
     """Make the server's record for the connector that the code was made for."""
     try:
         # Lock the connector: deleted at this moment, it must not leave a server behind.
@@ -35,17 +34,17 @@ def admit(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]
         ) from error
     server = Server.objects.create(
         connector=connector,
-        hostname=introduction.hostname,
-        endpoint_ip=address_or_none(introduction.public_address),
-        private_ip=introduction.private_address or None,
-        version=introduction.version,
-        system=introduction.system,
+        hostname=request.hostname,
+        endpoint_ip=address_or_none(public_address),
+        private_ip=request.private_address or None,
+        version=request.version,
+        system=request.system,
         enrolled_at=timezone.now(),
     )
     after = {"connector": connector.pk, "hostname": server.hostname, "endpoint_ip": server.endpoint_ip}
     audit.record(actor=audit.System("enrollment"), verb="server.enroll", target=server, after=after)
     config.publish()  # gateways accept tunnels only of servers in their configuration
-    return server.pk, {"connector": connector.pk}
+    return server.pk, connector.pk
 
 
 def names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:

@@ -6,39 +6,19 @@ makes no sense is refused alone and counted, so that it cannot hold back the oth
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
+import msgspec
 from django.utils import timezone
-from pydantic import Field, ValidationError
 
 from connectors.telemetry import store
 from connectors.telemetry.models import Sample
-from console.machines.reported import Block, Milliseconds, Percent, Reported
+from console.machines import reported
+from edge.protocol import reports as wire
+from edge.protocol.message import MessageInvalid
 
 MOST_BYTES_PER_SECOND = 100e9 / 8
 AHEAD_SECONDS = 60
-EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
-LARGEST = 2**63 - 1
-# Servers report times to the millisecond; databases fail in dividing by much less.
-SHORTEST_SECONDS = 0.001
-# Several processors in use by one program make more than 100 %.
-CpuPercent = Annotated[float, Field(strict=True, ge=0, le=100_000, allow_inf_nan=False)]
-
-
-class SampleRecord(Block):
-    """Sample as a server sends it; ``time`` is the end of its interval, in epoch seconds.
-
-    Without a time, a duration and bytes that make sense there is no sample; any other wrong value is dropped alone.
-    """
-
-    time: float = Field(ge=EARLIEST)
-    seconds: float = Field(ge=SHORTEST_SECONDS, le=store.LONGEST_SAMPLE)
-    rx_bytes: int = Field(ge=0, le=LARGEST)
-    tx_bytes: int = Field(ge=0, le=LARGEST)
-    cpu_percent: Reported[CpuPercent] = None
-    memory_percent: Reported[Percent] = None
-    latency_ms: Reported[Milliseconds] = None
-    loss_percent: Reported[Percent] = None
 
 
 def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> list[Sample]:
@@ -51,12 +31,12 @@ def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> 
 
 def _sample(server: str, item: Any, earliest: float, latest: float) -> Sample | None:
     try:
-        record = SampleRecord.model_validate(item, context={"machine": server})
-    except ValidationError:
+        record = reported.read(wire.Sample, item, server)
+    except MessageInvalid:
         return None
     most = MOST_BYTES_PER_SECOND * record.seconds
     if not earliest <= record.time <= latest or record.rx_bytes > most or record.tx_bytes > most:
         return None
     # Round to the millisecond: the unique key must not depend on how a database rounds.
     time = datetime.fromtimestamp(round(record.time * 1000) / 1000, UTC)
-    return Sample(server_id=server, **record.model_dump() | {"time": time})
+    return Sample(server_id=server, **msgspec.structs.asdict(record) | {"time": time})

@@ -14,6 +14,7 @@ from connectors.telemetry.grouping import Groups
 from connectors.telemetry.models import Sample
 from console.core.errors import NotFound
 from console.machines import config
+from edge.protocol.reports import Destination, Path
 
 # Columns of a server's record that its report fills, with their types on PostgreSQL.
 HEARD = {
@@ -38,8 +39,8 @@ class Report:
     server: str
     samples: list[Sample]
     heard: dict[str, Any]
-    paths: list[dict[str, Any]] | None = None
-    destinations: list[dict[str, Any]] | None = None
+    paths: Sequence[Path] | None = None
+    destinations: Sequence[Destination] | None = None
     received_at: datetime = field(default_factory=timezone.now)
 
 
@@ -112,8 +113,8 @@ def _write_ways(reports: Sequence[Report]) -> None:
         (
             report.server,
             report.received_at,
-            json.dumps(report.paths or []),
-            json.dumps(report.destinations or []),
+            json.dumps([path.encode() for path in report.paths or ()]),
+            json.dumps([destination.encode() for destination in report.destinations or ()]),
         )
         for report in newest.values()
     ]

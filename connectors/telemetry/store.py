@@ -21,7 +21,6 @@ from connectors.telemetry.sql import FIVE_MINUTES, HOUR
 
 __all__ = ["FIVE_MINUTES", "HOUR", "oldest_accepted", "prune", "raw_horizon", "roll_up", "series", "write"]
 
-LONGEST_SAMPLE = 3600.0
 # Time for which the newest sample says what is happening now.
 FRESH = timedelta(seconds=45)
 roll_up = rollups.roll_up

@@ -3,7 +3,7 @@
 Apps add their routes with ``api.add_router`` in ``AppConfig.ready()``.
 """
 
-from console.edge_api.front import Schema, api
+from console.edge_api.front import api, serve
 from console.edge_api.signature import Machine, machine_of, signed
 
-__all__ = ["Machine", "Schema", "api", "machine_of", "signed"]
+__all__ = ["Machine", "api", "machine_of", "serve", "signed"]

@@ -1,32 +1,57 @@
 """The API object and its one shape of error."""
 
+import json
 import logging
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
-from ninja import NinjaAPI
-from ninja.errors import AuthenticationError, HttpError, ValidationError
-from pydantic import BaseModel, ConfigDict
+from ninja import NinjaAPI, Router
+from ninja.errors import AuthenticationError, HttpError
 
 from console.core.errors import Refusal
+from console.machines import reported
+from edge.protocol.message import Message, MessageInvalid
 
 log = logging.getLogger(__name__)
-
-
-class Schema(BaseModel):
-    """A request body: unknown fields are refused, so that a misspelt one is noticed.
-
-    Ninja's own schema validates twice when it refuses unknown fields, and a dropped value would count twice.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
+M = TypeVar("M", bound=Message)
+View = Callable[[HttpRequest, M], Message]
+# Name in the log for whoever has none yet.
+UNSIGNED = "a caller that does not sign"
 
 api = NinjaAPI(title="Causeway edge API", version="1", urls_namespace="edge", docs_url=None, openapi_url=None)
+
+
+def serve(
+    router: Router, path: str, kind: type[M], *, auth: Any, decides: Collection[str] = ()
+) -> Callable[[View[M]], View[M]]:
+    """Decorate the view of a call: the body is read as ``kind``, and the message that the view returns is the answer.
+
+    ``decides``: fields that are strict though they have a default (`console.machines.reported`).
+    """
+
+    def decorate(view: View[M]) -> View[M]:
+        def answer(request: HttpRequest) -> dict[str, Any]:
+            caller = str(getattr(getattr(request, "auth", None), "id", UNSIGNED))
+            message = reported.read(kind, _document(request), caller, decides=decides)
+            return view(request, message).encode()
+
+        answer.__name__ = view.__name__
+        router.post(path, auth=auth)(answer)
+        return view
+
+    return decorate
+
+
+def _document(request: HttpRequest) -> object:
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError) as problem:
+        raise HttpError(400, "The body is no JSON") from problem
 
 
 def error(
@@ -44,12 +69,10 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return response
 
 
-@api.exception_handler(ValidationError)
-def invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
-    first: dict[str, Any] = problem.errors[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in ("body", "payload"))
+@api.exception_handler(MessageInvalid)
+def invalid(request: HttpRequest, problem: MessageInvalid) -> HttpResponse:
     # Body as a whole is wrong where no field is named.
-    return error(request, 422, "InvalidParameter", f"{field or 'The body'}: {first['msg']}.", field or None)
+    return error(request, 422, "InvalidParameter", str(problem), problem.place or None)
 
 
 @api.exception_handler(AuthenticationError)

@@ -1,67 +1,22 @@
-"""Routes of the console itself: enrollment, renewal, configuration and status of gateways."""
-
-from typing import Annotated, Any
+"""Calls of the console itself: enrollment, renewal, configuration and status of gateways."""
 
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
-from pydantic import Field, StringConstraints
 
 from console import ports
 from console.core.address import client_address
 from console.core.errors import NotFound
-from console.edge_api.front import Schema
+from console.edge_api.front import serve
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
 from console.machines import config, enrollment, logs, pki, snapshot
 from console.machines.models.machines import Gateway
-from console.machines.reported import (
-    Address,
-    Block,
-    Count,
-    Reported,
-    ReportedTable,
-    ReportedText,
-    Text,
-    Version,
-    Word,
-)
+from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.enrollment import Enroll, Enrolled, Renew, Renewed
+from edge.protocol.reports import GatewayPoll, GatewayStatus, StatusAnswer, Unchanged
 
 router = Router()
 STATUS_INTERVAL = 5
-
-Pem = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
-Kind = Annotated[str, StringConstraints(pattern=r"^(server|gateway)$")]
-
-EnvoyState = Annotated[Text, StringConstraints(max_length=20)]
-Tunnels = Annotated[Count, Field(le=10_000)]
-
-
-class Enroll(Schema):
-    code: Annotated[str, StringConstraints(min_length=4, max_length=40, pattern=r"^[^\x00]*$")]
-    kind: Kind
-    csrs: dict[str, Pem]
-    hostname: ReportedText[Text] = ""
-    version: ReportedText[Word] = ""
-    private_address: ReportedText[Address] = ""
-    system: ReportedText[Text] = ""
-
-
-class Renew(Schema):
-    csrs: dict[str, Pem]
-
-
-class GatewayConfig(Schema):
-    applied_version: int = Field(ge=0, le=2**53)
-    cut_flows: Reported[Count] = 0
-    wait: float = Field(default=0, ge=0, le=25)
-
-
-class GatewayStatus(Block):
-    version: ReportedText[Word] = ""
-    applied_version: Reported[Version] = None
-    open_flows: Reported[Count] = None
-    envoy: ReportedText[EnvoyState] = ""
-    tunnels: ReportedTable[Tunnels] = None
 
 
 class AnyMachine(Signed):
@@ -81,49 +36,44 @@ def gateway_of(request: HttpRequest) -> Gateway:
         raise NotFound("This gateway was removed from the console.", code="MachineUnknown") from error
 
 
-@router.post("enroll", auth=None)
-def enroll(request: HttpRequest, payload: Enroll) -> dict[str, Any]:
-    introduction = enrollment.Introduction(
-        csrs=payload.csrs,
-        hostname=payload.hostname,
-        version=payload.version,
-        private_address=payload.private_address,
-        system=payload.system,
-        public_address=client_address(request),
-    )
-    return enrollment.enroll(code=payload.code, kind=payload.kind, introduction=introduction)
+@serve(router, "enroll", Enroll, auth=None)
+def enroll(request: HttpRequest, machine: Enroll) -> Enrolled:
+    """Admit a machine by its code."""
+    return enrollment.enroll(machine, public_address=client_address(request))
 
 
-@router.post("renew", auth=AnyMachine())
-def renew(request: HttpRequest, payload: Renew) -> dict[str, Any]:
+@serve(router, "renew", Renew, auth=AnyMachine())
+def renew(request: HttpRequest, wanted: Renew) -> Renewed:
+    """Sign new certificates for the machine's keys."""
     machine = machine_of(request)
-    return {"certificates": enrollment.issue(machine.id, machine.kind, payload.csrs), "ca": pki.ca_pem()}
+    return Renewed(enrollment.issue(machine.id, machine.kind, wanted.csrs), pki.ca_pem())
 
 
-@router.post("gateway/config", auth=signed("gateway"))
-def gateway_config(request: HttpRequest, payload: GatewayConfig) -> dict[str, Any]:
+@serve(router, "gateway/config", GatewayPoll, auth=signed("gateway"), decides=("wait",))
+def gateway_config(request: HttpRequest, poll: GatewayPoll) -> GatewayConfiguration | Unchanged:
     """Answer a long poll. The version that a gateway works by is its confirmation of every cut-over up to that."""
     gateway = gateway_of(request)
-    config.applied(gateway, version=payload.applied_version, flows_cut=payload.cut_flows)
+    config.applied(gateway, version=poll.applied_version, flows_cut=poll.cut_flows)
     version = config.current().version
-    if version <= payload.applied_version and payload.wait:
-        config.watcher.wait_beyond(payload.applied_version, payload.wait)
+    if version <= poll.applied_version and poll.wait:
+        config.watcher.wait_beyond(poll.applied_version, poll.wait)
         version = config.current().version
-    if version <= payload.applied_version:
-        return {"unchanged": True, "version": version}
-    return snapshot.build(gateway_of(request)).encode()
+    if version <= poll.applied_version:
+        return Unchanged(True, version)
+    return snapshot.build(gateway_of(request))
 
 
-@router.post("gateway/status", auth=signed("gateway"))
-def gateway_status(request: HttpRequest, payload: GatewayStatus) -> dict[str, Any]:
+@serve(router, "gateway/status", GatewayStatus, auth=signed("gateway"))
+def gateway_status(request: HttpRequest, status: GatewayStatus) -> StatusAnswer:
+    """Keep how a gateway is, and which tunnels it has."""
     gateway = gateway_of(request)
     Gateway.objects.filter(pk=gateway.pk).update(
         heard_at=timezone.now(),
-        open_flows=payload.open_flows,
-        envoy_state=payload.envoy,
-        software=payload.version,
+        open_flows=status.open_flows,
+        envoy_state=status.envoy,
+        software=status.version,
     )
-    if payload.tunnels is not None:
+    if status.tunnels is not None:
         for tell in ports.tunnels_reported:
-            tell(gateway, payload.tunnels)
-    return {"interval": STATUS_INTERVAL, "logs": logs.wanted(gateway.pk)}
+            tell(gateway, status.tunnels)
+    return StatusAnswer(STATUS_INTERVAL, logs.wanted(gateway.pk))

@@ -2,9 +2,8 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from cryptography import x509
 from django.conf import settings
@@ -18,21 +17,10 @@ from console.machines import config, pki, snapshot
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
 from console.ports import MachineKind
 from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.enrollment import Enroll, Enrolled
 
 # Letters of codes without I, L, O, U, 0, 1, so that a code read aloud or typed is not mistaken.
 LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
-
-
-@dataclass(frozen=True)
-class Introduction:
-    """Statements of a machine about itself, none of which is trusted for its identity; unknown ones are empty."""
-
-    csrs: dict[str, str]
-    hostname: str
-    version: str
-    private_address: str
-    system: str
-    public_address: str
 
 
 def _digest(code: str) -> str:
@@ -79,15 +67,19 @@ def code_revoke(*, target: str, digest: str, actor: audit.Actor) -> None:
 
 
 @transaction.atomic
-def enroll(*, code: str, kind: str, introduction: Introduction) -> dict[str, Any]:
-    """Use a code up and admit the machine; return the answer of ``POST enroll``.
+def enroll(request: Enroll, *, public_address: str) -> Enrolled:
+    """Use a code up and admit the machine, which calls from ``public_address``.
 
     Raises ``Forbidden`` with code EnrollmentCodeUnknown, …Used, …Revoked or …Expired, ``Invalid`` for bad certificate
     requests, in which case the code stays usable.
     """
     now = timezone.now()
     # Lock, so that a code that is used twice at once admits one machine.
-    found = EnrollmentCode.objects.select_for_update().filter(digest=_digest(code), kind=kind).first()
+    found = (
+        EnrollmentCode.objects.select_for_update()
+        .filter(digest=_digest(request.code), kind=request.kind)
+        .first()
+    )
     if found is None:
         raise Forbidden(
             "This enrollment code is not known. Copy the whole command again, or make a new one.",
@@ -99,25 +91,25 @@ def enroll(*, code: str, kind: str, introduction: Introduction) -> dict[str, Any
         raise Forbidden("This enrollment code was revoked. Make a new one.", code="EnrollmentCodeRevoked")
     if found.expires_at <= now:
         raise Forbidden("This enrollment code has expired. Make a new one.", code="EnrollmentCodeExpired")
-    handler = ports.machine_kinds[kind]
-    machine, extra = handler.admit(found.target, introduction)
-    certificates = issue(machine, kind, introduction.csrs)
+    handler = ports.machine_kinds[request.kind]
+    machine, connector = handler.admit(found.target, request, public_address)
+    certificates = issue(machine, request.kind, request.csrs)
     MachineKey.objects.update_or_create(
         machine=machine,
-        defaults={"kind": kind, "public_key": pki.csr_public_key(introduction.csrs[handler.signing])},
+        defaults={"kind": request.kind, "public_key": pki.csr_public_key(request.csrs[handler.signing])},
     )
     EnrollmentCode.objects.filter(pk=found.pk).update(used_at=now, used_by=machine)
-    return {
-        "id": machine,
-        "kind": kind,
-        **extra,
-        "certificates": certificates,
-        "ca": pki.ca_pem(),
-        "config": handler.configuration(machine).encode(),
-    }
+    return Enrolled(
+        id=machine,
+        kind=request.kind,
+        connector=connector,
+        certificates=certificates,
+        ca=pki.ca_pem(),
+        config=handler.configuration(machine).encode(),
+    )
 
 
-def issue(machine: str, kind: str, csrs: dict[str, str]) -> dict[str, str]:
+def issue(machine: str, kind: str, csrs: Mapping[str, str]) -> dict[str, str]:
     """Sign certificates for exactly the names that this machine must have. Raises ``Invalid``."""
     handler = ports.machine_kinds[kind]
     wanted = handler.names(machine)
@@ -139,14 +131,14 @@ def _gateway(machine: str) -> Gateway:
         raise NotFound("This gateway was removed from the console.", code="MachineUnknown") from error
 
 
-def _admit_gateway(target: str, introduction: Introduction) -> tuple[str, dict[str, Any]]:
+def _admit_gateway(target: str, request: Enroll, public_address: str) -> tuple[str, None]:
     gateway = _gateway(target)
     gateway.enrolled_at = timezone.now()
-    gateway.software = introduction.version
+    gateway.software = request.version
     gateway.save(update_fields=["enrolled_at", "software"])
     audit.record(actor=audit.System("enrollment"), verb="gateway.enroll", target=gateway)
     config.publish(servers=True)  # connector servers dial the new gateway
-    return gateway.id, {}
+    return gateway.id, None
 
 
 def _gateway_names(machine: str) -> dict[str, tuple[list[x509.GeneralName], bool, bool]]:

@@ -18,11 +18,11 @@ from console.core.errors import Conflict, Invalid, NotFound
 from console.machines import config
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import Gateway, MachineKey
+from edge.protocol.reports import PART_BYTES
 
 REMEMBERED = timedelta(days=30)
 # Silence after which a machine that does not answer, or stops in the middle, is given up.
 SILENCE = timedelta(minutes=2)
-PART_BYTES = 512 * 1024
 
 State = LogExport.State
 WORKER = audit.System("worker")

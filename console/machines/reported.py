@@ -1,32 +1,29 @@
-"""Reports of machines: a value that makes no sense is dropped, and never makes a call fail.
+"""Reading of machines' messages: what decides is strict, and what is reported never makes a call fail.
 
-A dropped value stands for unmeasured, is counted in ``dropped``, and is named once in the log. Values that decide (ids,
-codes, batches, times of samples, the version that confirms a cut-over) are no reports and are checked strictly.
+A reported value that makes no sense stands for unmeasured, is counted in ``dropped``, and is named once in the log.
+Reported are the fields of a message that have a default; all others decide (ids, codes, batches, times of samples, the
+version that confirms a cut-over), and a wrong value of them refuses the message. Fields of a newer machine are ignored,
+and named once.
 """
 
+import functools
 import ipaddress
 import logging
 import reprlib
 import threading
+import types
 from collections import OrderedDict
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin
 
+import msgspec
 from prometheus_client import Counter
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
 
 from console.machines import metrics
+from edge.protocol.logon import ClientAddress, Password
+from edge.protocol.message import Message, MessageInvalid
+from edge.protocol.values import Address, Reason, State, Text, Word
 
 log = logging.getLogger("causeway.reported")
 dropped = Counter(
@@ -40,11 +37,48 @@ MOST_NAMED = 10_000
 # Rows of a report, such as ways to gateways, and keys of a table, such as servers with tunnels; no more are taken.
 MOST_ROWS, MOST_KEYS = 500, 20_000
 LONGEST_KEY = 40
-LONGEST_MESSAGE = 2000
+LONGEST_REASON = 2000
 
-T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 _named: OrderedDict[tuple[str, str], None] = OrderedDict()
 _lock = threading.Lock()
+
+
+def read(kind: type[M], document: object, machine: str, *, decides: Collection[str] = ()) -> M:
+    """Make a message of what ``machine`` sent. ``decides``: fields that are strict though they have a default.
+
+    Raise ``MessageInvalid`` for a wrong value of what decides, and for nothing else.
+    """
+    if not isinstance(document, dict):
+        return kind.decode(document)
+    values, required = _values(kind)
+    _name_unknown(kind, document, machine)
+    strict = {name: document[name] for name in document if name in required or name in decides}
+    message = kind.decode(strict)
+    read_alone: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in strict:
+            if value.check is not None:
+                read_alone[name] = value.checked(getattr(message, name), name)
+        elif document.get(name) is not None:
+            try:
+                read_alone[name] = value.read(document[name], name, machine)
+            except MessageInvalid:
+                drop(machine, name, document[name])
+    return msgspec.structs.replace(message, **read_alone) if read_alone else message
+
+
+def read_strictly(kind: type[M], document: object, machine: str) -> M:
+    """Make a message of a document all of whose fields decide. Raise ``MessageInvalid``."""
+    return read(kind, document, machine, decides=kind.__struct_fields__)
+
+
+def drop(machine: str, field: str, value: object) -> None:
+    """Count a value as dropped, and name it in the log the first time."""
+    dropped.labels(field).inc()
+    if _is_news(machine, field):
+        # Representation of the value, so that neither a megabyte nor a line of its own gets into the log.
+        log.warning("%s: %s makes no sense, so it is not measured: %s", machine, field, reprlib.repr(value))
 
 
 def _is_news(machine: str, field: str) -> bool:
@@ -57,62 +91,26 @@ def _is_news(machine: str, field: str) -> bool:
         return True
 
 
-def _machine(info: ValidationInfo) -> str:
-    """Name who reports: ``machine`` of the context, or who signed the call. A machine that enrolls has no name yet."""
-    context = info.context or {}
-    if "machine" in context:
-        return str(context["machine"])
-    caller = getattr(context.get("request"), "auth", None)
-    return str(getattr(caller, "id", "a machine that enrolls"))
+def _name_unknown(kind: type[Message], document: dict[str, Any], machine: str) -> None:
+    """Name fields that this release does not know: a misspelt one must not go unnoticed for ever."""
+    unknown = document.keys() - _values(kind)[0].keys()
+    # Single line a message, whatever the names are: a machine must not fill the log with invented ones.
+    if unknown and _is_news(machine, f"{kind.__name__}, unknown fields"):
+        names = reprlib.repr(sorted(unknown))
+        log.warning("%s: fields not known here are ignored (%s): %s", machine, kind.__name__, names)
 
 
-def drop(info: ValidationInfo, value: object) -> None:
-    """Count a value of the field being validated as dropped, and name it in the log the first time."""
-    field = info.field_name or "?"
-    dropped.labels(field).inc()
-    if _is_news(machine := _machine(info), field):
-        # Representation of the value, so that neither a megabyte nor a line of its own gets into the log.
-        log.warning("%s: %s makes no sense, so it is not measured: %s", machine, field, reprlib.repr(value))
-
-
-def _or_none(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    if value is None:
-        return None
-    try:
-        return handler(value)
-    except ValidationError:
-        drop(info, value)
-        return None
-
-
-def _or_empty(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    return _or_none(value, handler, info) or ""
-
-
-def _first_rows(value: Any, info: ValidationInfo) -> Any:
-    if isinstance(value, list) and len(value) > MOST_ROWS:
-        drop(info, value)
-        return value[:MOST_ROWS]
-    return value
-
-
-def _sensible_keys(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, dict):
-        return value
-    sensible = [key for key in value if len(key) <= LONGEST_KEY and key.isprintable()][:MOST_KEYS]
-    if len(sensible) < len(value):
-        drop(info, value)
-    return {key: value[key] for key in sensible}
+# -- What the limits of a type alone cannot say
 
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("must have printable characters only")
+        raise ValueError
     return text
 
 
 def _readable(text: str) -> str:
-    kept = text[:LONGEST_MESSAGE]
+    kept = text[:LONGEST_REASON]
     return "".join(each if each.isprintable() or each == "\n" else " " for each in kept)
 
 
@@ -121,41 +119,91 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(text.partition("%")[0])) if text else ""
 
 
-# Report of ``T``: None where it makes no sense or was not measured. Give the field a default as well.
-Reported = Annotated[T | None, WrapValidator(_or_none)]
-# Report of a text: empty where it makes no sense or was not given.
-ReportedText = Annotated[T, WrapValidator(_or_empty)]
-# Rows of a report; one that makes no sense is None, without the others.
-ReportedRows = Annotated[list[Reported[T]] | None, BeforeValidator(_first_rows), WrapValidator(_or_none)]
-# Table of reports by id; a value that makes no sense is None, and an id that makes none is left out.
-ReportedTable = Annotated[
-    dict[str, Reported[T]] | None, BeforeValidator(_sensible_keys), WrapValidator(_or_none)
-]
-
-# Types of reports, strict, since neither true nor "5" is a measured number.
-Text = Annotated[str, StringConstraints(strict=True, max_length=255), AfterValidator(_printable)]
-Word = Annotated[Text, StringConstraints(max_length=40)]
-Message = Annotated[str, StringConstraints(strict=True), AfterValidator(_readable)]
-Address = Annotated[str, StringConstraints(strict=True, max_length=100), AfterValidator(_address)]
-Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
-Version = Annotated[int, Field(strict=True, ge=0, le=2**53)]
-Seconds = Annotated[float, Field(strict=True, ge=0, le=2**40, allow_inf_nan=False)]
-Milliseconds = Annotated[float, Field(strict=True, ge=0, le=600_000, allow_inf_nan=False)]
-Percent = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
+CHECKS: dict[Any, Callable[[str], str]] = {
+    Text: _printable,
+    Word: _printable,
+    State: _printable,
+    Password: _printable,
+    Reason: _readable,
+    Address: _address,
+    ClientAddress: _address,
+}
 
 
-class Block(BaseModel):
-    """A group of reports. Fields that a newer machine adds to it are ignored, and named once in the log."""
+# -- Values
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_unknown(cls, data: Any, info: ValidationInfo) -> Any:
-        if isinstance(data, dict) and (unknown := data.keys() - cls.model_fields.keys()):
-            machine = _machine(info)
-            # Single line a block, whatever the names are: a machine must not fill the log with invented ones.
-            if _is_news(machine, f"{cls.__name__}, unknown fields"):
-                names = reprlib.repr(sorted(unknown))
-                log.warning("%s: fields not known here are ignored (%s): %s", machine, cls.__name__, names)
-        return data
+@dataclass(frozen=True)
+class _Value:
+    """Values that a field may have, but for null. ``check``: raises ValueError; ``of``: rows of a list, or a table's.
+
+    ``kind``: class of a message, or what msgspec converts to.
+    """
+
+    kind: Any
+    check: Callable[[str], str] | None
+    of: "_Value | None"
+
+    def read(self, value: Any, field: str, machine: str) -> Any:
+        """Read a value that is not null. Raise ``MessageInvalid`` when it makes no sense as a whole."""
+        if self.of is not None:
+            if isinstance(value, list) and get_origin(self.kind) is Sequence:
+                return _rows(self.of, value, field, machine)
+            if isinstance(value, dict) and get_origin(self.kind) is Mapping:
+                return _table(self.of, value, field, machine)
+        if isinstance(self.kind, type) and issubclass(self.kind, Message):
+            return read(self.kind, value, machine)
+        try:
+            return self.checked(msgspec.convert(value, self.kind), field)
+        except (msgspec.ValidationError, UnicodeError):  # msgspec takes a lone surrogate for no text
+            raise MessageInvalid(f"{field} makes no sense.", field) from None
+
+    def checked(self, value: Any, field: str) -> Any:
+        """Check and normalise what is of its kind. Raise ``MessageInvalid``; its sentence holds no value."""
+        if self.check is None or value is None:
+            return value
+        try:
+            return self.check(value)
+        except ValueError:
+            raise MessageInvalid(
+                f"{field} must be {self.kind.__metadata__[-1].description}.", field
+            ) from None
+
+    def read_or_none(self, value: Any, field: str, machine: str) -> Any:
+        """Read a row, or a value of a table; one that makes no sense is dropped without the others."""
+        try:
+            return None if value is None else self.read(value, field, machine)
+        except MessageInvalid:
+            drop(machine, field, value)
+            return None
+
+
+def _rows(of: _Value, value: list[Any], field: str, machine: str) -> list[Any]:
+    """Read rows one by one; a row that makes no sense is left out, and those beyond the limit are."""
+    if len(value) > MOST_ROWS:
+        drop(machine, field, value)
+    rows = (of.read_or_none(row, field, machine) for row in value[:MOST_ROWS])
+    return [row for row in rows if row is not None]
+
+
+def _table(of: _Value, value: dict[str, Any], field: str, machine: str) -> dict[str, Any]:
+    """Read a table by id; a value that makes no sense is None, and an id that makes none is left out."""
+    sensible = [key for key in value if len(key) <= LONGEST_KEY and key.isprintable()][:MOST_KEYS]
+    if len(sensible) < len(value):
+        drop(machine, field, value)
+    return {key: of.read_or_none(value[key], field, machine) for key in sensible}
+
+
+@functools.cache
+def _values(kind: type[Message]) -> tuple[dict[str, _Value], frozenset[str]]:
+    """Return what the fields of a message may hold, and which of them it must have."""
+    fields = msgspec.structs.fields(kind)
+    values = {field.name: _value(field.type) for field in fields}
+    return values, frozenset(field.name for field in fields if field.required)
+
+
+def _value(kind: Any) -> _Value:
+    if get_origin(kind) in (Union, types.UnionType):  # with null; Python's own union of one is that one
+        kind = Union[tuple(each for each in get_args(kind) if each is not types.NoneType)]  # noqa: UP007
+    of = _value(get_args(kind)[-1]) if get_origin(kind) in (Sequence, Mapping) else None
+    return _Value(kind, CHECKS.get(kind), of)

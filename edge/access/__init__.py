@@ -1,1 +1,1 @@
-"""Which session may reach which destination: hosts, matching, the compiled configuration, the decision."""
+"""Access of sessions to destinations: hosts, matching, the compiled configuration, the decision."""

@@ -1,4 +1,4 @@
-"""May this session reach this destination, and by which way? Pure: no I/O, no clock, no state.
+"""Decision whether a session may reach a destination, and by which way. Pure: no I/O, no clock, no state.
 
 The gateway asks for every new flow and, after each change of configuration, again for every open one; the console's
 access check asks the same function, so that what the page explains is what happens.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from edge.access.hosts import Host, HostInvalid, parse_host
 from edge.access.matching import Application
@@ -15,8 +16,10 @@ from edge.access.snapshot import Snapshot
 from edge.protocol.codes import ENDS_SESSION, Code
 from edge.protocol.configuration import ALL, Connector, Policy
 from edge.protocol.identity import SessionIdentity
+from edge.protocol.reports import FlowPath
 
-CLOUD, CONNECTOR = "cloud", "connector"
+CLOUD: Final = "cloud"
+CONNECTOR: Final = "connector"
 
 # Why a session was ended, as its owner reads it; the reasons are those of the snapshot's `ended_sessions`.
 _ENDED = {
@@ -28,7 +31,7 @@ _ENDED = {
     "instance_inactive": "This instance is not active. Ask your administrator.",
     "expired": "The session has expired. Log on again.",
 }
-# Logging on again cannot help in these two: the answer is 403, not another 407.
+# Logging on again helps against neither of these two reasons: the answer is 403, not another 407.
 _ENDED_FORBIDDEN = {"account_disabled": Code.ACCOUNT_DISABLED, "instance_inactive": Code.INSTANCE_INACTIVE}
 
 
@@ -58,10 +61,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was looked at.
+    """Step of a decision's trace: one thing that was looked at.
 
     ``subject``: session, instance, cloud, application, policy, connector or result; ``outcome``: ok, no_match,
-    matched, passed_over, chosen or denied; ``ids``: what it was about, e.g. ``{"policy": "fs-…"}``.
+    matched, passed_over, chosen or denied; ``ids``: what the step was about, e.g. ``{"policy": "fs-…"}``.
     """
 
     subject: str
@@ -72,11 +75,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The answer for one flow. ``message``: why, for the client; ``path``: by which way, None for a refused one."""
+    """Answer for one flow. ``message``: the reason, for the client; ``path``: by which way, None for a refused flow."""
 
     code: Code
     message: str
-    path: str | None = None
+    path: FlowPath | None = None
     connector: str | None = None
     application: str | None = None
     policy: str | None = None
@@ -85,12 +88,12 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether the flow may open."""
+        """Tell whether the flow may open."""
         return self.path is not None
 
     @property
     def status(self) -> int:
-        """What the client sees: 200, 403, 407 or 503."""
+        """Status that the client sees: 200, 403, 407 or 503."""
         return self.code.status
 
     @property
@@ -100,7 +103,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """``fitting``: policies that fit user and application, usable or not, as bits."""
+    """Evidence for a decision. ``fitting``: policies that fit user and application, usable or not, as bits."""
 
     identity: SessionIdentity
     destination: Destination
@@ -116,7 +119,7 @@ def decide(
 
     First the session must live and its instance be active. An address within a cloud network of the instance is reached
     straight from a gateway of its area. Everything else goes by the first enabled policy that fits the user
-    and the application and whose connector is usable; without one it is refused, with the reason nearest to success.
+    and the application and whose connector is usable; without one the flow is refused, with the reason nearest success.
     """
     refused = _session_refusal(identity, snapshot, now)
     if refused is not None:
@@ -168,7 +171,7 @@ def _session_refusal(identity: SessionIdentity, snapshot: Snapshot, now: float) 
 def _matching_applications(
     destination: Destination, snapshot: Snapshot
 ) -> tuple[tuple[Application, ...], int]:
-    """The applications that name host and port, and the policies that cover one of them."""
+    """Return the applications that name host and port, and the policies (as bits) that cover one of them."""
     found: list[Application] = []
     for table in snapshot.applications.tables(destination.host):
         found.extend(table.find(destination.port))
@@ -185,7 +188,7 @@ def _matching_applications(
 def _covered(
     policy: Policy, place: int, applications: tuple[Application, ...], snapshot: Snapshot
 ) -> Application:
-    """The application a policy allows: of several, the most specific one (they come in that order)."""
+    """Return the application that a policy allows, of several the most specific: `applications` come in that order."""
     if policy.applications == ALL:
         return applications[0]
     masks = snapshot.application_masks
@@ -294,7 +297,7 @@ def _explain_applications(evidence: _Evidence) -> Iterator[Step]:
 
 
 def _explain_policies(decision: Decision, evidence: _Evidence) -> Iterator[Step]:
-    """Every policy up to the one that decided; those below it were never asked."""
+    """Yield a step for every policy up to the one that decided; policies below that one were never asked."""
     snapshot = evidence.snapshot
     if not evidence.applications:
         return

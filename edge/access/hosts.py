@@ -17,15 +17,15 @@ _BITS = {4: 32, 6: 128}
 
 
 class HostInvalid(ValueError):
-    """What was given is neither a host name nor an IP address; the text is a sentence."""
+    """Error about a text that is neither a host name nor an IP address; the message is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A destination's host. ``family`` is 4 or 6 for an IP address with its ``value``, 0 for a name.
+    """Host of a destination. ``family`` is 4 or 6 for an IP address with its ``value``, 0 for a name.
 
-    ``least_prefix``: a network must be at least this long to count as naming the address. It keeps ``0.0.0.0/0`` from
-    opening the machine itself: loopback and link-local addresses are only reached when they are named explicitly.
+    ``least_prefix``: a network must be at least this long to count as naming the address, so that ``0.0.0.0/0`` does
+    not open the machine itself: loopback and link-local addresses are only reached when they are named explicitly.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What an application's address stands for: a ``name``, a ``suffix`` (``*.`` removed) or a ``network``."""
+    """Meaning of an application's address: a ``name``, a ``suffix`` (``*.`` removed) or a ``network``."""
 
     name: str | None = None
     suffix: str | None = None
@@ -51,7 +51,7 @@ class Pattern:
 
 
 def parse_host(text: str) -> Host:
-    """Canonical host: lower case, no trailing dot, IDNA, IPv4-mapped IPv6 as IPv4. Raises HostInvalid."""
+    """Return the canonical host: lower case, no trailing dot, IDNA, IPv4-mapped IPv6 as IPv4. Raises HostInvalid."""
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
         if ":" not in text:
@@ -66,7 +66,7 @@ def parse_host(text: str) -> Host:
 
 
 def parse_name(text: str) -> str:
-    """A host name in its one form. Raises HostInvalid."""
+    """Return a host name in its one form: lower case, no trailing dot, IDNA. Raises HostInvalid."""
     name = text.removesuffix(".").lower()
     if not name.isascii():
         try:
@@ -100,7 +100,7 @@ def _parse_ipv6(text: str) -> Host:
 
 
 def parse_network(text: str) -> Network:
-    """A CIDR or a single address. Raises HostInvalid, also when bits are set beyond the prefix."""
+    """Read a CIDR or a single address. Raises HostInvalid, also when bits are set beyond the prefix."""
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
@@ -109,7 +109,7 @@ def parse_network(text: str) -> Network:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """An application's address: host name, ``*.`` wildcard, IP address or CIDR. Raises HostInvalid."""
+    """Read an application's address: host name, ``*.`` wildcard, IP address or CIDR. Raises HostInvalid."""
     if text.startswith("*."):
         return Pattern(suffix=parse_name(text[2:]))
     if "/" in text:
@@ -121,6 +121,6 @@ def parse_pattern(text: str) -> Pattern:
 
 
 def mask(family: int, value: int, prefix: int) -> int:
-    """The network part of an address."""
+    """Return the network part of an address."""
     shift = _BITS[family] - prefix
     return value >> shift << shift

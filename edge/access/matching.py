@@ -1,4 +1,4 @@
-"""Which applications name a host and a port: look-ups whose cost does not grow with applications that cannot match."""
+"""Applications that name a host and a port: look-ups whose cost does not grow with applications that cannot match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Application:
 
 
 class PrefixTable:
-    """Networks by prefix length: looking an address up costs one dictionary access a length in use."""
+    """Networks by prefix length: looking an address up costs one dictionary access for each length in use."""
 
     def __init__(self) -> None:
         self._lengths: dict[int, dict[int, dict[int, Any]]] = {4: {}, 6: {}}
@@ -64,7 +64,7 @@ class PortTable:
 
 
 class ApplicationIndex:
-    """Finds the applications that name a host."""
+    """Index of applications by the hosts that they name."""
 
     def __init__(self) -> None:
         self.names: dict[str, PortTable] = {}

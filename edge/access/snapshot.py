@@ -115,7 +115,7 @@ class Snapshot:
         return [server for server in live if self.server_open(server, connector)]
 
     def online_by(self, tunnels: Tunnels) -> frozenset[str]:
-        """Return the connectors online by these tunnels: one counts when its server is theirs and takes new flows."""
+        """Return the connectors of which a server that takes new flows has one of these tunnels."""
         return frozenset(c for (c, s), count in tunnels.items() if count > 0 and self.server_open(s, c))
 
     def _server_state(self, server: str, connector: str) -> str | bool | None:
@@ -167,7 +167,7 @@ class _Masks:
 
 
 def _masks(given: GatewayConfiguration) -> _Masks:
-    """Give each policy its bit, wherever an account or an application is named by it."""
+    """Give each policy's bit to every account and application that the policy names."""
     masks = _Masks()
     by_group: dict[str, int] = {}
     for place, policy in enumerate(given.policies):

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -103,7 +103,7 @@ app.command()(check)
 app.command()(connect)
 
 
-def _enroll(home: Path, console: str, code: str, kind: str) -> None:
+def _enroll(home: Path, console: str, code: str, kind: Literal["server", "gateway"]) -> None:
     from edge.home import Home
     from edge.machine.enrollment import enroll
 

@@ -6,12 +6,13 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jwt
 
 from edge.errors import EdgeError
 from edge.machine.api import ApiError, ApiRefused, Caller
+from edge.protocol import logon as wire
+from edge.protocol.reports import Nothing
 
 
 class SessionEnded(EdgeError):
@@ -48,15 +49,16 @@ class Session:
 
     async def log_on(self, instance: str, username: str, password: str) -> Grant:
         """Raises `ApiRefused` (wrong pair, disabled, locked out) or `ConsoleUnreachable`."""
-        body = {"instance": instance, "username": username, "password": password, "kind": "connect"}
-        return self._take(await self._api.call("login", body, timeout=30.0))
+        login = wire.Login(instance=instance, username=username, password=password, kind="connect")
+        return self._take(await self._api.call("login", login, wire.Grant, timeout=30.0))
 
     async def renew(self) -> Grant:
         """Exchange the token for a fresh one. Raises `SessionEnded`, `ApiRefused` or `ConsoleUnreachable`."""
         if self._grant is None:
             raise SessionEnded("There is no session.")
         try:
-            return self._take(await self._api.call("session/renew", {"token": self._grant.token}))
+            token = wire.Token(self._grant.token)
+            return self._take(await self._api.call("session/renew", token, wire.Grant))
         except ApiRefused as error:
             if error.status in (401, 403):
                 raise SessionEnded(error.message) from error
@@ -66,20 +68,19 @@ class Session:
         """Give the session back; if the console cannot be told, it expires by itself."""
         if self._grant is not None:
             with contextlib.suppress(ApiError):
-                await self._api.call("logout", {"token": self._grant.token}, timeout=2.0)
+                await self._api.call("logout", wire.Token(self._grant.token), Nothing, timeout=2.0)
         self._grant = None
 
-    def _take(self, answer: dict[str, Any]) -> Grant:
-        token, session = answer["token"], answer["session"]
+    def _take(self, answer: wire.Grant) -> Grant:
         # Only the times are read here; whether the token is good is for the gateway to say.
-        claims = jwt.decode(token, options={"verify_signature": False})
+        claims = jwt.decode(answer.token, options={"verify_signature": False})
         grant = Grant(
-            token=token,
-            username=session["username"],
-            instance=session["instance"],
-            client_ip=session.get("client_ip") or "",
-            gateways=tuple(gateway["proxy"] for gateway in answer["gateways"]),
-            ca=answer["ca"],
+            token=answer.token,
+            username=answer.session.username,
+            instance=answer.session.instance,
+            client_ip=answer.session.client_ip or "",
+            gateways=tuple(gateway.proxy for gateway in answer.gateways),
+            ca=answer.ca,
             issued_at=float(claims["iat"]),
             expires_at=float(claims["exp"]),
         )

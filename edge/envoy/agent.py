@@ -1,4 +1,4 @@
-"""What a gateway's Envoy asks and tells the agent beside it: may a flow pass, who can cut it, what did it carry."""
+"""Calls of a gateway's Envoy to the agent beside it: whether a flow may pass, how it is cut, what it carried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from edge.envoy.parts import Config, http_protocol_options, static_cluster, type
 
 AGENT = "agent"
 METADATA = "envoy.filters.http.ext_authz"  # where Envoy keeps what the decision said about the flow
-FLOW_METADATA = "flow"  # the one field there
+FLOW_METADATA = "flow"  # the one field of that metadata
 SERVER_TAG = "server"
 
 
@@ -24,7 +24,7 @@ def agent_cluster() -> Config:
 
 
 def authorization() -> Config:
-    """HTTP filter that asks the agent whether a flow may pass; without an answer none does."""
+    """HTTP filter that asks the agent whether a flow may pass; without an answer no flow does."""
     return typed(
         METADATA,
         "filters.http.ext_authz.v3.ExtAuthz",
@@ -37,7 +37,7 @@ def authorization() -> Config:
 
 
 def flow_control() -> Config:
-    """HTTP filter by which the agent holds one stream for each flow, and can cut the flow; without it flows go on."""
+    """HTTP filter by which the agent holds one stream for each flow, to cut it by; without the agent flows go on."""
     skip = {"request_body_mode": "NONE", "response_body_mode": "NONE", "request_trailer_mode": "SKIP"}
     return typed(
         "envoy.filters.http.ext_proc",
@@ -58,7 +58,7 @@ def flow_control() -> Config:
 
 
 def access_log() -> Config:
-    """Log that tells the agent of flows; what the agent refused, or never saw, is none of them."""
+    """Log that tells the agent of flows; a request that the agent refused, or never saw, is no flow."""
     let_in = {"filter": METADATA, "path": [{"key": FLOW_METADATA}], "value": {"present_match": True}}
     log = typed(
         "envoy.access_loggers.http_grpc",
@@ -68,7 +68,7 @@ def access_log() -> Config:
             "transport_api_version": "V3",
             "buffer_flush_interval": "0.05s",
             "grpc_service": agent_service("10s"),
-            # Which server carries the flow: "connector:server", known when the tunnel took it
+            # Which server carries the flow: "connector:server", known when the tunnel took the flow
             "custom_tags": [{"tag": SERVER_TAG, "value": "%UPSTREAM_HOST_NAME%"}],
         },
     )

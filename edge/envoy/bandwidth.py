@@ -5,21 +5,22 @@ from __future__ import annotations
 from edge.envoy.parts import TYPES, Config, typed
 
 BANDWIDTH_HEADER = "x-causeway-bandwidth"  # the slot that holds the account to its cap, if it has one
-# With the module: the slot again, and the cap in KiB/s, of its own bucket for what the client sends.
+# For the module's own bucket of what the client sends: the slot again, and the cap in KiB/s.
 UPLOAD_HEADER = "x-causeway-upload"
 # How many accounts with a cap may have flows at the same time; each costs Envoy 9 kB.
 SLOTS = 2048
-# Runtime values: what a slot lets through each way, in KiB/s, and the account that has it.
+# Runtime values: what a slot lets through each way, in KiB/s, and the account that has the slot.
 CAP_KEY, OWNER_KEY = "causeway.bandwidth.cap.%s", "causeway.bandwidth.owner.%s"
 
 
 def bandwidth_filter(slots: int, *, uploads: bool) -> Config:
-    """A flow goes through the buckets of the slot that its header names, without one through none.
+    """HTTP filter that sends a flow through the buckets of the slot that its header names; without a header, none.
 
-    ``uploads``: what the client sends as well; Envoy's bucket for it must not meet half-close (edge/envoy/module).
+    ``uploads``: hold what the client sends as well; Envoy's bucket for uploads must not meet half-close
+    (edge/envoy/module).
 
-    The slots are part of the listener. Read from a file of their own (ECDS) they could be multiplied while flows run,
-    but Envoy 1.40 crashes at the next flow after such a reload.
+    The slots are part of the listener. Read from a file of their own (ECDS), slots could be added while flows run, but
+    Envoy 1.40 crashes at the next flow after such a reload.
     """
     by_slot = {
         "@type": TYPES + "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
@@ -46,7 +47,7 @@ def _hold(slot: int, *, uploads: bool) -> Config:
 
 def _buckets(slot: int, *, uploads: bool) -> Config:
     def limit(direction: str) -> Config:
-        # Without a value the slot is nobody's; 0 would let everything through.
+        # A slot without a value is nobody's and lets 1 KiB/s through; 0 would let everything through.
         return {
             "bucket_id": f"{slot}-{direction}",
             "kbps": {"default_value": 1, "runtime_key": CAP_KEY % slot},

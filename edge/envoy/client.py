@@ -1,4 +1,4 @@
-"""The Envoy of ``causeway connect``: a local HTTP proxy and port forwards, with the user's token.
+"""Envoy of ``causeway connect``: a local HTTP proxy and port forwards, with the user's token.
 
 The token and the gateways' CA lie in files that Envoy watches, so that a renewal touches no open connection.
 """
@@ -22,19 +22,19 @@ CA_FILE = "ca.json"
 PROXY_SOCKET = "proxy.sock"
 REFUSALS_FILE = "refusals.log"
 GATEWAYS, FORWARDS = "gateways", "gateways-of-forwards"
-# Where a forward keeps the token that it shows, and the answer that it got
+# Keys under which a forward keeps the token that it shows, and the answer that it got
 _TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
-# For `EnvoyProcess`: refusals are told soon after they happened, not up to 10 s later.
+# Arguments for `EnvoyProcess`: a refusal is in its file within 0.5 s, not up to 10 s later.
 ARGUMENTS = ("--file-flush-interval-msec", "500")
 _DRAWS = 32
-# As the tunnel was lost, a plain request may have reached its application; of a CONNECT, nothing has.
+# When a tunnel is lost, a plain request may have reached its application and is not tried again; a CONNECT is.
 _TRY_CONNECT_AT_THE_NEXT = (*ANOTHER_GATEWAY_MAY, Code.TUNNEL_LOST)
 
 
 @dataclass(frozen=True)
 class Forward:
-    """A local port that leads to one destination: ``address:port`` here, ``host:target`` there."""
+    """Local port that leads to one destination: ``address:port`` here, ``host:target`` there."""
 
     address: str
     port: int
@@ -48,7 +48,7 @@ def token_file(token: str) -> bytes:
 
 
 def ca_file(ca: str) -> bytes:
-    """Return the file from which Envoy takes whom to trust. `ca`: PEM, one certificate or several."""
+    """Return the file from which Envoy takes the CA to trust. `ca`: PEM, one certificate or several."""
     return _secret_file("ca", {"validation_context": {"trusted_ca": {"inline_string": ca}}})
 
 
@@ -62,7 +62,7 @@ def _watched(file: str) -> Config:
 
 
 def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gateways: Sequence[str]) -> Config:
-    """Return the configuration.
+    """Return the whole configuration of a client's Envoy.
 
     `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first.
     """
@@ -129,15 +129,15 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
 
 def _route(match: Config, retry: Config) -> Config:
     route = {"cluster": GATEWAYS, "timeout": "0s", "idle_timeout": "0s", "retry_policy": retry}
-    # Added by this Envoy, and none of an application's business
+    # This Envoy adds the header, which is none of an application's business.
     return {"match": match, "route": route, "request_headers_to_remove": ["x-forwarded-proto"]}
 
 
 def _retry(retry_on: str, reasons: Sequence[str], gateways: int) -> Config:
-    """Try what a gateway that vanished left unanswered, or refused for one of `reasons`, at the next gateway.
+    """Try at the next gateway what a vanished gateway left unanswered, or a gateway refused for one of `reasons`.
 
-    Envoy takes a flow that its application resets for a fault of the gateway, and passes that over. When so none is
-    left, it draws any of them by lot: a draw that was tried already is drawn again.
+    Envoy takes a flow that its application resets for a fault of the gateway, and passes that gateway over. When no
+    gateway is left, Envoy draws any gateway by lot: a draw that was tried already is drawn again.
     """
     next_gateway = typed(
         "previous_priorities",
@@ -158,7 +158,7 @@ def _retry(retry_on: str, reasons: Sequence[str], gateways: int) -> Config:
 
 
 def _refusals() -> Config:
-    """A line for every error answer; the reader tells a gateway's refusals from applications' own errors."""
+    """Log a line for every error answer; its reader tells a gateway's refusals from applications' own errors."""
     threshold = {"default_value": 400, "runtime_key": "causeway.refusals"}
     return {
         **_log(
@@ -179,15 +179,15 @@ def _log(**fields: str) -> Config:
 
 # -- Port forwards ----------------------------------------------------------------------------------------------------
 
-# The pauses, each up to these and the later ones longer, let Envoy's threads learn which gateway was passed over.
+# Pauses between tries, the later ones longer, let Envoy's threads learn which gateway was passed over.
 _TRIES, _PAUSES = 6, {"base_interval": "0.1s", "max_interval": "0.8s"}
 
 
 def _forward(forward: Forward, *, exact: bool) -> Config:
-    """Bytes go straight into a stream to the gateway: each side may end its sending alone, as over plain TCP.
+    """Listener that sends bytes straight into a stream to the gateway: each side may end its sending alone, as in TCP.
 
-    An attempt that a gateway refused counts as a failed connection to it: the next attempt goes to the next gateway,
-    and so do new flows for a few seconds. That is why forwards have a cluster of their own, beside the proxy's.
+    An attempt that a gateway refused counts as a failed connection to that gateway: the next attempt goes to the next
+    gateway, and so do new flows for a few seconds. Forwards therefore have a cluster of their own beside the proxy's.
     """
     host = f"[{forward.host}]" if ":" in forward.host else forward.host
     target = f"{host}:{forward.target}"
@@ -255,7 +255,7 @@ def _gateways(name: str, gateways: Sequence[str]) -> Config:
         },
     )
     cluster = parts.static_cluster(name, [])
-    # One priority each: all flows go by the first gateway that is up, so that they share its connection.
+    # One priority for each gateway: all flows go by the first gateway that is up, and share its connection.
     cluster["load_assignment"]["endpoints"] = [
         {"priority": place, "lb_endpoints": [{"endpoint": _endpoint(host, port)}]}
         for place, (host, port) in enumerate(hosts)
@@ -270,7 +270,7 @@ def _gateways(name: str, gateways: Sequence[str]) -> Config:
         ),
         "transport_socket": tls,
         "outlier_detection": _OUTLIERS,
-        # Who is passed over is passed over now; by default such news are collected for a second.
+        # A gateway is passed over at once; by default Envoy collects such news for a second.
         "common_lb_config": {"update_merge_window": "0s"},
         "health_checks": [_HEALTH_CHECK],
     }
@@ -278,7 +278,7 @@ def _gateways(name: str, gateways: Sequence[str]) -> Config:
 
 # A gateway that hangs is noticed by pings on the connection in use, at the latest when something is wanted of it.
 _KEEPALIVE = {"interval": "5s", "timeout": "4s", "connection_idle_interval": "4s"}
-# One that cannot be connected to is passed over at once and tried again after a while.
+# A gateway that cannot be connected to is passed over at once and tried again after a while.
 _OUTLIERS = {
     "split_external_local_origin_errors": True,
     "consecutive_local_origin_failure": 1,
@@ -292,7 +292,7 @@ _OUTLIERS = {
     "max_ejection_time": "30s",
     "max_ejection_percent": 100,
 }
-# A handshake is all it takes; seldom while all is well, for there are many clients.
+# The check is a TCP handshake, seldom while all is well, for there are many clients.
 _HEALTH_CHECK = {
     "timeout": "3s",
     "interval": "60s",

@@ -1,7 +1,7 @@
-"""Answers in Envoy's place when something fails: each with a reason and the part that failed.
+"""Answers in place of Envoy's own when something fails: each with a reason and the part that failed.
 
-docs/architecture.md lists them under "Status codes". What the agent refuses, and what an application answers, passes
-as it is.
+docs/architecture.md lists the answers under "Status codes". What the agent refuses, and what an application answers,
+passes as it is.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB
 from edge.protocol.codes import Code
 
 PART_HEADER = "x-causeway-part"  # which part of the way failed
-OWN_HEADERS = (REASON_HEADER, PART_HEADER)  # an application must not be able to say them
-NO_DECISION = 511  # what Envoy says to itself when the agent does not answer
+OWN_HEADERS = (REASON_HEADER, PART_HEADER)  # taken off applications' answers: only Causeway speaks by them
+NO_DECISION = 511  # status that Envoy gives itself when the agent does not answer
 _CONNECTION_FLAGS = ["UF", "UC", "UR", "URX", "LR", "UT", "UPE", "UO"]
 
 
@@ -37,7 +37,7 @@ def _flags(*flags: str) -> Config:
 
 
 def _details(*texts: str) -> Config:
-    """Where Envoy's details of the answer hold one of these texts."""
+    """Filter for answers whose details, as Envoy notes them, hold one of `texts`."""
     expression = " || ".join(f"response.code_details.contains('{text}')" for text in texts)
     kind = "access_loggers.filters.cel.v3.ExpressionFilter"
     return {
@@ -69,7 +69,7 @@ def client_failures() -> Config:
 
 
 def gateway_failures() -> Config:
-    """``local_reply_config`` of a gateway: its own failures, those of tunnels, and of what it dials itself."""
+    """``local_reply_config`` of a gateway: failures of its own, of tunnels, and of what it dials itself."""
     by_tunnel = {"header_filter": {"header": {"name": ROUTE_HEADER, "present_match": True}}}
     agent_away = "This gateway cannot decide on new connections now. Try again in a moment."
     offline = "The connector has no live tunnel to this gateway."
@@ -99,7 +99,7 @@ def server_failures() -> Config:
 
 
 def _invalid_requests() -> list[Config]:
-    """What Envoy refuses to read."""
+    """Answers to requests that Envoy refuses to read."""
     most = f"The request has more than {MAX_HEADERS} headers, or more than {MAX_HEADERS_KB} KiB of them."
     host = (
         "The address is no host and port. (A plain request over HTTP/1.1 takes no host name with an underscore; "
@@ -133,7 +133,7 @@ def _invalid_requests() -> list[Config]:
 
 
 def _dialling_failures(who: str) -> list[Config]:
-    """Failures of what this Envoy dials.
+    """Answers to failures of the destinations that this Envoy dials.
 
     A CONNECT is answered as soon as its destination has taken the connection. Where a server dials by its internal
     listener (edge.envoy.halfclose), a connection that is not taken in time ends before that, without another sign.

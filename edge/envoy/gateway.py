@@ -1,9 +1,9 @@
 """Envoy's configuration on a gateway: tunnels come in on one port, clients on the other.
 
 The way of a flow: access listener → its address's pace → ext_authz (the agent decides, fail closed) → ext_proc (the
-agent holds one stream a flow, by which it can cut it, fail open) → its account's bandwidth → the route that the
-decision named → reverse tunnel, or the gateway itself dials. Where Envoy has the module, either ends byte for byte
-(edge.envoy.halfclose).
+agent holds one stream a flow to cut the flow by, fail open) → its account's bandwidth → the route that the decision
+named → reverse tunnel, or the gateway itself dials. Where Envoy has the module, a flow ends byte for byte on either
+way (edge.envoy.halfclose).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from edge.protocol.configuration import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
 INTERNAL_HEADERS = (PATH_HEADER, ROUTE_HEADER, NAME_HEADER, BANDWIDTH_HEADER, UPLOAD_HEADER)
-# A second try goes the same way by them: what a filter takes off stays off. The server takes them off.
+# Headers by which a second try goes the same way: what a filter takes off stays off. The server takes them off.
 WAY_HEADERS = (ROUTE_HEADER, NAME_HEADER)
-# What concerns this hop alone, or what Envoy adds by itself, and no application should see.
+# Headers that concern this hop alone, or that Envoy adds by itself: no application should see them.
 HOP_HEADERS = ("proxy-authorization", "proxy-connection", "x-forwarded-proto", "x-envoy-external-address")
 TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 CLOUD = "cloud"  # the cluster that the gateway itself dials by
@@ -53,9 +53,9 @@ __all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
 
 
 def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS) -> Config:
-    """Envoy's whole configuration; nothing in it depends on policies, so that applying a snapshot never touches it.
+    """Return Envoy's whole configuration; no part depends on policies, so that a change of policies never touches it.
 
-    ``flows``: how many an address may open in a second.
+    ``flows``: how many flows an address may open in a second.
     """
     exact = halfclose.usable()
     values = runtime(**(halfclose.RUNTIME if exact else {}))
@@ -103,7 +103,7 @@ def _connection_limit() -> Config:
 
 
 def _tunnel_listener(gateway: Gateway) -> Config:
-    """Servers arrive here. Their certificate must say what their handshake says: node = server, cluster = connector."""
+    """Listener where servers arrive. Certificate and handshake must agree: node = server, cluster = connector."""
     admission = typed(
         "envoy.filters.network.ext_authz",
         "filters.network.ext_authz.v3.ExtAuthz",
@@ -131,7 +131,7 @@ def _tunnel_listener(gateway: Gateway) -> Config:
 
 
 def _reverse_cluster() -> Config:
-    """The tunnels' other side. TLS inside the tunnel, to the connector's own name, is what keeps the bytes secret:
+    """Cluster of the tunnels' other side. TLS inside the tunnel, to the connector's own name, keeps the bytes secret:
     the outer TLS of a reverse tunnel covers the handshake only."""
     strip = typed(
         "envoy.filters.http.header_mutation",
@@ -145,11 +145,11 @@ def _reverse_cluster() -> Config:
         {
             "http2_protocol_options": {
                 **http2_options(),
-                # A peer that vanished without a word: noticed within seconds, its flows end, new ones go elsewhere.
+                # A peer that vanished without a word is noticed within seconds: its flows end, new flows go elsewhere.
                 "connection_keepalive": {"interval": "5s", "timeout": "3s"},
             }
         },
-        # An idle tunnel stays, by default for an hour
+        # An idle tunnel stays; by default Envoy would close it after an hour.
         common_http_protocol_options=answer_options(Hop.GATEWAY) | {"idle_timeout": "0s"},
         upstream_http_protocol_options={
             "auto_sni": True,
@@ -208,8 +208,8 @@ def _cloud_cluster(name: str, **more: Any) -> Config:
 # -- Clients ----------------------------------------------------------------------------------------------------------
 
 
-# The limits: what a client that reads nothing can have a gateway keep for it: a reset for each of its streams and some
-# more, and as many frames as fill the connection's buffer of 1 MiB.
+# The limits bound what a gateway keeps for a client that reads nothing: a reset for each of its streams and some more,
+# and as many frames as fill the connection's buffer of 1 MiB.
 _CLIENT_LIMITS: Config = {
     # A request that is no HTTP ends its own flow; by itself Envoy would end the connection with all the others.
     "override_stream_error_on_invalid_http_message": True,
@@ -225,9 +225,9 @@ def _access_listener(gateway: Gateway, slots: int, flows: int, *, exact: bool) -
     return {
         "name": "access",
         "address": address(gateway.listen, gateway.client_port),
-        # A client is one long connection: by chance, several fast ones would share a thread beside an idle one.
+        # A client is one long connection: by chance, several fast clients would share a thread beside an idle thread.
         "connection_balance_config": {"exact_balance": {}},
-        # Also the pieces in which what a client sends is held to its account's bandwidth
+        # The limit is also the size of the pieces in which what a client sends is held to its account's bandwidth.
         "per_connection_buffer_limit_bytes": 65_536,
         "tcp_backlog_size": 4096,  # beyond it, by default 128, a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
@@ -276,7 +276,7 @@ def _http(slots: int, flows: int, *, exact: bool) -> Config:
 
 
 def _go_on() -> Config:
-    """What this gateway is to dial for a CONNECT goes on to the internal listener, now that it is resolved."""
+    """HTTP filter by which a CONNECT that this gateway dials goes on, once resolved, to the internal listener."""
 
     def header(name: str, value: str) -> Config:
         field = {
@@ -307,15 +307,15 @@ def _go_on() -> Config:
 
 
 def _routes(*, exact: bool) -> list[Config]:
-    """By the header that the decision set; without it nothing passes, whatever else goes wrong."""
+    """Routes by the header that the decision set; without the header nothing passes, whatever else goes wrong."""
 
     def by(path: str) -> Config:
         return {"headers": [{"name": PATH_HEADER, "string_match": {"exact": path}}]}
 
     dial = {"upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}
     retry = {
-        # A tunnel may die in the moment a flow is given to it; another one of the connector takes over. And a server
-        # may not know yet of an application that was allowed a moment ago: it hears of it within a second or two.
+        # A tunnel may die in the moment a flow is given to it: another tunnel of the connector takes over. A server may
+        # not know yet of an application that was allowed a moment ago: the server hears of it within a second or two.
         "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
         "retriable_headers": [
             {"name": REASON_HEADER, "string_match": {"exact": dict(NOT_SERVED)[REASON_HEADER]}}
@@ -324,11 +324,12 @@ def _routes(*, exact: bool) -> list[Config]:
         "num_retries": 3,
     }
     cloud = {"cluster": "cloud", "timeout": "0s"}
-    # What an application says under our names would be taken for a gateway's word.
+    # What an application says under these names would be taken for a gateway's word.
     own = {"response_headers_to_remove": [*OWN_HEADERS]}
     once = {"cluster": "reverse", "timeout": "0s"}
     reverse = once | {"retry_policy": retry}
-    # For another attempt Envoy would keep what was sent in one buffer with what waits for its bandwidth, and send both.
+    # A held flow has no second attempt: Envoy would keep what was sent in one buffer with what waits for its bandwidth,
+    # and send both.
     held = [*by("connector")["headers"], {"name": UPLOAD_HEADER, "present_match": True}]
     hop, inner = {"request_headers_to_remove": [*HOP_HEADERS]}, [*HOP_HEADERS, *INTERNAL_HEADERS]
     refused = {"status": 403, "body": {"inline_string": "The gateway found no way for this request.\n"}}

@@ -1,7 +1,7 @@
-"""CONNECT ends byte for byte: whether Envoy can load the module for it (edge/envoy/module), and how it is put to work.
+"""Ends of a CONNECT that are exact to the byte: whether Envoy can load the module (edge/envoy/module), and its use.
 
-What this Envoy dials goes on, once it was resolved and let through, to an internal listener, where a connection ends
-as exactly as TCP does; what comes over HTTP/1 is given an end of its own.
+A flow that this Envoy dials goes on, once its destination was resolved and let through, to an internal listener, where
+a connection ends as exactly as TCP does; a flow over HTTP/1 is given an end of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def hindrance() -> str:
     """Return why Envoy cannot use the module here, as a sentence; empty when it can. Envoy itself is asked, once."""
     if not is_built():
         return f"The module for byte-exact ends was not built for this machine ({library().parent.name})."
-    # A cluster's part is looked at with the first flow only; the listener's loads the same file.
+    # Envoy looks at a cluster's part of the module with the first flow only; a listener's part loads the same file.
     echo = typed("envoy.filters.network.echo", "filters.network.echo.v3.Echo")
     listener = {"name": "trial", "internal_listener": {}, "filter_chains": [{"filters": [_end(), echo]}]}
     trial = {"bootstrap_extensions": [internal_listeners()], "static_resources": {"listeners": [listener]}}
@@ -53,11 +53,11 @@ def hindrance() -> str:
 
 
 def usable() -> bool:
-    """Whether Envoy works with the module; it works without as well, but may cut the end of a transfer."""
+    """Tell whether Envoy works with the module; without the module, Envoy may cut the end of a transfer."""
     return not hindrance()
 
 
-# A network and HTTP filters of the module, each by the name that it has there.
+# Types of the module's network and HTTP filters; each filter is chosen by its name in the module.
 _NETWORK = "filters.network.dynamic_modules.v3.DynamicModuleNetworkFilter"
 _HTTP = "filters.http.dynamic_modules.v3.DynamicModuleFilter"
 # An answer may end before its request, and what ends by a reset on one side ends by a reset on the other.
@@ -78,7 +78,7 @@ def internal_listeners() -> Config:
 
 
 def forward() -> Config:
-    """Network filter of a port forward: what breaks off ends by a reset."""
+    """Network filter of a port forward: a connection that breaks off ends by a reset."""
     kind = "envoy.filters.network.dynamic_modules"
     return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="forward")
 
@@ -93,7 +93,7 @@ def front() -> Config:
 
 
 def connect() -> Config:
-    """HTTP filter that turns what `front` made of a CONNECT back into one."""
+    """HTTP filter that turns what `front` made of a CONNECT back into a CONNECT."""
     return typed("connect", _HTTP, dynamic_module_config=_LOAD, filter_name="connect")
 
 
@@ -103,9 +103,9 @@ def upload() -> Config:
 
 
 def answer(name: str = "answer") -> Config:
-    """HTTP filter, the last but the router, that breaks off what the application has broken off (`tells_resets`).
+    """HTTP filter, the last but the router, that breaks off an answer that the application broke off (`tells_resets`).
 
-    Its name in the module is ``only_answer`` where no other HTTP filter of the module is.
+    The filter's name in the module is ``only_answer`` where no other HTTP filter of the module is.
     """
     return typed("answer", _HTTP, dynamic_module_config=_LOAD, filter_name=name)
 
@@ -129,33 +129,33 @@ def tells_resets() -> Config:
 
 # -- At a TCP connection ----------------------------------------------------------------------------------------------
 
-# Where the connection manager keeps the host and the port that were asked for.
+# Places where the connection manager keeps the host and the port that were asked for.
 HOST = {"metadata_namespace": "causeway", "key": "host"}
 PORT = {"metadata_namespace": "causeway", "key": "port"}
-# The filter, after all that may refuse, by which a CONNECT goes on to the internal listener, where it ends byte for
-# byte; and what it says of the flow.
+# GO_ON: the filter, after all that may refuse, by which a CONNECT goes on to the internal listener, where it ends byte
+# for byte. CHECKED: the mark that the filter puts on the flow.
 GO_ON, CHECKED = "go_on", "causeway.checked"
-ENDS = "ends"  # the cluster that leads there
-DIAL = "dial"  # the cluster that is dialled from there
+ENDS = "ends"  # the cluster that leads to the internal listener
+DIAL = "dial"  # the cluster that the internal listener dials by
 DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
-# What a connection may keep on each side, so that a flow whose reader sleeps costs little; the systems' own buffers are
-# what long lines are filled from.
+# Bytes that a connection may keep on each side, so that a flow whose reader sleeps costs little; long lines are filled
+# from the systems' own buffers.
 BUFFER: Config = {"per_connection_buffer_limit_bytes": 524_288}
 
 
 def state(key: str, value: str, factory: str = "") -> Config:
-    """A value to keep with the flow under `key`, of the kind that the key has in Envoy, or that `factory` makes."""
+    """Keep `value` with the flow under `key`, in the kind that the key has in Envoy, or that `factory` makes."""
     named = {"factory_key": factory} if factory else {}
     return {"object_key": key, **named, "format_string": {"text_format_source": {"inline_string": value}}}
 
 
 def shared(states: list[Config]) -> list[Config]:
-    """The same, for the internal listener to see as well."""
+    """Keep `states` for the internal listener to see as well."""
     return [{**each, "shared_with_upstream": "ONCE"} for each in states]
 
 
 def metadata(place: dict[str, str]) -> str:
-    """Say in a format string: what the connection manager keeps there."""
+    """Return the format string for what the connection manager keeps at `place`."""
     return f"%DYNAMIC_METADATA({place['metadata_namespace']}:{place['key']})%"
 
 
@@ -186,7 +186,7 @@ def go_on() -> Config:
 
 
 def is_checked() -> Config:
-    """The part of a route's match by which it is chosen the second time only."""
+    """Part of a route's match by which the route is chosen the second time only."""
     return {"filter_state": [{"key": CHECKED, "string_match": {"exact": CHECKED}}]}
 
 
@@ -220,8 +220,8 @@ def dialled() -> Config:
 
 
 def ends_listener() -> Config:
-    """Listener that dials what was resolved and let through: the flow's state names it, and its addresses are in the
-    cache of the cluster `DIAL`, a dynamic forward proxy."""
+    """Listener that dials what was resolved and let through: the flow's state names the destination, whose addresses
+    are in the cache of the cluster `DIAL`, a dynamic forward proxy."""
     dial = typed(
         "tcp", "filters.network.tcp_proxy.v3.TcpProxy", stat_prefix=ENDS, cluster=DIAL, idle_timeout="0s"
     )

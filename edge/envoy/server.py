@@ -1,4 +1,4 @@
-"""A connector server's Envoy: dials every gateway, ends the users' flows at the applications.
+"""Envoy of a connector's server: dials every gateway, ends the users' flows at the applications.
 
 What changes while it runs is read from files that Envoy watches (``routes.json``, ``clusters.json``,
 ``listeners.json``, and the certificates), so that no change of configuration breaks a flow.
@@ -22,12 +22,12 @@ from edge.home import Home, Identity
 from edge.protocol.configuration import ServerConfiguration
 
 TUNNELS_PER_GATEWAY = 2  # for each of Envoy's workers
-# The statistics of all tunnels together: http.reverse.downstream_cx_{rx,tx}_bytes_total count users' bytes.
+# Prefix of the statistics of all tunnels together: http.reverse.downstream_cx_{rx,tx}_bytes_total count users' bytes.
 STATISTICS = "reverse"
 # A gateway that was taken off the list loses its tunnels after a second; by default it would be ten minutes.
 ARGUMENTS = ("--drain-time-s", "1", "--drain-strategy", "immediate")
 # Never dialled unless an application's origin says so: the machine itself, its neighbours, its cloud's metadata.
-# It is looked at after the name was resolved, so that a name that points there does not help.
+# The address is looked at after the name was resolved, so that a name that points there does not help.
 OWN_NETWORKS = (
     *("127.0.0.0/8", "0.0.0.0/8", "169.254.0.0/16", "::/128", "::1/128", "fe80::/10"),
     *("::ffff:127.0.0.0/104", "::ffff:0.0.0.0/104", "::ffff:169.254.0.0/112"),
@@ -38,7 +38,7 @@ _ENVOY = "type.googleapis.com/envoy."
 
 @dataclass(frozen=True)
 class Line:
-    """A listener that dials one address of a gateway; a higher number is a line made later."""
+    """Listener that dials one address of a gateway; a line with a higher number was made later."""
 
     gateway: str
     number: int
@@ -47,12 +47,12 @@ class Line:
 
     @property
     def name(self) -> str:
-        """The listener's name, also in Envoy's statistics."""
+        """Name of the listener, also in Envoy's statistics."""
         return f"{self.gateway}~{self.number}"
 
     @property
     def cluster(self) -> str:
-        """The same for all lines to one address: a new cluster would have to resolve its name before the first dial."""
+        """Cluster that all lines to an address share: a new one would have to resolve its name before it dials."""
         address = hashlib.sha256(f"{self.host} {self.port}".encode()).hexdigest()
         return f"{self.gateway}~{address[:12]}"
 
@@ -62,7 +62,7 @@ def write_configuration(
 ) -> None:
     """Write the files that Envoy watches, each by one rename.
 
-    `lines`: one to each gateway unless given.
+    `lines`: one line to each gateway unless given.
     """
     if lines is None:
         lines = [Line(each.id, 0, each.host, each.port) for each in configuration.gateways]
@@ -77,7 +77,7 @@ def write_configuration(
     for name, value in resources.items():
         files[name] = json.dumps({"version_info": version, "resources": value}, indent=1).encode()
     for name, data in files.items():
-        # A rename is an event for Envoy, and would have it read the same again.
+        # A rename is an event for Envoy, which would read an unchanged file again.
         home.write_changed(f"envoy/{name}", data)
 
 
@@ -109,7 +109,7 @@ def bootstrap(identity: Identity) -> Config:
 
 
 def _listener(identity: Identity, line: Line) -> Config:
-    """Adding it dials at once, taking it away closes its tunnels, and no other notices."""
+    """Listener of a line: adding it dials at once, taking it away closes its tunnels, and no other line notices."""
     address = (
         f"rc://{identity.id}:{identity.connector}:causeway-{line.number}@{line.cluster}:{TUNNELS_PER_GATEWAY}"
     )
@@ -128,7 +128,7 @@ def _listener(identity: Identity, line: Line) -> Config:
 
 def _connection_manager() -> Config:
     options = manager_options(Hop.SERVER)
-    # An idle tunnel stays, by default for an hour.
+    # An idle tunnel stays; by default Envoy would close it after an hour.
     options["common_http_protocol_options"]["idle_timeout"] = "0s"
     # What the gateway and Envoy tell one another is none of the application's business.
     options["early_header_mutation_extensions"].append(early_mutation("strip", _stripped_headers()))
@@ -155,7 +155,7 @@ def _connection_manager() -> Config:
                 allow_dynamic_host_from_filter_state=True,
             ),
             typed(RBAC, "filters.http.rbac.v3.RBAC", rules=_refuse_own_networks()),
-            # A route names it when Envoy has the module.
+            # A route switches the filter on when Envoy has the module.
             halfclose.go_on() | {"disabled": True},
             *([halfclose.answer("only_answer")] if halfclose.usable() else []),
             typed("router", "filters.http.router.v3.Router", suppress_envoy_headers=True),
@@ -189,7 +189,7 @@ def _refuse_own_networks() -> Config:
 
 
 def _applications(name: str, **more: Any) -> Config:
-    # The filter looks for just this name; under another it lets everything pass unresolved and unchecked.
+    # The filter looks for just this name; under another name everything passes unresolved and unchecked.
     kind = typed(
         "envoy.clusters.dynamic_forward_proxy",
         "clusters.dynamic_forward_proxy.v3.ClusterConfig",
@@ -210,7 +210,7 @@ def _applications(name: str, **more: Any) -> Config:
 
 
 def _dns_cache() -> Config:
-    """The filter and the cluster find one another's cache by having the same configuration."""
+    """Configuration of the cache of names; filter and cluster share one cache because both have the same."""
     return {
         "name": NAME,
         "dns_lookup_family": "V4_PREFERRED",
@@ -232,11 +232,11 @@ def _gateway(line: Line) -> Config:
         **cluster,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        # Not any gateway: one that was removed still has its certificate, and could stand in for another one.
+        # Only this gateway is trusted: a removed one still has its certificate, and could stand in for another.
         "transport_socket": parts.client_tls("outer", sni=parts.GATEWAY_NAME, names=[line.gateway]),
     }
 
 
 def _file(name: str) -> Config:
-    # Envoy asks for a folder in the name of a file that it is to watch.
+    # Envoy watches a file only when the file's name has a folder in it.
     return {"path_config_source": {"path": f"./{name}"}, "resource_api_version": "V3"}

@@ -13,7 +13,7 @@ SOCKET_PATH_BYTES = 100
 
 
 class ShortPath:
-    """Reaches unix sockets in a folder whose path is too long for one.
+    """Short way to unix sockets in a folder whose path is too long for a socket's address.
 
     Linux: through an open descriptor of the folder, which leaves nothing behind. Elsewhere: through a link in the
     temporary folder.

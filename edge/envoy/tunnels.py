@@ -29,7 +29,7 @@ async def arrived_tunnels(envoy: EnvoyProcess, timeout: float = 5.0) -> dict[tup
 
 
 def parse_arrived(statistics: str) -> dict[tuple[str, str], int]:
-    """Read the same off a gateway Envoy's statistics."""
+    """Read what `arrived_tunnels` returns off the statistics of a gateway's Envoy."""
     tunnels = {}
     for line in statistics.splitlines():
         name, _, value = line.removeprefix(_PREFIX).rpartition(": ")

@@ -23,7 +23,7 @@ HOUR = 3600
 
 
 class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
-    """Log entries made FlowRecords in the spool. ``strangers`` is set for a flow that may not go on."""
+    """Service that spools log entries as FlowRecords. ``strangers`` is set for a flow that may not go on."""
 
     def __init__(self, flows: Flows, state: GatewayState, spool: Spool) -> None:
         self._flows, self._state, self._spool = flows, state, spool
@@ -41,7 +41,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
     def _take(self, entry: Any) -> None:
         common = entry.common_properties
         fields = common.metadata.filter_metadata[METADATA].fields
-        if FLOW_KEY not in fields:  # refused: no flow
+        if FLOW_KEY not in fields:  # a refused request is no flow
             return
         flow = self._flows.adopt(fields[FLOW_KEY].string_value)
         flow.seen(self._state)
@@ -68,15 +68,15 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
         self._tell(flow, ended_at=self._state.clock())
 
     def _tell(self, flow: Flow, *, ended_at: float | None = None) -> None:
-        """Have the console told. While it is away a flow keeps one record an hour, so that no month gets another's."""
+        """Spool a flow's record: one an hour while the console is away, so that no month gets another month's bytes."""
         record = flow.record(ended_at=ended_at)
-        self._spool.put_latest(KIND, f"{flow.id} {record['time'] // HOUR:.0f}", record)
+        self._spool.put_latest(KIND, f"{flow.id} {flow.told_at // HOUR:.0f}", record.encode())
 
 
 def _bytes(entry: Any) -> tuple[int, int]:
-    """Up and down. What a tunnel carries; of a plain request, which may have no body at all, the headers as well.
+    """Count bytes up and down: a tunnel's bodies; of a plain request, which may have no body, the headers as well.
 
-    A tunnel that never stood carried nothing: the sentence by which its client is told so is no user's byte.
+    A tunnel that never stood carried nothing: the sentence that tells its client so is no user's byte.
     """
     request, response = entry.request, entry.response
     if not request.path:  # a tunnel; the method of one that stands is no longer CONNECT (edge/envoy/module)

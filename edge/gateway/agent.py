@@ -63,7 +63,7 @@ class GatewayAgent(Agent):
             self.state,
             self.flows,
             self.envoy,
-            on_answer=lambda answer: self._logs.follow(answer.get("logs")),
+            on_answer=lambda answer: self._logs.follow(answer.logs),
         )
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))

@@ -37,7 +37,7 @@ _PERMISSION_DENIED = 7
 
 
 class _Refused(Exception):
-    """Refusal by the gateway itself; ``retry_after`` in seconds. The console's have the same fields (`LogonFailed`)."""
+    """Refusal by the gateway itself, with the fields of the console's (`LogonFailed`); ``retry_after`` in seconds."""
 
     def __init__(self, code: Code, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class _Refused(Exception):
 
 
 class Authorizer(auth_grpc.AuthorizationServicer):
-    """Answers for flows of clients, and for tunnels of servers (a check without HTTP in it)."""
+    """Service that answers for clients' flows, and for servers' tunnels (a check without HTTP)."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             return await self._admit_flow(attributes)
         except (_Refused, LogonFailed) as refused:
             self._state.metrics.decisions[refused.code] += 1
-            # `causeway connect` asks every few seconds whether its session lives, and means to be refused.
+            # `causeway connect` asks every few seconds whether its session lives: these refusals must not fill the log.
             asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == Code.NO_MATCH
             level = logging.DEBUG if asks else logging.INFO
             logger.log(level, "refused %s %s: %s", refused.status, refused.code, refused.message)
@@ -125,7 +125,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
 
     def _allowed(self, flow: Flow, held: tuple[int, int] | None) -> Any:
         reply = auth.CheckResponse(status=Status(code=_OK))
-        headers = {PATH_HEADER: flow.path}
+        headers: dict[str, str] = {PATH_HEADER: flow.path}
         if held is not None:
             slot, cap = held
             headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: upload(slot, cap, flow.identity.account)}
@@ -140,7 +140,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
     # -- Tunnels --
 
     def _admit_tunnel(self, attributes: Any) -> Any:
-        """A server's certificate must be that of an enabled server of an existing connector."""
+        """Admit a tunnel whose certificate is that of an enabled server of an existing connector; refuse all others."""
         server, connector = _tunnel_names(attributes.source.certificate)
         snapshot = self._state.snapshot
         if snapshot is not None and snapshot.server_allowed(server, connector):
@@ -152,7 +152,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
 
 
 def _destination(http: Any) -> Destination:
-    """Where the client wants to go: CONNECT names host and port, a plain proxy request an absolute http:// address."""
+    """Return the client's destination, which CONNECT names by host and port, a plain request by an http:// address."""
     try:
         if http.method == "CONNECT":
             if ":protocol" in http.headers:
@@ -167,7 +167,7 @@ def _destination(http: Any) -> Destination:
 
 
 def _tunnel_names(certificate: str) -> tuple[str, str]:
-    """Server and connector of a certificate (URL-encoded PEM, as Envoy passes it); empty when it names none."""
+    """Return server and connector of a certificate (URL-encoded PEM, as from Envoy); empty texts when it names none."""
     try:
         parsed = x509.load_pem_x509_certificate(unquote(certificate).encode())
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

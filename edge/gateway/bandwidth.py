@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 class NoBandwidth(Exception):
-    """No cap could be put in force, so the flow must not begin now; the text is a sentence."""
+    """Failure to put a cap in force, so that the flow must not begin now; the text is a sentence."""
 
 
 @dataclass(slots=True)
 class _Slot:
-    """``kbps``: what Envoy was told, unknown after an adoption."""
+    """Slot of one account. ``kbps``: what Envoy was told, unknown after an adoption."""
 
     number: int
     kbps: int | None
@@ -48,9 +48,9 @@ class Bandwidth:
         self._changing = asyncio.Lock()
 
     async def slot(self, identity: SessionIdentity) -> tuple[int, int] | None:
-        """``(slot, kbit/s)`` by which a new flow of the account is held, or None without a cap. Raises NoBandwidth.
+        """Return ``(slot, kbit/s)`` to hold a new flow of the account by, or None without a cap. Raises NoBandwidth.
 
-        Once this returned, nothing may wait until the flow is in the list of flows: a slot without one is taken back.
+        The caller must not wait before the flow is in the list of flows: a slot without a flow is taken back.
         """
         cap = self._state.cap(identity)
         if cap is None:
@@ -68,7 +68,7 @@ class Bandwidth:
     async def _put(self, identity: SessionIdentity) -> tuple[int, int] | None:
         if self._incarnation != self._envoy.incarnation:
             await self._learn()
-        cap = self._state.cap(identity)  # it may have changed while others were waited for
+        cap = self._state.cap(identity)  # the cap may have changed while others were waited for
         if cap is None:
             return None
         slot = self._slots.get(identity.account)
@@ -83,7 +83,7 @@ class Bandwidth:
 
     def _vacant(self) -> int:
         if not self._free:
-            # Those of all accounts that have no flows any more
+            # Slots of accounts that have no flows any more are free again.
             busy = self._flows.accounts()
             for account in [account for account in self._slots if account not in busy]:
                 self._free.append(self._slots.pop(account).number)
@@ -95,7 +95,7 @@ class Bandwidth:
         return self._free.pop()
 
     async def _learn(self) -> None:
-        """Who has which slot in an Envoy that was just started or adopted."""
+        """Read which account has which slot in an Envoy that was just started or adopted."""
         incarnation = self._envoy.incarnation
         entries = json.loads(await self._envoy.admin("/runtime"))["entries"]
         prefix = OWNER_KEY % ""
@@ -110,10 +110,10 @@ class Bandwidth:
 
 
 def kibibytes(kbps: int) -> int:
-    """kbit/s as the nearest KiB/s, the unit of Envoy's buckets; at least 1, which is 8.2 kbit/s."""
+    """Convert kbit/s to the nearest KiB/s, the unit of Envoy's buckets; at least 1 KiB/s, which is 8.2 kbit/s."""
     return max(1, round(kbps * 1000 / 8 / 1024))
 
 
 def upload(slot: int, kbps: int, account: str) -> str:
-    """Return the header that names the bucket for what an account's clients send: slot, KiB/s, and whose debt it is."""
+    """Return the header for the bucket of what an account's clients send: slot, KiB/s, checksum of the debtor."""
     return f"{slot} {kibibytes(kbps)} {zlib.crc32(account.encode())}"

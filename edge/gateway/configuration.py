@@ -22,6 +22,7 @@ from edge.machine.support import STATUS
 from edge.protocol.codes import Code
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.message import MessageInvalid
+from edge.protocol.reports import GatewayPoll
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,14 @@ REMOVED = "This gateway was removed from its console, and carries nothing any mo
 
 
 class ConfigurationRefused(Exception):
-    """The configuration was not applied; the one before stays in force. The text is a sentence."""
+    """Refusal of a configuration; the one before stays in force. The text is a sentence."""
 
 
 class Configuration:
-    """Configuration in force: ``apply`` is the way of a newer one, from the console's answer to the flows that end."""
+    """Configuration of a gateway: asked for, put in force, written to disk.
+
+    ``apply`` is the whole way of a newer one, from the console's answer to the flows that end.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Configuration:
         self._lost = False
 
     def load(self) -> bool:
-        """Take the configuration on disk into force; False when there is none that can be used."""
+        """Put the configuration on disk in force; False when none there can be used."""
         try:
             data = self._home.file(FILE).read_bytes()
             modified = self._home.file(FILE).stat().st_mtime
@@ -81,7 +85,7 @@ class Configuration:
         return snapshot
 
     async def apply(self, document: Any) -> int:
-        """Bring a newer configuration into force; how many flows were cut. Raises ConfigurationRefused."""
+        """Put a newer configuration in force; return how many flows were cut. Raises ConfigurationRefused."""
         started = time.monotonic()
         snapshot = await asyncio.to_thread(self._checked, document)
         if snapshot.version < self._state.version:
@@ -103,13 +107,13 @@ class Configuration:
         self._unsaved = json.dumps(document).encode()
         await self.save()
         await self._envoy.follow()
-        # Flows from before this agent began show up in the log within its interval; only then is the cut the truth.
+        # Flows from before this agent began show up in the log within its interval; only then is the cut complete.
         if await self._envoy.settled():
             await self._cutter.enforce()
         return self._cutter.count
 
     async def save(self) -> None:
-        """Write down what is in force, if that is not done; a full disk takes it when there is room again."""
+        """Write the configuration in force to disk, unless done; a full disk takes it when there is room again."""
         async with self._saving:
             if (unsaved := self._unsaved) is None:
                 return
@@ -122,7 +126,7 @@ class Configuration:
                         "nobody in before it hears the console", error.strerror or error,
                     )  # fmt: skip
                 self._hindered = True
-                # What lies there may let in whom the newer one cut off.
+                # The older file may let in whom the configuration in force cut off: dated so, it lets nobody in.
                 self._set_heard(0.0)
                 return
             if self._hindered:
@@ -132,7 +136,7 @@ class Configuration:
                 self._unsaved = None
 
     async def poll_forever(self) -> None:
-        """Ask for news for ever; every answer is a sign of life of the console."""
+        """Ask the console for configurations until cancelled; every answer is a sign of life of the console."""
         failures = 0
         while True:
             asked: float | None = None
@@ -161,14 +165,14 @@ class Configuration:
             await asyncio.sleep(backoff.pause(failures, asked=asked, first=FIRST_SECONDS, most=MOST_SECONDS))
 
     async def poll(self) -> None:
-        """One long poll, confirming what is in force."""
+        """Ask once, by a long poll that confirms the version in force."""
         wait = WAIT_SECONDS if self._state.snapshot else 0
-        body = {"applied_version": self._state.version, "cut_flows": self._cutter.count, "wait": wait}
-        answer = await self._api.call("gateway/config", body, timeout=wait + 10.0)
+        question = GatewayPoll(self._state.version, self._cutter.count, wait)
+        answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()
         self._removed = False
-        self._home.file(STATUS).unlink(missing_ok=True)  # which says that it was removed
+        self._home.file(STATUS).unlink(missing_ok=True)  # the file says that the gateway was removed
         if answer.get("unchanged") is True:
             if self._unsaved is None:
                 self._set_heard(self._state.heard_at)
@@ -178,7 +182,7 @@ class Configuration:
         await self.apply(answer)
 
     def _note_silence(self) -> None:
-        """Say in the log when the console has been away for too long, whether or not somebody asks to be let in."""
+        """Log when the console has been away for too long, whether or not somebody asks to be let in."""
         refusal = self._state.refusal()
         lost = refusal is not None and refusal.code == Code.CONSOLE_LOST
         if lost and not self._lost:
@@ -191,9 +195,9 @@ class Configuration:
         self._lost = lost
 
     async def _leave(self) -> None:
-        """Removed: end everything, and keep nothing by which a restarted agent would let anybody in.
+        """End every flow of a removed gateway, and keep nothing by which a restarted agent would let anybody in.
 
-        It goes on asking, seldom: a console that was restored from an older copy may know it again.
+        The gateway goes on asking, seldom: a console that was restored from an older copy may know the gateway again.
         """
         if self._removed:
             return
@@ -211,7 +215,7 @@ class Configuration:
         await self._envoy.stop()
 
     def _set_heard(self, moment: float) -> None:
-        """The file's time is when the console was last heard, so that a restart does not prolong the grace."""
+        """Date the file by when the console was last heard, so that a restart does not prolong the grace."""
         try:
             os.utime(self._home.file(FILE), (moment, moment))
         except FileNotFoundError:

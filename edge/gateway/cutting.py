@@ -19,17 +19,17 @@ from edge.protocol.identity import SessionIdentity
 
 logger = logging.getLogger(__name__)
 
-CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; it takes milliseconds
-LOGGED_SECONDS = 1.0  # the end of a flow is logged within about 0.1 s
+CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; Envoy takes milliseconds
+LOGGED_SECONDS = 1.0  # how long a flow's end may take to be logged; it takes about 0.1 s
 
 # The newest known identity of a session, whose expiry moves when the session is renewed.
 Latest = Callable[[SessionIdentity], SessionIdentity]
 
 
 def stands(flow: Flow, identity: SessionIdentity, state: GatewayState) -> bool:
-    """Tell whether a flow would still be let in, by the same way. `identity`: the newest one of the flow's session.
+    """Tell whether a flow would still be let in by the same way. `identity`: the newest one of the flow's session.
 
-    Judged with the connectors that were online when the flow began: that another connector of a policy came back
+    The connectors are those that were online when the flow began: another connector of a policy that came back
     meanwhile is no reason to break a flow that works.
     """
     snapshot = state.snapshot
@@ -39,7 +39,7 @@ def stands(flow: Flow, identity: SessionIdentity, state: GatewayState) -> bool:
     decision = decide(identity, flow.destination, state.view(online), now=state.clock())
     if not decision.allowed or (decision.path, decision.connector) != (flow.path, flow.connector):
         return False
-    # A flow stays in the bucket that it began with: one that is too wide now cannot go on.
+    # A flow keeps its bucket from the beginning: with a bucket too wide for the cap of now, the flow cannot go on.
     cap = state.cap(identity)
     if cap is not None and (flow.cap is None or flow.cap > cap):
         return False
@@ -50,8 +50,8 @@ def _server_stands(flow: Flow, snapshot: Snapshot, tunnels: Tunnels) -> bool:
     connector = flow.connector or ""
     if flow.server is not None:
         return snapshot.server_allowed(flow.server, connector)
-    # Which server carries it is not known yet (the log tells a moment after the beginning): it stands unless some
-    # server with a tunnel may not carry flows.
+    # Which server carries the flow is not known yet (the log tells a moment after the beginning): the flow stands
+    # unless some server with a tunnel may not carry flows.
     live = (server for (owner, server), count in tunnels.items() if owner == connector and count > 0)
     return all(snapshot.server_allowed(server, connector) for server in live)
 

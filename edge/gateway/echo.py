@@ -1,4 +1,4 @@
-"""Answers the connector servers' probes: UDP on the tunnels' port number. It carries no user's byte."""
+"""Answers to the connector servers' probes: UDP on the tunnels' port number. A probe carries no user's byte."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 class EchoResponder:
-    """Listens where the gateway's configuration says, and follows when that changes."""
+    """Listener where the gateway's configuration says; a changed address is followed."""
 
     def __init__(self, state: GatewayState) -> None:
         self._state = state
@@ -43,7 +43,7 @@ class EchoResponder:
         self._complaint = ""
 
     async def run(self) -> None:
-        """Until cancelled. A port that cannot be had is tried again: servers measure by TCP meanwhile."""
+        """Answer probes until cancelled. A port that cannot be had is tried again: servers measure by TCP meanwhile."""
         try:
             while True:
                 if self._state.snapshot is not None:

@@ -1,4 +1,4 @@
-"""The open flows, and the streams by which Envoy is told to end them.
+"""Open flows, and the streams by which Envoy is told to end them.
 
 For every flow Envoy holds an ext_proc stream open to the agent. An ``ImmediateResponse`` sent on it at any moment
 resets the flow, and that Envoy then ends the stream is the proof that the flow is gone.
@@ -30,9 +30,9 @@ _CONTINUE = pb.ProcessingResponse(request_headers=pb.HeadersResponse())
 
 
 class Flows(rpc.ExternalProcessorServicer):
-    """The registry, and the ext_proc service through which flows enter it.
+    """Registry of the open flows, and the ext_proc service through which flows enter the registry.
 
-    ``latest`` gives the newest known identity of a session (its expiry moves when it is renewed).
+    ``latest`` gives the newest known identity of a session (a renewal moves the expiry).
     """
 
     def __init__(self, state: GatewayState, *, latest: Latest = lambda identity: identity) -> None:
@@ -49,27 +49,27 @@ class Flows(rpc.ExternalProcessorServicer):
         return iter(list(self._open.values()))
 
     def accounts(self) -> set[str]:
-        """The accounts that have flows, those included that are about to open."""
+        """Return the accounts that have flows, open or about to open."""
         since = self._state.ticks() - ADMITTED_SECONDS
         admitted = (flow for flow in self._admitted.values() if flow.ticks > since)
         return {flow.identity.account for flow in (*self._open.values(), *admitted)}
 
     def admit(self, flow: Flow) -> None:
-        """A flow was let in; Envoy's stream for it follows at once, unless its client is already gone."""
+        """Note a flow that was let in; Envoy's stream for it follows at once, unless the client is already gone."""
         if len(self._admitted) > 10_000:
             since = self._state.ticks() - ADMITTED_SECONDS
             self._admitted = {key: each for key, each in self._admitted.items() if each.ticks > since}
         self._admitted[flow.id] = flow
 
     def adopt(self, text: str) -> Flow:
-        """The open flow that Envoy's note is about; one that is not known is an orphan of an earlier agent."""
+        """Return the open flow that Envoy's note is about; an unknown flow is an orphan of an earlier agent."""
         flow = Flow.load(text)
         known = self._admitted.pop(flow.id, None) or self._open.get(flow.id) or flow
         self._open[flow.id] = known
         return known
 
     def forget(self, flow: Flow) -> None:
-        """A flow's end was logged."""
+        """Drop a flow whose end was logged."""
         self._open.pop(flow.id, None)
         flow.closed.set()
         self._ended[flow.id] = None
@@ -77,15 +77,15 @@ class Flows(rpc.ExternalProcessorServicer):
             self._ended.popitem(last=False)
 
     async def Process(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # noqa: N802
-        """One flow's stream: answered once, then held until the flow ends or is cut."""
+        """Serve one flow's stream: answer once, then hold the stream until the flow ends or is cut."""
         message = await context.read()
         text = _flow_text(message)
-        if text is None:  # a refused request, or one of another filter: nothing to hold
+        if text is None:  # a refused request, or another filter's message: no flow to hold
             if message is not grpc.aio.EOF:
                 await context.write(_CONTINUE)
             return
         flow = self.adopt(text)
-        # Under load the log of a very short flow may arrive before its stream is served.
+        # Under load, the log of a very short flow may arrive before the flow's stream is served.
         if flow.id in self._ended:
             self._open.pop(flow.id)
             return
@@ -111,11 +111,11 @@ class Flows(rpc.ExternalProcessorServicer):
             flow.seen(self._state)
 
     def stands(self, flow: Flow) -> bool:
-        """Tell whether a flow would still be let in, by the same way."""
+        """Tell whether a flow would still be let in by the same way."""
         return stands(flow, self._latest(flow.identity), self._state)
 
     def lost(self) -> list[Flow]:
-        """Flows of which nothing was heard any more: their end was never logged (Envoy died)."""
+        """Return the flows not heard of for ``LOST_SECONDS``: Envoy died before it logged their end."""
         limit = self._state.ticks() - LOST_SECONDS
         return [flow for flow in self._open.values() if flow.stream is None and flow.ticks < limit]
 

@@ -1,4 +1,4 @@
-"""How fast one account may open flows while a gateway has more to decide than it can, whatever its addresses."""
+"""Pace of one account: how fast it may open flows, from whatever addresses, while a gateway is too busy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ ACCOUNTS = 10_000
 
 
 class Pace:
-    """A bucket for each account: ``flows`` a second, five times as many at once; ``ticks`` never jump."""
+    """Bucket for each account: ``flows`` a second, five times as many at once; ``ticks`` never jump."""
 
     def __init__(self, ticks: Callable[[], float], flows: float) -> None:
         self._ticks, self._flows, self._burst = ticks, flows, 5.0 * flows
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allows(self, account: str, waited: float) -> bool:
-        """Count a flow that waited so many seconds for this question; False when it should not begin now.
+        """Count a flow that waited so many seconds for its decision; False when the flow should not begin now.
 
-        Nobody is held back while the gateway keeps up.
+        No account is held back while the gateway keeps up.
         """
         now = self._ticks()
         left, since = self._left.get(account, (self._burst, now))

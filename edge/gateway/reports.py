@@ -6,7 +6,6 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from edge import version
 from edge.envoy.process import EnvoyProcess
@@ -17,6 +16,8 @@ from edge.machine import backoff
 from edge.machine.api import ApiError, ApiRefused, ConsoleApi, pause_of
 from edge.machine.spool import Spool
 from edge.protocol.codes import Code
+from edge.protocol.reports import Flows as FlowBatch
+from edge.protocol.reports import FlowsAnswer, GatewayStatus, StatusAnswer
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +42,23 @@ class StatusReporter:
         flows: Flows,
         envoy: EnvoyProcess,
         *,
-        on_answer: Callable[[dict[str, Any]], None],
+        on_answer: Callable[[StatusAnswer], None],
     ) -> None:
         self._api, self._state, self._flows, self._envoy = api, state, flows, envoy
         self._on_answer = on_answer
         self.changed = asyncio.Event()
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> GatewayStatus:
         tunnels: dict[str, int] = {}
         for (_, server), count in self._state.tunnels.items():
             tunnels[server] = tunnels.get(server, 0) + count
-        return {
-            "version": version(),
-            "open_flows": len(self._flows),
-            "envoy": self._envoy.state,
-            "tunnels": tunnels,
-            "applied_version": self._state.version,
-        }
+        return GatewayStatus(
+            version=version(),
+            open_flows=len(self._flows),
+            envoy=self._envoy.state,
+            tunnels=tunnels,
+            applied_version=self._state.version,
+        )
 
     async def run(self) -> None:
         failures = 0
@@ -65,10 +66,10 @@ class StatusReporter:
             self.changed.clear()
             interval = RETRY_SECONDS
             try:
-                answer = await self._api.call("gateway/status", self.status())
-                interval, failures = pause_of(answer, RETRY_SECONDS), 0
+                answer = await self._api.call("gateway/status", self.status(), StatusAnswer)
+                interval, failures = pause_of(answer.interval, RETRY_SECONDS), 0
                 self._on_answer(answer)
-            except (ApiError, TypeError, ValueError) as error:
+            except ApiError as error:
                 logger.warning("the status could not be reported: %s", error)
                 failures += 1
                 await asyncio.sleep(_pause(failures, error))
@@ -79,10 +80,10 @@ class StatusReporter:
                 continue
 
 
-def _pause(failures: int, error: Exception) -> float:
+def _pause(failures: int, error: ApiError) -> float:
     if getattr(error, "code", None) == Code.MACHINE_UNKNOWN:
         return backoff.pause(failures, asked=UNKNOWN_SECONDS)
-    return backoff.pause(failures, asked=getattr(error, "retry_after", None), most=MOST_SECONDS)
+    return backoff.pause(failures, asked=error.retry_after, most=MOST_SECONDS)
 
 
 class FlowSender:
@@ -114,7 +115,7 @@ class FlowSender:
         if not records:
             return False
         try:
-            await self._api.call("flows", {"batch": str(uuid.uuid4()), "records": records})
+            await self._api.call("flows", FlowBatch(uuid.uuid4(), records), FlowsAnswer)
         except ApiRefused as error:
             if error.status in (401, 403, 429):
                 raise

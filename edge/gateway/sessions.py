@@ -25,6 +25,7 @@ from edge.protocol.identity import (
     TokenRefused,
     verify_token,
 )
+from edge.protocol.logon import Grant, Login, Token
 
 logger = logging.getLogger(__name__)
 
@@ -135,23 +136,22 @@ class Sessions:
             task.exception()  # whoever waited has it; nobody waiting is no error
 
     async def _log_on(self, key: bytes, credentials: BasicCredentials, client: str) -> SessionIdentity:
-        body = {
-            "instance": credentials.instance,
-            "username": credentials.username,
-            "password": credentials.password,
-            "public_address": client,
-            "kind": "proxy",
-        }
+        login = Login(
+            instance=credentials.instance,
+            username=credentials.username,
+            password=credentials.password,
+            public_address=client,
+            kind="proxy",
+        )
         try:
-            answer = await self._api.call("login", body, timeout=LOGON_SECONDS)
-            token = str(answer["token"])
+            token = (await self._api.call("login", login, Grant, timeout=LOGON_SECONDS)).token
             identity = self._verify(token)
         except ApiRefused as error:
             failed = _failure(error)
             if error.code == Code.LOCKED_OUT and error.retry_after:
                 self._locked[key] = (self._state.ticks() + error.retry_after, failed)
             raise failed from None
-        except (ApiError, KeyError, TokenRefused) as error:
+        except (ApiError, TokenRefused) as error:
             logger.warning("log-on at the console failed: %s", error)
             message = "The console, which checks passwords, cannot be reached now. Try again later."
             raise LogonFailed(503, Code.CONSOLE_UNREACHABLE, message) from None
@@ -202,8 +202,7 @@ class Sessions:
             return
         self._renewing.add(session)
         try:
-            answer = await self._api.call("session/renew", {"token": live.token})
-            token = str(answer["token"])
+            token = (await self._api.call("session/renew", Token(live.token), Grant)).token
             identity = self._verify(token)
         except ApiRefused as error:
             logger.info("session %s is not renewed: %s", session, error)
@@ -211,7 +210,7 @@ class Sessions:
                 self.forget([session])
             else:
                 live.renew_at = self._state.ticks() + 60
-        except (ApiError, KeyError, TokenRefused, TokenExpired) as error:
+        except (ApiError, TokenRefused, TokenExpired) as error:
             logger.warning("session %s could not be renewed: %s", session, error)
             live.renew_at = self._state.ticks() + 30
         else:

@@ -1,4 +1,4 @@
-"""What the parts of a gateway's agent share: the configuration in force, the live tunnels, the counters."""
+"""State that the parts of a gateway's agent share: the configuration in force, the live tunnels, the counters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge.access.snapshot import Snapshot, Tunnels
 from edge.protocol.codes import Code
 from edge.protocol.identity import SessionIdentity
 
-# What is faster than this no bucket holds back: it would cost the throughput that it allows.
+# From this cap on an account has no bucket, which would cost the throughput that it allows.
 UNCAPPED_KBPS = 1_000_001
 
 
@@ -31,17 +31,17 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing at all is let through now."""
+    """Reason why no flow at all is let in now."""
 
     code: Code
     message: str
 
 
 class GatewayState:
-    """``snapshot`` always carries the connectors online now. Changed from one event loop only.
+    """State of a gateway, changed from one event loop only. ``snapshot`` always carries the connectors online now.
 
-    ``clock`` is the console's time (epoch s), for what the console dates: it jumps when a clock is put right, ours or
-    the console's. ``ticks`` (s) never jump: by them is measured how long something lasts.
+    ``clock`` is the console's time (epoch s), for what the console dates: ``clock`` jumps when the gateway's clock or
+    the console's is put right. ``ticks`` (s) never jump, and measure how long something lasts.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class GatewayState:
 
     @property
     def current(self) -> Snapshot:
-        """The configuration in force, for what is only reached when there is one."""
+        """Configuration in force, for callers that are reached only when there is one; else raises RuntimeError."""
         if self.snapshot is None:
             raise RuntimeError("There is no configuration yet.")
         return self.snapshot
@@ -71,19 +71,19 @@ class GatewayState:
         """Put a configuration in force."""
         self._closed = None
         self._views.clear()
-        # The collector need not look through a large configuration again and again; when it is replaced, counting
-        # references frees it.
+        # The collector need not look through a large configuration again and again; counting references frees a
+        # configuration that is replaced.
         gc.freeze()
         self.snapshot = snapshot.with_online(snapshot.online_by(self.tunnels))
 
     def close(self, refusal: Refusal) -> None:
-        """From now on nothing stands and nothing is let in, until a configuration comes into force."""
+        """Let no flow stand and none in, for this reason, until a configuration comes into force."""
         self._closed = refusal
         self.snapshot = None
         self._views.clear()
 
     def set_tunnels(self, tunnels: Tunnels) -> bool:
-        """Take over what Envoy says about tunnels; whether anything changed."""
+        """Take over Envoy's list of live tunnels; True when the list changed."""
         if tunnels == self.tunnels:
             return False
         self.tunnels = dict(tunnels)
@@ -92,7 +92,7 @@ class GatewayState:
         return True
 
     def view(self, online: frozenset[str]) -> Snapshot:
-        """The configuration in force as if these connectors were online."""
+        """Return the configuration in force as if these connectors were online."""
         found = self._views.get(online)
         if found is None:
             if len(self._views) > 256:
@@ -104,7 +104,7 @@ class GatewayState:
         self.heard_at = self.clock()
 
     def refusal(self) -> Refusal | None:
-        """Fail closed: without a configuration, or with one that nobody has confirmed for too long."""
+        """Return why the gateway fails closed: without a configuration, or its console was not heard for too long."""
         if self.snapshot is None:
             return self._closed or Refusal(Code.NOT_CONFIGURED, "This gateway has no configuration yet.")
         if self.clock() - self.heard_at > self.snapshot.offline_seconds:
@@ -115,7 +115,7 @@ class GatewayState:
         return None
 
     def cap(self, identity: SessionIdentity) -> int | None:
-        """kbit/s, each way, for all flows of the session's account together; None without a cap."""
+        """Return kbit/s, each way, for all flows of the session's account together; None without a cap."""
         kbps = self.current.bandwidth.get(identity.account, identity.bandwidth_kbps)
         return None if kbps is None or kbps >= UNCAPPED_KBPS else kbps
 
@@ -123,9 +123,9 @@ class GatewayState:
         return decide(identity, destination, self.current, now=self.clock())
 
     def appoint(self, connector: str) -> str | None:
-        """The server that has to carry a flow, or None when Envoy may take any live one of the connector.
+        """Return the server that has to carry a flow, or None when Envoy may take any live server of the connector.
 
-        It must be named while a server that may carry no new flows (disabled, draining) still holds a tunnel.
+        A server must be named while one that may carry no new flows (disabled, draining) still holds a tunnel.
         """
         live = sum(1 for (owner, _), count in self.tunnels.items() if owner == connector and count > 0)
         open_ = self.current.open_servers(connector, self.tunnels)

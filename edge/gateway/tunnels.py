@@ -1,4 +1,4 @@
-"""Which servers have live tunnels, as Envoy sees it.
+"""Servers with live tunnels, as Envoy sees them.
 
 Seen with the real process of Envoy 1.40: a gauge (edge.envoy.tunnels) is right about 1 ms after a server's process was
 killed, and in the same moment as a tunnel is accepted; a machine that vanishes without a word is noticed by the pings
@@ -26,11 +26,11 @@ from edge.gateway.state import GatewayState
 logger = logging.getLogger(__name__)
 
 INTERVAL, IDLE_INTERVAL = 0.25, 1.0
-BUSY_SECONDS = 5.0  # after the last decision
+BUSY_SECONDS = 5.0  # for so long after the last decision the gateway counts as busy
 
 
 class TunnelWatch:
-    """``on_change`` is called after the list changed."""
+    """Watch over the live tunnels; ``on_change`` is called after their list changed."""
 
     def __init__(self, envoy: EnvoyProcess, state: GatewayState, on_change: Callable[[], None]) -> None:
         self._envoy, self._state, self._on_change = envoy, state, on_change
@@ -38,15 +38,15 @@ class TunnelWatch:
         self._used_at = self._read_at = -BUSY_SECONDS
 
     async def refresh(self) -> bool:
-        """Read the list now; whether it changed. Callers at the same time share one reading."""
+        """Read the list of tunnels now; True when the list changed. Callers at the same time share one reading."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         return await asyncio.shield(self._reading)
 
     async def use(self) -> None:
-        """Before a decision: see to it that the list is as young as it is kept while there are many."""
+        """Refresh the list of tunnels before a decision, unless it is about as young as on a busy gateway."""
         self._used_at = time.monotonic()
-        # Twice: a busy gateway, which reads in any case, must not make flows wait for it.
+        # Twice the interval: a busy gateway reads the list in any case, and must not make flows wait for a reading.
         if self._used_at - self._read_at > 2 * INTERVAL:
             await self.refresh()
 

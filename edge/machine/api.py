@@ -4,7 +4,7 @@ The errors::
 
     ApiError
       ApiRefused          the console understood and said no (4xx): trying the same again is of no use
-      ConsoleUnreachable  no answer, or an answer that is none (5xx, not JSON): try again later
+      ConsoleUnreachable  no answer, or one that cannot be used (5xx, not the message it should be): try again later
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import jwt
@@ -29,12 +29,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from edge.errors import EdgeError
 from edge.home import Home, NotEnrolled
 from edge.protocol.codes import Code
+from edge.protocol.message import Message, MessageInvalid
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "/edge/v1/"
 TOKEN_SECONDS = 60
 SIGNING_KEY = {"server": "outer", "gateway": "tunnel"}
+M = TypeVar("M", bound=Message)
 
 
 class ApiError(EdgeError):
@@ -144,14 +146,34 @@ class Caller:
         await self._client.aclose()
 
     async def call(
-        self, path: str, body: dict[str, Any], *, timeout: float | None = None, last: bool = False
+        self,
+        path: str,
+        message: Message,
+        answer: type[M],
+        *,
+        timeout: float | None = None,
+        last: bool = False,
+    ) -> M:
+        """Post `message` to ``/edge/v1/<path>`` and read the answer. Raise as `document` does.
+
+        An answer of another kind than `answer` counts as none: `ConsoleUnreachable`.
+        """
+        document = await self.document(path, message, timeout=timeout, last=last)
+        try:
+            return answer.decode(document)
+        except MessageInvalid as error:
+            raise ConsoleUnreachable(f"The console's answer to {path} cannot be used: {error}") from None
+
+    async def document(
+        self, path: str, message: Message, *, timeout: float | None = None, last: bool = False
     ) -> dict[str, Any]:
-        """Post `body` to ``/edge/v1/<path>`` and return the answer.
+        """Post `message` and return the answer as it came, for configurations, which go to the disk like that.
 
         Raises `ApiRefused` for a 4xx answer and `ConsoleUnreachable` for everything that may pass by itself.
         A 401 ``ClockSkew`` is answered by correcting the offset and trying once more. `last`: there is no other call
         soon, so that the connection need not be held; thousands that do nothing would fill the console's seats.
         """
+        body = json.dumps(message.encode(), separators=(",", ":")).encode()
         response = await self._post(path, body, timeout, last)
         if response.status_code == 401 and self._signer is not None:
             skewed = _refusal(response).code == Code.CLOCK_SKEW and self._signer.follow_clock_of(response)
@@ -159,17 +181,15 @@ class Caller:
                 response = await self._post(path, body, timeout, last)
         return _answer(response)
 
-    async def _post(
-        self, path: str, body: dict[str, Any], timeout: float | None, last: bool
-    ) -> httpx.Response:
+    async def _post(self, path: str, body: bytes, timeout: float | None, last: bool) -> httpx.Response:
+        """Sign exactly the bytes that go out, and post them."""
         target = PREFIX + path
-        content = json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"} | ({"Connection": "close"} if last else {})
         if self._signer is not None:
-            headers["Authorization"] = self._signer.authorization(target, content)
+            headers["Authorization"] = self._signer.authorization(target, body)
         try:
             return await self._client.post(
-                target, content=content, headers=headers, timeout=timeout or self._timeout
+                target, content=body, headers=headers, timeout=timeout or self._timeout
             )
         except httpx.InvalidURL as error:
             raise ConsoleUnreachable(f"The console's address is not usable: {error}.") from error
@@ -196,11 +216,10 @@ class ConsoleApi(Caller):
         )
 
 
-def pause_of(answer: dict[str, Any], usual: float) -> float:
-    """Return the ``interval`` in seconds that an answer asks for; `usual` for one that is none, or over an hour."""
-    value = answer.get("interval")
-    if isinstance(value, int | float) and 0 <= value <= 3600:
-        return float(value)
+def pause_of(interval: object, usual: float) -> float:
+    """Return the seconds that an answer's `interval` asks for; `usual` for one that is none, or over an hour."""
+    if isinstance(interval, int | float) and 0 <= interval <= 3600:
+        return float(interval)
     return usual
 
 

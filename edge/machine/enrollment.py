@@ -11,7 +11,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -32,6 +32,7 @@ from edge import version
 from edge.errors import EdgeError
 from edge.home import Home, Identity
 from edge.machine.api import Caller
+from edge.protocol.enrollment import Enroll, Enrolled, Kind, Renew, Renewed
 from edge.protocol.message import Message, MessageInvalid
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ def kept(home: Home, message: type[M]) -> M | None:
 
 
 async def enroll(
-    home: Home, console: str, code: str, kind: str, *, transport: httpx.AsyncBaseTransport | None = None
+    home: Home, console: str, code: str, kind: Kind, *, transport: httpx.AsyncBaseTransport | None = None
 ) -> Identity:
     """Enroll this machine as `kind` (``server`` or ``gateway``) with a one-use code.
 
@@ -71,32 +72,28 @@ async def enroll(
 
 
 async def _introduce(
-    home: Home, console: str, code: str, kind: str, created: bool, transport: httpx.AsyncBaseTransport | None
+    home: Home, console: str, code: str, kind: Kind, created: bool, transport: httpx.AsyncBaseTransport | None
 ) -> Identity:
     """Use the code and write down what comes of it; `created`: the folder was made for it. Raises as `enroll`."""
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in CERTIFICATES[kind]}
-    request = {
-        "code": code,
-        "kind": kind,
-        "csrs": {name: _certificate_request(key) for name, key in keys.items()},
-        "hostname": socket.gethostname(),
-        "version": version(),
-        "private_address": private_address(console),
-        "system": system_name(),
-    }
+    request = Enroll(
+        code=code,
+        kind=kind,
+        csrs={name: _certificate_request(key) for name, key in keys.items()},
+        hostname=socket.gethostname(),
+        version=version(),
+        private_address=private_address(console),
+        system=system_name(),
+    )
     try:
         async with Caller(console, transport=transport, timeout=30.0) as caller:
-            answer = await caller.call("enroll", request)
-        identity = Identity(answer["id"], kind, console.rstrip("/"), answer.get("connector") or "")
+            answer = await caller.call("enroll", request, Enrolled)
+        identity = Identity(answer.id, kind, console.rstrip("/"), answer.connector or "")
         home.write_pki(_files({name: _pem(key) for name, key in keys.items()}, answer))
-        home.write_json(CONFIGURATION[kind], answer["config"])
+        home.write_json(CONFIGURATION[kind], answer.config)
         home.write_identity(identity)
     except BaseException as error:
         _remove(home, kind, folder=created)
-        if isinstance(error, KeyError):
-            raise EnrollmentError(
-                f"The console's answer lacks {error}; is it as new as this program?"
-            ) from error
         if isinstance(error, OSError):
             raise EnrollmentError(f"{home.path} cannot be written: {error.strerror}.") from error
         raise
@@ -112,11 +109,9 @@ async def renew(home: Home, api: Caller) -> None:
     old = home.read_pki()
     keys = {name: old[f"{name}.key"] for name in names}
     requests = {name: _certificate_request(_load(key)) for name, key in keys.items()}
-    answer = await api.call("renew", {"csrs": requests}, timeout=30.0)
+    answer = await api.call("renew", Renew(requests), Renewed, timeout=30.0)
     try:
         home.write_pki(_files(keys, answer))
-    except KeyError as error:
-        raise EnrollmentError(f"The console's answer lacks {error}.") from error
     except OSError as error:
         raise EnrollmentError(f"{home.path} cannot be written: {error.strerror}.") from error
     logger.info("The certificates were renewed; they are good until %s.", _until(home))
@@ -204,11 +199,13 @@ def _remove(home: Home, kind: str, *, folder: bool) -> None:
         shutil.rmtree(home.path, ignore_errors=True)
 
 
-def _files(keys: Mapping[str, bytes], answer: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the contents of ``pki/``. Raises `EnrollmentError` when a certificate is not for our key."""
-    files = {"ca.pem": answer["ca"].encode()}
+def _files(keys: Mapping[str, bytes], answer: Enrolled | Renewed) -> dict[str, bytes]:
+    """Return the contents of ``pki/``. Raise `EnrollmentError` when a certificate is missing, or not for our key."""
+    files = {"ca.pem": answer.ca.encode()}
     for name, key in keys.items():
-        chain = answer["certificates"][name].encode()
+        if name not in answer.certificates:
+            raise EnrollmentError(f"The console's answer lacks the certificate {name}.")
+        chain = answer.certificates[name].encode()
         try:
             owner = x509.load_pem_x509_certificate(chain).public_key()
         except ValueError as error:

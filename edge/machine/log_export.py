@@ -18,6 +18,7 @@ from edge import version
 from edge.home import Home
 from edge.machine.api import ApiError, ApiRefused, Caller, ConsoleUnreachable
 from edge.machine.enrollment import CERTIFICATES, CONFIGURATION, system_name
+from edge.protocol.reports import PART_BYTES, LogPart, LogsFailed, Nothing
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,6 @@ LOGS = (
 )
 # Of a long log its end.
 TAIL_BYTES = 4 * 2**20
-PART_BYTES = 512 * 1024
 TRIES = 6
 RETRY_SECONDS = 5.0
 SECRET_NAMES = ("echo_key",)
@@ -106,9 +106,9 @@ class LogSender:
         self._sent: str | None = None
         self._asked = asyncio.Event()
 
-    def follow(self, wanted: object) -> None:
-        """Take the id of the export that the console asks for; anything but an id asks for nothing."""
-        if isinstance(wanted, str) and wanted != self._sent:
+    def follow(self, wanted: str | None) -> None:
+        """Take the id of the export that the console asks for; None asks for nothing."""
+        if wanted is not None and wanted != self._sent:
             self._wanted = wanted
             self._asked.set()
 
@@ -141,13 +141,13 @@ class LogSender:
                     await self._send_part(export, number, data, last=archive.tell() >= size)
         except OSError as error:
             message = f"The logs could not be packed: {error.strerror or error}."
-            await self._api.call("logs/failed", {"export": export, "message": message})
+            await self._api.call("logs/failed", LogsFailed(export, message), Nothing)
 
     async def _send_part(self, export: str, number: int, data: bytes, *, last: bool) -> None:
-        body = {"export": export, "part": number, "last": last, "data": base64.b64encode(data).decode()}
+        part = LogPart(export, number, last, base64.b64encode(data).decode())
         for left in reversed(range(TRIES)):
             try:
-                await self._api.call("logs", body, timeout=60.0)
+                await self._api.call("logs", part, Nothing, timeout=60.0)
                 return
             except ConsoleUnreachable:
                 if not left:

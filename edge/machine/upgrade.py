@@ -30,6 +30,7 @@ from edge.home import Home
 from edge.machine.api import ApiError, ApiRefused, Caller
 from edge.machine.status import report
 from edge.protocol.configuration import ServerConfiguration, UpgradeOrder
+from edge.protocol.reports import Nothing, UpgradeState, UpgradeWord
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Record:
 
     order: str
     version: str
-    state: str
+    state: UpgradeState
     message: str = ""
     before: str = ""
     version_before: str = ""
@@ -81,7 +82,7 @@ class Record:
         except TypeError:
             return None
 
-    def write(self, home: Home, state: str, message: str = "") -> None:
+    def write(self, home: Home, state: UpgradeState, message: str = "") -> None:
         """Note a new state, which the console has not been told yet."""
         self.state, self.message, self.told = state, message, False
         home.write_json(RECORD, asdict(self))
@@ -170,9 +171,9 @@ class Upgrader:
             await self._follow(order)
 
     async def _tell(self, record: Record) -> None:
-        body = {"order": record.order, "state": record.state, "message": record.message[:2000]}
+        word = UpgradeWord(record.order, record.state, record.message[:2000])
         try:
-            await self._api.call("server/upgrade", body)
+            await self._api.call("server/upgrade", word, Nothing)
         except ApiRefused as error:
             if error.status not in (400, 404, 422):
                 raise

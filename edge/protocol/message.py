@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from uuid import UUID
 
 import msgspec
 
@@ -18,11 +19,19 @@ _WORDS: dict[Any, str] = {
     int: "a whole number",
     float: "a number",
     types.NoneType: "null",
+    UUID: "a UUID",
 }
 
 
 class MessageInvalid(ValueError):
-    """Refusal of a document that is not the message it should be: a sentence naming the field and what is legal."""
+    """Refusal of a document that is not the message it should be: a sentence naming the field and what is legal.
+
+    `place`: the field alone, as ``machine.hostname``; empty for the document as a whole.
+    """
+
+    def __init__(self, sentence: str, place: str = "") -> None:
+        super().__init__(sentence)
+        self.place = place
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -34,7 +43,8 @@ class Message(msgspec.Struct, frozen=True):
         try:
             return msgspec.convert(document, cls)
         except (msgspec.ValidationError, UnicodeError):  # msgspec takes a lone surrogate for no text
-            raise MessageInvalid(_fault(document, cls)) from None
+            place, legal = _fault(document, cls) or ("", _legal(cls))
+            raise MessageInvalid(f"{place or 'The document'} must be {legal}.", place) from None
 
     def encode(self) -> dict[str, Any]:
         """Take the message apart into what any JSON library writes; every field, with those that have a default."""
@@ -42,8 +52,8 @@ class Message(msgspec.Struct, frozen=True):
         return encoded
 
 
-def _fault(value: Any, kind: Any, where: str = "") -> str:
-    """Say in a sentence which innermost place of a document is not of its kind; nothing when all are.
+def _fault(value: Any, kind: Any, where: str = "") -> tuple[str, str] | None:
+    """Find the innermost place of a document that is not of its kind, and say what is legal there; None when all are.
 
     msgspec's own message leaves out the keys of objects, so that nobody would learn which of 10,000 applications is
     broken.
@@ -52,8 +62,8 @@ def _fault(value: Any, kind: Any, where: str = "") -> str:
         msgspec.convert(value, kind)
     except (msgspec.ValidationError, UnicodeError):
         inner = (_fault(part, of, where + place) for place, part, of in _parts(value, kind))
-        return next(filter(None, inner), f"{where.lstrip('.') or 'The document'} must be {_legal(kind)}.")
-    return ""
+        return next(filter(None, inner), (where.lstrip("."), _legal(kind)))
+    return None
 
 
 def _parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -78,7 +88,7 @@ def _legal(kind: Any) -> str:
     if origin is Annotated:
         return str(arguments[-1].description)
     if origin is Literal:
-        return " or ".join(arguments)
+        return " or ".join(argument or "empty" for argument in arguments)
     if origin in (Union, types.UnionType):
         return " or ".join(map(_legal, arguments))
     return _WORDS.get(kind) or ("a list" if origin is Sequence else "an object")

@@ -29,6 +29,7 @@ from edge.machine.upgrade import Upgrader
 from edge.protocol.codes import Code
 from edge.protocol.configuration import ServerConfiguration
 from edge.protocol.message import MessageInvalid
+from edge.protocol.reports import Nothing
 from edge.server.dialling import Dialler
 from edge.server.meter import SAMPLE_SECONDS, Meter
 from edge.server.metrics import server_metrics
@@ -79,7 +80,7 @@ class ConnectorAgent(Agent):
             self._identity.console,
             envoy_state=self._envoy_state,
             open_flows=self._meter.open_flows,
-            told=self._probes.told,
+            ways=lambda: (self._probes.ways, self._probes.destinations),
         )
         self._configuration: ServerConfiguration | None = None
         self._wanted = 0
@@ -258,7 +259,7 @@ class ConnectorAgent(Agent):
                 f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."
             )
         elif answer.wanted_version > max(self._applied, pending):
-            given = Given.of(await self._api.call("server/config", {}))
+            given = Given.of(await self._api.document("server/config", Nothing()))
             if given.configuration.version >= self._applied:
                 await self._apply(given)
             return 0.0 if answer.more else 1.0

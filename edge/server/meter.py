@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import psutil
 
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.envoy.server import STATISTICS
 from edge.machine.spool import Spool
+from edge.protocol.reports import Sample
 
 KIND = "sample"
 SAMPLE_SECONDS = 10.0
@@ -78,7 +79,8 @@ class Meter:
             seconds = min(seconds, SAMPLE_SECONDS)
         if seconds <= 0:  # the clock was set back
             seconds = SAMPLE_SECONDS
-        self._spool.put_all(KIND, _samples(last, now, seconds, machine), note=note)
+        samples = _samples(last, now, seconds, machine)
+        self._spool.put_all(KIND, [sample.encode() for sample in samples], note=note)
 
     async def open_flows(self) -> int | None:
         """How many connections Envoy carries at this moment; None when it does not say."""
@@ -105,8 +107,9 @@ class Meter:
         value = self._spool.note(NOTE)
         return Counters(**value) if value else None
 
-    def _machine(self) -> dict[str, Any]:
-        values: dict[str, Any] = {"memory_percent": psutil.virtual_memory().percent}
+    def _machine(self) -> dict[str, float]:
+        """Measure the gauges of a sample, by name."""
+        values = {"memory_percent": psutil.virtual_memory().percent}
         percent = psutil.cpu_percent()
         if self._primed:
             values["cpu_percent"] = percent
@@ -114,20 +117,20 @@ class Meter:
         return values | self._probes()
 
 
-def _samples(last: Counters, now: Counters, seconds: float, machine: dict[str, Any]) -> list[dict[str, Any]]:
+def _samples(last: Counters, now: Counters, seconds: float, machine: dict[str, float]) -> list[Sample]:
     """Return what happened in the `seconds` up to `now`; the machine's values belong to the last moment only."""
     pieces = math.ceil(seconds / LONGEST_SECONDS)
     rx, tx = _split(now.rx - last.rx, pieces), _split(now.tx - last.tx, pieces)
-    samples: list[dict[str, Any]] = [
-        {
-            "time": round(now.time - seconds * (pieces - 1 - index) / pieces, 3),
-            "seconds": round(seconds / pieces, 3),
-            "rx_bytes": rx[index],
-            "tx_bytes": tx[index],
-        }
+    samples = [
+        Sample(
+            time=round(now.time - seconds * (pieces - 1 - index) / pieces, 3),
+            seconds=round(seconds / pieces, 3),
+            rx_bytes=rx[index],
+            tx_bytes=tx[index],
+        )
         for index in range(pieces)
     ]
-    samples[-1] |= machine
+    samples[-1] = msgspec.structs.replace(samples[-1], **machine)
     return samples
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from edge.protocol import echo
 from edge.protocol.configuration import ServedApplication, ServerConfiguration
+from edge.protocol.reports import Destination, Path
 
 logger = logging.getLogger(__name__)
 
@@ -35,30 +36,6 @@ REOPEN_SECONDS = 30.0
 DESTINATIONS_EVERY_SECONDS = 30.0
 MOST_DESTINATIONS = 100
 AT_ONCE = 10
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to a gateway over the last interval; None what was not measured. ``by``: udp, tcp or nothing."""
-
-    gateway: str
-    latency_ms: float | None
-    loss_percent: float | None
-    by: str
-
-    def told(self) -> dict[str, Any]:
-        return vars(self)
-
-
-@dataclass(frozen=True)
-class Destination:
-    """One host and port of an application, and whether it took a connection."""
-
-    application: str
-    host: str
-    port: int
-    reached: bool
-    milliseconds: float | None
 
 
 class _Line(asyncio.DatagramProtocol):
@@ -149,18 +126,18 @@ class GatewayProbe:
         if took is not None:
             self._by_tcp.append(took)
 
-    def take(self) -> Way:
+    def take(self) -> Path:
         """What was measured since the last call."""
         latencies, lost = self._latencies, self._lost
         self._latencies, self._lost = [], 0
         if latencies:
             loss = 100 * lost / (len(latencies) + lost)
-            return Way(self.id, round(sum(latencies) / len(latencies), 3), round(loss, 2), "udp")
+            return Path(self.id, round(sum(latencies) / len(latencies), 3), round(loss, 2), "udp")
         if self._by_tcp and self._tcp_answers:
-            return Way(self.id, round(sum(self._by_tcp) / len(self._by_tcp), 3), None, "tcp")
+            return Path(self.id, round(sum(self._by_tcp) / len(self._by_tcp), 3), None, "tcp")
         if lost and self._ever and self._tcp_answers is False:
-            return Way(self.id, None, 100.0, "udp")
-        return Way(self.id, None, None, "")
+            return Path(self.id, None, 100.0, "udp")
+        return Path(self.id, None, None, "")
 
 
 class Probes:
@@ -178,7 +155,7 @@ class Probes:
         self._wanted: dict[str, tuple[str, int, bytes]] = {}
         self._targets: list[tuple[str, str, int]] = []
         self._changed = asyncio.Event()
-        self.ways: list[Way] = []
+        self.ways: list[Path] = []
         self.destinations: list[Destination] = []
 
     def follow(self, configuration: ServerConfiguration) -> None:
@@ -204,13 +181,6 @@ class Probes:
             if found:
                 values[name] = max(found)
         return values
-
-    def told(self) -> dict[str, list[dict[str, Any]]]:
-        """What goes with a report."""
-        return {
-            "paths": [way.told() for way in self.ways],
-            "destinations": [vars(destination) for destination in self.destinations],
-        }
 
     async def run(self) -> None:
         """Until cancelled."""

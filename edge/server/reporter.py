@@ -6,14 +6,16 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from edge import version
 from edge.machine.api import ApiRefused, Caller, pause_of
 from edge.machine.enrollment import private_address
 from edge.machine.spool import Spool
+from edge.protocol.reports import Destination, MachineState, Path, Telemetry, TelemetryAnswer
 from edge.server.meter import KIND
 
 logger = logging.getLogger(__name__)
@@ -60,14 +62,14 @@ class Reporter:
         *,
         envoy_state: Callable[[], str],
         open_flows: Callable[[], Awaitable[int | None]],
-        told: Callable[[], dict[str, Any]] = dict,
+        ways: Callable[[], tuple[Sequence[Path], Sequence[Destination]]] = lambda: ((), ()),
     ) -> None:
         self._spool = spool
         self._api = api
         self._console = console
         self._envoy_state = envoy_state
         self._open_flows = open_flows
-        self._told = told
+        self._ways = ways
         self._attempt: _Attempt | None = None
         self._limit = BATCH
         self._interval = 0.0
@@ -77,27 +79,27 @@ class Reporter:
         attempt = self._attempt or self._next()
         # A sign of life that failed is not worth repeating as it was.
         self._attempt = attempt if attempt.samples else None
-        body = {
-            "batch": attempt.batch,
-            "applied_version": applied_version,
-            "samples": attempt.samples,
-            "machine": self._machine() | {"open_flows": await self._open_flows()},
-            **self._told(),
-        }
+        paths, destinations = self._ways()
+        report = Telemetry(
+            batch=UUID(attempt.batch),
+            applied_version=applied_version,
+            samples=attempt.samples,
+            machine=await self._machine(),
+            paths=paths,
+            destinations=destinations,
+        )
         try:
-            answer = await self._api.call("telemetry", body, last=self._interval > IDLE_SECONDS)
+            answer = await self._api.call(
+                "telemetry", report, TelemetryAnswer, last=self._interval > IDLE_SECONDS
+            )
         except ApiRefused as error:
             if error.status in (400, 413, 422) and attempt.samples:
                 self._give_way(attempt, error)
             raise
         self._spool.drop(attempt.tokens)
         self._attempt, self._limit = None, BATCH
-        self._interval = pause_of(answer, USUAL_INTERVAL)
-        return Answer(
-            interval=self._interval,
-            wanted_version=int(answer.get("wanted_version", applied_version)),
-            more=len(attempt.tokens) == BATCH,
-        )
+        self._interval = pause_of(answer.interval, USUAL_INTERVAL)
+        return Answer(self._interval, answer.wanted_version, more=len(attempt.tokens) == BATCH)
 
     def _next(self) -> _Attempt:
         """Choose the next set: the one an earlier process was sending, or the oldest samples under a new name."""
@@ -120,11 +122,12 @@ class Reporter:
         self._spool.remember(NOTE, {"batch": "", "tokens": []})
         self._attempt = None
 
-    def _machine(self) -> dict[str, Any]:
-        return {
-            "hostname": socket.gethostname(),
-            "version": version(),
-            "private_address": private_address(self._console),
-            "uptime_seconds": uptime(),
-            "envoy": self._envoy_state(),
-        }
+    async def _machine(self) -> MachineState:
+        return MachineState(
+            hostname=socket.gethostname(),
+            version=version(),
+            private_address=private_address(self._console),
+            uptime_seconds=uptime(),
+            envoy=self._envoy_state(),
+            open_flows=await self._open_flows(),
+        )

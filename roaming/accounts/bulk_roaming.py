@@ -19,7 +19,7 @@ def accounts_roam_start(
 ) -> Task:
     """Copy each of ``accounts``, which belong to ``source``. Raises ``Invalid`` when none is chosen.
 
-    A limit that no account could keep is raised at once; what concerns one account becomes its result.
+    A limit that no account could keep is raised at once; a limit of one account becomes the result of that account.
     """
     check_instances(source, destination)
     names = list(accounts.values_list("pk", "username"))

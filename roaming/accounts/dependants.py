@@ -1,6 +1,6 @@
-"""What names client accounts beside this app: said before they are removed.
+"""Objects of other apps that name client accounts: pages list them before accounts are removed.
 
-Apps above register a function in ``AppConfig.ready()`` that looks among their own objects.
+Each app above registers a function in ``AppConfig.ready()`` that looks among the app's own objects.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from roaming.accounts.models import ClientAccount
 
 @dataclass(frozen=True)
 class Dependant:
-    """An object that names some of the accounts. ``kind`` in the singular, "user group"; ``url`` is its page."""
+    """Object that names some of the accounts. ``kind`` in the singular, "user group"; ``url``: the object's page."""
 
     kind: str
     name: str
@@ -25,10 +25,10 @@ _finders: list[Finder] = []
 
 
 def contribute(finder: Finder) -> None:
-    """``finder`` is given accounts as a query and returns what names any of them, in few queries."""
+    """Register ``finder``, which is given accounts as a query and returns the objects that name any, in few queries."""
     _finders.append(finder)
 
 
 def naming(accounts: QuerySet[ClientAccount]) -> list[Dependant]:
-    """Everything that names any of ``accounts`` and will not any more when they are removed."""
+    """Return every object that names any of ``accounts``, and that loses these names when accounts are removed."""
     return [dependant for finder in _finders for dependant in finder(accounts)]

@@ -1,4 +1,4 @@
-"""The limits of roaming, as functions without I/O: the dialog shows what the transaction will say."""
+"""Limits of roaming, as functions without I/O: the dialog shows the limits by which the transaction will judge."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from roaming.networks import first_overlap
 
 @dataclass(frozen=True)
 class Side:
-    """What the limits ask of an instance.
+    """Side of a roaming: what the limits ask of an instance.
 
-    ``used``: its client accounts; ``holds_name``: whether one of them has the user name that is to come. Both count on
-    the destination only.
+    ``used``: number of client accounts; ``holds_name``: whether an account has the user name that is to come. Both
+    count on the destination only.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit: ``rule`` says what is asked, ``problem`` why it is not kept; empty when it is."""
+    """Limit of roaming: ``rule`` says what is asked, ``problem`` why the rule is not kept; empty when the rule is."""
 
     rule: str
     problem: str
@@ -44,9 +44,9 @@ class Limit:
 
 
 def check(username: str, source: Side, target: Side) -> list[Limit]:
-    """Every limit for a copy of ``username`` from ``source`` to ``target``, the gravest first.
+    """Return every limit for a copy of ``username`` from ``source`` to ``target``, the gravest first.
 
-    With an empty user name only those that hold for the instances, whoever roams between them.
+    With an empty user name, only limits that hold for the instances, whoever roams between them.
     """
     return list(_limits(username, source, target))
 

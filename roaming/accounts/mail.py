@@ -1,4 +1,4 @@
-"""Mails to the owners of client accounts. The doors through which operators come send them; the services do not."""
+"""Mails to the owners of client accounts. Pages and admin send these mails; the services do not."""
 
 import logging
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Mailing:
-    """What became of a mail: ``sent`` to these addresses, and the ``problem`` with the others as a sentence.
+    """Fate of a mail: ``sent`` to these addresses, and the ``problem`` with the others as a sentence.
 
-    Both are empty as long as the transaction in which it was ordered lasts.
+    Both are empty until the transaction in which the mail was ordered has ended.
     """
 
     sent: list[str] = field(default_factory=list)
@@ -26,15 +26,15 @@ class Mailing:
 
     @property
     def words(self) -> str:
-        """A sentence for the page; empty while nothing is known."""
+        """Return a sentence for the page; empty while nothing is known."""
         return self.problem or (f"It was mailed to {', '.join(self.sent)}." if self.sent else "")
 
 
 def credentials(accounts: Sequence[ClientAccount], password: str, *, reset: bool = False) -> Mailing:
     """Mail instance ID, user name and password to the accounts' addresses, one mail each, after the commit.
 
-    ``accounts`` share the password and have their instance's area selected. A mail that cannot be sent is told in what
-    is returned and in the log, never raised: the change it tells of is made.
+    ``accounts`` share the password and have their instance's area selected. A mail that cannot be sent is told in the
+    returned ``Mailing`` and in the log, never raised: the change that the mail tells of is made.
     """
     mailing = Mailing()
     by_address: dict[str, list[ClientAccount]] = {}
@@ -68,6 +68,6 @@ def _send(messages: Sequence[EmailMessage], mailing: Mailing) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The mail server's words, or why it was not reached; on one line and not too long."""
+    """Return the mail server's words, or why the server was not reached; on one line, of at most 200 characters."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:200].rstrip(".")

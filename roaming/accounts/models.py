@@ -14,10 +14,10 @@ def new_account_id() -> str:
 
 
 class ClientAccount(models.Model):
-    """A user of one instance. Copies made by roaming share ``origin``, and with it the password.
+    """User of one instance. Copies made by roaming share ``origin``, and with it the password.
 
-    ``username_key`` and ``email_key`` are what log-on, uniqueness and prefix search go by: upper and lower case are the
-    same, and an ordinary index serves both databases.
+    Log-on, uniqueness and prefix search go by ``username_key`` and ``email_key``: upper and lower case are the same,
+    and an ordinary index serves both databases.
     """
 
     id = models.CharField(primary_key=True, max_length=40, default=new_account_id, editable=False)
@@ -69,7 +69,7 @@ class ClientAccount(models.Model):
             ),
         ]
         indexes = [
-            # Each holds all that finding a page or searching asks for, so that the wide rows need not be read.
+            # Each index holds all that finding a page or searching asks for, so that the wide rows need not be read.
             models.Index(
                 fields=["instance", "username_key", "id", "email_key", "enabled"], name="account_by_name"
             ),

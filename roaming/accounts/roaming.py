@@ -12,7 +12,7 @@ from roaming.instances.models import Instance
 
 @transaction.atomic
 def account_roam(*, account: ClientAccount, destination: Instance, actor: audit.Actor) -> ClientAccount:
-    """A copy of ``account`` on ``destination``: same user name, same password hash; a static IP becomes a leased one.
+    """Copy ``account`` to ``destination``: same user name, same password hash; a static IP becomes a leased one.
 
     Raises the first limit that is not kept (``accounts.limits``), with its documented code, and ``NotFound`` when
     an instance or the account was removed.
@@ -55,7 +55,7 @@ def check_instances(source: Instance, target: Instance) -> None:
 
 
 def _locked(account: ClientAccount) -> ClientAccount:
-    """The row as it is now. Its lock orders the copy against a password reset, which must reach it or precede it."""
+    """Return the locked row: a concurrent password reset comes before the copy, or reaches the copy as well."""
     found = ClientAccount.objects.select_for_update().filter(pk=account.pk).first()
     if found is None:
         raise NotFound(f"{account.username} was removed meanwhile.", code="ClientUser.NameInvalid")
@@ -63,7 +63,7 @@ def _locked(account: ClientAccount) -> ClientAccount:
 
 
 def _side(instance: Instance, wanted: str | None = None) -> limits.Side:
-    """What the limits ask of a locked instance; of a destination, with the user name that is wanted there."""
+    """Return what the limits ask of a locked instance; of a destination, with the user name that is wanted there."""
     accounts = instance.accounts
     return limits.Side(
         name=instance.name,

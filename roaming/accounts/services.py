@@ -26,7 +26,7 @@ PASSWORD_LENGTH = 16
 
 
 def new_password() -> str:
-    """16 letters and digits (93 bits) that read unambiguously."""
+    """Return 16 letters and digits (93 bits) that read unambiguously."""
     return "".join(secrets.choice(PASSWORD_LETTERS) for _ in range(PASSWORD_LENGTH))
 
 
@@ -41,11 +41,11 @@ def account_create(
     password_hash: str = "",
     actor: audit.Actor,
 ) -> tuple[ClientAccount, str | None]:
-    """Add an account; returns it and the password if one had to be generated, which is shown this once.
+    """Add an account; return the account, and the password if one had to be generated, which is shown this once.
 
     A blank user name becomes the e-mail address. ``password_hash``: from ``hashed``, in the place of ``password``, for
-    callers that make it before a transaction of their own. Raises ``Invalid`` with the documented codes; fields as
-    parameters.
+    callers that make the hash before a transaction of their own. Raises ``Invalid`` with the documented codes; fields
+    as parameters.
     """
     username = username or email
     _check_fields(username=username, email=email, bandwidth_kbps=bandwidth_kbps)
@@ -85,7 +85,7 @@ def account_update(
 
 @transaction.atomic
 def account_enable(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> ClientAccount:
-    """Let it log on again, and all its copies if asked. Raises ``Conflict`` when there is nothing to enable."""
+    """Let an account log on again, and all its copies if asked. Raises ``Conflict`` when all are enabled already."""
     rows = _locked(account, with_copies, enabled=False)
     if not rows:
         raise Conflict(f"{_named(account, with_copies)} enabled already.")
@@ -100,7 +100,7 @@ def account_enable(*, account: ClientAccount, with_copies: bool = False, actor: 
 def account_disable(
     *, account: ClientAccount, with_copies: bool = False, actor: audit.Actor
 ) -> ClientAccount:
-    """No log-on any more; live sessions end and their flows are cut. Raises ``Conflict`` when disabled already."""
+    """Refuse log-ons of an account from now on; live sessions end, flows are cut. Raises ``Conflict`` when disabled."""
     rows = _locked(account, with_copies, enabled=True)
     if not rows:
         raise Conflict(f"{_named(account, with_copies)} disabled already.")
@@ -115,7 +115,7 @@ def account_disable(
 
 @transaction.atomic
 def account_kick(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> int:
-    """End the live sessions, which may log on again; how many. Raises ``Conflict`` when there are none."""
+    """End the live sessions of an account, which may log on again; return how many. Raises ``Conflict`` without any."""
     total = 0
     for row in _locked(account, with_copies):
         ended = sessions.end(UserSession.objects.filter(account=row), UserSession.End.KICKED)
@@ -130,7 +130,7 @@ def account_kick(*, account: ClientAccount, with_copies: bool = False, actor: au
 
 @transaction.atomic
 def account_delete(*, account: ClientAccount, with_copies: bool = False, actor: audit.Actor) -> None:
-    """Remove an account, and its copies only if asked; sessions end. Raises ``NotFound`` when it is gone already."""
+    """Remove an account, and its copies only if asked; sessions end. Raises ``NotFound`` for a removed one."""
     rows = _locked(account, with_copies)
     if account.pk not in [row.pk for row in rows]:
         raise NotFound(f"{account.username} was removed already.", code="SagClientUserNotExist")
@@ -142,7 +142,7 @@ def account_delete(*, account: ClientAccount, with_copies: bool = False, actor: 
 
 
 def _locked(account: ClientAccount, with_copies: bool, **narrowed: bool) -> list[ClientAccount]:
-    """The account, and its copies if asked, locked in the order of their keys (two at once must not deadlock)."""
+    """Return the account, and its copies if asked, locked in the order of their keys, so that two never deadlock."""
     wanted = Q(origin=account.origin) if with_copies else Q(pk=account.pk)
     return list(ClientAccount.objects.select_for_update().filter(wanted, **narrowed).order_by("pk"))
 
@@ -152,7 +152,7 @@ def _named(account: ClientAccount, with_copies: bool) -> str:
 
 
 def account_reset_password(*, account: ClientAccount, password: str = "", actor: audit.Actor) -> str | None:
-    """Set a password on the account and all its copies, ending their sessions; the generated one if none was given."""
+    """Set a password on the account and all its copies, and end their sessions; return the password if generated."""
     generated = None if password else new_password()
     encoded = hashed(password or generated or "")
     with transaction.atomic():
@@ -170,7 +170,7 @@ def account_reset_password(*, account: ClientAccount, password: str = "", actor:
 
 
 def hashed(password: str) -> str:
-    """The hash of a legal password, made in the time that makes guessing slow. Raises ``Invalid``."""
+    """Return the hash of a legal password; the hash is slow, to make guessing slow. Raises ``Invalid``."""
     try:
         PASSWORD(password)
     except ValidationError as error:
@@ -179,7 +179,7 @@ def hashed(password: str) -> str:
 
 
 def field_problems(*, username: str, email: str, bandwidth_kbps: int) -> list[str]:
-    """A sentence for each field that breaks its rule."""
+    """Return a sentence for each field that breaks its rule."""
     return [refusal.message for refusal in _broken_rules(username, email, bandwidth_kbps)]
 
 
@@ -223,7 +223,7 @@ def _check_room(instance: Instance, username: str) -> None:
 
 
 def _checked_static_ip(instance: Instance, text: str | None) -> str | None:
-    """The address, normalised. Raises ``Invalid`` unless it is inside the blocks and nobody else's."""
+    """Return the address, normalised. Raises ``Invalid`` unless the address is inside the blocks and nobody else's."""
     if not text:
         return None
     try:

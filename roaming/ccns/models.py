@@ -1,4 +1,4 @@
-"""Cloud Connect Networks and what they reach."""
+"""Cloud Connect Networks and the cloud networks that they reach."""
 
 from django.db import models
 
@@ -12,7 +12,7 @@ def new_ccn_id() -> str:
 
 
 class CCN(models.Model):
-    """A Cloud Connect Network: instances of its area are bound to it and reach its cloud networks."""
+    """Cloud Connect Network: bound instances of its area reach its cloud networks."""
 
     id = models.CharField(primary_key=True, max_length=40, default=new_ccn_id, editable=False)
     name = models.CharField(max_length=100, validators=[rules.CCN_NAME])
@@ -36,7 +36,7 @@ class CCN(models.Model):
 
 
 class CloudNetwork(models.Model):
-    """A block that the gateways of the CCN's area reach directly."""
+    """Block of addresses that the gateways of the CCN's area reach directly."""
 
     ccn = models.ForeignKey(CCN, on_delete=models.CASCADE, related_name="cloud_networks")
     cidr = models.CharField("CIDR block", max_length=18, validators=[rules.validate_block])

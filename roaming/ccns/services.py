@@ -17,7 +17,7 @@ from roaming.networks import first_overlap, parse_block
 def ccn_create(
     *, name: str, area: Area, description: str = "", networks: Sequence[str] = (), actor: audit.Actor
 ) -> CCN:
-    """A CCN of ``area`` with its cloud networks. Raises ``Invalid``; fields: name, description, networks."""
+    """Make a CCN of ``area`` with its cloud networks. Raises ``Invalid``; fields: name, description, networks."""
     ccn = CCN(name=name, area=area, description=description)
     saving.save(ccn)
     for text in networks:
@@ -41,7 +41,7 @@ def ccn_update(*, ccn: CCN, name: str, description: str, actor: audit.Actor) -> 
 
 @transaction.atomic
 def ccn_delete(*, ccn: CCN, actor: audit.Actor) -> None:
-    """Raises ``Conflict`` while instances are bound to it; the sentence names the first."""
+    """Remove a CCN. Raises ``Conflict`` while instances are bound to the CCN; the sentence names the first instance."""
     CCN.objects.select_for_update().filter(pk=ccn.pk).first()
     bound = ccn.instances.order_by("created_at").first()
     if bound is not None:
@@ -65,7 +65,7 @@ def cloud_network_add(*, ccn: CCN, cidr: str, actor: audit.Actor) -> CloudNetwor
 
 @transaction.atomic
 def cloud_network_remove(*, network: CloudNetwork, actor: audit.Actor) -> None:
-    """Take a block away; open flows into it are cut."""
+    """Take a cloud network away from its CCN; open flows into the network are cut."""
     ccn = network.ccn
     audit.record(actor=actor, verb="ccn.network_remove", target=ccn, before={"cidr": network.cidr})
     CloudNetwork.objects.filter(pk=network.pk).delete()

@@ -22,7 +22,7 @@ class ImportForm(forms.Form):
     )
 
     def content(self) -> bytes | str:
-        """Return the uploaded file or the pasted text. Raises ``Invalid`` unless exactly one of them was given."""
+        """Return the uploaded file or the pasted text. Raises ``Invalid`` unless exactly one was given."""
         file, text = self.cleaned_data["file"], self.cleaned_data["text"]
         if bool(file) == bool(text.strip()):
             raise Invalid("Choose a CSV file or paste its lines, not both.", field="file")

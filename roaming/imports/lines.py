@@ -1,7 +1,7 @@
-"""Reading a CSV file of client accounts: columns, lines, and what is wrong with each.
+"""Reader of a CSV file of client accounts: columns, lines, and what is wrong with each line.
 
-The rules are those of ``account_create``; here they are asked of many lines at once, in a handful of queries, so that
-everything that is wrong can be said before anything is imported. The service asks them again when it creates.
+The rules are those of ``account_create``, checked for many lines at once in a handful of queries, so that everything
+that is wrong can be said before anything is imported. The service checks the rules again when it creates accounts.
 """
 
 import csv
@@ -25,7 +25,7 @@ from roaming.sessions.models import UserSession
 MOST_LINES = 20_000
 MOST_BYTES = 4 * 2**20
 DEFAULT_BANDWIDTH = 2000
-# column → what it means, for the page and the template.
+# Column → meaning of the column, for the page and the template.
 COLUMNS = {
     "username": "User name, 7–33 letters, digits, “_”, “@”, “.” or “-”. Blank: the e-mail address.",
     "email": "E-mail address; required.",
@@ -37,7 +37,7 @@ TEMPLATE = (
     ("alice.ant@example.com", "alice.ant@example.com", "", "2000", ""),
     ("bob-bee", "bob@example.com", "Winter-2026", "", ""),
 )
-# What an exported list has beside them; passed over, so that it can be imported elsewhere.
+# Further columns of an exported list; an import passes over them, so that the list can be imported elsewhere.
 PASSED_OVER = {
     "status",
     "client_ip",
@@ -52,7 +52,7 @@ PASSED_OVER = {
 
 @dataclass
 class Line:
-    """One account to be. ``number`` is its line in the file; ``problems`` are sentences, none when it is good."""
+    """Account to be made. ``number``: its line in the file; ``problems``: sentences, none when the line is good."""
 
     number: int
     username: str
@@ -64,7 +64,7 @@ class Line:
 
 
 def read(text: str) -> list[Line]:
-    """The lines of a file, each with what is wrong with it by itself. Raises ``Invalid`` when it is no such file."""
+    """Return the lines of a file, each with the problems of the line by itself. Raises ``Invalid`` for another file."""
     rows = _rows(text)
     header = next(rows, None)
     if header is None:
@@ -77,7 +77,7 @@ def read(text: str) -> list[Line]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line number, cells) of the lines that are not empty."""
+    """Yield (line number, cells) of the lines that are not empty."""
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         raise Invalid("The file is not text: it holds NUL characters.", field="file")
@@ -143,7 +143,7 @@ def _line(number: int, cells: dict[str, str], given: list[str], names: list[str]
 
 
 def check(instance: Instance, lines: list[Line]) -> list[Line]:
-    """Add what is wrong with the lines together and in this instance: names, addresses, quota. Returns them."""
+    """Add what is wrong with the lines together and in this instance: names, addresses, quota. Returns the lines."""
     blocks = instance.blocks()
     if not blocks:
         raise Invalid(
@@ -202,7 +202,7 @@ def _check_addresses(instance: Instance, lines: list[Line]) -> None:
 
 
 def _among(rows: QuerySet, name: str, wanted: Iterable[str]) -> set[str]:
-    """Which of ``wanted`` occur in the column ``name``; asked in portions that both databases take."""
+    """Return those of ``wanted`` that occur in the column ``name``; asked in portions that both databases take."""
     values = sorted(wanted)
     found: set[str] = set()
     for start in range(0, len(values), 1000):

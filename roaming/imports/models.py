@@ -13,7 +13,7 @@ def new_import_id() -> str:
 
 
 class AccountImport(models.Model):
-    """What somebody uploaded. ``content`` is encrypted, because it may hold passwords; it is kept for a day."""
+    """Upload of a user, kept for a day. ``content`` is encrypted, because it may hold passwords."""
 
     id = models.CharField(primary_key=True, max_length=40, default=new_import_id, editable=False)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="imports")

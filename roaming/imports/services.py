@@ -1,4 +1,4 @@
-"""Importing client accounts from a CSV file: upload, look, decide, and the work in the background."""
+"""Import of client accounts from a CSV file: the upload, the preview, the decision, and the work in the background."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ KEEP = timedelta(days=1)
 
 
 def import_create(*, instance: Instance, content: bytes | str, actor: User) -> AccountImport:
-    """Keep an upload until it is decided on. Raises ``Invalid`` when it is no CSV of client accounts."""
+    """Keep an upload until its user decides. Raises ``Invalid`` when the content is no CSV of client accounts."""
     if len(content) > import_lines.MOST_BYTES:
         raise Invalid("The file is larger than 4 MB. Split it.", field="file")
     if isinstance(content, bytes):
@@ -37,14 +37,14 @@ def import_create(*, instance: Instance, content: bytes | str, actor: User) -> A
 
 
 def import_lines_of(draft: AccountImport) -> list[Line]:
-    """The file's lines with all that is wrong with them at this moment."""
+    """Return the file's lines with all that is wrong with the lines at this moment."""
     text = unseal(PURPOSE, draft.content).get("text", "")
     return import_lines.check(draft.instance, import_lines.read(text))
 
 
 @transaction.atomic
 def import_start(*, draft: AccountImport, only_good: bool, actor: User) -> Task:
-    """Import in the background. Raises ``Invalid`` when a line is bad, unless ``only_good`` leaves the bad ones out.
+    """Import in the background. Raises ``Invalid`` when a line is bad, unless ``only_good`` leaves bad lines out.
 
     Two clicks start one task: the upload is gone with the first.
     """
@@ -80,7 +80,7 @@ def _item(line: Line) -> tasks.Item:
 
 
 def prepare(step: tasks.Step) -> tuple[str, str]:
-    """(the generated password or "", the hash): slow, hence before the transaction."""
+    """Return (the generated password or "", the hash); hashing is slow, hence before the transaction."""
     generated = "" if step.secret else accounts.new_password()
     return generated, accounts.hashed(step.secret.get("password") or generated)
 
@@ -99,5 +99,5 @@ def url(task: Task) -> str:
 
 
 def imports_forget(now: datetime | None = None) -> int:
-    """For the worker: uploads nobody decided on."""
+    """Remove uploads that nobody decided on for a day, and return how many; the worker calls this."""
     return AccountImport.objects.filter(created_at__lt=(now or timezone.now()) - KEEP).delete()[0]

@@ -1,7 +1,7 @@
-"""Deleting an instance: at once when it is small, else cut off at once and removed in the background.
+"""Deletion of an instance: at once when the instance is small, else cut off at once and removed in the background.
 
-A hundred thousand accounts take minutes to remove, which no request may last and no transaction may hold its locks for.
-So the click ends every session and lets nobody in any more, and a task removes accounts and history in portions.
+A hundred thousand accounts take minutes to remove, too long for a request and for the locks of a transaction. So the
+click ends every session and lets nobody in any more, and a task removes accounts and history in portions.
 """
 
 from django.db import transaction
@@ -21,16 +21,16 @@ from roaming.sessions.models import UserSession
 KIND = "instance.delete"
 # More accounts, or more past log-ons, than these are left to the worker.
 MOST_ACCOUNTS, MOST_SESSIONS = 1000, 10_000
-# As many in one transaction: well under a second, so that nobody waits long behind it.
+# So many rows are removed in one transaction: well under a second, so that nobody waits long behind its locks.
 ACCOUNTS, SESSIONS = 500, 5000
 
 
 @transaction.atomic
 def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: audit.Actor) -> Task | None:
-    """Remove an instance; with its client accounts only if the caller says so, else ``Conflict``.
+    """Remove an instance, with its client accounts only if ``with_accounts`` says so. Else raises ``Conflict``.
 
-    A large one is cut off now and removed by the task that is returned. If that task was cancelled, or failed in part,
-    deleting again goes on with what is left.
+    A large instance is cut off now and removed by the task that is returned. If that task was cancelled, or failed in
+    part, deleting again goes on with what is left.
     """
     instance = instances.lock(instance.pk, deleting=True)
     if instance.is_deleting and _task(instance) is not None:
@@ -64,13 +64,13 @@ def instance_delete(*, instance: Instance, with_accounts: bool = False, actor: a
 
 
 def _task(instance: Instance) -> Task | None:
-    """The task that deletes it, while there is one."""
+    """Return the task that deletes the instance, while there is one."""
     active = Task.objects.filter(kind=KIND, state__in=Task.ACTIVE)
     return active.filter(parameters__instance=instance.pk).first()
 
 
 def _items(instance: Instance, accounts: int, past: int) -> list[tasks.Item]:
-    """Portions; each takes what is there then, so that it does not matter which of them were done before."""
+    """Cut the deletion into portions; each takes what is there then, so that the portions done before do not matter."""
     portions = [
         tasks.Item(f"Client accounts {first + 1:,}–{min(first + ACCOUNTS, accounts):,}", {"what": "accounts"})
         for first in range(0, accounts, ACCOUNTS)
@@ -102,7 +102,7 @@ def apply(step: tasks.Step) -> tasks.Outcome:
 
 
 def _remove_accounts(instance: Instance) -> int:
-    """A portion of its accounts, locked in the order of their keys as all services lock them."""
+    """Remove a portion of the accounts, locked in the order of their keys, as in all services; return how many."""
     rows = instance.accounts.order_by("pk").select_for_update().values_list("pk", flat=True)[:ACCOUNTS]
     keys = list(rows)
     ClientAccount.objects.filter(pk__in=keys).delete()

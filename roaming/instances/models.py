@@ -16,7 +16,7 @@ def new_instance_id() -> str:
 
 
 class Instance(models.Model):
-    """What client accounts belong to: a region, blocks that client IPs come from, a CCN, a quota."""
+    """Instance that client accounts belong to: a region, blocks that client IPs come from, a CCN, a quota."""
 
     class Status(models.TextChoices):
         ACTIVE = "active", "Available"
@@ -65,16 +65,16 @@ class Instance(models.Model):
 
     @property
     def is_deleting(self) -> bool:
-        """Whether its accounts are being removed in the background, and it with them."""
+        """Tell whether the instance and its accounts are being removed in the background."""
         return self.status == self.Status.DELETING
 
     def blocks(self) -> list[IPv4Network]:
-        """Its private blocks in their order; one query unless prefetched."""
+        """Return the private blocks in their order; one query unless prefetched."""
         return [IPv4Network(row.cidr) for row in self.cidrs.all()]
 
 
 class InstanceCidr(models.Model):
-    """One private block of an instance. The services keep blocks from overlapping, under the instance's lock."""
+    """Private block of an instance. The services keep blocks from overlapping, under the instance's lock."""
 
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="cidrs")
     cidr = models.CharField("CIDR block", max_length=18, validators=[rules.validate_block])

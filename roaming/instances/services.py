@@ -33,9 +33,9 @@ def instance_create(
     dns2: str | None = None,
     actor: audit.Actor,
 ) -> Instance:
-    """An instance in ``region``, with its private blocks. Raises ``Invalid``; fields as the parameters are named.
+    """Make an instance in ``region``, with its private blocks. Raises ``Invalid``; fields as the parameters are named.
 
-    ``new_ccn``: the name of a CCN to be made in its area, in the place of ``ccn``.
+    ``new_ccn``: the name of a CCN to be made in the region's area, in the place of ``ccn``.
     """
     ccn = _new_ccn(new_ccn, region, actor) if new_ccn else ccn
     _check_area(region, ccn)
@@ -71,7 +71,7 @@ def instance_create(
 def instance_update(
     *, instance: Instance, name: str, description: str, account_quota: int, actor: audit.Actor
 ) -> Instance:
-    """Rename, describe, change the quota: upwards as far as the blocks hold, downwards to what is in use."""
+    """Set name, description and quota: the quota goes up as far as the blocks hold, down to the accounts in use."""
     instance = lock(instance.pk)
     used = instance.accounts.count()
     if account_quota < used:
@@ -130,7 +130,7 @@ def instance_network_update(
 
 @transaction.atomic
 def instance_stop(*, instance: Instance, actor: audit.Actor) -> Instance:
-    """No log-on and no flow any more; sessions end. Raises ``Conflict`` when it is stopped already."""
+    """Refuse log-ons and flows of an instance from now on; sessions end. Raises ``Conflict`` when stopped already."""
     instance = _switch(instance, Instance.Status.ACTIVE, Instance.Status.STOPPED, actor)
     sessions.end(UserSession.objects.filter(instance=instance), UserSession.End.INSTANCE_INACTIVE)
     config.publish(cut=f"instance.stop {instance.name}", target=instance.pk)
@@ -145,9 +145,9 @@ def instance_start(*, instance: Instance, actor: audit.Actor) -> Instance:
 
 
 def lock(instance_id: str, *, deleting: bool = False) -> Instance:
-    """The instance as it is now, its row locked: whoever changes blocks, accounts or leases of it queues here.
+    """Return the instance as it is now, its row locked: every change of its blocks, accounts or leases queues here.
 
-    Raises ``NotFound`` when it was removed, and ``Conflict`` when it is being deleted unless ``deleting`` allows that.
+    Raises ``NotFound`` for a removed instance, and ``Conflict`` for one that is being deleted unless ``deleting``.
     """
     rows = Instance.objects.select_for_update(of=("self",), no_key=True).select_related("region__area", "ccn")
     instance = rows.filter(pk=instance_id).first()
@@ -205,7 +205,7 @@ def _check_accounts_fit(instance: Instance, blocks: list[IPv4Network]) -> None:
 
 
 def _inside(field: str, blocks: Iterable[IPv4Network]) -> Q:
-    """Rows whose address a client may have in ``blocks``; none when there are no blocks."""
+    """Select rows whose address a client may have in ``blocks``; none when there are no blocks."""
     condition = Q(pk__in=[])
     for block in blocks:
         condition |= Q(**{f"{field}__range": usable_range(block)})

@@ -1,4 +1,4 @@
-"""Client IPs: which address a new session gets."""
+"""Leases of client IPs: which address a new session gets."""
 
 import ipaddress
 import secrets
@@ -20,7 +20,7 @@ class LeaseExhausted(Refusal):
 
 
 def lease(instance: Instance, account: ClientAccount) -> str:
-    """A free client IP for ``account``: its static one, or one of the instance's blocks that nobody has.
+    """Return a free client IP for ``account``: its static IP, or an address of the instance's blocks that nobody has.
 
     The caller holds the instance's lock. Raises ``LeaseExhausted``.
     """
@@ -45,7 +45,7 @@ def lease(instance: Instance, account: ClientAccount) -> str:
 def _steps(first: int, last: int) -> Iterator[tuple[int, int]]:
     """Cut a range into steps of growing size, so that a /16 costs one small query when empty and few when full.
 
-    They start at a random place: an address that has just become free is seldom given to somebody else at once.
+    Steps start at a random place: an address that has just become free is seldom given to somebody else at once.
     """
     start = first + secrets.randbelow(last - first + 1)
     for low, high in ((start, last), (first, start - 1)):

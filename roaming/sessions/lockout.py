@@ -14,12 +14,12 @@ from django.utils import timezone
 from console.core.errors import Refusal
 from roaming.sessions.models import LogonFailures
 
-# One address may stand for a whole office behind one router; it has this many times the failures of one user name.
+# One address may stand for a whole office behind one router: it has this many times the failures of one user name.
 ADDRESS_FACTOR = 5
 
 
 class LockedOut(Refusal):
-    """``retry_after``: seconds."""
+    """Refusal of a log-on after too many failures. ``retry_after``: seconds."""
 
     status = 429
     code = "LockedOut"
@@ -32,7 +32,7 @@ class LockedOut(Refusal):
 
 
 def keys(instance: str, username: str, address: str) -> dict[str, int]:
-    """What a log-on counts against, with the limit of each. A name that does not exist locks as one that does."""
+    """Return the keys that a log-on counts against, each with its limit. Unknown names lock as existing names do."""
     name = hashlib.sha256(f"{instance}\n{username.lower()}".encode()).hexdigest()
     limits = {f"name:{name}": settings.LOGON_FAILURE_LIMIT}
     if address:
@@ -69,12 +69,12 @@ def failed(limits: dict[str, int]) -> None:
 
 
 def succeeded(limits: dict[str, int]) -> None:
-    """Forget the failures of the user name. Those of the address stay: one good password excuses no guessing."""
+    """Forget the failures of the user name. Failures of the address stay: one good password excuses no guessing."""
     LogonFailures.objects.filter(key__in=[key for key in limits if key.startswith("name:")]).delete()
 
 
 def forget_old() -> int:
-    """For the worker: drop rows that count for nothing any more; how many."""
+    """Drop rows that count for nothing any more, and return how many; the worker calls this."""
     now = timezone.now()
     over = Q(first_at__lte=now - settings.LOGON_LOCKOUT) & (Q(locked_until=None) | Q(locked_until__lte=now))
     return LogonFailures.objects.filter(over).delete()[0]

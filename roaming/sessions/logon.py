@@ -22,7 +22,7 @@ from roaming.sessions.models import UserSession
 
 
 class LogonRefused(Refusal):
-    """One and the same for a wrong instance, user name or password."""
+    """Refusal of a log-on, one and the same for a wrong instance, user name or password."""
 
     status = 401
     code = "LogonRefused"
@@ -47,7 +47,7 @@ class InstanceInactive(Forbidden):
 
 @dataclass(frozen=True)
 class Caller:
-    """Where a log-on comes from. ``gateway``: the id of the gateway that asks for its client, if one does."""
+    """Origin of a log-on. ``gateway``: the id of the gateway that asks for its client, if a gateway does."""
 
     public_address: str
     gateway: str | None
@@ -63,11 +63,11 @@ def logon(
     gateway_id: str | None,
     kind: str,
 ) -> tuple[str, UserSession]:
-    """Open a session, or extend the one this gateway holds for the account already; returns (token, session).
+    """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
     Raises ``LogonRefused`` (401), ``LockedOut`` (429), and after the right password ``AccountDisabled`` or
-    ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Not to be called within a transaction: none is held while
-    the password is hashed, and failures must be counted whatever happens.
+    ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a transaction: none may be held
+    while the password is hashed, and failures must be counted whatever happens.
     """
     limits = lockout.keys(instance_id, username, public_address)
     lockout.check(limits)
@@ -80,7 +80,7 @@ def logon(
     try:
         session = _open(account, caller)
     except LeaseExhausted:
-        # The worker may not have swept yet; what has expired is free.
+        # The worker may not have swept yet: addresses of expired sessions are free.
         if not sessions.sessions_expire():
             raise
         session = _open(account, caller)
@@ -88,7 +88,7 @@ def logon(
 
 
 def renew(token: str) -> tuple[str, UserSession]:
-    """A new token for a live session, which then lasts longer. Raises ``SessionEnded`` or ``TokenInvalid`` (401)."""
+    """Extend a live session; return (new token, session). Raises ``SessionEnded`` or ``TokenInvalid`` (401)."""
     session = _session_of(tokens.read(token))
     now = timezone.now()
     alive = UserSession.objects.filter(
@@ -103,7 +103,7 @@ def renew(token: str) -> tuple[str, UserSession]:
 
 @transaction.atomic
 def logout(token: str) -> None:
-    """End the token's session. Raises ``SessionEnded`` when it has ended already, ``TokenInvalid`` (401)."""
+    """End the token's session. Raises ``SessionEnded`` for an ended session, ``TokenInvalid`` (401)."""
     session = _session_of(tokens.read(token))
     if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
         raise tokens.SessionEnded(_why(session))
@@ -111,13 +111,13 @@ def logout(token: str) -> None:
 
 
 def _password_is_right(account: ClientAccount | None, password: str) -> bool:
-    """Costs one hash, whether the account exists or not, so that the time it takes tells nothing."""
+    """Check a password at the cost of one hash, whether the account exists or not, so that the time tells nothing."""
     if account is None:
         make_password(password)
         return False
 
     def upgrade(raw: str) -> None:
-        # All copies share one hash and keep doing so; a reset meanwhile wins.
+        # All copies share one hash and keep sharing one; a password reset meanwhile wins.
         copies = ClientAccount.objects.filter(origin=account.origin, password=account.password)
         account.password = make_password(raw)
         copies.update(password=account.password)
@@ -127,9 +127,10 @@ def _password_is_right(account: ClientAccount | None, password: str) -> bool:
 
 @transaction.atomic
 def _open(checked: ClientAccount, caller: Caller) -> UserSession:
-    """The session for an account whose password was right a moment ago.
+    """Return the session for an account whose password was right a moment ago.
 
-    The locks order this against every change that ends sessions: it is either seen here or sees this session.
+    The locks order a log-on against every change that ends sessions: either the log-on sees the change, or the change
+    sees the new session.
     """
     try:
         instance = instances.lock(checked.instance_id, deleting=True)
@@ -166,10 +167,10 @@ def _open(checked: ClientAccount, caller: Caller) -> UserSession:
 
 
 def _held(account: ClientAccount, caller: Caller, now: datetime) -> UserSession | None:
-    """The live session that this log-on continues, if any.
+    """Return the live session that this log-on continues, if any.
 
-    Stock proxy clients log on again whenever the gateway has forgotten them; and an account with a static IP can have
-    one session only, wherever it logs on.
+    Stock proxy clients log on again whenever the gateway has forgotten them. An account with a static IP can have one
+    session only, wherever it logs on.
     """
     same_gateway = Q(kind=UserSession.Kind.PROXY, gateway=caller.gateway)
     continues = Q(pk__in=[]) if caller.kind != UserSession.Kind.PROXY else same_gateway
@@ -184,7 +185,7 @@ def _held(account: ClientAccount, caller: Caller, now: datetime) -> UserSession 
 
 
 def _expiry(now: datetime) -> datetime:
-    """Whole seconds, as the token says it."""
+    """Return when a session that was renewed now expires: in whole seconds, as in the token."""
     lifetime: timedelta = settings.SESSION_TOKEN_LIFETIME
     return (now + lifetime).replace(microsecond=0)
 

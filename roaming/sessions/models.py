@@ -1,4 +1,4 @@
-"""Log-ons: the sessions they open, and the failures that lock out."""
+"""Log-ons: the sessions that they open, and the failures that lock out."""
 
 from django.db import models
 from django.utils import timezone
@@ -15,7 +15,7 @@ def new_session_id() -> str:
 
 
 class UserSession(models.Model):
-    """One log-on of a client account until it logs off, expires or is ended.
+    """Session of a client account: one log-on until log-off, expiry or another end.
 
     The row outlives its account, because gateways must hear of an ended session until its token would have expired.
     """
@@ -40,7 +40,7 @@ class UserSession(models.Model):
     username = models.CharField("user name", max_length=33)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="sessions")
     client_ip = IPv4Field("client IP")
-    # What all tokens of this session say; gateways are told where the account has another bandwidth by now.
+    # The bandwidth in all tokens of this session; gateways are told when the account has another by now.
     bandwidth_kbps = models.PositiveIntegerField("bandwidth, kbit/s", null=True, editable=False)
     public_address = models.CharField(max_length=45, blank=True)
     gateway = models.ForeignKey(Gateway, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -1,4 +1,4 @@
-"""Ends of user sessions. How they begin is in ``logon``."""
+"""Ends of user sessions. Their beginning is in ``logon``."""
 
 from datetime import datetime
 
@@ -12,12 +12,12 @@ from console.machines import config
 from roaming.instances.models import Instance
 from roaming.sessions.models import UserSession
 
-# As many as one sweep ends in one transaction, so that log-ons never wait long behind it.
+# So many sessions end in one transaction of a sweep, so that log-ons never wait long behind its locks.
 SWEEP = 1000
 
 
 def end(sessions: QuerySet[UserSession], reason: str) -> int:
-    """End the live ones among ``sessions`` within the caller's transaction, which publishes; how many there were.
+    """End the live sessions among ``sessions`` in the caller's transaction, which publishes; return how many.
 
     Rows are locked in the order of their keys, so that two ends at once do not wait for each other.
     """
@@ -29,7 +29,7 @@ def end(sessions: QuerySet[UserSession], reason: str) -> int:
 
 @transaction.atomic
 def session_end(*, session: UserSession, actor: audit.Actor) -> None:
-    """Kick one session: its token counts no longer and its flows are cut. Raises ``Conflict`` when it has ended."""
+    """Kick one session: its token counts no longer and its flows are cut. Raises ``Conflict`` for an ended session."""
     if not end(UserSession.objects.filter(pk=session.pk), UserSession.End.KICKED):
         raise Conflict("This session has ended already.")
     audit.record(actor=actor, verb="session.kick", target=session, before={"client_ip": session.client_ip})
@@ -38,7 +38,7 @@ def session_end(*, session: UserSession, actor: audit.Actor) -> None:
 
 @transaction.atomic
 def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
-    """Kick all sessions of an instance; how many. Raises ``Conflict`` when nobody is on."""
+    """Kick all sessions of an instance; return how many. Raises ``Conflict`` when nobody is logged on."""
     ended = end(UserSession.objects.filter(instance=instance), UserSession.End.KICKED)
     if not ended:
         raise Conflict(f"Nobody is logged on to {instance.name}.")
@@ -48,7 +48,7 @@ def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
 
 
 def sessions_expire(*, now: datetime | None = None) -> int:
-    """For the worker: end sessions whose time is over, so that their client IPs return to the pool; how many.
+    """End sessions whose time is over, so that client IPs return to the pool; return how many. The worker calls this.
 
     Gateways know a token's end by themselves, hence nothing is published.
     """

@@ -22,7 +22,7 @@ class TokenInvalid(Refusal):
     code = "TokenInvalid"
 
 
-# Opening the sealed key costs a key derivation; each process does it once a key.
+# Opening the sealed key costs a key derivation, so each process opens each key once.
 _opened: dict[str, Ed25519PrivateKey] = {}
 
 
@@ -40,7 +40,7 @@ def _public(pem: str) -> Ed25519PublicKey:
 
 
 def sign(session: UserSession) -> str:
-    """The token of a live session, until its ``expires_at``."""
+    """Return the token of a live session, good until the session's ``expires_at``."""
     key_id, key = _signing_key()
     issued = session.renewed_at or session.created_at
     claims = {
@@ -53,13 +53,13 @@ def sign(session: UserSession) -> str:
         "iat": int(issued.timestamp()),
         "exp": int(session.expires_at.timestamp()),
     }
-    if session.bandwidth_kbps is not None:  # opened before gateways held accounts to their bandwidth
+    if session.bandwidth_kbps is not None:  # None: opened before gateways held accounts to their bandwidth
         claims["bw"] = session.bandwidth_kbps
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
 
 
 def read(token: str) -> SessionIdentity:
-    """Whose token it is. Raises ``SessionEnded`` when its time is over, ``TokenInvalid`` for what is none of ours."""
+    """Return whose token this is. Raises ``SessionEnded`` for an expired token, ``TokenInvalid`` for none of ours."""
     keys = {key_id: _public(pem) for key_id, pem in pki.session_public_keys().items()}
     try:
         return verify_token(token, keys)

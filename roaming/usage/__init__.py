@@ -1,1 +1,1 @@
-"""What flows carried: records of gateways, sums in buckets, the Monitoring tab."""
+"""Usage, the bytes that flows carried: records of gateways, sums in buckets, the Monitoring tab."""

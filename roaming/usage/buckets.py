@@ -1,4 +1,4 @@
-"""Bytes in buckets: adding them up as they are reported, reading them, forgetting them."""
+"""Bytes in buckets of time: added up as gateways report, read, and forgotten."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from roaming.usage.models.usage import Usage
 
 Span = Usage.Span
 KEEP = {Span.MINUTE: timedelta(hours=48), Span.HOUR: windows.KEPT, Span.MONTH: timedelta(days=3 * 366)}
-# The bucket of what has only a total.
+# Beginning of the one bucket of a subject that has only a total.
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
-# Deleted in one transaction, so that reports never wait long behind it.
+# So many rows are deleted in one transaction, so that reports never wait long behind its locks.
 SWEEP = 5000
-# What a column holds. A bucket that would exceed it stays there, since an error would hold back its gateway for ever.
+# The most that a column holds. A fuller bucket stays at this value: an error would hold back its gateway for ever.
 MOST = 2**63 - 1
 
 Bytes = tuple[int, int]
@@ -26,7 +26,7 @@ Key = tuple[str, str, datetime]
 
 
 def bucket(span: str, moment: datetime) -> datetime:
-    """The beginning of the bucket that ``moment`` lies in."""
+    """Return the beginning of the bucket that ``moment`` lies in."""
     moment = moment.astimezone(UTC).replace(second=0, microsecond=0)
     if span == Span.MINUTE:
         return moment
@@ -36,13 +36,13 @@ def bucket(span: str, moment: datetime) -> datetime:
 
 
 class Sums:
-    """Collects what is to be added, so that a batch of records costs one row for each bucket it touches."""
+    """Sums to be added, so that a batch of records costs one row for each bucket that the batch touches."""
 
     def __init__(self) -> None:
         self._sums: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
 
     def add(self, *, account: str, instance: str, session: str, moment: datetime, up: int, down: int) -> None:
-        """``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty."""
+        """Count ``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty."""
         if not up and not down:
             return
         keys = [(subject, span) for subject in (account, instance) for span in KEEP]
@@ -53,7 +53,7 @@ class Sums:
                 row[1] += down
 
     def write(self) -> None:
-        """Add to what is stored, within the caller's transaction.
+        """Add the sums to the stored buckets, within the caller's transaction.
 
         Rows go in the order of their keys, so that two gateways that report on one account do not wait for each other.
         """
@@ -77,13 +77,13 @@ def _added(table: str, name: str) -> str:
 
 
 def of(subject: str, span: str, start: datetime, end: datetime) -> dict[datetime, Bytes]:
-    """Bucket → (bytes up, bytes down) of those that begin in [start, end); empty buckets are left out."""
+    """Return bucket → (bytes up, bytes down) of the buckets that begin in [start, end), without empty ones."""
     rows = Usage.objects.filter(subject=subject, span=span, time__gte=start, time__lt=end)
     return {time: (up, down) for time, up, down in rows.values_list("time", "bytes_up", "bytes_down")}
 
 
 def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
-    """Session → (bytes up, bytes down); one query."""
+    """Return session → (bytes up, bytes down); one query."""
     rows = Usage.objects.filter(subject__in=sessions, span=Span.TOTAL)
     return {
         subject: (up, down) for subject, up, down in rows.values_list("subject", "bytes_up", "bytes_down")
@@ -91,12 +91,12 @@ def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
 
 
 def this_month(now: datetime | None = None) -> QuerySet[Usage]:
-    """The rows of the present month, one a subject. Data of the month counts the larger direction."""
+    """Return the rows of the present month, one for each subject. Data of the month counts the larger direction."""
     return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
 
 
 def usage_forget(now: datetime | None = None) -> int:
-    """For the worker: buckets past their time, and totals of sessions that ended two days ago; how many."""
+    """Let the worker remove buckets past their time, and totals of sessions ended two days ago; return how many."""
     now = now or timezone.now()
     gone = sum(_sweep(Usage.objects.filter(span=span, time__lt=now - keep)) for span, keep in KEEP.items())
     old = UserSession.objects.filter(

@@ -8,52 +8,25 @@ counted is by how much a record exceeds what is stored, so that neither order no
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
 from django.utils import timezone
-from pydantic import Field, ValidationError
 
-from console.machines.reported import Block
+from console.machines import reported
 from console.models import Gateway, ReceivedBatch
+from edge.protocol.message import MessageInvalid
+from edge.protocol.reports import FlowRecord
 from roaming.sessions.models import UserSession
 from roaming.usage import buckets as usage
 from roaming.usage.models.flows import Flow
 
-EARLIEST = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
-# 9 PB, what 100 Gbit/s carry in eight days. The thousand records of a batch together stay below 2**63, where a database
-# would refuse the whole batch, and the gateway would send it for ever.
-LARGEST = 2**53
 # A session whose flow was heard of within so many seconds is active now.
 ACTIVE_SECONDS = 60
 KEEP = timedelta(days=90)
 SWEEP = 5000
-
-
-class FlowRecord(Block):
-    """A flow as a gateway sends it; ids that do not apply are null or empty.
-
-    ``time``: when these bytes were counted, where the gateway says so; else the end of the flow, else the record's
-    arrival here. Believed from the flow's beginning to now: no clock moves bytes out of that.
-    """
-
-    flow: str = Field(min_length=1, max_length=64, pattern=r"^[^\x00]*$")
-    session: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    account: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    instance: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    host: str = Field(max_length=255, pattern=r"^[^\x00]*$")
-    port: int = Field(ge=0, le=65535)
-    application: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    policy: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    connector: str | None = Field(default=None, max_length=40, pattern=r"^[^\x00]*$")
-    path: Literal["cloud", "connector"]
-    started_at: float = Field(ge=EARLIEST)
-    ended_at: float | None = Field(default=None, ge=EARLIEST)
-    bytes_up: int = Field(ge=0, le=LARGEST)
-    bytes_down: int = Field(ge=0, le=LARGEST)
-    end: Literal["closed", "cut"] | None = None
-    time: float | None = Field(default=None, ge=EARLIEST)
 
 
 @dataclass(frozen=True)
@@ -96,10 +69,10 @@ def take_flows(gateway: Gateway, batch: UUID, raw: Sequence[Any], now: datetime 
 
 def _told(gateway: Gateway, entry: Any, now: datetime) -> Told | None:
     try:
-        record = FlowRecord.model_validate(entry, context={"machine": gateway.pk})
-    except ValidationError:
+        record = reported.read_strictly(FlowRecord, entry, gateway.pk)
+    except MessageInvalid:
         return None
-    values = {key: "" if value is None else value for key, value in record.model_dump().items()}
+    values = {key: "" if value is None else value for key, value in msgspec.structs.asdict(record).items()}
     ended = None if record.ended_at is None else _moment(record.ended_at, now)
     started = _moment(record.started_at, now)
     moment = ended or now if record.time is None else max(started, _moment(record.time, now))

@@ -1,4 +1,4 @@
-"""What an instance or an account moved over time, and how many connections it had open."""
+"""Rates, bytes and open connections of an instance or an account over time."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,13 @@ from roaming.usage.models.usage import Usage
 Kind = Literal["instance", "account"]
 OWNERS: dict[Kind, type[Instance] | type[ClientAccount]] = {"instance": Instance, "account": ClientAccount}
 RANGES = windows.ranges(1, 3, 6, 12, 24, 7 * 24, 30 * 24)
-# More points than this a chart cannot show apart.
+# A chart cannot show more points than this apart.
 MOST_POINTS = 360
 MINUTE, HOUR = 60, 3600
 
 
 def window(query: Mapping[str, str], now: datetime | None = None) -> Window:
-    """See ``console.kit.windows``."""
+    """Return the window that the query string asks for (``console.kit.windows``)."""
     return windows.window(query, RANGES, _width, now)
 
 
@@ -38,15 +38,15 @@ def _width(start: datetime, end: datetime, now: datetime) -> int:
 
 
 def _span(chosen: Window) -> Usage.Span:
-    """The buckets that its points are made of: of minutes there are only some days, and their points are short."""
+    """Choose the buckets that the window's points are made of: minutes, kept for some days only, for short points."""
     return Usage.Span.MINUTE if chosen.width < HOUR else Usage.Span.HOUR
 
 
 @dataclass(frozen=True)
 class Series:
-    """Per point: bit/s that clients received and sent, and connections open at its end; None before there was anybody.
+    """Points of a window: bit/s that clients received and sent, and connections open at each point's end.
 
-    Bytes of the whole range.
+    None: the point lies before its instance or account was made. Bytes are of the whole range.
     """
 
     times: list[datetime]
@@ -58,7 +58,7 @@ class Series:
 
 
 def series(kind: Kind, key: str, chosen: Window) -> Series:
-    """Six queries, whatever the range."""
+    """Return the points of a window, by six queries, whatever the range."""
     first, last = int(chosen.start.timestamp()) // chosen.width * chosen.width, chosen.end.timestamp()
     chosen = replace(chosen, start=datetime.fromtimestamp(first, UTC))
     count = int(-(-(last - first) // chosen.width))
@@ -67,7 +67,7 @@ def series(kind: Kind, key: str, chosen: Window) -> Series:
         place = int(time.timestamp() - first) // chosen.width
         up[place] += sent
         down[place] += received
-    # The last point is not over yet: its rate is over the part that is.
+    # The last point is not over yet: its rate is over the part that has passed.
     seconds = [min(chosen.width, max(1.0, last - first - place * chosen.width)) for place in range(count)]
     connections = _connections(Flow.objects.filter(**{kind: key}).order_by(), chosen, count)
     begun = OWNERS[kind].objects.filter(pk=key).values_list("created_at", flat=True).first()
@@ -83,7 +83,7 @@ def series(kind: Kind, key: str, chosen: Window) -> Series:
 
 
 def _since(unborn: int, values: list[float]) -> list[float | None]:
-    """The first so many are gaps."""
+    """Replace the first ``unborn`` values by gaps."""
     return [None if place < unborn else value for place, value in enumerate(values)]
 
 
@@ -91,12 +91,12 @@ COLUMNS = ("time_utc", "receive_bit_s", "send_bit_s", "connections")
 
 
 def table(found: Series) -> Iterator[list[str]]:
-    """``COLUMNS`` of each point."""
+    """Yield the ``COLUMNS`` of each point."""
     return charts.table(found.times, [found.receive, found.send, found.connections])
 
 
 def open_now(kind: Kind, key: str) -> int:
-    """Connections open at this moment; those of gateways that are silent are not known to be."""
+    """Count the connections open at this moment, without those of silent gateways, which may have ended."""
     return _known(Flow.objects.filter(**{kind: key})).filter(ended_at=None).count()
 
 
@@ -106,7 +106,7 @@ def _known(flows: QuerySet[Flow]) -> QuerySet[Flow]:
 
 
 def _connections(flows: QuerySet[Flow], chosen: Window, count: int) -> list[float]:
-    """Connections open at the end of each point: those at the beginning, plus what began, minus what ended."""
+    """Count the connections open at the end of each point: open at the beginning, plus begun, minus ended."""
     flows = _known(flows)
     before = flows.filter(started_at__lt=chosen.start)
     ended = before.filter(ended_at__gte=chosen.start).count()

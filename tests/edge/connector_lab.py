@@ -14,6 +14,7 @@ import http.server
 import ipaddress
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
+from edge.protocol.logon import Grant, GrantedGateway, GrantedSession
 from tests.ports import free_port
 
 TYPE = "type.googleapis.com/"
@@ -425,6 +427,15 @@ class FakeConsole:
         with serving(Handler) as bound:
             self.url = f"http://127.0.0.1:{bound}"
             yield self
+
+
+def grant(
+    token: str, *proxies: str, username: str = "alice.smith", instance: str = "sag-1", ca: str = ""
+) -> dict[str, Any]:
+    """The console's answer to a log-on, with a gateway for each of the proxies."""
+    session = GrantedSession("session-1", "user-1", instance, username, "172.16.0.2", int(time.time()) + 600)
+    gateways = [GrantedGateway(f"gateway-{place}", "area", proxy) for place, proxy in enumerate(proxies)]
+    return Grant(token, session, gateways, ca).encode()
 
 
 def refusal(code: str, message: str = "No.") -> dict[str, Any]:

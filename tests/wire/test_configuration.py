@@ -206,6 +206,7 @@ def test_nothing_but_a_sentence_comes_of_a_damaged_document(
         assert str(error).endswith(".")
 
 
+@pytest.mark.processes  # Envoy is asked whether it loads the module
 def test_a_servers_file_keeps_what_only_a_newer_release_knows(tmp_path: Path) -> None:
     home = enrolled_server(tmp_path, Authority(), "server-1", "connector-1")
     document = RELEASED[ServerConfiguration] | {"of_a_newer_release": {"more": [1]}}

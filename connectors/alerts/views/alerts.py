@@ -31,7 +31,7 @@ NOW = tables.Table(
         tables.Column("subject", "Server or gateway", ("subject_name",)),
         tables.Column("value", "Measured"),
         tables.Column("since", "Since", ("since",)),
-        tables.Column("notice", "Told"),
+        tables.Column("notice", "Message sent"),
         tables.Column("actions", "Actions"),
     ),
     row_template="connectors/alerts/_row.html",

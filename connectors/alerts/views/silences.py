@@ -23,7 +23,7 @@ MOST_SERVERS = 20
 
 TABLE = tables.Table(
     columns=(
-        tables.Column("target", "Of", ("target_name",)),
+        tables.Column("target", "Silenced", ("target_name",)),
         tables.Column("type", "Type", ("kind",)),
         tables.Column("until", "Until", ("until",)),
         tables.Column("by", "By", ("created_by",)),

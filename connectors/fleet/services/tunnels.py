@@ -1,6 +1,7 @@
 """Writes of tunnels, as gateways report them."""
 
 import logging
+from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -11,7 +12,7 @@ from console.models import Gateway
 log = logging.getLogger(__name__)
 
 
-def tunnels_seen(gateway: Gateway, counts: dict[str, int | None]) -> None:
+def tunnels_seen(gateway: Gateway, counts: Mapping[str, int | None]) -> None:
     """Replace what is known of one gateway's tunnels by what it reports now; servers unknown here are passed over.
 
     Run the same few queries, however many tunnels there are. ``counts``: server id → number of tunnels; servers without

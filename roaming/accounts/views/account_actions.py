@@ -88,7 +88,7 @@ def _done(request: HttpRequest, account: ClientAccount, message: str) -> HttpRes
 
 
 def _confirm(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
-    """Ask whether to ``act``, and name the live sessions that end: here, and on the copies if they are included."""
+    """Ask whether to ``act``, and name the live sessions that end: the account's, and those of included copies."""
     account = account_or_404(account_id)
     copies: list[Any] = list(copies_of(account))
     live = live_sessions_by_account([account, *copies])

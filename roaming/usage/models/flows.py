@@ -1,4 +1,4 @@
-"""Flows: what sessions connected to, and how many bytes that took. Written by the edge API, never by hand."""
+"""Flows: what sessions connected to, and how many bytes each flow took. Written by the edge API, never by hand."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from console.models import Gateway
 
 
 class Flow(models.Model):
-    """One connection of a user session to one destination.
+    """Connection of a user session to one destination.
 
     Session, account and the rest are plain ids: a flow outlives what it names. Bytes are cumulative and never fall.
     """

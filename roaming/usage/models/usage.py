@@ -1,10 +1,10 @@
-"""How many bytes an account, an instance or a session moved, in buckets of time."""
+"""Bytes that an account, an instance or a session moved, in buckets of time."""
 
 from django.db import models
 
 
 class Usage(models.Model):
-    """The bytes of one ``subject`` (the id of an account, instance or session) in the bucket that began at ``time``.
+    """Bytes of one ``subject`` (the id of an account, instance or session) in the bucket that began at ``time``.
 
     The same bytes stand in the buckets of every span, so that each question is answered from few rows. Sessions have
     totals alone, accounts and instances have the others. Times are UTC, a month's too.
@@ -31,7 +31,7 @@ class Usage(models.Model):
                 condition=models.Q(span__in=["minute", "hour", "month", "total"]), name="usage_span_known"
             ),
         ]
-        # For the retention, which goes by time alone.
+        # The retention finds old rows by this index, by time alone.
         indexes = [models.Index(fields=["span", "time"], name="usage_age")]
 
     def __str__(self) -> str:

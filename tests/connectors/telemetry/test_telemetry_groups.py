@@ -12,6 +12,7 @@ from connectors.models import Latest, Sample, Server
 from connectors.telemetry import intake, reports
 from connectors.telemetry.grouping import Busy, Groups
 from console.core.errors import NotFound
+from edge.protocol.reports import Path
 from tests.connectors.factories import ServerFactory, sample
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
@@ -134,9 +135,10 @@ def test_inside_a_transaction_of_the_caller_nobody_else_waits_for_it() -> None:
 def test_ways_to_gateways_and_destinations_are_kept_as_last_told() -> None:
     server = ServerFactory()
     told = report(server.pk, sample(latency_ms=3.5, loss_percent=0.0))
-    paths = [{"gateway": "gateway-1", "latency_ms": 3.5, "loss_percent": 0.0, "by": "udp"}]
+    paths = [Path("gateway-1", 3.5, 0.0, "udp")]
     reports.submit(reports.Report(server.pk, told.samples, told.heard, paths=paths, destinations=[]))
     reports.submit(report(server.pk))
     latest = Latest.objects.get()
-    assert latest.paths == paths and latest.destinations == [] and latest.told_at is not None
+    assert latest.paths == [path.encode() for path in paths] and latest.destinations == []
+    assert latest.told_at is not None
     assert (latest.latency_ms, latest.loss_percent) == (3.5, 0)

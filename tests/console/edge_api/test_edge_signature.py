@@ -78,7 +78,6 @@ def test_broken_tokens_are_refused(machine: Machine, token: str) -> None:
         {"applied_version": "all"},
         {"applied_version": None},
         {"wait": 26},
-        {"unknown": True},
     ],
 )
 def test_bad_values_of_what_decides_are_named(machine: Machine, change: dict[str, Any]) -> None:

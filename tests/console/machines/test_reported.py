@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.core import audit
-from console.edge_api import routes
 from console.machines import config, enrollment, metrics, reported
 from console.models import CutoverConfirmation, Gateway
+from edge.protocol.enrollment import Enroll
+from edge.protocol.reports import GatewayStatus
 from tests.console import absurd
 from tests.console.machine import Machine
 
@@ -40,7 +41,7 @@ def stored(gateway: Gateway) -> dict[str, Any]:
     return {name: getattr(gateway, name) for name in STORED}
 
 
-@pytest.mark.parametrize("field", absurd.reported(routes.GatewayStatus))
+@pytest.mark.parametrize("field", absurd.reported(GatewayStatus))
 def test_no_status_is_refused_for_what_it_reports(
     machine: Machine, gateway: Gateway, viewer_client: Client, field: str
 ) -> None:
@@ -53,7 +54,7 @@ def test_no_status_is_refused_for_what_it_reports(
 
 
 def test_everything_in_a_status_is_reported() -> None:
-    assert absurd.reported(routes.GatewayStatus) == list(routes.GatewayStatus.model_fields)
+    assert absurd.reported(GatewayStatus) == list(GatewayStatus.__struct_fields__)
 
 
 @settings(max_examples=40)
@@ -79,7 +80,7 @@ def test_a_poll_confirms_and_is_answered_whatever_it_says_to_have_cut(
 
 
 def test_a_machine_enrolls_whatever_it_says_of_itself(machine: Machine, gateway: Gateway) -> None:
-    said = absurd.reported(routes.Enroll)
+    said = absurd.reported(Enroll)
     assert said == ["hostname", "version", "private_address", "system"]
     for value in absurd.ABSURD:
         code, _ = enrollment.code_create(kind="gateway", target=gateway.pk, actor=audit.System("test"))

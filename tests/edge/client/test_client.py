@@ -33,6 +33,7 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+from tests.edge.connector_lab import grant as granted
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -96,14 +97,7 @@ def console(lab: Lab) -> Iterator[FakeConsole]:
 
 
 def grant(lab: Lab, text: str) -> dict[str, Any]:
-    proxy = f"https://127.0.0.1:{lab.gateway.secure}"
-    session = {"id": "session-1", "account": "user-1", "instance": "sag-1", "username": "alice.smith"}
-    return {
-        "token": text,
-        "session": {**session, "client_ip": "172.16.0.2", "expires_at": int(time.time()) + 600},
-        "gateways": [{"id": "gateway-1", "area": "mainland-china", "proxy": proxy}],
-        "ca": lab.authority.pem.decode(),
-    }
+    return granted(text, f"https://127.0.0.1:{lab.gateway.secure}", ca=lab.authority.pem.decode())
 
 
 @dataclass

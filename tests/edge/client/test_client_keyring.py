@@ -20,7 +20,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.edge.connector_lab import FakeConsole, refusal
+from tests.edge.connector_lab import FakeConsole, grant, refusal
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -38,8 +38,7 @@ def console() -> Iterator[FakeConsole]:
     def log_on(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if body["password"] != PASSWORD:
             return 401, refusal("LogonRefused", "The instance, user name or password is wrong.")
-        session = {"username": body["username"], "instance": body["instance"], "client_ip": ""}
-        return 200, {"token": token, "session": session, "gateways": [], "ca": ""}
+        return 200, grant(token, username=body["username"], instance=body["instance"])
 
     with FakeConsole().running() as running:
         running.answers["login"] = log_on

@@ -18,7 +18,7 @@ import jwt
 import psutil
 import pytest
 
-from tests.edge.connector_lab import Authority, FakeConsole
+from tests.edge.connector_lab import Authority, FakeConsole, grant
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -56,12 +56,7 @@ def until(condition: Callable[[], Any], what: str) -> Any:
 def console() -> Iterator[FakeConsole]:
     """It lets everybody in; the one gateway that it names is away."""
     token = jwt.encode({"iat": 0, "exp": 600}, "a key of the test's console, long enough to sign with")
-    answer = {
-        "token": token,
-        "session": {"username": "alice.smith", "instance": "sag-1", "client_ip": ""},
-        "gateways": [{"proxy": f"https://127.0.0.1:{free_port()}"}],
-        "ca": Authority().pem.decode(),
-    }
+    answer = grant(token, f"https://127.0.0.1:{free_port()}", ca=Authority().pem.decode())
     with FakeConsole().running() as running:
         running.answers |= {"login": lambda body: (200, answer), "logout": lambda body: (200, {})}
         yield running

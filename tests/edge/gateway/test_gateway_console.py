@@ -32,6 +32,7 @@ from edge.machine.api import ApiError, ConsoleApi
 from edge.machine.spool import Spool
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
+from tests.edge.connector_lab import grant
 from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
 from tests.edge.gateway_pki import Authority, TokenSigner
 
@@ -94,7 +95,7 @@ class Network:
 
     def grants(self, session: str = SESSION, seconds: float = 1000) -> Answer:
         token = SIGNER.token(session, ACCOUNT, INSTANCE, seconds=seconds + self.now - time.time())
-        return 200, {"token": token, "session": {}, "gateways": [], "ca": ""}, {}
+        return 200, grant(token), {}
 
     def names(self) -> list[str]:
         return [name for name, _ in self.calls]
@@ -145,7 +146,7 @@ def test_another_password_asks_again(network: Network) -> None:
         (refusal(403, "InstanceInactive"), 403, "InstanceInactive"),
         (refusal(401, "MachineUnknown"), 503, "ConsoleRefused"),
         ((500, {}, {}), 503, "ConsoleUnreachable"),
-        ((200, {"token": "nonsense"}, {}), 503, "ConsoleUnreachable"),
+        ((200, grant("nonsense"), {}), 503, "ConsoleUnreachable"),
         ((200, {}, {}), 503, "ConsoleUnreachable"),
     ],
 )

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from edge.home import Home, Identity, NotEnrolled
 from edge.machine.api import ApiRefused, ConsoleApi, ConsoleUnreachable
+from edge.protocol.message import Message
 from tests.edge.connector_lab import Authority, FakeConsole, enrolled_server, refusal
 
 
@@ -33,12 +34,16 @@ def home(tmp_path: Path, console: FakeConsole) -> Home:
     return enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1", console=console.url)
 
 
-def call(
-    home: Home, path: str = "telemetry", body: dict[str, Any] | None = None, **options: Any
-) -> dict[str, Any]:
-    async def run() -> dict[str, Any]:
+class Note(Message, frozen=True):
+    """Message of a call that no machine makes."""
+
+    text: str = ""
+
+
+def call(home: Home, note: Note = Note(), **options: Any) -> Note:  # noqa: B008
+    async def run() -> Note:
         async with ConsoleApi(home, **options) as api:
-            return await api.call(path, body or {})
+            return await api.call("telemetry", note, Note)
 
     return asyncio.run(run())
 
@@ -51,8 +56,8 @@ def claims_of(home: Home, token: str) -> dict[str, Any]:
 
 
 def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeConsole) -> None:
-    console.answers["telemetry"] = lambda body: (200, {"interval": 10})
-    assert call(home, body={"batch": "ä"}) == {"interval": 10}
+    console.answers["telemetry"] = lambda body: (200, {"text": "taken", "of_a_newer_release": 1})
+    assert call(home, Note("ä")) == Note("taken")
     _, body, headers = console.calls[0]
     scheme, token = headers["authorization"].split()
     assert scheme == "Bearer" and jwt.get_unverified_header(token)["kid"] == "server-1"
@@ -71,10 +76,10 @@ def test_a_wrong_clock_is_corrected_from_the_date_header(home: Home, console: Fa
         issued = jwt.decode(token, options={"verify_signature": False})["iat"]
         if abs(issued - time.time() - 7200) > 60:
             return 401, refusal("ClockSkew")
-        return 200, {"ok": True}
+        return 200, {"text": "taken"}
 
     console.answers["telemetry"] = answer
-    assert call(home) == {"ok": True}
+    assert call(home) == Note("taken")
     assert len(console.calls) == 2
 
 
@@ -100,6 +105,13 @@ def test_a_failing_console_is_unreachable(home: Home, console: FakeConsole, stat
     console.answers["telemetry"] = lambda body: (status, {})
     with pytest.raises(ConsoleUnreachable):
         call(home)
+
+
+@pytest.mark.parametrize("answer", ["", "null", "[]", "7", '{"text": 7}'])
+def test_an_answer_of_another_kind_is_none(home: Home, answer: str) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text=answer))
+    with pytest.raises(ConsoleUnreachable, match="answer"):
+        call(home, transport=transport)
 
 
 @pytest.mark.parametrize(

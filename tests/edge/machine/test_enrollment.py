@@ -19,6 +19,7 @@ from cryptography import x509
 from edge.home import Home
 from edge.machine.api import ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.machine.enrollment import EnrollmentError, enroll, renew, renewal_due
+from edge.protocol.enrollment import Kind
 from tests.edge.connector_lab import Authority, FakeConsole, refusal
 
 NAMES = {
@@ -65,7 +66,7 @@ def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
     tmp_path: Path,
     console: FakeConsole,
     authority: Authority,
-    kind: str,
+    kind: Kind,
     names: list[str],
     configuration: str,
 ) -> None:

@@ -17,6 +17,7 @@ from edge.machine.api import ConsoleUnreachable
 from edge.machine.log_export import pack
 from edge.machine.upgrade import Place, Record, UpgradeError, Upgrader, order_in
 from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.reports import Nothing, UpgradeWord
 
 GIVEN = {
     "order": "upgrade-1",
@@ -34,12 +35,12 @@ class Console:
         self.told: list[tuple[str, str]] = []
         self.away = False
 
-    async def call(self, path: str, body: dict, *, timeout: float | None = None) -> dict:
+    async def call(self, path: str, word: UpgradeWord, answer: type[Nothing]) -> Nothing:
         if self.away:
             raise ConsoleUnreachable("The console cannot be reached.")
         assert path == "server/upgrade"
-        self.told.append((body["state"], body["message"]))
-        return {}
+        self.told.append((word.state, word.message))
+        return answer()
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 from edge.gateway.echo import EchoResponder
 from edge.protocol import echo
 from edge.protocol.configuration import OwnConnector, ServedApplication, Server, ServerConfiguration
-from edge.server.probes import Destination, GatewayProbe, Probes, Way, targets_of
+from edge.protocol.reports import Destination, Path
+from edge.server.probes import GatewayProbe, Probes, targets_of
 from tests.ports import free_port
 
 KEY = bytes(range(32))
@@ -62,8 +63,8 @@ async def probing(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def taken(probe: GatewayProbe, wanted: Callable[[Way], bool]) -> Way:
-    way: Way = await until(lambda: way if wanted(way := probe.take()) else None)
+async def taken(probe: GatewayProbe, wanted: Callable[[Path], bool]) -> Path:
+    way: Path = await until(lambda: way if wanted(way := probe.take()) else None)
     return way
 
 
@@ -171,17 +172,17 @@ def test_of_a_gateway_that_never_answered_nothing_is_claimed() -> None:
     async def main() -> None:
         async with probing(free_port()) as probe:
             await until(lambda: probe._tcp_answers is False)
-            assert probe.take() == Way("gateway-1", None, None, "")
+            assert probe.take() == Path("gateway-1", None, None, "")
 
     asyncio.run(main())
 
 
 def test_a_sample_gets_the_worst_way() -> None:
     probes = Probes()
-    ways = [Way("a", 3.0, 0.0, "udp"), Way("b", 80.0, None, "tcp"), Way("c", None, 100.0, "udp")]
+    ways = [Path("a", 3.0, 0.0, "udp"), Path("b", 80.0, None, "tcp"), Path("c", None, 100.0, "udp")]
     probes._gateways = {way.gateway: (SimpleNamespace(take=lambda way=way: way), None) for way in ways}  # type: ignore[misc]
     assert probes.take() == {"latency_ms": 80.0, "loss_percent": 100.0}
-    assert [path["gateway"] for path in probes.told()["paths"]] == ["a", "b", "c"]
+    assert [path.gateway for path in probes.ways] == ["a", "b", "c"]
 
 
 # --- Destinations -----------------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ def test_destinations_are_tried_and_told_and_forgotten_when_switched_off() -> No
         assert [(each.port, each.reached) for each in found] == [(open_port, True), (closed_port, False)]
         assert found[0].milliseconds is not None and found[1].milliseconds is None
         probes.follow(msgspec.structs.replace(wanted, server=Server("server-1", False)))
-        assert probes.told() == {"paths": [], "destinations": []}
+        assert (probes.ways, probes.destinations) == ([], [])
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
