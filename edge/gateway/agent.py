@@ -1,10 +1,11 @@
-"""The gateway's agent: one process that starts Envoy, answers it, and keeps in touch with the console."""
+"""Agent of a gateway: starts Envoy, answers Envoy's questions, and keeps in touch with the console."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import grpc
@@ -42,7 +43,7 @@ MAINTENANCE_SECONDS = 2.0
 
 
 class GatewayAgent(Agent):
-    """All parts of a running gateway, put together.
+    """Agent of a gateway: all parts, put together.
 
     ``slots``: how many accounts with a bandwidth cap may have flows at the same time; ``flows``: how many an address
     may open in a second, and an account a tenth of it while decisions have to wait.
@@ -58,13 +59,7 @@ class GatewayAgent(Agent):
         self.flows = Flows(self.state, latest=self.sessions.latest)
         self.envoy = EnvoyProcess(self._directory, concurrency=GATEWAY_WORKERS)
         self.bandwidth = Bandwidth(self.envoy, self.state, self.flows, slots=slots)
-        self._status = StatusReporter(
-            api,
-            self.state,
-            self.flows,
-            self.envoy,
-            on_answer=lambda answer: self._logs.follow(answer.logs),
-        )
+        self._status = StatusReporter(api, self.state, self.flows, self.envoy, self._logs)
         self.tunnels = TunnelWatch(self.envoy, self.state, self._status.changed.set)
         self._spool = Spool(home.file("flows.sqlite3"))
         self._sender = FlowSender(api, self._spool)
@@ -104,9 +99,7 @@ class GatewayAgent(Agent):
         proc_grpc.add_ExternalProcessorServicer_to_server(self.flows, self._server)
         als_pb2_grpc.add_AccessLogServiceServicer_to_server(self._log, self._server)
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.chdir(
-            self._directory
-        ):  # the path of a unix socket may have no more than 108 characters
+        with _inside(self._directory):  # the path of a unix socket may have no more than 108 characters
             Path(SOCKET).unlink(missing_ok=True)
             self._server.add_insecure_port(f"unix:{SOCKET}")
 
@@ -120,7 +113,7 @@ class GatewayAgent(Agent):
         self._spool.close()
 
     async def _maintain(self) -> None:
-        """What time alone changes: sessions to renew, sessions that expired, flows that vanished with Envoy."""
+        """Do what time alone calls for: renew sessions, end expired ones, notice flows that vanished with Envoy."""
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
             if self.envoy.state != self._envoy_state:
@@ -139,3 +132,14 @@ class GatewayAgent(Agent):
             self._log.strangers.clear()
             if self.state.snapshot is not None:  # else all flows end now
                 await self._cutter.enforce()
+
+
+@contextlib.contextmanager
+def _inside(directory: Path) -> Iterator[None]:
+    before = os.open(".", os.O_RDONLY)
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)

@@ -144,16 +144,13 @@ class Configuration:
                 await self.poll()
                 failures = 0
                 continue
-            except ApiRefused as error:
-                if error.code == Code.MACHINE_UNKNOWN:
+            except ApiError as error:
+                asked = error.retry_after
+                if isinstance(error, ApiRefused) and error.code == Code.MACHINE_UNKNOWN:
                     await self._leave()
                     asked = UNKNOWN_SECONDS
                 else:
                     logger.warning("no configuration from the console: %s", error)
-                    asked = error.retry_after
-            except ApiError as error:
-                logger.warning("no configuration from the console: %s", error)
-                asked = error.retry_after
             except ConfigurationRefused as error:
                 logger.error("the console's configuration is refused, the one before stays: %s", error)
                 asked = MOST_SECONDS

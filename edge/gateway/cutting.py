@@ -24,6 +24,7 @@ LOGGED_SECONDS = 1.0  # how long a flow's end may take to be logged; it takes ab
 
 # The newest known identity of a session, whose expiry moves when the session is renewed.
 Latest = Callable[[SessionIdentity], SessionIdentity]
+Restart = Callable[[], Awaitable[None]]
 
 
 def stands(flow: Flow, identity: SessionIdentity, state: GatewayState) -> bool:
@@ -86,19 +87,13 @@ def plan(flows: Iterable[Flow], doomed: Callable[[Flow], bool]) -> Plan:
 
 
 class Cutter:
-    """Carries plans out, one after the other.
+    """Tool that carries plans out, one after the other.
 
     `restart` ends Envoy, and with Envoy all flows, and starts Envoy anew: the last resort. `count`: how many flows were
     cut since the configuration in force came.
     """
 
-    def __init__(
-        self,
-        state: GatewayState,
-        flows: Iterable[Flow],
-        latest: Latest,
-        restart: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, state: GatewayState, flows: Iterable[Flow], latest: Latest, restart: Restart) -> None:
         self._state, self._flows, self._latest, self._restart = state, flows, latest, restart
         self._cutting = asyncio.Lock()
         self.count = 0

@@ -23,7 +23,7 @@ SETTLE_SECONDS = 3.0
 
 
 class EnvoyLife:
-    """`slots`, `rate`: what `bootstrap` wants to know besides the configuration."""
+    """Keeper of a gateway's Envoy. `slots`, `rate`: `slots` and `flows` of `bootstrap`."""
 
     def __init__(
         self,
@@ -39,13 +39,13 @@ class EnvoyLife:
     ) -> None:
         self._home, self._envoy, self._state, self._flows = home, envoy, state, flows
         self._log, self._tunnels, self._slots, self._rate = log, tunnels, slots, rate
-        self._gateway: Gateway | None = None  # by which Envoy runs
+        self._gateway: Gateway | None = None  # section of the configuration that Envoy runs by
         self._hindrance = ""  # why Envoy does not start
         self._incarnation: str | None = None
         self._settled_at = 0.0
 
     async def follow(self) -> None:
-        """Start Envoy, or start it anew when the gateway's own addresses changed. What fails now is tried again."""
+        """Start Envoy, or start Envoy anew when the gateway's own addresses changed. `retry` tries what fails now."""
         if self._state.snapshot is None:
             return
         # Another key is no reason to start Envoy anew.
@@ -53,7 +53,7 @@ class EnvoyLife:
         if gateway == self._gateway:
             return
         before = self._recorded()
-        self._gateway = None  # until it has started: it is tried again then
+        self._gateway = None  # until Envoy has started: `retry` tries again
         try:
             for name, data in secret_files(["tunnel", "access"]).items():
                 self._home.write_changed(f"envoy/{name}", data)
@@ -91,7 +91,7 @@ class EnvoyLife:
         await self.follow()
 
     async def settled(self) -> bool:
-        """Return once all flows are known that were open when this agent started; tell whether that took a wait."""
+        """Return once all flows that were open when this agent started are known; True when that took a wait."""
         waited = False
         while (left := self._settled_at - self._state.ticks()) > 0:
             waited = True
@@ -99,7 +99,7 @@ class EnvoyLife:
         return waited
 
     def end_lost(self) -> None:
-        """Write the last records of flows whose end Envoy did not log, because it died."""
+        """Write the last records of flows whose end was not logged, because Envoy died."""
         lost = self._flows.lost()
         if self._envoy.incarnation != self._incarnation:
             self._incarnation = self._envoy.incarnation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
 
 from edge import version
 from edge.envoy.process import EnvoyProcess
@@ -14,6 +13,7 @@ from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.machine import backoff
 from edge.machine.api import ApiError, ApiRefused, ConsoleApi, pause_of
+from edge.machine.log_export import LogSender
 from edge.machine.spool import Spool
 from edge.protocol.codes import Code
 from edge.protocol.reports import Flows as FlowBatch
@@ -32,20 +32,13 @@ UNKNOWN_SECONDS = 60.0
 class StatusReporter:
     """Reports at once when ``changed`` is set, else at the interval that the console named last.
 
-    ``on_answer`` is given every answer.
+    ``logs`` hears with every answer whether the console asks for this machine's logs.
     """
 
     def __init__(
-        self,
-        api: ConsoleApi,
-        state: GatewayState,
-        flows: Flows,
-        envoy: EnvoyProcess,
-        *,
-        on_answer: Callable[[StatusAnswer], None],
+        self, api: ConsoleApi, state: GatewayState, flows: Flows, envoy: EnvoyProcess, logs: LogSender
     ) -> None:
-        self._api, self._state, self._flows, self._envoy = api, state, flows, envoy
-        self._on_answer = on_answer
+        self._api, self._state, self._flows, self._envoy, self._logs = api, state, flows, envoy, logs
         self.changed = asyncio.Event()
 
     def status(self) -> GatewayStatus:
@@ -68,7 +61,7 @@ class StatusReporter:
             try:
                 answer = await self._api.call("gateway/status", self.status(), StatusAnswer)
                 interval, failures = pause_of(answer.interval, RETRY_SECONDS), 0
-                self._on_answer(answer)
+                self._logs.follow(answer.logs)
             except ApiError as error:
                 logger.warning("the status could not be reported: %s", error)
                 failures += 1

@@ -1,6 +1,6 @@
-"""The agent of a connector server: keeps Envoy running by the console's configuration, and tells the console how it is.
+"""Agent of a connector server: keeps Envoy running by the console's configuration, and reports to the console.
 
-It carries no user's byte, and Envoy lives on without it: killed and started again, it adopts the Envoy it finds.
+The agent carries no user's byte, and Envoy lives on without the agent: the next agent adopts the Envoy that is there.
 """
 
 from __future__ import annotations
@@ -116,13 +116,13 @@ class ConnectorAgent(Agent):
         logger.info("Stopped.")
 
     def _envoy_state(self) -> str:
-        """What the console shows of Envoy: anything but ``running`` is a yellow light there."""
+        """Return what the console shows of Envoy: anything but ``running`` is a yellow light there."""
         known = self._envoy.state == "running" and not halfclose.usable()
         return WITHOUT_MODULE if known else self._envoy.state
 
     @property
     def _applied(self) -> int:
-        """Version that this machine works by; 0 before the first."""
+        """Version of the configuration that this machine works by; 0 before the first."""
         return self._configuration.version if self._configuration else 0
 
     def _current(self) -> ServerConfiguration | None:
@@ -233,7 +233,7 @@ class ConnectorAgent(Agent):
             await self._rest(pause)
 
     def _heard_of(self, version: int) -> None:
-        """A gateway says that there is a newer configuration: worth one call before its time."""
+        """Call the console before the time, once, when a gateway says that there is a newer configuration."""
         if version > self._applied and version != self._hinted:
             self._hinted = version
             self._news.set()
