@@ -144,7 +144,8 @@ async def _end(flow: Flow) -> None:
 
 async def _ended(flow: Flow, patience: float) -> None:
     try:
-        await asyncio.wait_for(flow.closed.wait(), patience)
+        async with asyncio.timeout(patience):
+            await flow.closed.wait()
     except TimeoutError:
         if not flow.closed.is_set():
             logger.warning("flow %s did not end when cut", flow.id)

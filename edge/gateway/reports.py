@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 
@@ -67,10 +68,9 @@ class StatusReporter:
                 failures += 1
                 await asyncio.sleep(_pause(failures, error))
                 continue
-            try:
-                await asyncio.wait_for(self.changed.wait(), max(interval, 0.5))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(interval, 0.5)):
+                    await self.changed.wait()
 
 
 def _pause(failures: int, error: ApiError) -> float:
