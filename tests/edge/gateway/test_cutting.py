@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from envoy.data.accesslog.v3 import accesslog_pb2
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from edge.access.decision import Destination
 from edge.access.snapshot import Snapshot
+from edge.envoy.agent import METADATA
 from edge.gateway import cutting
+from edge.gateway.accesslog import FlowLog
 from edge.gateway.cutting import Cutter, plan, stands
-from edge.gateway.flow import CUT, Flow
+from edge.gateway.flow import CUT, FLOW_KEY, Flow
+from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState, Refusal
+from edge.machine.spool import Spool
 from edge.protocol.codes import Code
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import SessionIdentity
 from tests.edge.access.test_decision import ALICE, NOW, connector, policy, world
+from tests.edge.gateway.test_gateway_console import logged
 
 WIKI = Destination.parse("wiki.corp.example:80")
 POLICIES = [policy("first", "c1"), policy("second", "c2", priority=20)]
@@ -129,6 +138,61 @@ def test_nothing_stands_at_a_gateway_that_is_closed(state: GatewayState) -> None
     flow = admitted(state)
     state.close(Refusal(Code.NOT_CONFIGURED, "Removed."))
     assert not stands(flow, ALICE, state)
+
+
+# -- Looking --
+
+
+class Opening:
+    """A flow's stream as Envoy opens it; over once the agent has answered."""
+
+    def __init__(self, flow: Flow) -> None:
+        first = pb.ProcessingRequest(request_headers=pb.HttpHeaders())
+        first.metadata_context.filter_metadata[METADATA].fields[FLOW_KEY].string_value = flow.dump()
+        self._messages, self.written = [first, grpc.aio.EOF], list[Any]()
+
+    async def read(self) -> Any:
+        return self._messages.pop(0)
+
+    async def write(self, message: Any) -> None:
+        self.written.append(message)
+
+
+def test_a_flow_let_in_before_a_configuration_is_looked_at_again_when_its_stream_opens(
+    state: GatewayState,
+) -> None:
+    flows, kept, cut = Flows(state), admitted(state, "a"), admitted(state, "b", cap=200)
+    for flow in (kept, cut):
+        flows.admit(flow)
+    kept.cap = 100
+    adopt(state, bandwidth={ALICE.account: 100})
+    assert not list(flows), "no list of open flows has them yet"
+    streams = [Opening(flow) for flow in (kept, cut)]
+    for stream in streams:
+        asyncio.run(flows.Process(None, stream))  # type: ignore[arg-type]
+    assert streams[1].written == [CUT] != streams[0].written
+    assert (kept.cut, kept.closed.is_set()) == (False, False), "only the log tells of its end"
+    assert (cut.cut, cut.closed.is_set()) == (True, True)
+
+
+def test_the_log_calls_for_a_look_when_it_tells_of_an_orphan_that_may_not_go_on(
+    state: GatewayState, tmp_path: Path
+) -> None:
+    flow, spool = admitted(state), Spool(tmp_path / "flows.sqlite3")
+    log = FlowLog(Flows(state), state, spool)
+
+    async def told() -> None:
+        async def messages() -> AsyncIterator[Any]:
+            yield logged(flow, 1, accesslog_pb2.DownstreamPeriodic)
+
+        await log.StreamAccessLogs(messages(), None)
+
+    asyncio.run(told())
+    assert not log.strangers.is_set()
+    adopt(state, policies=[])
+    asyncio.run(told())
+    spool.close()
+    assert log.strangers.is_set()
 
 
 # -- Planning --
