@@ -7,9 +7,9 @@ command, once read, puts this module in its own place.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,32 +35,18 @@ def _read() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _gateway(folder: Path) -> int:
-    from edge.gateway.agent import run_gateway
-    from edge.home import Home, NotEnrolled
-    from edge.machine.support import held, keep_log
-
-    home = Home(folder)
-    if home.identity.kind != "gateway":
-        raise NotEnrolled(f"{home.path} is that of a connector server, not of a gateway.")
-    keep_log(home)
-    with held(home):
-        return asyncio.run(run_gateway(home))
-
-
-def _connector(folder: Path, concurrency: int) -> int:
+def _run(kind: str, folder: Path, concurrency: int) -> Path | None:
+    """Be the agent until told to stop; return the program to go on as, or None."""
     from edge.home import Home
-    from edge.machine.support import keep_log
-    from edge.server.agent import run_connector
+    from edge.machine.agent import run_agent
 
-    home = Home(folder)
-    if home.enrolled:
-        keep_log(home)
-    successor = asyncio.run(run_connector(home, concurrency=concurrency))
-    if successor is not None:
-        # The same process: for systemd, and for whoever else waits for it, the agent has not ended.
-        os.execv(successor, [str(successor), *sys.argv[1:]])  # noqa: S606
-    return 0
+    if kind == "gateway":
+        from edge.gateway.agent import GatewayAgent
+
+        return run_agent("gateway", Home(folder), GatewayAgent)
+    from edge.server.agent import ConnectorAgent
+
+    return run_agent("server", Home(folder), partial(ConnectorAgent, concurrency=concurrency))
 
 
 def main() -> None:
@@ -68,8 +54,10 @@ def main() -> None:
     given = _read()
     start_log(given.verbose)
     with exit_with_sentence():
-        code = _gateway(given.home) if given.kind == "gateway" else _connector(given.home, given.concurrency)
-    sys.exit(code)
+        successor = _run(given.kind, given.home, given.concurrency)
+        if successor is not None:
+            # The same process: for systemd, and for whoever else waits for it, the agent has not ended.
+            os.execv(successor, [str(successor), *sys.argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -373,7 +373,9 @@ async def _exit_or_timeout(pid: int, seconds: float) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(descriptor, ended.set)
     try:
-        await asyncio.wait_for(ended.wait(), seconds)
+        # Not `wait_for`, which in Python 3.11 loses a cancellation that comes with the end.
+        async with asyncio.timeout(seconds):
+            await ended.wait()
     except TimeoutError:
         pass
     finally:

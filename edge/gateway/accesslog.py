@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2, als_pb2_grpc
 
 from edge.envoy.agent import METADATA, SERVER_TAG
-from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.flow import FLOW_KEY, Flow
+from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.machine.spool import Spool
 
@@ -21,12 +23,11 @@ HOUR = 3600
 
 
 class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
-    """Service that turns log entries into FlowRecords in the spool; ``on_stranger`` gets a flow that may not go on."""
+    """Service that spools log entries as FlowRecords. ``strangers`` is set for a flow that may not go on."""
 
-    def __init__(
-        self, flows: Flows, state: GatewayState, spool: Spool, *, on_stranger: Callable[[Flow], None]
-    ) -> None:
-        self._flows, self._state, self._spool, self._on_stranger = flows, state, spool, on_stranger
+    def __init__(self, flows: Flows, state: GatewayState, spool: Spool) -> None:
+        self._flows, self._state, self._spool = flows, state, spool
+        self.strangers = asyncio.Event()
 
     async def StreamAccessLogs(self, request_iterator: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
         async for message in request_iterator:
@@ -58,7 +59,7 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
             flow.recorded = True
             self._tell(flow)
         if not flow.cut and not self._flows.stands(flow):
-            self._on_stranger(flow)
+            self.strangers.set()
 
     def end(self, flow: Flow) -> None:
         """Write a flow's last record."""

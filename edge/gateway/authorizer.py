@@ -21,7 +21,8 @@ from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
 from edge.envoy.parts import REASON_HEADER
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth, upload
-from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.flow import FLOW_KEY, Flow
+from edge.gateway.flows import Flows
 from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState

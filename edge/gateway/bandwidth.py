@@ -4,7 +4,7 @@ Envoy's configuration holds *slots*: pairs of buckets (up, down), chosen for a f
 What a slot lets through is a runtime value, so that giving a slot to an account, or its account another cap, is one
 call to Envoy's admin socket and touches no flow. A bucket is shared by all flows of its slot, on all threads; when its
 value changes, Envoy fills a new bucket for new flows, while flows that are open stay with the one they began with.
-Flows that began under a higher cap than the present one are therefore cut (see ``Flows.stands``).
+Flows that began under a higher cap than the present one are therefore cut (see ``stands`` in `edge.gateway.cutting`).
 
 Which account has which slot is written beside the value, so that an agent that adopts a running Envoy finds it there.
 """

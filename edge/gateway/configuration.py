@@ -7,11 +7,11 @@ import json
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edge.access.snapshot import Snapshot
-from edge.gateway.flows import Flow, Flows
+from edge.gateway.cutting import Cutter
+from edge.gateway.life import EnvoyLife
 from edge.gateway.reports import UNKNOWN_SECONDS
 from edge.gateway.sessions import Sessions
 from edge.gateway.state import GatewayState, Refusal
@@ -39,11 +39,7 @@ class ConfigurationRefused(Exception):
 class Configuration:
     """Configuration of a gateway: asked for, put in force, written to disk.
 
-    ``restart_envoy`` cuts every flow: the last resort against flows that cannot be cut one by one.
-
-    ``on_applied`` is called after a configuration came into force; it may restart Envoy when ports changed.
-    ``on_removed`` is called when the console no longer knows this gateway and no flow stands any more.
-    ``settled`` returns once all flows that were open when this agent started are known; True when it had to wait.
+    ``apply`` is the whole way of a newer one, from the console's answer to the flows that end.
     """
 
     def __init__(
@@ -51,19 +47,13 @@ class Configuration:
         home: Home,
         api: ConsoleApi,
         state: GatewayState,
-        flows: Flows,
         sessions: Sessions,
-        *,
-        restart_envoy: Callable[[list[Flow]], Awaitable[None]],
-        on_applied: Callable[[], Awaitable[None]],
-        on_removed: Callable[[], Awaitable[None]],
-        settled: Callable[[], Awaitable[bool]],
+        cutter: Cutter,
+        envoy: EnvoyLife,
     ) -> None:
-        self._home, self._api, self._state, self._flows, self._sessions = home, api, state, flows, sessions
-        self._restart_envoy, self._on_applied, self._settled = restart_envoy, on_applied, settled
-        self._on_removed, self._removed = on_removed, False
-        self._cut_flows = 0
-        self._cutting = asyncio.Lock()
+        self._home, self._api, self._state, self._sessions = home, api, state, sessions
+        self._cutter, self._envoy = cutter, envoy
+        self._removed = False
         self._unsaved: bytes | None = None
         self._saving = asyncio.Lock()
         self._hindered = False
@@ -107,22 +97,22 @@ class Configuration:
         # From here to the list of flows to cut nothing waits: a flow is either decided by the new configuration, or in
         # the list, or looked at again when its stream opens.
         self._state.adopt(snapshot)
-        self._cut_flows = 0
+        self._cutter.count = 0
         self._sessions.forget(snapshot.ended_sessions)
         if before is not None and set(before.session_keys) - set(snapshot.session_keys):
             self._sessions.forget_all()
-        await self.enforce()
+        await self._cutter.enforce()
         took = (time.monotonic() - started) * 1000
         logger.info(
-            "configuration %d in force, %d flows cut, %.1f ms", snapshot.version, self._cut_flows, took
+            "configuration %d in force, %d flows cut, %.1f ms", snapshot.version, self._cutter.count, took
         )
         self._unsaved = json.dumps(document).encode()
         await self.save()
-        await self._on_applied()
+        await self._envoy.follow()
         # Flows from before this agent began show up in the log within its interval; only then is the cut complete.
-        if await self._settled():
-            await self.enforce()
-        return self._cut_flows
+        if await self._envoy.settled():
+            await self._cutter.enforce()
+        return self._cutter.count
 
     async def save(self) -> None:
         """Write the configuration in force to disk, unless done; a full disk takes it when there is room again."""
@@ -147,14 +137,6 @@ class Configuration:
             if self._unsaved is unsaved:
                 self._unsaved = None
 
-    async def enforce(self, predicate: Callable[[Flow], bool] | None = None) -> None:
-        """Cut the open flows of which ``predicate`` is true, by default the flows that would not be let in now."""
-        async with self._cutting:
-            cut, left = await self._flows.cut(predicate or (lambda flow: not self._flows.stands(flow)))
-            if left:
-                await self._restart_envoy(left)
-            self._cut_flows += cut + len(left)
-
     async def poll_forever(self) -> None:
         """Ask the console for configurations until cancelled; every answer is a sign of life of the console."""
         failures = 0
@@ -164,16 +146,13 @@ class Configuration:
                 await self.poll()
                 failures = 0
                 continue
-            except ApiRefused as error:
-                if error.code == Code.MACHINE_UNKNOWN:
+            except ApiError as error:
+                asked = error.retry_after
+                if isinstance(error, ApiRefused) and error.code == Code.MACHINE_UNKNOWN:
                     await self._leave()
                     asked = UNKNOWN_SECONDS
                 else:
                     logger.warning("no configuration from the console: %s", error)
-                    asked = error.retry_after
-            except ApiError as error:
-                logger.warning("no configuration from the console: %s", error)
-                asked = error.retry_after
             except ConfigurationRefused as error:
                 logger.error("the console's configuration is refused, the one before stays: %s", error)
                 asked = MOST_SECONDS
@@ -187,7 +166,7 @@ class Configuration:
     async def poll(self) -> None:
         """Ask once, by a long poll that confirms the version in force."""
         wait = WAIT_SECONDS if self._state.snapshot else 0
-        question = GatewayPoll(self._state.version, self._cut_flows, wait)
+        question = GatewayPoll(self._state.version, self._cutter.count, wait)
         answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()
@@ -231,7 +210,8 @@ class Configuration:
             self._home.write_json(STATUS, {"problem": REMOVED})
         except OSError as error:
             logger.warning("cannot note that this gateway was removed: %s", error)
-        await self._on_removed()
+        await self._cutter.end_all()
+        await self._envoy.stop()
 
     def _set_heard(self, moment: float) -> None:
         """Date the file by when the console was last heard, so that a restart does not prolong the grace."""

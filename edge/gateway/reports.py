@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
+import contextlib
 import logging
 import uuid
-from collections.abc import Callable
 
+from edge import version
 from edge.envoy.process import EnvoyProcess
 from edge.gateway.accesslog import KIND
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.machine import backoff
 from edge.machine.api import ApiError, ApiRefused, ConsoleApi, pause_of
+from edge.machine.log_export import LogSender
 from edge.machine.spool import Spool
 from edge.protocol.codes import Code
 from edge.protocol.reports import Flows as FlowBatch
@@ -29,30 +30,16 @@ MOST_SECONDS = 10.0
 UNKNOWN_SECONDS = 60.0
 
 
-def software_version() -> str:
-    try:
-        return importlib.metadata.version("causeway")
-    except importlib.metadata.PackageNotFoundError:  # run from a work tree that is not installed
-        return "0"
-
-
 class StatusReporter:
     """Reports at once when ``changed`` is set, else at the interval that the console named last.
 
-    ``on_answer`` is given every answer.
+    ``logs`` hears with every answer whether the console asks for this machine's logs.
     """
 
     def __init__(
-        self,
-        api: ConsoleApi,
-        state: GatewayState,
-        flows: Flows,
-        envoy: EnvoyProcess,
-        *,
-        on_answer: Callable[[StatusAnswer], None],
+        self, api: ConsoleApi, state: GatewayState, flows: Flows, envoy: EnvoyProcess, logs: LogSender
     ) -> None:
-        self._api, self._state, self._flows, self._envoy = api, state, flows, envoy
-        self._on_answer = on_answer
+        self._api, self._state, self._flows, self._envoy, self._logs = api, state, flows, envoy, logs
         self.changed = asyncio.Event()
 
     def status(self) -> GatewayStatus:
@@ -60,7 +47,7 @@ class StatusReporter:
         for (_, server), count in self._state.tunnels.items():
             tunnels[server] = tunnels.get(server, 0) + count
         return GatewayStatus(
-            version=software_version(),
+            version=version(),
             open_flows=len(self._flows),
             envoy=self._envoy.state,
             tunnels=tunnels,
@@ -75,16 +62,15 @@ class StatusReporter:
             try:
                 answer = await self._api.call("gateway/status", self.status(), StatusAnswer)
                 interval, failures = pause_of(answer.interval, RETRY_SECONDS), 0
-                self._on_answer(answer)
+                self._logs.follow(answer.logs)
             except ApiError as error:
                 logger.warning("the status could not be reported: %s", error)
                 failures += 1
                 await asyncio.sleep(_pause(failures, error))
                 continue
-            try:
-                await asyncio.wait_for(self.changed.wait(), max(interval, 0.5))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(interval, 0.5)):
+                    await self.changed.wait()
 
 
 def _pause(failures: int, error: ApiError) -> float:

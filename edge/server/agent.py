@@ -1,19 +1,16 @@
-"""The agent of a connector server: keeps Envoy running by the console's configuration, and tells the console how it is.
+"""Agent of a connector server: keeps Envoy running by the console's configuration, and reports to the console.
 
-It carries no user's byte, and Envoy lives on without it: killed and started again, it adopts the Envoy it finds.
+The agent carries no user's byte, and Envoy lives on without the agent: the next agent adopts the Envoy that is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import random
-import signal
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client.core import Metric
@@ -22,14 +19,12 @@ from edge import version
 from edge.envoy import halfclose
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap
-from edge.home import Home, NotEnrolled
+from edge.home import Home
 from edge.machine import backoff
-from edge.machine.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
-from edge.machine.enrollment import EnrollmentError, renew, renewal_due
-from edge.machine.log_export import LogSender
-from edge.machine.metrics import publish_metrics
+from edge.machine.agent import Agent, Loops
+from edge.machine.api import ApiRefused, ConsoleUnreachable
 from edge.machine.spool import Spool
-from edge.machine.support import STATUS, ask_for_module, held
+from edge.machine.support import STATUS, ask_for_module
 from edge.machine.upgrade import Upgrader
 from edge.protocol.codes import Code
 from edge.protocol.configuration import ServerConfiguration
@@ -46,26 +41,10 @@ logger = logging.getLogger(__name__)
 CONFIGURATION = "config.json"
 # The console does not know this machine any more: asking often would not change that.
 REFUSED_SECONDS = 60.0
-RENEWAL_CHECK_SECONDS = 600.0
 STATUS_SECONDS = 15.0
 WITHOUT_MODULE = "without half-close"
 # What working by an answer raises that is not what it should be.
 UNUSABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-
-
-async def run_connector(home: Home, *, concurrency: int = 2) -> Path | None:
-    """Run until SIGTERM or SIGINT, or until an upgrade: then return the program to go on as.
-
-    Raises `edge.home.NotEnrolled`, `AlreadyRunning`.
-    """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    identity = home.identity
-    if identity.kind != "server":
-        raise NotEnrolled(f"{home.path} is that of a {identity.kind}, not of a connector server.")
-    with held(home):
-        return await ConnectorAgent(home, concurrency=concurrency).run(stop)
 
 
 class Given(NamedTuple):
@@ -83,13 +62,12 @@ class Given(NamedTuple):
         return cls(ServerConfiguration.decode(document), document)
 
 
-class ConnectorAgent:
-    """What runs beside a server's Envoy."""
+class ConnectorAgent(Agent):
+    """Agent of a connector server. `concurrency`: threads of Envoy."""
 
     def __init__(self, home: Home, *, concurrency: int = 2) -> None:
-        self._home = home
+        super().__init__(home)
         self._identity = home.identity
-        self._api = ConsoleApi(home)
         self._spool = Spool(home.file("telemetry.db"))
         self._envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
         self._dialler = Dialler(home, self._envoy, concurrency)
@@ -114,54 +92,37 @@ class ConnectorAgent:
         # A configuration that this machine could not follow when it came, and why; it is tried again.
         self._pending: Given | None = None
         self._hindrance = ""
-        self._logs = LogSender(home, self._api)
+        self._upgrader = Upgrader(home, self._api, current=self._current, switch=self.stop.set)
 
-    async def run(self, stop: asyncio.Event) -> Path | None:
-        """Work until `stop` is set, then end Envoy and write down what is not sent yet.
-
-        Return the program to go on as when the console wanted another version, else None.
-        """
-        upgrader = Upgrader(self._home, self._api, current=self._current, switch=stop.set)
+    async def begin(self) -> Loops:
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
         await ask_for_module(self._home)
         await self._apply_known()
-        loops = [
-            self._sampling(),
-            self._reporting(),
-            self._renewing(),
-            self._envoy.run_forever(),
-            self._dialler.watch(),
-            self._probes.run(),
-            publish_metrics(self._home, self._metrics),
-            self._telling(),
-            self._logs.run(),
-            upgrader.run(),
-        ]
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(loop) for loop in loops]
-        waiting = asyncio.create_task(stop.wait())
-        try:
-            done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {waiting}:
-                task.result()  # a loop never ends by itself: what it raised is a fault of ours
-        finally:
-            for task in [waiting, *tasks]:
-                task.cancel()
-            await asyncio.gather(waiting, *tasks, return_exceptions=True)
-            await self._meter.take()
-            await self._envoy.stop()
-            self._spool.close()
-            await self._api.close()
+        return {
+            "samples": self._sampling(),
+            "reports": self._reporting(),
+            "envoy": self._envoy.run_forever(),
+            "tunnels": self._dialler.watch(),
+            "probes": self._probes.run(),
+            "status": self._telling(),
+            "upgrades": self._upgrader.run(),
+        }
+
+    async def end(self) -> None:
+        await self._meter.take()
+        await self._envoy.stop()
+        self._spool.close()
+        self.successor = self._upgrader.successor
         logger.info("Stopped.")
-        return upgrader.successor
 
     def _envoy_state(self) -> str:
-        """What the console shows of Envoy: anything but ``running`` is a yellow light there."""
+        """Return what the console shows of Envoy: anything but ``running`` is a yellow light there."""
         known = self._envoy.state == "running" and not halfclose.usable()
         return WITHOUT_MODULE if known else self._envoy.state
 
     @property
     def _applied(self) -> int:
-        """Version that this machine works by; 0 before the first."""
+        """Version of the configuration that this machine works by; 0 before the first."""
         return self._configuration.version if self._configuration else 0
 
     def _current(self) -> ServerConfiguration | None:
@@ -222,7 +183,7 @@ class ConnectorAgent:
             return error
         return None
 
-    def _metrics(self) -> Iterable[Metric]:
+    def metrics(self) -> Iterable[Metric]:
         return server_metrics(
             self._envoy, self._dialler.tunnels, self._probes, self._meter.last, self._applied
         )
@@ -272,7 +233,7 @@ class ConnectorAgent:
             await self._rest(pause)
 
     def _heard_of(self, version: int) -> None:
-        """A gateway says that there is a newer configuration: worth one call before its time."""
+        """Call the console before the time, once, when a gateway says that there is a newer configuration."""
         if version > self._applied and version != self._hinted:
             self._hinted = version
             self._news.set()
@@ -327,16 +288,3 @@ class ConnectorAgent:
         if message != self._complaint:
             logger.warning("%s", message)
         self._complaint = message
-
-    async def _renewing(self) -> None:
-        while True:
-            pause = RENEWAL_CHECK_SECONDS
-            try:
-                due = renewal_due(self._home)
-                if due <= dt.datetime.now(dt.UTC):
-                    await renew(self._home, self._api)
-                else:
-                    pause = min(pause, (due - dt.datetime.now(dt.UTC)).total_seconds())
-            except (ApiError, EnrollmentError, OSError, ValueError) as error:
-                logger.warning("The certificates could not be renewed: %s", error)
-            await asyncio.sleep(max(pause, 1.0) * random.uniform(1.0, 1.1))  # noqa: S311

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from edge.home import Home, Identity
-from edge.server.agent import run_connector
+from edge.machine.agent import run_agent
+from edge.server.agent import ConnectorAgent
 from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
 from tests.ports import free_port
 
@@ -70,4 +71,4 @@ class ConnectorServer:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    asyncio.run(run_connector(Home(Path(sys.argv[1])), concurrency=1))
+    run_agent("server", Home(Path(sys.argv[1])), partial(ConnectorAgent, concurrency=1))

@@ -1,4 +1,4 @@
-"""Runs a gateway's agent as its own process for a test: as ``run_gateway`` does, with an ear for configurations.
+"""Runs a gateway's agent as its own process for a test, as ``run_agent`` does, with an ear for configurations.
 
 ``python gateway_process.py HOME [SLOTS [FLOWS]]``: each line on stdin is a snapshot document to apply; the answer, a
 line of JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
@@ -9,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 
 from edge.gateway.agent import GatewayAgent
 from edge.gateway.configuration import ConfigurationRefused
 from edge.home import Home
-from edge.machine.api import ConsoleApi
 
 
 async def listen(agent: GatewayAgent) -> None:
@@ -33,12 +31,9 @@ async def listen(agent: GatewayAgent) -> None:
 
 
 async def main(path: Path, **options: int) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    home = Home(path)
-    agent = GatewayAgent(home, ConsoleApi(home), **options)
+    agent = GatewayAgent(Home(path), **options)
     ear = asyncio.create_task(listen(agent))
-    await agent.run(stop)
+    await agent.run()
     ear.cancel()
 
 

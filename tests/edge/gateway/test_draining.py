@@ -6,7 +6,8 @@ import pytest
 
 from edge.access.decision import Destination
 from edge.access.snapshot import Snapshot
-from edge.gateway.flows import Flow, Flows
+from edge.gateway.flow import Flow
+from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.protocol.configuration import GatewayConfiguration
 from tests.edge.access.test_decision import ALICE, NOW, ask, connector, world

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -20,7 +20,10 @@ from edge.access.snapshot import Snapshot
 from edge.envoy.agent import METADATA
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.configuration import Configuration, ConfigurationRefused
-from edge.gateway.flows import FLOW_KEY, Flow, Flows
+from edge.gateway.cutting import Cutter
+from edge.gateway.flow import FLOW_KEY, Flow
+from edge.gateway.flows import Flows
+from edge.gateway.life import EnvoyLife
 from edge.gateway.reports import FlowSender
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
@@ -42,6 +45,22 @@ def refusal(status: int, code: str, **headers: str) -> Answer:
     return status, {"error": {"code": code, "message": "A sentence.", "field": None}}, headers
 
 
+class NoEnvoy:
+    """Stands where a gateway's Envoy is; nothing flows."""
+
+    async def follow(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    async def restart(self) -> None:
+        raise AssertionError("There is no flow to cut.")
+
+    async def settled(self) -> bool:
+        return False
+
+
 class Network:
     """Answers the gateway's calls by a function, and keeps them."""
 
@@ -56,11 +75,11 @@ class Network:
         self.api = ConsoleApi(self.home, transport=httpx.MockTransport(self._handle))
         self.document = snapshot_document(SIGNER, 40001, 40002)
         self.sessions = Sessions(self.api, self.state)
-        self.restarts = 0
+        envoy = NoEnvoy()
+        cutter = Cutter(self.state, Flows(self.state), self.sessions.latest, envoy.restart)
         self.configuration = Configuration(
-            self.home, self.api, self.state, Flows(self.state), self.sessions,
-            restart_envoy=self._never, on_applied=self._nothing, on_removed=self._nothing, settled=self._settled,
-        )  # fmt: skip
+            self.home, self.api, self.state, self.sessions, cutter, cast(EnvoyLife, envoy)
+        )
 
     async def _handle(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
@@ -69,15 +88,6 @@ class Network:
         await asyncio.sleep(0)
         status, answer, headers = self.answer(name, body)
         return httpx.Response(status, json=answer, headers=headers)
-
-    async def _never(self, left: list[Any]) -> None:
-        raise AssertionError(left)
-
-    async def _nothing(self) -> None:
-        pass
-
-    async def _settled(self) -> bool:
-        return False
 
     def configured(self) -> Network:
         self.state.adopt(Snapshot.compile(GatewayConfiguration.decode(self.document)))
@@ -335,7 +345,7 @@ def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path
     identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", int(begun + 86400), None)
     flow = Flow("f1", identity, Destination(parse_host("10.1.0.5"), 80), "cloud", None, None, None, begun)
     asyncio.run(network.configuration.apply(network.document))
-    log = FlowLog(Flows(network.state), network.state, spool, on_stranger=lambda _: None)
+    log = FlowLog(Flows(network.state), network.state, spool)
 
     async def told(up: int, kind: accesslog_pb2.AccessLogType) -> None:
         async def messages() -> AsyncIterator[als_pb2.StreamAccessLogsMessage]:
