@@ -98,7 +98,7 @@ class Place:
 
     @classmethod
     def in_use(cls) -> Place:
-        """That of this very program. Raises `UpgradeError` when it was not the deployment script that put it there."""
+        """Find where this program lies. Raise `UpgradeError` unless the deployment script put the program there."""
         place = cls(Path(sys.prefix))
         if place.versions.name != "versions" or place.program.resolve() != place.mine:
             raise UpgradeError(
@@ -197,7 +197,9 @@ class Upgrader:
             lights = (await report(self._home)).lights
         except (UpgradeError, OSError) as error:
             sentence = (
-                str(error) if isinstance(error, UpgradeError) else f"It could not be installed: {error}."
+                str(error)
+                if isinstance(error, UpgradeError)
+                else f"The new version could not be installed: {error}."
             )
             record.write(self._home, "failed", f"{sentence} Nothing was changed.")
             return
@@ -276,7 +278,7 @@ def _clean() -> None:
 
 
 async def _run(*command: str) -> str:
-    """What a command prints. Raises `UpgradeError` with its last words when it fails or does not end."""
+    """Run a command, return its output. Raise `UpgradeError` with the last words of one that fails or does not end."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
