@@ -1,5 +1,6 @@
 """Run of the demo from start to stop: database, records, processes, ``ready``, and an orderly end."""
 
+import importlib.util
 import json
 import logging
 import os
@@ -127,8 +128,11 @@ def static_and_wheel(home: Path) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
     sources = ["edge", "console", "roaming", "connectors", "templates", "static", "pyproject.toml"]
     if is_older(list((home / "wheel").glob("causeway-*.whl")), sources):
+        # Without the builder at hand, pip fetches the builder into an environment of its own, which takes far longer.
+        here = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []
+        pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *here]
         built = subprocess.run(
-            [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(home / "wheel"), str(ROOT)],
+            [*pip, "-w", str(home / "wheel"), str(ROOT)],
             capture_output=True,
             text=True,
             check=False,

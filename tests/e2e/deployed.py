@@ -113,7 +113,9 @@ class Machine(Deployed):
         self.work.mkdir(parents=True)
         self.running: subprocess.Popen[str] | None = None
         wheels = packages(demo, deployment_python())
-        self.environment = clean_environment() | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+        # Not compiled ahead of use (pip wants a 0 for that), which takes half of the time of an installation.
+        pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels), "PIP_NO_COMPILE": "0"}
+        self.environment = clean_environment() | pip
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

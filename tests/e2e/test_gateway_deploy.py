@@ -18,7 +18,6 @@ from tests.e2e.added_gateway import AddedGateway, added_gateway, echoes
 from tests.e2e.deployed import (
     INSTALL_SECONDS,
     Machine,
-    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good,
     machine_in,
     running_again_changes_nothing,
     the_archive_has_no_secret,
@@ -38,10 +37,9 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # three installations
-def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(
-    machine: Machine, added: AddedGateway
-) -> None:
+@pytest.mark.timeout(600)
+def test_a_gateway_is_deployed_used_packed_and_taken_away(machine: Machine, added: AddedGateway) -> None:
+    """An upgrade by command is tried with a server run like this, and with a gateway that is a service."""
     assert "Not enrolled" in added.row()
     command = added.command()
     machine.deploy(command)
@@ -61,11 +59,6 @@ def test_a_gateway_is_deployed_used_packed_upgraded_and_taken_away(
         assert code == 1 and "agent does not run" in report["lights"][0]["reason"]
         wait_until(machine.is_good, 30, what="the agent started again")
         assert echoes(flow), "Envoy and its flows outlived the agent"
-
-    an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
-    wait_until(added.is_online, 30, what="the upgraded gateway in the console")
-    with wait_until(added.flow, 40, what="a flow by the upgraded gateway") as flow:
-        assert echoes(flow)
 
     done = machine.run(machine.script("--uninstall"))
     assert done.returncode == 0, done.stdout + done.stderr

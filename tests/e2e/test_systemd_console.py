@@ -28,8 +28,9 @@ from tests.e2e.wheels import built_wheel, deployment_python, offered, packages
 from tests.edge.gateway_lab import Echo
 
 ANOTHER = "0.9.3"
-# Where an administrator tells pip what holds for every user, the service's among them.
-PIP = "[global]\nno-index = true\nfind-links = /srv/packages\n"
+# Where an administrator tells pip what holds for every user, the service's among them. ``no-compile = no`` is pip's way
+# to say that nothing is compiled ahead of use.
+PIP = "[global]\nno-index = true\nfind-links = /srv/packages\n[install]\nno-compile = no\n"
 
 
 @pytest.fixture(scope="module")

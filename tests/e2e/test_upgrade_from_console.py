@@ -46,8 +46,8 @@ def pair(demo: Demo, connector: str, admin: httpx.Client, tmp_path: Path) -> Ite
     with machine_in(demo, tmp_path / "first") as first, machine_in(demo, tmp_path / "second") as second:
         for machine in (first, second):
             machine.deploy(server_command(admin, connector))
-            wait_until(machine.is_good, INSTALL_SECONDS, what="four good lights")
         for machine in (first, second):
+            wait_until(machine.is_good, INSTALL_SECONDS, what="four good lights")
             wait_until(partial(serves, demo, machine), 60, what="a server that the gateways know")
         yield [first, second]
 

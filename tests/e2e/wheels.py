@@ -37,7 +37,7 @@ def built_wheel(target: Path, version: str, changes: Mapping[str, bytes]) -> Pat
     for name, content in changes.items():
         assert (source / name).exists(), name
         (source / name).write_bytes(content)
-    pip("wheel", "-q", "--no-deps", "-w", str(target), str(source))
+    pip("wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(target), str(source))
     shutil.rmtree(source)
     return next(target.glob(f"causeway-{version}-*.whl"))
 
