@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 
 from rich.table import Table
 
@@ -21,10 +20,9 @@ Rates = dict[tuple[str, int, str], list[float]]  # by chain, number of streams, 
 
 
 def measure_rates(
-    sink: Sink, processes: Processes, ports: dict[str, int], rounds: int, seconds: float
-) -> Rates:
-    """Return bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all chains."""
-    rates: Rates = defaultdict(list)
+    rates: Rates, sink: Sink, processes: Processes, ports: dict[str, int], rounds: int, seconds: float
+) -> None:
+    """Add bit/s of every round; the chains take turns, so that what disturbs the machine disturbs all chains."""
     for _ in range(rounds):
         for streams in STREAMS:
             for chain, port in ports.items():
