@@ -58,8 +58,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 
-# Files of tests that install on machines of their own, which takes as long as all other tests beside a demo.
-DEPLOYED = {"test_gateway_deploy", "test_systemd", "test_systemd_console", "test_upgrade_from_console"}
+# Files whose tests install on machines of their own, minutes each: first, so that both workers end at about one time.
+DEPLOYED = {
+    "test_gateway_deploy",
+    "test_life_deploy",
+    "test_systemd",
+    "test_systemd_console",
+    "test_upgrade_from_console",
+}
 
 
 def touches_database(item: pytest.Item) -> bool:
@@ -96,7 +102,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "demo" in fixtures or whole_world:
             item.add_marker("processes")
             item.add_marker("alone")
-            item.add_marker(pytest.mark.xdist_group("deployed" if item.path.stem in DEPLOYED else "demo"))
+            # File by file, to whichever worker is free, each with a demo of its own; one systemd at a time.
+            systemd = item.path.stem.startswith("test_systemd")
+            item.add_marker(pytest.mark.xdist_group("systemd" if systemd else item.path.stem))
         if "browser" in fixtures:
             item.add_marker("browser")
         if item.get_closest_marker("postgres") and not on_postgres:
@@ -105,6 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if item.get_closest_marker("browser") and without_browser:
             item.add_marker(pytest.mark.skip(reason="CAUSEWAY_TEST_WITHOUT_BROWSER is set"))
+    items.sort(key=lambda item: item.path.stem not in DEPLOYED)
 
 
 def pytest_collection_finish() -> None:

@@ -60,8 +60,8 @@ part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_di
 part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
 wait
 cat "$scratch/faults.log"
-# Two lanes (tests/conftest.py), each with a demo of its own: more of them, or faults beside them, starve one another.
-part "Whole worlds" "$bin/python" -m pytest -q -n 2 --dist loadgroup --durations=15 \
+# Two workers, each with a demo of its own: more of them, or faults beside them, starve one another.
+part "Whole worlds" "$bin/python" -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder --durations=15 \
     -o cache_dir=.pytest_cache/alone -m "alone and not faults" "$@"
 if [ -e "$scratch/failed" ]; then
     printf '\nFailed: %s\n' "$(paste -sd, "$scratch/failed")"
