@@ -141,6 +141,10 @@ PORT = {"metadata_namespace": "causeway", "key": "port"}
 GO_ON, CHECKED = "go_on", "causeway.checked"
 ENDS = "ends"  # the cluster that leads to the internal listener
 DIAL = "dial"  # the cluster that the internal listener dials by
+# Time in which the application may take what is left of a flow after both sides have ended. A connection stays as long,
+# or ten minutes by default, where the client was behind the application at its end: Envoy stops reading such a
+# connection, and does not see that the other side has gone.
+EMPTIED_WITHIN: Config = {"idle_timeout": "60s"}
 DYNAMIC_HOST, DYNAMIC_PORT = "envoy.upstream.dynamic_host", "envoy.upstream.dynamic_port"
 # Bytes that a connection may keep on each side, so that a flow whose reader sleeps costs little; long lines are filled
 # from the systems' own buffers.
@@ -196,11 +200,14 @@ def is_checked() -> Config:
 
 def ends() -> Config:
     """Cluster from the connection manager to the internal listener, which is told whom to dial."""
+    kind = "envoy.extensions.upstreams.tcp.v3.TcpProtocolOptions"
+    options = {kind: {"@type": f"type.googleapis.com/{kind}", **EMPTIED_WITHIN}}
     return static_cluster(
         ENDS,
         [{"envoy_internal_address": {"server_listener_name": ENDS}}],
         **BUFFER,
         upstream_config=_bridge(),
+        typed_extension_protocol_options=options,
         transport_socket=typed(
             "envoy.transport_sockets.internal_upstream",
             "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
