@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from console.core import hashing
 from console.core.errors import Forbidden, NotFound, Refusal
 from console.machines import config
 from edge.protocol.identity import SessionIdentity
@@ -65,16 +66,19 @@ def logon(
 ) -> tuple[str, UserSession]:
     """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
-    Raises ``LogonRefused`` (401), ``LockedOut`` (429), and after the right password ``AccountDisabled`` or
-    ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a transaction: none may be held
-    while the password is hashed, and failures must be counted whatever happens.
+    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``HashingBusy`` (503), and after the right password
+    ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
+    transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
     """
     limits = lockout.keys(instance_id, username, public_address)
     lockout.check(limits)
-    account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
-    if not _password_is_right(account, password) or account is None:
-        lockout.failed(limits)
-        raise LogonRefused
+    with hashing.seat():
+        # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.
+        lockout.check(limits)
+        account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+        if not _password_is_right(account, password) or account is None:
+            lockout.failed(limits)
+            raise LogonRefused
     lockout.succeeded(limits)
     caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
     try:

@@ -1,12 +1,20 @@
 """Repeated failures lock out, per user name and per address, for a while."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
 from pytest_django import Settings
 
+from console.core import hashing
+from console.core.hashing import Hashing
 from roaming.models import LogonFailures
 from roaming.sessions import lockout
 from tests.console.machine import Machine
@@ -112,3 +120,38 @@ def test_old_failures_are_forgotten(post: Callable[..., Any], credentials: dict[
     fail(post, credentials, 1, username="nobody-here")
     # The address row began anew with the last failure; only the first name's row is over.
     assert lockout.forget_old() == 1
+
+
+def test_a_console_that_checks_as_many_passwords_as_it_can_says_when_to_come_again(
+    post: Callable[..., Any], credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seats = Hashing(1, waiting=0)
+    monkeypatch.setattr(hashing, "seat", seats.seat)
+    with ThreadPoolExecutor(1) as other, ExitStack() as held:
+        other.submit(held.enter_context, seats.seat()).result(20)
+        for _ in range(4):
+            response = post("login", credentials | {"password": "wrong-password"})
+            assert refusal(response) == (503, "TryAgainLater") and int(response["Retry-After"]) >= 1
+        other.submit(held.close).result(20)
+    assert post("login", credentials).status_code == 200, "nobody's password was wrong"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_guesses_at_once_are_no_more_than_guesses_one_after_another(
+    credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "seat", Hashing(1, waiting=20).seat)
+    together = threading.Barrier(20)
+
+    def guess(number: int) -> tuple[int, str]:
+        together.wait(20)
+        try:
+            body = credentials | {"password": f"guess-{number}"}
+            return refusal(Client().post("/edge/v1/login", body, content_type="application/json"))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = Counter(pool.map(guess, range(20)))
+    assert answers == {(401, "LogonRefused"): 3, (429, "LockedOut"): 17}
