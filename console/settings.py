@@ -33,6 +33,7 @@ try:
     DEBUG = env.bool("DEBUG", default=False)
     # Settings of Causeway itself, beside Django's.
     SESSION_TOKEN_LIFETIME = timedelta(seconds=env.int("SESSION_SECONDS", default=24 * 3600))
+    SESSIONS_PER_ACCOUNT = max(1, env.int("SESSIONS_PER_ACCOUNT", default=5))
     GATEWAY_OFFLINE_SECONDS = env.int("GATEWAY_OFFLINE_SECONDS", default=24 * 3600)
     CERTIFICATE_LIFETIME = timedelta(hours=env.int("CERTIFICATE_HOURS", default=7 * 24))
     ENROLLMENT_CODE_LIFETIME = timedelta(seconds=env.int("ENROLLMENT_CODE_SECONDS", default=3600))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from console.core import hashing
@@ -150,6 +150,7 @@ def _open(checked: ClientAccount, caller: Caller) -> UserSession:
     now = timezone.now()
     session = _held(account, caller, now)
     if session is None:
+        _make_room(account, now)
         session = UserSession(
             account=account,
             username=account.username,
@@ -186,6 +187,18 @@ def _held(account: ClientAccount, caller: Caller, now: datetime) -> UserSession 
         sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.EXPIRED)
         return None
     return session
+
+
+def _make_room(account: ClientAccount, now: datetime) -> None:
+    """End the sessions used least lately beyond those that an account may have, one more being about to begin.
+
+    Else one account could take every client IP of its instance.
+    """
+    live = UserSession.objects.filter(account=account, ended_at=None, expires_at__gt=now)
+    by_use = live.order_by(F("last_active_at").desc(nulls_last=True), "-created_at", "pk")
+    too_many = list(by_use.values_list("pk", flat=True)[settings.SESSIONS_PER_ACCOUNT - 1 :])
+    if too_many and sessions.end(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED):
+        config.publish()
 
 
 def _expiry(now: datetime) -> datetime:

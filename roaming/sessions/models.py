@@ -32,6 +32,7 @@ class UserSession(models.Model):
         PASSWORD_RESET = "password_reset", "Password reset"
         INSTANCE_INACTIVE = "instance_inactive", "Instance not available"
         EXPIRED = "expired", "Expired"
+        REPLACED = "replaced", "Replaced by a newer log-on"
 
     id = models.CharField(primary_key=True, max_length=40, default=new_session_id, editable=False)
     account = models.ForeignKey(
@@ -73,6 +74,7 @@ class UserSession(models.Model):
                         "password_reset",
                         "instance_inactive",
                         "expired",
+                        "replaced",
                     ],
                 ),
                 name="session_end_has_reason",
