@@ -48,6 +48,5 @@ class UserSessionAdmin(HistoryAdmin):
 
 @admin.register(LogonFailures)
 class LogonFailuresAdmin(HistoryAdmin):
-    list_display = ("key", "count", "first_at", "locked_until")
-    list_filter = (("locked_until", admin.EmptyFieldListFilter),)
+    list_display = ("key", "level", "updated_at")
     search_fields = ("key",)

@@ -1,21 +1,31 @@
-"""Failed log-ons, counted per user name and per address; too many lock out for a while.
+"""Failed log-ons, counted in buckets that leak: by account and address together, by account, by address.
 
-Every count is one atomic UPDATE outside any transaction of the log-on, so that parallel guesses are all counted and
-nothing rolls them back.
+Account and address together are locked out: whoever guesses shuts out nobody but themselves. An account or an address
+alone is slowed to one log-on a second, and never where that account has logged on from that address before. Buckets
+are changed in transactions of their own, so that parallel guesses all count and nothing rolls them back.
 """
 
 import hashlib
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 from console.core.errors import Refusal
+from edge.protocol.codes import Code
 from roaming.sessions.models import LogonFailures
 
-# One address may stand for a whole office behind one router: it has this many times the failures of one user name.
-ADDRESS_FACTOR = 5
+# One address may stand for a whole office behind one router, one account for a user who is guessed at from everywhere:
+# each has this many times the failures of an account from an address.
+WIDE_FACTOR = 5
+TURN = timedelta(seconds=1)
 
 
 class LockedOut(Refusal):
@@ -31,50 +41,103 @@ class LockedOut(Refusal):
         self.retry_after = retry_after
 
 
-def keys(instance: str, username: str, address: str) -> dict[str, int]:
-    """Return the keys that a log-on counts against, each with its limit. Unknown names lock as existing names do."""
-    name = hashlib.sha256(f"{instance}\n{username.lower()}".encode()).hexdigest()
-    limits = {f"name:{name}": settings.LOGON_FAILURE_LIMIT}
-    if address:
-        limits[f"address:{address}"] = settings.LOGON_FAILURE_LIMIT * ADDRESS_FACTOR
-    return limits
+class Slowed(Refusal):
+    """Answer to a log-on that is not looked at yet, since others of the account or address failed before it."""
+
+    status = Code.TRY_AGAIN_LATER.status
+    code = Code.TRY_AGAIN_LATER
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Many log-ons have failed, so that they are looked at one by one. Try again in a moment."
+        )
 
 
-def check(limits: dict[str, int]) -> None:
-    """Raise ``LockedOut`` while one of the keys is locked."""
+@dataclass(frozen=True)
+class Guess:
+    """Buckets that one log-on counts in, as key → limit. Unknown names count as existing names do."""
+
+    pair: dict[str, int]
+    wide: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, instance: str, username: str, address: str) -> "Guess":
+        name = hashlib.sha256(f"{instance}\n{username.lower()}".encode()).hexdigest()[:32]
+        limit = settings.LOGON_FAILURE_LIMIT
+        wide = {f"name:{name}": limit * WIDE_FACTOR}
+        if address:
+            wide[f"address:{address}"] = limit * WIDE_FACTOR
+        return cls({f"pair:{name}:{address}": limit}, wide)
+
+
+def check(guess: Guess) -> None:
+    """Raise ``LockedOut`` while account and address together have failed too often."""
+    if wait := max(_waits(guess.pair), default=0.0):
+        raise LockedOut(max(1, math.ceil(wait)))
+
+
+def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
+    """Raise ``Slowed`` when account or address alone have failed too often, unless it is this log-on's turn.
+
+    ``known`` tells whether the account has logged on from the address before; then no turn is needed.
+    """
     now = timezone.now()
-    until = (
-        LogonFailures.objects.filter(key__in=limits, locked_until__gt=now)
-        .order_by("-locked_until")
-        .values_list("locked_until", flat=True)
-        .first()
-    )
-    if until is not None:
-        raise LockedOut(max(1, math.ceil((until - now).total_seconds())))
+    over = [key for key, wait in zip(sorted(guess.wide), _waits(guess.wide), strict=True) if wait]
+    if not over or known():
+        return
+    free = Q(turn_at=None) | Q(turn_at__lte=now)
+    if not LogonFailures.objects.filter(free, key=over[0]).update(turn_at=now + TURN):
+        raise Slowed
 
 
-def failed(limits: dict[str, int]) -> None:
-    now = timezone.now()
-    rows = LogonFailures.objects.filter(key__in=limits)
-    # Failures are forgotten when the first failure, or the lock that followed, lies a lock-out's time back.
-    over = Q(locked_until=None, first_at__lte=now - settings.LOGON_LOCKOUT) | Q(locked_until__lte=now)
-    rows.filter(over).update(count=0, first_at=now, locked_until=None)
-    LogonFailures.objects.bulk_create(
-        [LogonFailures(key=key, count=0, first_at=now) for key in sorted(limits)], ignore_conflicts=True
-    )
-    for key, limit in sorted(limits.items()):
-        row = LogonFailures.objects.filter(key=key)
-        row.update(count=F("count") + 1)
-        row.filter(count__gte=limit, locked_until=None).update(locked_until=now + settings.LOGON_LOCKOUT)
+def failed(guess: Guess, password: str) -> None:
+    """Count a wrong password. One that a program repeats for an account from an address is one mistake."""
+    wrong = salted_hmac("roaming.lockout", password, algorithm="sha256").hexdigest()[:16]
+    with _locked(guess) as (rows, now):
+        (pair,) = (rows[key] for key in guess.pair)
+        repeated, pair.last_wrong = pair.last_wrong == wrong, wrong
+        for key, limit in (guess.pair | guess.wide).items():
+            row = rows[key]
+            row.level, row.updated_at = _level(row, limit, now) + (not repeated), now
 
 
-def succeeded(limits: dict[str, int]) -> None:
-    """Forget the failures of the user name. Failures of the address stay: one good password excuses no guessing."""
-    LogonFailures.objects.filter(key__in=[key for key in limits if key.startswith("name:")]).delete()
+def succeeded(guess: Guess) -> None:
+    """Forget the failures of the account from this address; one good password excuses no other guesses."""
+    LogonFailures.objects.filter(key__in=guess.pair).delete()
 
 
 def forget_old() -> int:
-    """Let the worker drop rows that count for nothing any more; return how many."""
+    """Let the worker drop buckets that have run empty; return how many."""
+    return LogonFailures.objects.filter(updated_at__lte=timezone.now() - settings.LOGON_LOCKOUT).delete()[0]
+
+
+def _waits(limits: dict[str, int]) -> list[float]:
+    """Return for each key, in the order of the keys, after how many seconds its bucket has room for one failure."""
     now = timezone.now()
-    over = Q(first_at__lte=now - settings.LOGON_LOCKOUT) & (Q(locked_until=None) | Q(locked_until__lte=now))
-    return LogonFailures.objects.filter(over).delete()[0]
+    rows = {row.key: row for row in LogonFailures.objects.filter(key__in=limits)}
+    waits = []
+    for key, limit in sorted(limits.items()):
+        over = _level(rows[key], limit, now) - (limit - 1) if key in rows else 0.0
+        waits.append(max(0.0, over) * settings.LOGON_LOCKOUT.total_seconds() / limit)
+    return waits
+
+
+def _level(row: LogonFailures, limit: int, now: datetime) -> float:
+    """Return how full a bucket is now: a full one runs empty in the time of a lock-out."""
+    leaked = (now - row.updated_at) / settings.LOGON_LOCKOUT * limit
+    return max(0.0, row.level - max(0.0, leaked))
+
+
+@contextmanager
+def _locked(guess: Guess) -> Iterator[tuple[dict[str, LogonFailures], datetime]]:
+    """Give a guess's buckets, locked in the order of their keys, and store them afterwards."""
+    keys, now = sorted(guess.pair | guess.wide), timezone.now()
+    with transaction.atomic():
+        LogonFailures.objects.bulk_create(
+            [LogonFailures(key=key, updated_at=now) for key in keys], ignore_conflicts=True
+        )
+        found = LogonFailures.objects.filter(key__in=keys).order_by("key").select_for_update()
+        rows = {row.key: row for row in found}
+        yield rows, now
+        LogonFailures.objects.bulk_update(rows.values(), ["level", "updated_at", "last_wrong"])

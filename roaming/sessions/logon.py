@@ -66,20 +66,21 @@ def logon(
 ) -> tuple[str, UserSession]:
     """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
-    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``HashingBusy`` (503), and after the right password
+    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``Slowed`` or ``HashingBusy`` (503); after the right password
     ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
     transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
     """
-    limits = lockout.keys(instance_id, username, public_address)
-    lockout.check(limits)
+    guess = lockout.Guess.of(instance_id, username, public_address)
+    lockout.check(guess)
+    account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+    lockout.take_turn(guess, lambda: _was_here(account, public_address))
     with hashing.seat():
         # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.
-        lockout.check(limits)
-        account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+        lockout.check(guess)
         if not _password_is_right(account, password) or account is None:
-            lockout.failed(limits)
+            lockout.failed(guess, password)
             raise LogonRefused
-    lockout.succeeded(limits)
+    lockout.succeeded(guess)
     caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
     try:
         session = _open(account, caller)
@@ -112,6 +113,13 @@ def logout(token: str) -> None:
     if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
         raise tokens.SessionEnded(_why(session))
     config.publish()
+
+
+def _was_here(account: ClientAccount | None, address: str) -> bool:
+    """Tell whether an account has logged on from an address before: the wrong passwords of others slow it no more."""
+    if account is None or not address:
+        return False
+    return UserSession.objects.filter(account=account, public_address=address).exists()
 
 
 def _password_is_right(account: ClientAccount | None, password: str) -> bool:

@@ -104,16 +104,20 @@ class UserSession(models.Model):
 
 
 class LogonFailures(models.Model):
-    """Failed log-ons of one user name or from one address since ``first_at``."""
+    """Bucket of failed log-ons, which leaks. ``level``: failures in it at ``updated_at``; `roaming.sessions.lockout`.
 
-    key = models.CharField(primary_key=True, max_length=80)
-    count = models.PositiveIntegerField(default=0)
-    first_at = models.DateTimeField(db_index=True)
-    locked_until = models.DateTimeField(null=True, blank=True)
+    ``last_wrong``: the last wrong password, by a keyed hash. ``turn_at``: when the next slowed log-on is looked at.
+    """
+
+    key = models.CharField(primary_key=True, max_length=100)
+    level = models.FloatField(default=0)
+    updated_at = models.DateTimeField(db_index=True)
+    last_wrong = models.CharField(max_length=16, blank=True, editable=False)
+    turn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "log-on failures"
-        ordering = ["-first_at"]
+        ordering = ["-updated_at"]
 
     def __str__(self) -> str:
         return self.key
