@@ -23,7 +23,42 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="logonfailures",
             name="key",
-            field=models.CharField(max_length=100, primary_key=True, serialize=False),
+            field=models.CharField(max_length=60, primary_key=True, serialize=False),
+        ),
+        migrations.AddField(
+            model_name="logonfailures",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("pair", "Locked out"),
+                    ("name", "Slowed, from everywhere"),
+                    ("address", "Slowed, whoever logs on"),
+                ],
+                default="pair",
+                max_length=10,
+            ),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name="logonfailures",
+            name="account",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=models.CASCADE,
+                related_name="+",
+                to="roaming.clientaccount",
+            ),
+        ),
+        migrations.AddField(
+            model_name="logonfailures",
+            name="address",
+            field=models.CharField(blank=True, max_length=45),
+        ),
+        migrations.AddField(
+            model_name="logonfailures",
+            name="until",
+            field=models.DateTimeField(blank=True, db_index=True, null=True),
         ),
         migrations.AddField(model_name="logonfailures", name="level", field=models.FloatField(default=0)),
         migrations.AddField(

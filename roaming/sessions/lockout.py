@@ -7,9 +7,8 @@ are changed in transactions of their own, so that parallel guesses all count and
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -18,10 +17,14 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from console.core import audit
+from console.core.audit import Actor
 from console.core.errors import Refusal
 from edge.protocol.codes import Code
+from roaming.accounts.models import ClientAccount
 from roaming.sessions.models import LogonFailures
 
+Kind = LogonFailures.Kind
 # One address may stand for a whole office behind one router, one account for a user who is guessed at from everywhere:
 # each has this many times the failures of an account from an address.
 WIDE_FACTOR = 5
@@ -56,25 +59,34 @@ class Slowed(Refusal):
 
 @dataclass(frozen=True)
 class Guess:
-    """Buckets that one log-on counts in, as key → limit. Unknown names count as existing names do."""
+    """One log-on's buckets: empty rows by their keys. Unknown names count as existing names do."""
 
-    pair: dict[str, int]
-    wide: dict[str, int] = field(default_factory=dict)
+    buckets: dict[str, LogonFailures]
 
     @classmethod
-    def of(cls, instance: str, username: str, address: str) -> "Guess":
-        name = hashlib.sha256(f"{instance}\n{username.lower()}".encode()).hexdigest()[:32]
-        limit = settings.LOGON_FAILURE_LIMIT
-        wide = {f"name:{name}": limit * WIDE_FACTOR}
+    def of(cls, instance: str, username: str, address: str, account: ClientAccount | None) -> "Guess":
+        name = f"{instance}\n{username.lower()}"
+        rows = [
+            LogonFailures(
+                kind=Kind.PAIR, key=_key(Kind.PAIR, name, address), account=account, address=address
+            ),
+            LogonFailures(kind=Kind.NAME, key=_key(Kind.NAME, name), account=account),
+        ]
         if address:
-            wide[f"address:{address}"] = limit * WIDE_FACTOR
-        return cls({f"pair:{name}:{address}": limit}, wide)
+            rows.append(LogonFailures(kind=Kind.ADDRESS, key=_key(Kind.ADDRESS, address), address=address))
+        return cls({row.key: row for row in sorted(rows, key=lambda row: row.key)})
+
+    def full(self, *kinds: str) -> dict[str, datetime]:
+        """Read which buckets of some kinds have no room now, and until when."""
+        keys = [key for key, row in self.buckets.items() if row.kind in kinds]
+        full = LogonFailures.objects.filter(key__in=keys, until__gt=timezone.now()).order_by("key")
+        return {key: until for key, until in full.values_list("key", "until") if until}
 
 
 def check(guess: Guess) -> None:
     """Raise ``LockedOut`` while account and address together have failed too often."""
-    if wait := max(_waits(guess.pair), default=0.0):
-        raise LockedOut(max(1, math.ceil(wait)))
+    for until in guess.full(Kind.PAIR).values():
+        raise LockedOut(max(1, math.ceil((until - timezone.now()).total_seconds())))
 
 
 def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
@@ -82,29 +94,44 @@ def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
 
     ``known`` tells whether the account has logged on from the address before; then no turn is needed.
     """
-    now = timezone.now()
-    over = [key for key, wait in zip(sorted(guess.wide), _waits(guess.wide), strict=True) if wait]
+    over = guess.full(Kind.NAME, Kind.ADDRESS)
     if not over or known():
         return
+    now = timezone.now()
     free = Q(turn_at=None) | Q(turn_at__lte=now)
-    if not LogonFailures.objects.filter(free, key=over[0]).update(turn_at=now + TURN):
+    if not LogonFailures.objects.filter(free, key=next(iter(over))).update(turn_at=now + TURN):
         raise Slowed
 
 
 def failed(guess: Guess, password: str) -> None:
     """Count a wrong password. One that a program repeats for an account from an address is one mistake."""
     wrong = salted_hmac("roaming.lockout", password, algorithm="sha256").hexdigest()[:16]
-    with _locked(guess) as (rows, now):
-        (pair,) = (rows[key] for key in guess.pair)
-        repeated, pair.last_wrong = pair.last_wrong == wrong, wrong
-        for key, limit in (guess.pair | guess.wide).items():
-            row = rows[key]
-            row.level, row.updated_at = _level(row, limit, now) + (not repeated), now
+    now = timezone.now()
+    with transaction.atomic():
+        for row in guess.buckets.values():
+            row.updated_at = now
+        LogonFailures.objects.bulk_create(guess.buckets.values(), ignore_conflicts=True)
+        rows = LogonFailures.objects.filter(key__in=guess.buckets).order_by("key").select_for_update()
+        found = {Kind(row.kind): row for row in rows}
+        repeated = found[Kind.PAIR].last_wrong == wrong
+        found[Kind.PAIR].last_wrong = wrong
+        for row in found.values():
+            _fill(row, now, 0 if repeated else 1)
+        LogonFailures.objects.bulk_update(found.values(), ["level", "updated_at", "until", "last_wrong"])
 
 
 def succeeded(guess: Guess) -> None:
     """Forget the failures of the account from this address; one good password excuses no other guesses."""
-    LogonFailures.objects.filter(key__in=guess.pair).delete()
+    LogonFailures.objects.filter(key__in=guess.buckets, kind=Kind.PAIR).delete()
+
+
+@transaction.atomic
+def lockout_lift(*, row: LogonFailures, actor: Actor) -> None:
+    """Forget the failures in a bucket, so that log-ons are neither refused nor slowed by the bucket any more."""
+    audit.record(
+        actor=actor, verb="logon.lift", target=row, before={"address": row.address, "kind": row.kind}
+    )
+    LogonFailures.objects.filter(pk=row.pk).delete()
 
 
 def forget_old() -> int:
@@ -112,32 +139,15 @@ def forget_old() -> int:
     return LogonFailures.objects.filter(updated_at__lte=timezone.now() - settings.LOGON_LOCKOUT).delete()[0]
 
 
-def _waits(limits: dict[str, int]) -> list[float]:
-    """Return for each key, in the order of the keys, after how many seconds its bucket has room for one failure."""
-    now = timezone.now()
-    rows = {row.key: row for row in LogonFailures.objects.filter(key__in=limits)}
-    waits = []
-    for key, limit in sorted(limits.items()):
-        over = _level(rows[key], limit, now) - (limit - 1) if key in rows else 0.0
-        waits.append(max(0.0, over) * settings.LOGON_LOCKOUT.total_seconds() / limit)
-    return waits
+def _fill(row: LogonFailures, now: datetime, failures: int) -> None:
+    """Let a bucket leak until now and put failures in: a full one runs empty in the time of a lock-out."""
+    limit = settings.LOGON_FAILURE_LIMIT * (1 if row.kind == Kind.PAIR else WIDE_FACTOR)
+    a_failure_leaks = settings.LOGON_LOCKOUT / limit
+    row.level = max(0.0, row.level - max(0.0, (now - row.updated_at) / a_failure_leaks)) + failures
+    row.updated_at = now
+    over = row.level - (limit - 1)
+    row.until = now + over * a_failure_leaks if over > 0 else None
 
 
-def _level(row: LogonFailures, limit: int, now: datetime) -> float:
-    """Return how full a bucket is now: a full one runs empty in the time of a lock-out."""
-    leaked = (now - row.updated_at) / settings.LOGON_LOCKOUT * limit
-    return max(0.0, row.level - max(0.0, leaked))
-
-
-@contextmanager
-def _locked(guess: Guess) -> Iterator[tuple[dict[str, LogonFailures], datetime]]:
-    """Give a guess's buckets, locked in the order of their keys, and store them afterwards."""
-    keys, now = sorted(guess.pair | guess.wide), timezone.now()
-    with transaction.atomic():
-        LogonFailures.objects.bulk_create(
-            [LogonFailures(key=key, updated_at=now) for key in keys], ignore_conflicts=True
-        )
-        found = LogonFailures.objects.filter(key__in=keys).order_by("key").select_for_update()
-        rows = {row.key: row for row in found}
-        yield rows, now
-        LogonFailures.objects.bulk_update(rows.values(), ["level", "updated_at", "last_wrong"])
+def _key(kind: Kind, *parts: str) -> str:
+    return f"{kind}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:40]}"

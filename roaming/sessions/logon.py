@@ -70,9 +70,9 @@ def logon(
     ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
     transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
     """
-    guess = lockout.Guess.of(instance_id, username, public_address)
-    lockout.check(guess)
     account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+    guess = lockout.Guess.of(instance_id, username, public_address, account)
+    lockout.check(guess)
     lockout.take_turn(guess, lambda: _was_here(account, public_address))
     with hashing.seat():
         # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.

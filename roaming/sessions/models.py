@@ -104,12 +104,24 @@ class UserSession(models.Model):
 
 
 class LogonFailures(models.Model):
-    """Bucket of failed log-ons, which leaks. ``level``: failures in it at ``updated_at``; `roaming.sessions.lockout`.
+    """Bucket of failed log-ons, which leaks: `roaming.sessions.lockout`. ``level``: failures in it at ``updated_at``.
 
+    ``until``: when the bucket has room again, once it was full. ``account``: none for a name that does not exist.
     ``last_wrong``: the last wrong password, by a keyed hash. ``turn_at``: when the next slowed log-on is looked at.
     """
 
-    key = models.CharField(primary_key=True, max_length=100)
+    class Kind(models.TextChoices):
+        PAIR = "pair", "Locked out"
+        NAME = "name", "Slowed, from everywhere"
+        ADDRESS = "address", "Slowed, whoever logs on"
+
+    key = models.CharField(primary_key=True, max_length=60)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    account = models.ForeignKey(
+        ClientAccount, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    address = models.CharField(max_length=45, blank=True)
+    until = models.DateTimeField(null=True, blank=True, db_index=True)
     level = models.FloatField(default=0)
     updated_at = models.DateTimeField(db_index=True)
     last_wrong = models.CharField(max_length=16, blank=True, editable=False)
@@ -120,4 +132,5 @@ class LogonFailures(models.Model):
         ordering = ["-updated_at"]
 
     def __str__(self) -> str:
-        return self.key
+        who = str(self.account or "an unknown name") if self.kind != self.Kind.ADDRESS else "everybody"
+        return f"{who} from {self.address or 'everywhere'}"

@@ -44,6 +44,7 @@ def later(hours: float) -> None:
     """Move every row into the past, as if time had passed."""
     for row in LogonFailures.objects.all():
         row.updated_at -= timedelta(hours=hours)
+        row.until = row.until and row.until - timedelta(hours=hours)
         row.turn_at = row.turn_at and row.turn_at - timedelta(hours=hours)
         row.save()
 
