@@ -17,7 +17,13 @@ from console.pages import errors as error_pages
 
 log = logging.getLogger(__name__)
 
-TITLES = {400: "That did not work", 403: "Not permitted", 404: "Not found", 409: "Not possible now"}
+TITLES = {
+    400: "That did not work",
+    403: "Not permitted",
+    404: "Not found",
+    409: "Not possible now",
+    503: "Not now",
+}
 
 
 class RefusalMiddleware:
@@ -56,7 +62,10 @@ class RefusalMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Refusal):
             title = TITLES.get(exception.status, TITLES[400])
-            return web.error_response(request, exception.status, title, exception.message)
+            response = web.error_response(request, exception.status, title, exception.message)
+            if (seconds := getattr(exception, "retry_after", None)) is not None:
+                response["Retry-After"] = str(seconds)
+            return response
         if isinstance(exception, OperationalError | InterfaceError):
             log.error("The database cannot be used: %s", exception)
             return error_pages.unavailable(request)

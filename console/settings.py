@@ -5,6 +5,7 @@ Every variable starts with ``CAUSEWAY_`` except ``DATABASE_URL``. Without ``CAUS
 """
 
 import logging
+import os
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ try:
     DEBUG = env.bool("DEBUG", default=False)
     # Settings of Causeway itself, beside Django's.
     SESSION_TOKEN_LIFETIME = timedelta(seconds=env.int("SESSION_SECONDS", default=24 * 3600))
+    SESSIONS_PER_ACCOUNT = max(1, env.int("SESSIONS_PER_ACCOUNT", default=5))
     GATEWAY_OFFLINE_SECONDS = env.int("GATEWAY_OFFLINE_SECONDS", default=24 * 3600)
     CERTIFICATE_LIFETIME = timedelta(hours=env.int("CERTIFICATE_HOURS", default=7 * 24))
     ENROLLMENT_CODE_LIFETIME = timedelta(seconds=env.int("ENROLLMENT_CODE_SECONDS", default=3600))
@@ -46,6 +48,8 @@ try:
     LOGS_KEPT = timedelta(seconds=env.int("LOGS_KEPT_SECONDS", default=3600))
     LOGS_LARGEST_BYTES = env.int("LOGS_LARGEST_MIB", default=32) * 2**20
     LOGS_STORED_BYTES = env.int("LOGS_STORED_MIB", default=256) * 2**20
+    # Each takes 100 MiB: this many times that is what passwords may cost a process of the console.
+    PASSWORD_HASHES_AT_ONCE = max(1, env.int("PASSWORD_HASHES_AT_ONCE", default=min(4, os.cpu_count() or 1)))
     LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)
     LOGON_LOCKOUT = timedelta(seconds=env.int("LOGON_LOCKOUT_SECONDS", default=300))
     SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=not DEBUG)
@@ -160,7 +164,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "console.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "console.core.hashing.Argon2",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [

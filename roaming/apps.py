@@ -41,3 +41,4 @@ class RoamingConfig(AppConfig):
         beside = ("../accounts/", "../sessions/", "../imports/")
         ports.navigation.add("roaming:instances", Entry(ports.SAG, "Instances", 10, also=beside))
         ports.navigation.add("roaming:ccns", Entry(ports.SAG, "CCN", 20))
+        ports.navigation.add("roaming:lock_outs", Entry(ports.SAG, "Lock-outs", 30))

@@ -30,6 +30,8 @@ _ENDED = {
     "password_reset": "The password of this account was reset. Log on with the new one.",
     "instance_inactive": "This instance is not active. Ask your administrator.",
     "expired": "The session has expired. Log on again.",
+    "replaced": "This account has logged on in more places than it may, and this session was used least lately. "
+    "Log on again.",
 }
 # Logging on again helps against neither of these two reasons: the answer is 403, not another 407.
 _ENDED_FORBIDDEN = {"account_disabled": Code.ACCOUNT_DISABLED, "instance_inactive": Code.INSTANCE_INACTIVE}

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edge.gateway.state import GatewayState
-from edge.machine.api import ApiError, ApiRefused, ConsoleApi
+from edge.machine.api import ApiError, ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.protocol.codes import Code
 from edge.protocol.identity import (
     BasicCredentials,
@@ -153,6 +153,8 @@ class Sessions:
             raise failed from None
         except (ApiError, TokenRefused) as error:
             logger.warning("log-on at the console failed: %s", error)
+            if isinstance(error, ConsoleUnreachable) and error.code:
+                raise LogonFailed(503, error.code, str(error), error.retry_after) from None
             message = "The console, which checks passwords, cannot be reached now. Try again later."
             raise LogonFailed(503, Code.CONSOLE_UNREACHABLE, message) from None
         logger.info("session %s opened for account %s", identity.session, identity.account)

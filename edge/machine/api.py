@@ -57,11 +57,15 @@ class ApiRefused(ApiError):
 
 
 class ConsoleUnreachable(ApiError):
-    """The console cannot be reached now; the call may be repeated later, after `retry_after` seconds if it said so."""
+    """The console cannot be reached now; the call may be repeated later, after `retry_after` seconds if it said so.
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    `code`: why, where the console itself says that it cannot do the call now; else empty.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, code: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.code = code
 
 
 class Signer:
@@ -227,9 +231,9 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
     if 400 <= response.status_code < 500:
         raise _refusal(response)
     if not response.is_success:
-        raise ConsoleUnreachable(
-            f"The console answered with status {response.status_code}.", _retry_after(response)
-        )
+        code, message = _said(response)
+        plain = f"The console answered with status {response.status_code}."
+        raise ConsoleUnreachable(message or plain, _retry_after(response), code)
     try:
         value = response.json()
     except ValueError:
@@ -240,13 +244,18 @@ def _answer(response: httpx.Response) -> dict[str, Any]:
 
 
 def _refusal(response: httpx.Response) -> ApiRefused:
-    """Read the error shape; something in between (a proxy) may answer in another."""
+    code, message = _said(response)
+    plain = f"The console refused with status {response.status_code}."
+    return ApiRefused(response.status_code, code or "Refused", message or plain, _retry_after(response))
+
+
+def _said(response: httpx.Response) -> tuple[str, str]:
+    """Return code and sentence of the console's error; empty for what something in between (a proxy) answers."""
     try:
         error = response.json()["error"]
-        code, message = str(error["code"]), str(error["message"])
+        return str(error["code"]), str(error["message"])
     except (ValueError, KeyError, TypeError):
-        code, message = "Refused", f"The console refused with status {response.status_code}."
-    return ApiRefused(response.status_code, code, message, _retry_after(response))
+        return "", ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:

@@ -40,6 +40,11 @@ class Code(StrEnum):
     ACCOUNT_DISABLED = "AccountDisabled", 403, "This account is disabled. Ask your administrator."
     INSTANCE_INACTIVE = "InstanceInactive", 403, "This instance is not active. Ask your administrator."
     LOCKED_OUT = "LockedOut", 403, "Too many log-ons failed. Try again later."
+    LEASE_EXHAUSTED = (
+        "LeaseExhausted",
+        503,
+        "Every client IP of the instance is in use. Try again later, or ask your administrator.",
+    )
 
     # -- What is asked for
     NO_MATCH = "NoMatch", 403, "No application and forwarding policy allows it for this account."
@@ -108,6 +113,11 @@ class Code(StrEnum):
     INTERNAL_ERROR = "InternalError", 503, "The gateway could not decide; its log says why."
 
     # -- What the console refuses a machine
+    TRY_AGAIN_LATER = (
+        "TryAgainLater",
+        503,
+        "The console has more to do than it can now. Try again in a moment.",
+    )
     CLOCK_SKEW = "ClockSkew", 401, "The machine's clock is off; see the Date header."
     MACHINE_UNKNOWN = (
         "MachineUnknown",

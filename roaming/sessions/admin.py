@@ -48,6 +48,7 @@ class UserSessionAdmin(HistoryAdmin):
 
 @admin.register(LogonFailures)
 class LogonFailuresAdmin(HistoryAdmin):
-    list_display = ("key", "count", "first_at", "locked_until")
-    list_filter = (("locked_until", admin.EmptyFieldListFilter),)
-    search_fields = ("key",)
+    list_display = ("key", "kind", "account", "address", "level", "until")
+    list_filter = ("kind", ("until", admin.EmptyFieldListFilter))
+    list_select_related = ("account",)
+    search_fields = ("key", "address")

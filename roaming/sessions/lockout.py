@@ -1,21 +1,34 @@
-"""Failed log-ons, counted per user name and per address; too many lock out for a while.
+"""Failed log-ons, counted in buckets that leak: by account and address together, by account, by address.
 
-Every count is one atomic UPDATE outside any transaction of the log-on, so that parallel guesses are all counted and
-nothing rolls them back.
+Account and address together are locked out: whoever guesses shuts out nobody but themselves. An account or an address
+alone is slowed to one log-on a second, and never where that account has logged on from that address before. Buckets
+are changed in transactions of their own, so that parallel guesses all count and nothing rolls them back.
 """
 
 import hashlib
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
+from console.core import audit
+from console.core.audit import Actor
 from console.core.errors import Refusal
+from edge.protocol.codes import Code
+from roaming.accounts.models import ClientAccount
 from roaming.sessions.models import LogonFailures
 
-# One address may stand for a whole office behind one router: it has this many times the failures of one user name.
-ADDRESS_FACTOR = 5
+Kind = LogonFailures.Kind
+# One address may stand for a whole office behind one router, one account for a user who is guessed at from everywhere:
+# each has this many times the failures of an account from an address.
+WIDE_FACTOR = 5
+TURN = timedelta(seconds=1)
 
 
 class LockedOut(Refusal):
@@ -31,50 +44,110 @@ class LockedOut(Refusal):
         self.retry_after = retry_after
 
 
-def keys(instance: str, username: str, address: str) -> dict[str, int]:
-    """Return the keys that a log-on counts against, each with its limit. Unknown names lock as existing names do."""
-    name = hashlib.sha256(f"{instance}\n{username.lower()}".encode()).hexdigest()
-    limits = {f"name:{name}": settings.LOGON_FAILURE_LIMIT}
-    if address:
-        limits[f"address:{address}"] = settings.LOGON_FAILURE_LIMIT * ADDRESS_FACTOR
-    return limits
+class Slowed(Refusal):
+    """Answer to a log-on that is not looked at yet, since others of the account or address failed before it."""
+
+    status = Code.TRY_AGAIN_LATER.status
+    code = Code.TRY_AGAIN_LATER
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Many log-ons have failed, so that they are looked at one by one. Try again in a moment."
+        )
 
 
-def check(limits: dict[str, int]) -> None:
-    """Raise ``LockedOut`` while one of the keys is locked."""
+@dataclass(frozen=True)
+class Guess:
+    """One log-on's buckets: empty rows by their keys. Unknown names count as existing names do."""
+
+    buckets: dict[str, LogonFailures]
+
+    @classmethod
+    def of(cls, instance: str, username: str, address: str, account: ClientAccount | None) -> "Guess":
+        name = f"{instance}\n{username.lower()}"
+        rows = [
+            LogonFailures(
+                kind=Kind.PAIR, key=_key(Kind.PAIR, name, address), account=account, address=address
+            ),
+            LogonFailures(kind=Kind.NAME, key=_key(Kind.NAME, name), account=account),
+        ]
+        if address:
+            rows.append(LogonFailures(kind=Kind.ADDRESS, key=_key(Kind.ADDRESS, address), address=address))
+        return cls({row.key: row for row in sorted(rows, key=lambda row: row.key)})
+
+    def full(self, *kinds: str) -> dict[str, datetime]:
+        """Read which buckets of some kinds have no room now, and until when."""
+        keys = [key for key, row in self.buckets.items() if row.kind in kinds]
+        full = LogonFailures.objects.filter(key__in=keys, until__gt=timezone.now()).order_by("key")
+        return {key: until for key, until in full.values_list("key", "until") if until}
+
+
+def check(guess: Guess) -> None:
+    """Raise ``LockedOut`` while account and address together have failed too often."""
+    for until in guess.full(Kind.PAIR).values():
+        raise LockedOut(max(1, math.ceil((until - timezone.now()).total_seconds())))
+
+
+def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
+    """Raise ``Slowed`` when account or address alone have failed too often, unless it is this log-on's turn.
+
+    ``known`` tells whether the account has logged on from the address before; then no turn is needed.
+    """
+    over = guess.full(Kind.NAME, Kind.ADDRESS)
+    if not over or known():
+        return
     now = timezone.now()
-    until = (
-        LogonFailures.objects.filter(key__in=limits, locked_until__gt=now)
-        .order_by("-locked_until")
-        .values_list("locked_until", flat=True)
-        .first()
-    )
-    if until is not None:
-        raise LockedOut(max(1, math.ceil((until - now).total_seconds())))
+    free = Q(turn_at=None) | Q(turn_at__lte=now)
+    if not LogonFailures.objects.filter(free, key=next(iter(over))).update(turn_at=now + TURN):
+        raise Slowed
 
 
-def failed(limits: dict[str, int]) -> None:
+def failed(guess: Guess, password: str) -> None:
+    """Count a wrong password. One that a program repeats for an account from an address is one mistake."""
+    wrong = salted_hmac("roaming.lockout", password, algorithm="sha256").hexdigest()[:16]
     now = timezone.now()
-    rows = LogonFailures.objects.filter(key__in=limits)
-    # Failures are forgotten when the first failure, or the lock that followed, lies a lock-out's time back.
-    over = Q(locked_until=None, first_at__lte=now - settings.LOGON_LOCKOUT) | Q(locked_until__lte=now)
-    rows.filter(over).update(count=0, first_at=now, locked_until=None)
-    LogonFailures.objects.bulk_create(
-        [LogonFailures(key=key, count=0, first_at=now) for key in sorted(limits)], ignore_conflicts=True
+    with transaction.atomic():
+        for row in guess.buckets.values():
+            row.updated_at = now
+        LogonFailures.objects.bulk_create(guess.buckets.values(), ignore_conflicts=True)
+        rows = LogonFailures.objects.filter(key__in=guess.buckets).order_by("key").select_for_update()
+        found = {Kind(row.kind): row for row in rows}
+        repeated = found[Kind.PAIR].last_wrong == wrong
+        found[Kind.PAIR].last_wrong = wrong
+        for row in found.values():
+            _fill(row, now, 0 if repeated else 1)
+        LogonFailures.objects.bulk_update(found.values(), ["level", "updated_at", "until", "last_wrong"])
+
+
+def succeeded(guess: Guess) -> None:
+    """Forget the failures of the account from this address; one good password excuses no other guesses."""
+    LogonFailures.objects.filter(key__in=guess.buckets, kind=Kind.PAIR).delete()
+
+
+@transaction.atomic
+def lockout_lift(*, row: LogonFailures, actor: Actor) -> None:
+    """Forget the failures in a bucket, so that log-ons are neither refused nor slowed by the bucket any more."""
+    audit.record(
+        actor=actor, verb="logon.lift", target=row, before={"address": row.address, "kind": row.kind}
     )
-    for key, limit in sorted(limits.items()):
-        row = LogonFailures.objects.filter(key=key)
-        row.update(count=F("count") + 1)
-        row.filter(count__gte=limit, locked_until=None).update(locked_until=now + settings.LOGON_LOCKOUT)
-
-
-def succeeded(limits: dict[str, int]) -> None:
-    """Forget the failures of the user name. Failures of the address stay: one good password excuses no guessing."""
-    LogonFailures.objects.filter(key__in=[key for key in limits if key.startswith("name:")]).delete()
+    LogonFailures.objects.filter(pk=row.pk).delete()
 
 
 def forget_old() -> int:
-    """Let the worker drop rows that count for nothing any more; return how many."""
-    now = timezone.now()
-    over = Q(first_at__lte=now - settings.LOGON_LOCKOUT) & (Q(locked_until=None) | Q(locked_until__lte=now))
-    return LogonFailures.objects.filter(over).delete()[0]
+    """Let the worker drop buckets that have run empty; return how many."""
+    return LogonFailures.objects.filter(updated_at__lte=timezone.now() - settings.LOGON_LOCKOUT).delete()[0]
+
+
+def _fill(row: LogonFailures, now: datetime, failures: int) -> None:
+    """Let a bucket leak until now and put failures in: a full one runs empty in the time of a lock-out."""
+    limit = settings.LOGON_FAILURE_LIMIT * (1 if row.kind == Kind.PAIR else WIDE_FACTOR)
+    a_failure_leaks = settings.LOGON_LOCKOUT / limit
+    row.level = max(0.0, row.level - max(0.0, (now - row.updated_at) / a_failure_leaks)) + failures
+    row.updated_at = now
+    over = row.level - (limit - 1)
+    row.until = now + over * a_failure_leaks if over > 0 else None
+
+
+def _key(kind: Kind, *parts: str) -> str:
+    return f"{kind}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:40]}"

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
+from console.core import hashing
 from console.core.errors import Forbidden, NotFound, Refusal
 from console.machines import config
 from edge.protocol.identity import SessionIdentity
@@ -65,17 +66,21 @@ def logon(
 ) -> tuple[str, UserSession]:
     """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
-    Raises ``LogonRefused`` (401), ``LockedOut`` (429), and after the right password ``AccountDisabled`` or
-    ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a transaction: none may be held
-    while the password is hashed, and failures must be counted whatever happens.
+    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``Slowed`` or ``HashingBusy`` (503); after the right password
+    ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
+    transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
     """
-    limits = lockout.keys(instance_id, username, public_address)
-    lockout.check(limits)
     account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
-    if not _password_is_right(account, password) or account is None:
-        lockout.failed(limits)
-        raise LogonRefused
-    lockout.succeeded(limits)
+    guess = lockout.Guess.of(instance_id, username, public_address, account)
+    lockout.check(guess)
+    lockout.take_turn(guess, lambda: _was_here(account, public_address))
+    with hashing.seat():
+        # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.
+        lockout.check(guess)
+        if not _password_is_right(account, password) or account is None:
+            lockout.failed(guess, password)
+            raise LogonRefused
+    lockout.succeeded(guess)
     caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
     try:
         session = _open(account, caller)
@@ -108,6 +113,13 @@ def logout(token: str) -> None:
     if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
         raise tokens.SessionEnded(_why(session))
     config.publish()
+
+
+def _was_here(account: ClientAccount | None, address: str) -> bool:
+    """Tell whether an account has logged on from an address before: the wrong passwords of others slow it no more."""
+    if account is None or not address:
+        return False
+    return UserSession.objects.filter(account=account, public_address=address).exists()
 
 
 def _password_is_right(account: ClientAccount | None, password: str) -> bool:
@@ -146,6 +158,7 @@ def _open(checked: ClientAccount, caller: Caller) -> UserSession:
     now = timezone.now()
     session = _held(account, caller, now)
     if session is None:
+        _make_room(account, now)
         session = UserSession(
             account=account,
             username=account.username,
@@ -182,6 +195,18 @@ def _held(account: ClientAccount, caller: Caller, now: datetime) -> UserSession 
         sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.EXPIRED)
         return None
     return session
+
+
+def _make_room(account: ClientAccount, now: datetime) -> None:
+    """End the sessions used least lately beyond those that an account may have, one more being about to begin.
+
+    Else one account could take every client IP of its instance.
+    """
+    live = UserSession.objects.filter(account=account, ended_at=None, expires_at__gt=now)
+    by_use = live.order_by(F("last_active_at").desc(nulls_last=True), "-created_at", "pk")
+    too_many = list(by_use.values_list("pk", flat=True)[settings.SESSIONS_PER_ACCOUNT - 1 :])
+    if too_many and sessions.end(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED):
+        config.publish()
 
 
 def _expiry(now: datetime) -> datetime:

@@ -32,6 +32,7 @@ class UserSession(models.Model):
         PASSWORD_RESET = "password_reset", "Password reset"
         INSTANCE_INACTIVE = "instance_inactive", "Instance not available"
         EXPIRED = "expired", "Expired"
+        REPLACED = "replaced", "Replaced by a newer log-on"
 
     id = models.CharField(primary_key=True, max_length=40, default=new_session_id, editable=False)
     account = models.ForeignKey(
@@ -73,6 +74,7 @@ class UserSession(models.Model):
                         "password_reset",
                         "instance_inactive",
                         "expired",
+                        "replaced",
                     ],
                 ),
                 name="session_end_has_reason",
@@ -102,16 +104,33 @@ class UserSession(models.Model):
 
 
 class LogonFailures(models.Model):
-    """Failed log-ons of one user name or from one address since ``first_at``."""
+    """Bucket of failed log-ons, which leaks: `roaming.sessions.lockout`. ``level``: failures in it at ``updated_at``.
 
-    key = models.CharField(primary_key=True, max_length=80)
-    count = models.PositiveIntegerField(default=0)
-    first_at = models.DateTimeField(db_index=True)
-    locked_until = models.DateTimeField(null=True, blank=True)
+    ``until``: when the bucket has room again, once it was full. ``account``: none for a name that does not exist.
+    ``last_wrong``: the last wrong password, by a keyed hash. ``turn_at``: when the next slowed log-on is looked at.
+    """
+
+    class Kind(models.TextChoices):
+        PAIR = "pair", "Locked out"
+        NAME = "name", "Slowed, from everywhere"
+        ADDRESS = "address", "Slowed, whoever logs on"
+
+    key = models.CharField(primary_key=True, max_length=60)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    account = models.ForeignKey(
+        ClientAccount, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    address = models.CharField(max_length=45, blank=True)
+    until = models.DateTimeField(null=True, blank=True, db_index=True)
+    level = models.FloatField(default=0)
+    updated_at = models.DateTimeField(db_index=True)
+    last_wrong = models.CharField(max_length=16, blank=True, editable=False)
+    turn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "log-on failures"
-        ordering = ["-first_at"]
+        ordering = ["-updated_at"]
 
     def __str__(self) -> str:
-        return self.key
+        who = str(self.account or "an unknown name") if self.kind != self.Kind.ADDRESS else "everybody"
+        return f"{who} from {self.address or 'everywhere'}"

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from roaming.accounts.models import ClientAccount
 from roaming.instances.models import Instance
-from roaming.sessions.models import UserSession
+from roaming.sessions.models import LogonFailures, UserSession
 
 
 def live_sessions_by_account(accounts: Sequence[ClientAccount]) -> dict[str, list[UserSession]]:
@@ -20,3 +21,8 @@ def live_sessions_by_account(accounts: Sequence[ClientAccount]) -> dict[str, lis
 
 def live_sessions_of(instance: Instance) -> QuerySet[UserSession]:
     return UserSession.objects.filter(instance=instance, ended_at=None).select_related("gateway")
+
+
+def lock_outs() -> QuerySet[LogonFailures]:
+    """Return who is locked out or slowed now."""
+    return LogonFailures.objects.filter(until__gt=timezone.now()).select_related("account__instance")

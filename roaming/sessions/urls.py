@@ -6,6 +6,8 @@ from roaming.sessions import views
 
 urlpatterns = [
     path("instances/<sag_id:instance_id>/sessions/", views.session_list, name="sessions"),
+    path("lock-outs/", views.lock_out_list, name="lock_outs"),
+    path("lock-outs/<sag_id:lock_out_id>/lift/", views.lock_out_lift, name="lock_out_lift"),
     path(
         "sessions/<sag_id:session_id>/confirm-kick/",
         views.session_confirm_kick,

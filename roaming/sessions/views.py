@@ -1,4 +1,4 @@
-"""Pages of live sessions."""
+"""Pages of live sessions, and of who is kept from opening one."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -8,8 +8,8 @@ from django.views.decorators.http import require_POST, require_safe
 from console.core.access import actor, role_required
 from console.kit import tables, web
 from roaming.instances.selectors import instance_or_404
-from roaming.sessions import selectors, services
-from roaming.sessions.models import UserSession
+from roaming.sessions import lockout, selectors, services
+from roaming.sessions.models import LogonFailures, UserSession
 from roaming.usage.selectors import session_traffic
 
 TABLE = tables.Table(
@@ -33,6 +33,24 @@ TABLE = tables.Table(
     label="Online sessions",
     empty="Nobody is logged on",
     empty_hint="A session appears here when a client logs on with this instance's ID.",
+    live_seconds=5,
+)
+
+LOCK_OUTS = tables.Table(
+    columns=(
+        tables.Column("account", "Client account", ("account__username",)),
+        tables.Column("address", "Public address", ("address",)),
+        tables.Column("kind", "State", ("kind",)),
+        tables.Column("until", "Until", ("until",)),
+        tables.Column("actions", "Actions"),
+    ),
+    row_template="roaming/sessions/_lock_out_row.html",
+    search=("account__username", "address"),
+    search_label="Search by user name or address",
+    default_sort="-until",
+    label="Lock-outs",
+    empty="Nobody is locked out",
+    empty_hint="Whoever logs on with wrong passwords too often appears here until the lock-out ends.",
     live_seconds=5,
 )
 
@@ -64,3 +82,18 @@ def session_kick(request: HttpRequest, session_id: str) -> HttpResponse:
     services.session_end(session=session, actor=actor(request))
     url = reverse("roaming:sessions", args=[session.instance_id])
     return web.done(request, url, f"The session of {session.username} was ended.")
+
+
+@require_safe
+@role_required("viewer")
+def lock_out_list(request: HttpRequest) -> HttpResponse:
+    page = LOCK_OUTS.page(request, selectors.lock_outs())
+    return tables.render(request, "roaming/sessions/lock_outs.html", page)
+
+
+@require_POST
+@role_required("operator")
+def lock_out_lift(request: HttpRequest, lock_out_id: str) -> HttpResponse:
+    row = get_object_or_404(LogonFailures.objects.select_related("account"), pk=lock_out_id)
+    lockout.lockout_lift(row=row, actor=actor(request))
+    return web.done(request, reverse("roaming:lock_outs"), f"The lock-out of {row} was lifted.")

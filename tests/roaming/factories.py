@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import factory
+from django.utils import timezone
 
 from console.core.audit import System
 from console.models import Area, Region
 from roaming.accounts import services as accounts
 from roaming.ccns import services as ccns
 from roaming.instances import services as instances
-from roaming.models import CCN, ClientAccount, Instance
+from roaming.models import CCN, ClientAccount, Instance, LogonFailures
 
 ACTOR = System("tests")
 PASSWORD = "Summer-2026"
@@ -75,3 +77,13 @@ def flow(**values: Any) -> dict[str, Any]:
 
 def flows(*records: dict[str, Any]) -> dict[str, Any]:
     return {"batch": str(uuid.uuid4()), "records": list(records)}
+
+
+def locked_out(account: ClientAccount, address: str, *, hours: float = 1) -> LogonFailures:
+    """Lock an account out from an address for so many hours from now."""
+    now = timezone.now()
+    key = f"pair-{account.pk.rpartition('-')[2]}{address.replace('.', '')}"
+    until = now + timedelta(hours=hours)
+    return LogonFailures.objects.create(
+        key=key, kind="pair", account=account, address=address, level=99, updated_at=now, until=until
+    )

@@ -7,7 +7,7 @@ from django.urls import reverse
 from console.models import Gateway
 from roaming.sessions import logon
 from roaming.urls import urlpatterns
-from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory
+from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory, locked_out
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +16,17 @@ MONITORING = {
     for kind in ("instance", "account")
     for part in ("", "_words", "_chart", "_csv")
 }
-READ = {"instances", "instance", "accounts", "account_menu", "sessions", "ccns", "ccn", *MONITORING}
+READ = {
+    "instances",
+    "instance",
+    "accounts",
+    "account_menu",
+    "sessions",
+    "lock_outs",
+    "ccns",
+    "ccn",
+    *MONITORING,
+}
 FORMS = {"instance_add", "instance_edit", "instance_network", "account_add", "account_edit", "ccn_add"}
 # Dialogs that show themselves for a GET and act for a POST.
 DIALOGS = {"account_roam", "account_reset_password", "accounts_roam"}
@@ -41,6 +51,7 @@ ACTIONS = {
     "account_disable",
     "account_kick",
     "account_delete",
+    "lock_out_lift",
     "session_kick",
     "network_add",
     "network_remove",
@@ -50,6 +61,7 @@ UNKNOWN: dict[str, int | str] = {
     "instance_id": "sag-000000000000000000",
     "account_id": "user-0000000000000000",
     "session_id": "session-0000000000000000",
+    "lock_out_id": "pair-0000000000000000",
     "ccn_id": "ccn-000000000000000000",
     "network_id": 2**70,
     "what": "rates",
@@ -79,6 +91,7 @@ def ids(gateway: Gateway) -> dict[str, int | str]:
         "instance_id": account.instance_id,
         "account_id": account.pk,
         "session_id": session.pk,
+        "lock_out_id": locked_out(account, "203.0.113.2").pk,
         "ccn_id": ccn.pk,
         "network_id": ccn.cloud_networks.get().pk,
         "what": "rates",

@@ -9,7 +9,8 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from console.edge_api.admission import FARTHEST_SECONDS, SEATS, Admission, AdmissionMiddleware, Full
+from console.core.seats import FARTHEST_SECONDS, Full, Seats
+from console.edge_api.admission import SEATS, AdmissionMiddleware
 
 
 class Clock:
@@ -21,25 +22,25 @@ class Clock:
 
 def test_turns_follow_each_other_as_fast_as_calls_are_served() -> None:
     clock = Clock()
-    admission = Admission(2, clock=clock)
-    with admission.seat(), admission.seat():
+    seats = Seats(2, clock=clock)
+    with seats.seat(), seats.seat():
         turns = []
         for _ in range(40):
-            with pytest.raises(Full) as full, admission.seat():
+            with pytest.raises(Full) as full, seats.seat():
                 pass
             turns.append(full.value.retry_after)
     # Two seats, 0.2 s a call: ten a second.
     assert turns == sorted(turns) and turns[0] == 2 and turns[-1] == 5
-    with admission.seat():
+    with seats.seat():
         pass
 
 
 def test_nobody_waits_for_ever() -> None:
     clock = Clock()
-    admission = Admission(1, clock=clock)
-    with admission.seat():
+    seats = Seats(1, clock=clock)
+    with seats.seat():
         for _ in range(5000):
-            with pytest.raises(Full) as full, admission.seat():
+            with pytest.raises(Full) as full, seats.seat():
                 pass
             assert 1 <= full.value.retry_after <= FARTHEST_SECONDS
 

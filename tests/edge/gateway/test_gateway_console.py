@@ -128,6 +128,18 @@ def test_fifty_connections_are_one_log_on(network: Network) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("code", ["TryAgainLater", "LeaseExhausted", "OfALaterRelease"])
+def test_what_the_console_cannot_do_now_is_said_in_its_words(network: Network, code: str) -> None:
+    network.configured().answer = lambda name, body: refusal(503, code, **{"Retry-After": "7"})
+    told = failure(network)
+    assert (told.status, told.code, str(told), told.retry_after) == (503, code, "A sentence.", 7)
+
+
+def test_a_503_that_is_not_the_consoles_means_that_the_console_cannot_be_reached(network: Network) -> None:
+    network.configured().answer = lambda name, body: (503, {"message": "Upstream down"}, {})
+    assert (failure(network).status, failure(network).code) == (503, "ConsoleUnreachable")
+
+
 def test_another_password_asks_again(network: Network) -> None:
     network.configured().answer = lambda name, body: (
         network.grants() if body["password"] == "correct horse" else refusal(401, "LogonRefused")

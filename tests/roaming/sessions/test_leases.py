@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance, UserSession
@@ -19,6 +20,11 @@ from roaming.sessions.leases import LeaseExhausted, _steps
 from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def one_account_may_take_all(settings: Settings) -> None:
+    settings.SESSIONS_PER_ACCOUNT = 10_000
 
 
 def log_on(account: ClientAccount, kind: str = "connect") -> UserSession:

@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher, check_password
 from django.utils import timezone
 from pytest_django import Settings
 
-from console.machines import pki
+from console.machines import config, pki
 from roaming.accounts import services as accounts
 from roaming.instances import deletion
 from roaming.instances import services as instances
@@ -251,3 +251,33 @@ def test_what_changes_while_the_password_is_hashed_counts(
     InterruptedHasher.meanwhile = lambda: change(account)
     assert refusal(post("login", body)) == answer
     assert not UserSession.objects.filter(ended_at=None).exists()
+
+
+def test_one_place_too_many_ends_the_session_that_was_used_least_lately(
+    post: Callable[..., Any], credentials: dict[str, str], settings: Settings
+) -> None:
+    settings.SESSIONS_PER_ACCOUNT = 3
+    body = credentials | {"kind": "connect"}
+    opened = [post("login", body).json() for _ in range(3)]
+    # The first one was used a moment ago, by what gateways say of its flows.
+    UserSession.objects.filter(pk=opened[0]["session"]["id"]).update(last_active_at=timezone.now())
+    before = config.current().version
+    newest = post("login", body)
+    assert newest.status_code == 200
+    live = set(UserSession.objects.filter(ended_at=None).values_list("pk", flat=True))
+    assert live == {answer["session"]["id"] for answer in (opened[0], opened[2], newest.json())}
+    assert UserSession.objects.get(end_reason="replaced").pk == opened[1]["session"]["id"]
+    assert config.current().version == before + 1, "gateways are told, so that the flows of the session end"
+    refused = post("session/renew", {"token": opened[1]["token"]})
+    assert refusal(refused) == (401, "SessionEnded")
+    assert "replaced by a newer log-on" in refused.json()["error"]["message"]
+
+
+def test_one_account_leaves_client_ips_for_others(
+    post: Callable[..., Any], credentials: dict[str, str], instance: Instance
+) -> None:
+    for _ in range(300):  # more than the instance has client IPs
+        assert post("login", credentials | {"kind": "connect"}).status_code == 200
+    assert UserSession.objects.filter(ended_at=None).count() == 5
+    other = AccountFactory(instance=instance)
+    assert post("login", credentials | {"username": other.username}).status_code == 200
