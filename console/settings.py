@@ -74,6 +74,8 @@ if not ALLOWED_HOSTS:
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
+# Folder of the file that knows what this host gave out last (console.machines.stamp); None for no such file.
+EPOCH_STAMPS: Path | None = STATE_DIR
 WHEEL_DIR = Path(env.str("WHEEL_DIR", default=str(STATE_DIR / "wheel")))
 
 INSTALLED_APPS = [
