@@ -29,6 +29,7 @@ class ConsoleConfig(AppConfig):
         ports.machine_names.add("gateway", logs.gateway_name)
         ports.metrics.add(metrics.gateways)
         ports.jobs.add("forget old enrollment codes", Job(timedelta(hours=1), retention.forget_old_codes))
+        ports.jobs.add("forget used signatures", Job(timedelta(minutes=1), retention.forget_old_calls))
         ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))

@@ -10,7 +10,7 @@ from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.machines import services
 from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
 from console.machines.models.logs import LogExport, LogPart
-from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
+from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
 
 
@@ -55,6 +55,12 @@ class MachineKeyAdmin(HistoryAdmin):
     list_display = ("machine", "kind", "created_at")
     list_filter = ("kind",)
     search_fields = ("machine",)
+
+
+@admin.register(SignedCall)
+class SignedCallAdmin(HistoryAdmin):
+    list_display = ("id", "forget_at")
+    search_fields = ("id",)
 
 
 @admin.register(EnrollmentCode)

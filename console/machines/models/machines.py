@@ -81,6 +81,16 @@ class MachineKey(models.Model):
         return self.machine
 
 
+class SignedCall(models.Model):
+    """A signature that was used, remembered until it is too old to be used again. On PostgreSQL it is unlogged."""
+
+    id = models.CharField(primary_key=True, max_length=110, help_text="Machine and jti of the signature.")
+    forget_at = models.BigIntegerField(db_index=True, help_text="Seconds of the epoch.")
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class EnrollmentCode(models.Model):
     """A one-use code with which one machine introduces itself; only its hash is kept."""
 
