@@ -182,8 +182,7 @@ class World:
             answer = Answer(decision, trace, named, [each for each in switches if decision.allowed and each])
             told = tuple((step.subject, step.outcome, step.message) for step in trace)
             found.setdefault((decision, told, tuple(servers)), answer).gateways.append(gateway)
-            # Gateways of release 0.1 name no epoch, and are judged by the number.
-            applied = Edition(gateway.applied_epoch or snapshot.epoch, gateway.applied_version or 0)
+            applied = Edition(gateway.applied_epoch, gateway.applied_version or 0)
             if snapshot.edition.follows(applied):
                 made.behind.append(gateway)
         made.answers = list(found.values())

@@ -45,6 +45,7 @@ class Stamp:
 
     def __init__(self) -> None:
         self._written: Counters | None = None
+        self._hindered = False
 
     @property
     def file(self) -> Path | None:
@@ -55,23 +56,32 @@ class Stamp:
         return not settings.EPOCH_STAMPS or self._written == Counters.of(row)
 
     def read(self) -> Counters | None:
-        """Return what was given out last; None where there is no stamp, or one that is damaged."""
+        """Return what was given out last; None where there is no stamp, or one that is damaged.
+
+        Without a file that can be read, what this process remembers counts: a folder that takes no file must not make
+        each change a new epoch.
+        """
         try:
             return Counters(**json.loads(self.file.read_text())) if self.file else None
         except (OSError, ValueError, TypeError):
-            return None
+            return self._written
 
     def write(self, row: ConfigVersion) -> None:
-        """Note what is given out, by one rename. A folder that takes no file is named in the log."""
+        """Note what is given out, by one rename. A folder that takes no file is named in the log once."""
         if self.says_nothing_new(row) or (file := self.file) is None:
             return
         self._written = Counters.of(row)
         try:
             _write(file, json.dumps(self._written._asdict()))
+            self._hindered = False
         except OSError as error:
-            log.warning(
-                "%s cannot be written (%s): a restored database is noticed by machines alone.", file, error
-            )
+            if not self._hindered:
+                log.warning(
+                    "%s cannot be written (%s): a restored database is noticed by machines alone.",
+                    file,
+                    error,
+                )
+            self._hindered = True
 
 
 def _write(file: Path, text: str) -> None:

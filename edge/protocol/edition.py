@@ -9,7 +9,7 @@ class Edition(NamedTuple):
     """Place in a console's history: the epoch of its configuration, and the version in that epoch.
 
     Within an epoch versions rise. A console whose history was turned back begins another epoch, so that no number of
-    before says anything any more. `epoch` is empty for consoles and machines of release 0.1, which know none.
+    before says anything any more. Release 0.1 knows no epochs: where either is empty, numbers decide.
     """
 
     epoch: str
@@ -17,11 +17,14 @@ class Edition(NamedTuple):
 
     def follows(self, other: Edition) -> bool:
         """Tell whether who works by `other` has to take this one: of another epoch, or newer in the same."""
-        return self.epoch != other.epoch or self.version > other.version
+        return self._is_elsewhere(other) or self.version > other.version
 
     def is_older_than(self, other: Edition) -> bool:
         """Tell whether this one must not take the place of `other`: of the same epoch, and before it."""
-        return self.epoch == other.epoch and self.version < other.version
+        return not self._is_elsewhere(other) and self.version < other.version
+
+    def _is_elsewhere(self, other: Edition) -> bool:
+        return "" not in (self.epoch, other.epoch) and self.epoch != other.epoch
 
 
 NONE = Edition("", 0)
