@@ -31,7 +31,11 @@ def machine(connector: Connector) -> Machine:
 
 def report(machine: Machine, version: int | None, epoch: str = "", /, **more: Any) -> dict[str, Any]:
     """Report as a server that was given this edition by this console; a sign of life without samples."""
-    told = {"batch": "6f1f6f6e-0000-4000-8000-000000000001", "samples": [], "applied_version": version}
+    told: dict[str, Any] = {
+        "batch": "6f1f6f6e-0000-4000-8000-000000000001",
+        "samples": [],
+        "applied_version": version,
+    }
     if epoch and version is not None:
         told |= {"epoch": epoch, "seal": seal("servers_version", Edition(epoch, version))}
     answer = machine.call("telemetry", told | more)

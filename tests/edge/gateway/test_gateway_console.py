@@ -269,7 +269,7 @@ def test_a_gateway_started_anew_polls_by_the_epoch_on_its_disk(network: Network)
     network.answer = lambda name, body: (200, network.document | {"version": 3, "epoch": "e1"}, {})
     asyncio.run(network.configuration.poll())
     assert (network.calls[-1][1]["epoch"], network.calls[-1][1]["seal"]) == ("e0", "aa")
-    assert network.home.read_json("snapshot.json")["epoch"] == "e1"
+    assert json.loads(network.home.file("snapshot.json").read_text())["epoch"] == "e1"
 
 
 @pytest.mark.parametrize(
