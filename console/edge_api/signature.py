@@ -98,7 +98,7 @@ def verify(request: HttpRequest, token: str) -> Machine:
     if not all(hmac.compare_digest(_bytes(a), _bytes(b)) for a, b in zip(wanted, given, strict=True)):
         raise BadSignature("The signature was made for another request.")
     if not 0 < int(claims["exp"]) - int(claims["iat"]) <= LIFE:
-        raise BadSignature(f"The signature is for more than {LIFE} s.", code="SignatureTooLong")
+        raise BadSignature(f"A signature must be good for 1 to {LIFE} s.", code="SignatureTooLong")
     _use_once(key.machine, claims)
     return Machine(id=key.machine, kind=key.kind)
 
