@@ -13,7 +13,9 @@ from connectors.fleet.enrollment import address_or_none
 from connectors.telemetry import intake, reports
 from console.core.address import client_address
 from console.edge_api import machine_of, serve, signed
+from console.machines import epochs
 from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.edition import Edition
 from edge.protocol.reports import MachineState, Nothing, Telemetry, TelemetryAnswer, UpgradeWord
 
 router = Router()
@@ -47,6 +49,7 @@ def telemetry(request: HttpRequest, told: Telemetry) -> TelemetryAnswer:
         "hostname": machine.hostname,
         "version": machine.version,
         "applied_version": told.applied_version,
+        "applied_epoch": told.epoch,
         "uptime_seconds": None if machine.uptime_seconds is None else int(machine.uptime_seconds),
         "envoy_state": machine.envoy,
         "open_flows": machine.open_flows,
@@ -69,9 +72,16 @@ def telemetry(request: HttpRequest, told: Telemetry) -> TelemetryAnswer:
         ("refused", refused),
     ):
         metrics.samples.labels(outcome).inc(count)
+    now = epochs.present(answer.now, _claim(server, told))
     return TelemetryAnswer(
         acknowledged=len(told.samples),
         refused=refused,
-        wanted_version=answer.wanted_version,
+        wanted_version=now.servers_version,
+        epoch=now.epoch,
         interval=pace.interval(),
     )
+
+
+def _claim(server: str, told: Telemetry) -> epochs.Claim:
+    edition = Edition(told.epoch, told.applied_version or 0)
+    return epochs.Claim(server, "servers_version", edition, told.seal)

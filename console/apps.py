@@ -14,7 +14,7 @@ class ConsoleConfig(AppConfig):
         from django.db.backends.signals import connection_created
 
         from console import checks  # noqa: F401 (importing registers the check)
-        from console.core import own_file
+        from console.core import own_file, sessions
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
@@ -29,7 +29,9 @@ class ConsoleConfig(AppConfig):
         ports.machine_names.add("gateway", logs.gateway_name)
         ports.metrics.add(metrics.gateways)
         ports.jobs.add("forget old enrollment codes", Job(timedelta(hours=1), retention.forget_old_codes))
+        ports.jobs.add("forget used signatures", Job(timedelta(minutes=1), retention.forget_old_calls))
         ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
+        ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
         ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))

@@ -2,9 +2,9 @@ from console.core.models.access import AccessKey, User
 from console.core.models.audit import AuditRow
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
-from console.machines.models.config import Cutover, CutoverConfirmation, ReceivedBatch
+from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
 from console.machines.models.logs import LogExport, LogPart
-from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
+from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
 from console.push.models import PushChannel, PushDelivery, PushMessage
 from console.work.models import Task, TaskItem
@@ -22,11 +22,13 @@ __all__ = [
     "LogExport",
     "LogPart",
     "MachineKey",
+    "PastEpoch",
     "PushChannel",
     "PushDelivery",
     "PushMessage",
     "ReceivedBatch",
     "Region",
+    "SignedCall",
     "Task",
     "TaskItem",
     "User",

@@ -78,6 +78,8 @@ if not ALLOWED_HOSTS:
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
+# Folder of the file that knows what this host gave out last (console.machines.stamp); None for no such file.
+EPOCH_STAMPS: Path | None = STATE_DIR
 WHEEL_DIR = Path(env.str("WHEEL_DIR", default=str(STATE_DIR / "wheel")))
 
 INSTALLED_APPS = [
@@ -227,6 +229,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS or (not DEBUG and SECURE_SSL_REDIRECT)
 SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "console.core.sessions"
 SECURE_HSTS_SECONDS = 31536000 if SECURE_SSL_REDIRECT else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_SSL_REDIRECT
 SECURE_REFERRER_POLICY = "same-origin"

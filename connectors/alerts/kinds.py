@@ -75,6 +75,13 @@ KINDS: dict[str, Kind] = {
             unit=None, threshold=None, hold=60, hysteresis=0, enabled=True, subjects=("server", "gateway"),
         ),
         Kind(
+            "history",
+            "Configuration of Another History",
+            "A machine that is heard of works by a configuration that is not of this console's history, such as one "
+            "from before the console was restored.",
+            unit=None, threshold=None, hold=60, hysteresis=0, enabled=True, subjects=("server", "gateway"),
+        ),
+        Kind(
             "certificate",
             "Certificate End",
             "The certificate of a machine that is heard of ends within the threshold and was not renewed.",

@@ -10,7 +10,8 @@ from connectors.fleet.models.connectors import Server, heard_within
 from connectors.fleet.selectors import live_tunnels
 from connectors.telemetry import store
 from connectors.telemetry.models import Latest
-from console.machines import config
+from console.core.models.version import ConfigVersion
+from console.machines import config, epochs
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
 
@@ -49,8 +50,7 @@ class World:
     tunnelled: set[str]
     gateways: list[Gateway]
     gateways_heard: bool
-    servers_version: int
-    version: int
+    wanted: ConfigVersion
     marks: Mapping[Key, int]
 
 
@@ -58,7 +58,6 @@ def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
     """Fetch the world. Run five queries, however many servers there are."""
     gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
     servers = list(Server.objects.select_related("connector"))
-    wanted = config.current()
     return World(
         now=now,
         servers=servers,
@@ -66,8 +65,7 @@ def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
         tunnelled=set(live_tunnels(now).values_list("server_id", flat=True)),
         gateways=gateways,
         gateways_heard=any(_heard(gateway, now) for gateway in gateways),
-        servers_version=wanted.servers_version,
-        version=wanted.version,
+        wanted=config.current(),
         marks={(a.kind, a.subject): a.mark for a in open_alerts if a.mark is not None},
     )
 
@@ -126,6 +124,13 @@ def drift(applied: int | None, heard: bool, mark: int) -> float | None:
     return 1.0 if applied < mark else 0.0
 
 
+def history(world: World, counter: epochs.Counter, machine: Server | Gateway, heard: bool) -> float | None:
+    """Return 1 while a machine that is heard of works by a configuration that is not of the console's history."""
+    if not heard or machine.applied_version is None:
+        return None
+    return float(epochs.standing(world.wanted, counter, machine) is epochs.Standing.FOREIGN)
+
+
 def read(world: World) -> Iterator[Reading]:
     """Read every type for every server and gateway that the type concerns."""
     for server in world.servers:
@@ -137,14 +142,16 @@ def read(world: World) -> Iterator[Reading]:
         heard = _server_heard(server, world.now)
         yield Reading("certificate", "server", *names, certificate(server, heard, world.now), watched)
         # Compare with the version wanted when the server fell behind: newer versions may come all the time.
-        mark = world.marks.get(("drift", server.pk), world.servers_version)
+        mark = world.marks.get(("drift", server.pk), world.wanted.servers_version)
         yield Reading("drift", "server", *names, drift(server.applied_version, heard, mark), watched, mark)
+        yield Reading("history", "server", *names, history(world, "servers_version", server, heard), watched)
     for gateway in world.gateways:
         of = (gateway.pk, gateway.name, None, "")
         heard = _heard(gateway, world.now)
         yield Reading("certificate", "gateway", *of, certificate(gateway, heard, world.now))
-        mark = world.marks.get(("drift", gateway.pk), world.version)
+        mark = world.marks.get(("drift", gateway.pk), world.wanted.version)
         yield Reading("drift", "gateway", *of, drift(gateway.applied_version, heard, mark), mark=mark)
+        yield Reading("history", "gateway", *of, history(world, "version", gateway, heard))
 
 
 def shown(kind: str, value: float | None) -> str:

@@ -9,10 +9,11 @@ from connectors.fleet.models.connectors import Server
 from connectors.fleet.models.upgrades import ServerUpgrade
 from connectors.policies.models.policies import Policy
 from console.core.errors import NotFound
-from console.machines import config, logs
+from console.machines import config, epochs, logs
 from console.machines.snapshot import echo_key
 from console.models import Gateway
 from edge.protocol import configuration as wire
+from edge.protocol.edition import Edition
 
 
 def server_of(server_id: str) -> Server:
@@ -26,11 +27,13 @@ def server_of(server_id: str) -> Server:
 def build(server_id: str) -> wire.ServerConfiguration:
     """Build the document. Its version is read first, so that a change meanwhile is fetched again, never missed."""
     with transaction.atomic():
-        version = config.current().servers_version
+        now = config.current()
         server = server_of(server_id)
         connector = server.connector
         return wire.ServerConfiguration(
-            version=version,
+            version=now.servers_version,
+            epoch=now.epoch,
+            seal=epochs.seal("servers_version", Edition(now.epoch, now.servers_version)),
             server=wire.Server(id=server.pk, enabled=server.enabled),
             connector=wire.OwnConnector(id=connector.pk, name=connector.name, enabled=connector.enabled),
             gateways=[

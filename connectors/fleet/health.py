@@ -7,7 +7,7 @@ from console.machines import config
 
 def reds(server: Server) -> list[str]:
     """Name what is not good, nothing when all is well; a gateway that is not heard of counts for no server."""
-    statuses = server_statuses(server.connector, config.current().servers_version)
+    statuses = server_statuses(server.connector, config.current())
     status = next((each for each in statuses if each.server.pk == server.pk), None)
     if status is None:
         return ["the server was removed"]
@@ -15,7 +15,7 @@ def reds(server: Server) -> list[str]:
     if status.process.kind != "success":
         found.append("process")
     found += [f"tunnel to {light.of}" for light in status.tunnels if light.kind == "error"]
-    if status.configuration.kind == "warning":
+    if status.configuration.kind in ("warning", "error"):
         found.append("configuration")
     if status.destinations.kind in ("warning", "error"):
         found.append("destinations")

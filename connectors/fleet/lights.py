@@ -11,6 +11,8 @@ from django.utils import timezone
 from connectors.fleet.models.connectors import Connector, Server, Tunnel
 from connectors.telemetry import store
 from connectors.telemetry.models import Latest
+from console.core.models.version import ConfigVersion
+from console.machines import epochs
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
 
@@ -48,7 +50,7 @@ class ServerStatus:
     ways: list[Way]
 
 
-def server_statuses(connector: Connector, wanted_version: int) -> list[ServerStatus]:
+def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStatus]:
     """Return every server of a connector with its lights. Run two queries, however many servers there are."""
     servers = list(connector.servers.select_related("latest"))
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
@@ -57,7 +59,7 @@ def server_statuses(connector: Connector, wanted_version: int) -> list[ServerSta
             server=server,
             process=_process(server),
             tunnels=[_tunnel(gateway, tunnels.get((server.pk, gateway.pk))) for gateway in gateways],
-            configuration=_configuration(server, wanted_version),
+            configuration=_configuration(server, now),
             destinations=_destinations(server),
             latest=store.latest_of(server),
             ways=_ways(server, gateways),
@@ -130,11 +132,14 @@ def _ways(server: Server, gateways: list[Gateway]) -> list[Way]:
     ]
 
 
-def _configuration(server: Server, wanted_version: int) -> Light:
+def _configuration(server: Server, now: ConfigVersion) -> Light:
     """Compare a server's version with the wanted one; the light is as old as the server's work by its version."""
-    if server.applied_version is None:
-        return Light("muted", "—")
-    if server.applied_version < wanted_version:
-        behind = f"version {server.applied_version} of {wanted_version}"
-        return Light("warning", "Behind", server.applied_at, behind)
-    return Light("success", "Current", server.applied_at, f"version {server.applied_version}")
+    version = f"version {server.applied_version}"
+    match epochs.standing(now, "servers_version", server):
+        case epochs.Standing.UNKNOWN:
+            return Light("muted", "—")
+        case epochs.Standing.FOREIGN:
+            return Light("error", "Another history", server.applied_at, version)
+        case epochs.Standing.BEHIND:
+            return Light("warning", "Behind", server.applied_at, f"{version} of {now.servers_version}")
+    return Light("success", "Current", server.applied_at, version)

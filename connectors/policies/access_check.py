@@ -20,6 +20,7 @@ from console.models import AuditRow, Gateway
 from edge.access.decision import CONNECTOR, Decision, Destination, Step, decide
 from edge.access.hosts import parse_host
 from edge.access.snapshot import Snapshot, Tunnels
+from edge.protocol.edition import Edition
 from edge.protocol.identity import SessionIdentity
 from roaming.models import ClientAccount
 
@@ -84,12 +85,13 @@ class _Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._key: tuple[int, str | None] | None = None
+        self._key: tuple[str, int, str | None] | None = None
         self._snapshot: Snapshot | None = None
 
     def get(self, gateway: Gateway) -> Snapshot:
         # Compare more than the version: a database restored from a copy counts on from the copy's.
-        key = (config.current().version, AuditRow.objects.values_list("digest", flat=True).first())
+        now = config.current()
+        key = (now.epoch, now.version, AuditRow.objects.values_list("digest", flat=True).first())
         with self._lock:
             if self._snapshot is None or key != self._key:
                 self._snapshot, self._key = Snapshot.compile(console_snapshot.build(gateway)), key
@@ -180,7 +182,8 @@ class World:
             answer = Answer(decision, trace, named, [each for each in switches if decision.allowed and each])
             told = tuple((step.subject, step.outcome, step.message) for step in trace)
             found.setdefault((decision, told, tuple(servers)), answer).gateways.append(gateway)
-            if (gateway.applied_version or 0) < made.version:
+            applied = Edition(gateway.applied_epoch, gateway.applied_version or 0)
+            if snapshot.edition.follows(applied):
                 made.behind.append(gateway)
         made.answers = list(found.values())
         return made

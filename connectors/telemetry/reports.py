@@ -13,6 +13,7 @@ from connectors.telemetry import sql, store
 from connectors.telemetry.grouping import Groups
 from connectors.telemetry.models import Sample
 from console.core.errors import NotFound
+from console.core.models.version import ConfigVersion
 from console.machines import config
 from edge.protocol.reports import Destination, Path
 
@@ -24,6 +25,7 @@ HEARD = {
     "hostname": "varchar",
     "version": "varchar",
     "applied_version": "bigint",
+    "applied_epoch": "varchar",
     "uptime_seconds": "bigint",
     "envoy_state": "varchar",
     "open_flows": "integer",
@@ -46,9 +48,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer to a report. ``new``, ``repeated``: samples of the whole group, counted with its first report only."""
+    """Answer to a report. ``now``: counters of the configuration, read after the report was written.
 
-    wanted_version: int
+    ``new``, ``repeated``: samples of the whole group, counted with its first report only.
+    """
+
+    now: ConfigVersion
     new: int = 0
     repeated: int = 0
 
@@ -68,9 +73,9 @@ def _write(reports: Sequence[Report]) -> list[Answer]:
     new = store.write((sample for report in reports for sample in report.samples), now)
     _write_heard(reports)
     _write_ways([report for report in reports if report.paths is not None or report.destinations is not None])
-    version = config.current().servers_version
+    wanted = config.current()
     repeated = max(0, sum(len(report.samples) for report in reports) - new)
-    return [Answer(version, new, repeated), *[Answer(version)] * (len(reports) - 1)]
+    return [Answer(wanted, new, repeated), *[Answer(wanted)] * (len(reports) - 1)]
 
 
 _groups: Groups[Report, Answer] = Groups(_write)
@@ -83,7 +88,10 @@ def _write_heard(reports: Sequence[Report]) -> None:
     }
     relation, given = sql.rows("given", _COLUMNS, [_heard_row(report) for report in newest.values()])
     settings = [f"{name} = given.{name}" for name in HEARD]
-    same = "coalesce(server.applied_version, -1) = coalesce(given.applied_version, -1)"
+    same = (
+        "coalesce(server.applied_version, -1) = coalesce(given.applied_version, -1)"
+        " AND server.applied_epoch = given.applied_epoch"
+    )
     settings.append(f"applied_at = CASE WHEN {same} THEN server.applied_at ELSE given.heard_at END")
     settings += [
         f"{name} = CASE WHEN given.fresh THEN given.{name} ELSE server.{name} END" for name in GAUGES

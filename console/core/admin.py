@@ -51,5 +51,5 @@ class AccessKeyAdmin(HistoryAdmin):
 
 @admin.register(ConfigVersion)
 class ConfigVersionAdmin(HistoryAdmin):
-    list_display = ("version", "servers_version")
+    list_display = ("epoch", "version", "servers_version")
     list_filter = ()

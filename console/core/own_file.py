@@ -1,4 +1,4 @@
-"""Permissions of the SQLite database: its owner's alone, since sessions, say, stand in it unsealed."""
+"""Permissions of the SQLite database: its owner's alone, since much stands in it unsealed."""
 
 from pathlib import Path
 from typing import Any

@@ -7,11 +7,13 @@ from ninja import Router
 from console import ports
 from console.core.address import client_address
 from console.core.errors import NotFound
+from console.core.models.version import ConfigVersion
 from console.edge_api.front import serve
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
-from console.machines import config, enrollment, logs, pki, snapshot
+from console.machines import config, enrollment, epochs, logs, pki, snapshot
 from console.machines.models.machines import Gateway
 from edge.protocol.configuration import GatewayConfiguration
+from edge.protocol.edition import Edition
 from edge.protocol.enrollment import Enroll, Enrolled, Renew, Renewed
 from edge.protocol.reports import GatewayPoll, GatewayStatus, StatusAnswer, Unchanged
 
@@ -49,18 +51,28 @@ def renew(request: HttpRequest, wanted: Renew) -> Renewed:
     return Renewed(enrollment.issue(machine.id, machine.kind, wanted.csrs), pki.ca_pem())
 
 
-@serve(router, "gateway/config", GatewayPoll, auth=signed("gateway"), decides=("wait",))
+@serve(router, "gateway/config", GatewayPoll, auth=signed("gateway"), decides=("wait", "epoch", "seal"))
 def gateway_config(request: HttpRequest, poll: GatewayPoll) -> GatewayConfiguration | Unchanged:
     """Answer a long poll. The version that a gateway works by is its confirmation of every cut-over up to that."""
     gateway = gateway_of(request)
-    config.applied(gateway, version=poll.applied_version, flows_cut=poll.cut_flows)
-    version = config.current().version
-    if version <= poll.applied_version and poll.wait:
-        config.watcher.wait_beyond(poll.applied_version, poll.wait)
-        version = config.current().version
-    if version <= poll.applied_version:
-        return Unchanged(True, version)
+    edition = Edition(poll.epoch, poll.applied_version)
+    now = epochs.present(claim=epochs.Claim(gateway.pk, "version", edition, poll.seal))
+    config.applied(gateway, edition, flows_cut=poll.cut_flows, confirms=_knows(now, edition))
+    if _is_present(now, edition) and poll.wait:
+        config.watcher.wait_beyond(Edition(now.epoch, now.version), poll.wait)
+        now = epochs.present()
+    if _is_present(now, edition):
+        return Unchanged(True, now.version)
     return snapshot.build(gateway_of(request))
+
+
+def _knows(now: ConfigVersion, edition: Edition) -> bool:
+    """Tell whether an edition is of the present history; release 0.1 names no epoch, and is believed by the number."""
+    return edition.epoch == now.epoch or (not edition.epoch and edition.version <= now.version)
+
+
+def _is_present(now: ConfigVersion, edition: Edition) -> bool:
+    return edition.version == now.version and _knows(now, edition)
 
 
 @serve(router, "gateway/status", GatewayStatus, auth=signed("gateway"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from django.db import connection
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
@@ -17,6 +18,9 @@ from console.machines.models.machines import MachineKey
 
 # Seconds that a machine's clock may be off before its calls are refused.
 LEEWAY = 60
+# Seconds from a signature's making to its end, at most; machines of every release make it for so long.
+LIFE = 60
+LONGEST_JTI = 64
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def verify(request: HttpRequest, token: str) -> Machine:
             _loaded(key.public_key),
             algorithms=["ES256"],
             leeway=LEEWAY,
-            options={"require": ["iat", "exp", "htm", "htu", "bsh"]},
+            options={"require": ["iat", "exp", "jti", "htm", "htu", "bsh"]},
         )
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
         raise BadSignature("The machine's clock is off; see the Date header.", code="ClockSkew") from error
@@ -93,4 +97,24 @@ def verify(request: HttpRequest, token: str) -> Machine:
     given = (claims["htm"], claims["htu"], claims["bsh"])
     if not all(hmac.compare_digest(_bytes(a), _bytes(b)) for a, b in zip(wanted, given, strict=True)):
         raise BadSignature("The signature was made for another request.")
+    if not 0 < int(claims["exp"]) - int(claims["iat"]) <= LIFE:
+        raise BadSignature(f"A signature must be good for 1 to {LIFE} s.", code="SignatureTooLong")
+    _use_once(key.machine, claims)
     return Machine(id=key.machine, kind=key.kind)
+
+
+def _use_once(machine: str, claims: dict[str, Any]) -> None:
+    """Remember a signature for as long as it is good. Raise ``BadSignature`` for one that was used before.
+
+    One query, for all processes of the console: of two calls at once the database lets one in.
+    """
+    jti = claims["jti"]
+    if not (0 < len(jti) <= LONGEST_JTI and jti.isascii() and jti.isprintable()):
+        raise BadSignature(f"jti must be 1 to {LONGEST_JTI} printable ASCII characters.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO console_signedcall (id, forget_at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [f"{machine}:{jti}", int(claims["exp"]) + LEEWAY + 1],
+        )
+        if cursor.rowcount != 1:
+            raise BadSignature("This very call was made before. Sign each call anew.", code="SignatureUsed")

@@ -8,9 +8,9 @@ from django.http import HttpRequest
 from console.core.access import actor
 from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.machines import services
-from console.machines.models.config import Cutover, CutoverConfirmation, ReceivedBatch
+from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
 from console.machines.models.logs import LogExport, LogPart
-from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
+from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
 
 
@@ -55,6 +55,12 @@ class MachineKeyAdmin(HistoryAdmin):
     list_display = ("machine", "kind", "created_at")
     list_filter = ("kind",)
     search_fields = ("machine",)
+
+
+@admin.register(SignedCall)
+class SignedCallAdmin(HistoryAdmin):
+    list_display = ("id", "forget_at")
+    search_fields = ("id",)
 
 
 @admin.register(EnrollmentCode)
@@ -112,6 +118,13 @@ class CutoverConfirmationAdmin(HistoryAdmin):
     list_filter = ("gateway",)
     search_fields = ("cutover__reason", "cutover__target")
     list_select_related = ("cutover", "gateway")
+
+
+@admin.register(PastEpoch)
+class PastEpochAdmin(HistoryAdmin):
+    list_display = ("id", "ended_at", "reason", "machine")
+    search_fields = ("id", "machine")
+    date_hierarchy = "ended_at"
 
 
 @admin.register(ReceivedBatch)

@@ -1,7 +1,8 @@
-"""The configuration's version: every change that gateways or servers must know raises it, and they wait for that."""
+"""The configuration's version: every change that machines must know raises the version, and gateways wait for that."""
 
 import threading
 import time
+from datetime import datetime
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
@@ -10,6 +11,7 @@ from django.utils import timezone
 from console.core.models.version import ConfigVersion
 from console.machines.models.config import Cutover, CutoverConfirmation
 from console.machines.models.machines import Gateway
+from edge.protocol.edition import NONE, Edition
 
 # Pause between two looks of the watcher while somebody waits; every cut-over may begin that much later.
 WATCH_SECONDS = 0.02
@@ -42,21 +44,29 @@ def publish(*, servers: bool = False, cut: str | None = None, target: str = "") 
     return version
 
 
-def applied(gateway: Gateway, *, version: int, flows_cut: int | None) -> None:
-    """Note which version a gateway works by and confirm the cut-overs up to it. ``flows_cut``: None if not known."""
+def applied(gateway: Gateway, edition: Edition, *, flows_cut: int | None, confirms: bool) -> None:
+    """Note which edition a gateway works by; one of the present history ``confirms`` the cut-overs up to its version.
+
+    ``flows_cut``: None if not known.
+    """
     now = timezone.now()
     changes: dict[str, object] = {"heard_at": now}
-    if gateway.applied_version != version:
-        changes.update(applied_version=version, applied_at=now)
-        pending = CutoverConfirmation.objects.filter(
-            gateway=gateway, confirmed_at=None, cutover__version__lte=version
-        )
-        newest = pending.order_by("-cutover__version").values_list("pk", flat=True).first()
-        if newest is not None:
-            # Newest cut-over alone gets the number of flows: one poll may stand for several changes.
-            CutoverConfirmation.objects.filter(pk=newest).update(confirmed_at=now, flows_cut=flows_cut)
-            pending.update(confirmed_at=now)
+    if (gateway.applied_epoch, gateway.applied_version) != edition:
+        changes.update(applied_epoch=edition.epoch, applied_version=edition.version, applied_at=now)
+        if confirms:
+            _confirm(gateway, edition.version, now, flows_cut)
     Gateway.objects.filter(pk=gateway.pk).update(**changes)
+
+
+def _confirm(gateway: Gateway, version: int, now: datetime, flows_cut: int | None) -> None:
+    pending = CutoverConfirmation.objects.filter(
+        gateway=gateway, confirmed_at=None, cutover__version__lte=version
+    )
+    newest = pending.order_by("-cutover__version").values_list("pk", flat=True).first()
+    if newest is not None:
+        # Newest cut-over alone gets the number of flows: one poll may stand for several changes.
+        CutoverConfirmation.objects.filter(pk=newest).update(confirmed_at=now, flows_cut=flows_cut)
+        pending.update(confirmed_at=now)
 
 
 class Watcher:
@@ -66,11 +76,11 @@ class Watcher:
         self._changed = threading.Condition()
         self._waiting = 0
         self._watching = False
-        self._version = 0
+        self._found = NONE
         self._failures = 0
 
-    def wait_beyond(self, version: int, seconds: float) -> bool:
-        """Block until the configuration is newer than ``version``; False when ``seconds`` pass first.
+    def wait_beyond(self, edition: Edition, seconds: float) -> bool:
+        """Block until the configuration is another than ``edition``; False when ``seconds`` pass first.
 
         Return at once when the database is lost: the waiting request finds that out by asking it.
         """
@@ -78,14 +88,14 @@ class Watcher:
         with self._changed:
             self._waiting += 1
             if self._waiting == 1:
-                self._version = 0  # version unknown: the one read for earlier requests may be old
+                self._found = edition  # not known: the one read for earlier requests may be old
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="config-watcher", daemon=True).start()
             try:
                 failures = self._failures
-                self._changed.wait_for(lambda: self._version > version or self._failures > failures, seconds)
-                return self._version > version
+                self._changed.wait_for(lambda: self._found != edition or self._failures > failures, seconds)
+                return self._found != edition
             finally:
                 self._waiting -= 1
 
@@ -96,10 +106,11 @@ class Watcher:
                     if not self._waiting:
                         self._watching = False
                         return
-                found = ConfigVersion.objects.values_list("version", flat=True).filter(id=1).first() or 0
+                row = ConfigVersion.objects.values_list("epoch", "version").filter(id=1).first()
+                found = Edition(*row) if row else NONE
                 with self._changed:
-                    if found != self._version:
-                        self._version = found
+                    if found != self._found:
+                        self._found = found
                         self._changed.notify_all()
                 time.sleep(WATCH_SECONDS)
         except DatabaseError:

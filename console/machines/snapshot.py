@@ -8,9 +8,10 @@ from django.db import transaction
 from django.utils.crypto import salted_hmac
 
 from console import ports
-from console.machines import config, pki
+from console.machines import config, epochs, pki
 from console.machines.models.machines import Gateway
 from edge.protocol import configuration as wire
+from edge.protocol.edition import Edition
 
 
 class Part(TypedDict, total=False):
@@ -44,6 +45,8 @@ def build(gateway: Gateway) -> wire.GatewayConfiguration:
             parts.update(part(gateway))
         return wire.GatewayConfiguration(
             version=versions.version,
+            epoch=versions.epoch,
+            seal=epochs.seal("version", Edition(versions.epoch, versions.version)),
             servers_version=versions.servers_version,
             gateway=wire.Gateway(
                 id=gateway.id,

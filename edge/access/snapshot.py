@@ -27,6 +27,7 @@ from edge.protocol.configuration import (
 )
 from edge.protocol.configuration import Application as GivenApplication
 from edge.protocol.configuration import Instance as GivenInstance
+from edge.protocol.edition import Edition
 from edge.protocol.message import MessageInvalid
 
 Tunnels = Mapping[tuple[str, str], int]  # (connector id, server id) → number of live tunnels of one gateway
@@ -65,9 +66,16 @@ class Snapshot:
     any_application_mask: int = field(repr=False)
     application_masks: Mapping[str, int] = field(repr=False)
     servers_version: int
+    epoch: str
+    seal: str = field(repr=False)
     bandwidth: Mapping[str, int] = field(repr=False)
     online: frozenset[str] = frozenset()
     usable_mask: int = field(default=0, repr=False)
+
+    @property
+    def edition(self) -> Edition:
+        """Place in the console's history."""
+        return Edition(self.epoch, self.version)
 
     @classmethod
     def compile(cls, given: GatewayConfiguration) -> Snapshot:
@@ -75,6 +83,8 @@ class Snapshot:
         masks = _masks(given)
         snapshot = cls(
             version=given.version,
+            epoch=given.epoch,
+            seal=given.seal,
             servers_version=given.servers_version,
             gateway=given.gateway,
             session_keys={kid: _key(kid, pem) for kid, pem in given.session_keys.items()},

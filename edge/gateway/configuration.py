@@ -87,11 +87,16 @@ class Configuration:
         return snapshot
 
     async def apply(self, document: Any) -> int:
-        """Put a newer configuration in force; return how many flows were cut. Raises ConfigurationRefused."""
+        """Put a newer configuration in force, or one of another epoch; return how many flows were cut.
+
+        Raises ConfigurationRefused.
+        """
         started = time.monotonic()
         snapshot = await asyncio.to_thread(self._checked, document)
-        if snapshot.version < self._state.version:
-            message = f"Version {snapshot.version} is older than {self._state.version}, which is in force."
+        if snapshot.edition.is_older_than(self._state.edition):
+            message = (
+                f"Version {snapshot.version} is older than {self._state.edition.version}, which is in force."
+            )
             raise ConfigurationRefused(message)
         before = self._state.snapshot
         # From here to the list of flows to cut nothing waits: a flow is either decided by the new configuration, or in
@@ -166,7 +171,9 @@ class Configuration:
     async def poll(self) -> None:
         """Ask once, by a long poll that confirms the version in force."""
         wait = WAIT_SECONDS if self._state.snapshot else 0
-        question = GatewayPoll(self._state.version, self._cutter.count, wait)
+        epoch, version = self._state.edition
+        seal = self._state.snapshot.seal if self._state.snapshot else ""
+        question = GatewayPoll(version, self._cutter.count, wait, epoch, seal)
         answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()

@@ -17,7 +17,7 @@ def gateway_metrics(state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> I
     counts = state.metrics
     yield gauge("causeway_envoy_up", "1: Envoy runs.", [((), float(envoy.state == "running"))])
     yield gauge("causeway_open_flows", "Flows that are open now.", [((), float(len(flows)))])
-    yield gauge("causeway_applied_version", "Configuration in force.", [((), float(state.version))])
+    yield gauge("causeway_applied_version", "Configuration in force.", [((), float(state.edition.version))])
     tunnels = [((connector, server), float(count)) for (connector, server), count in state.tunnels.items()]
     yield gauge("causeway_tunnels", "Living tunnels.", tunnels, "connector", "server")
     decisions = [((code,), float(count)) for code, count in sorted(counts.decisions.items())]

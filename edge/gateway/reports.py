@@ -51,7 +51,7 @@ class StatusReporter:
             open_flows=len(self._flows),
             envoy=self._envoy.state,
             tunnels=tunnels,
-            applied_version=self._state.version,
+            applied_version=self._state.edition.version,
         )
 
     async def run(self) -> None:

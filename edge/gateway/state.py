@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from edge.access.decision import Decision, Destination, decide
 from edge.access.snapshot import Snapshot, Tunnels
 from edge.protocol.codes import Code
+from edge.protocol.edition import NONE, Edition
 from edge.protocol.identity import SessionIdentity
 
 # From this cap on an account has no bucket, which would cost the throughput that it allows.
@@ -64,8 +65,9 @@ class GatewayState:
         return self.snapshot
 
     @property
-    def version(self) -> int:
-        return self.snapshot.version if self.snapshot else 0
+    def edition(self) -> Edition:
+        """Edition of the configuration in force; that of none before the first."""
+        return self.snapshot.edition if self.snapshot else NONE
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Put a configuration in force."""

@@ -164,7 +164,7 @@ def _server_configuration(home: Home, configuration: ServerConfiguration | None,
             "red",
             f"The console was not heard {since}; working by version {configuration.version}.{problem}",
         )
-    if applied < wanted:
+    if told.get("behind", applied < wanted):
         reason = f"Version {applied} is in force, the console wants {wanted}.{problem}"
         return Light("configuration", "red", reason)
     return Light("configuration", "green", f"Version {applied} is in force, as the console wants.")

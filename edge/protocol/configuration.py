@@ -12,7 +12,9 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
+from edge.protocol.edition import Edition
 from edge.protocol.message import Message
+from edge.protocol.values import Epoch, Seal
 
 ALL: Final = "all"
 SELECTED: Final = "selected"
@@ -120,6 +122,7 @@ class Policy(Message, frozen=True):
 class GatewayConfiguration(Message, frozen=True, kw_only=True):
     """Configuration of a gateway, by which it decides every flow.
 
+    `epoch`: of `version` and `servers_version`; `seal`: sent back with each poll. Both empty from release 0.1.
     `servers_version`: of the configuration that connector servers should work by; 0 from a console that does not say.
     `session_keys`: key id → PEM. `offline_seconds`: how long after the console's last word users are still let in.
     `ended_sessions`: session → reason, until the session's token expires. `groups`: group → accounts.
@@ -127,6 +130,8 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     """
 
     version: Version
+    epoch: Epoch = ""
+    seal: Seal = ""
     servers_version: Version = 0
     gateway: Gateway
     session_keys: Mapping[str, PublicKey]
@@ -138,6 +143,11 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     applications: Mapping[str, Application]
     groups: Mapping[str, Sequence[str]] = {}
     policies: Sequence[Policy]
+
+    @property
+    def edition(self) -> Edition:
+        """Place in the console's history."""
+        return Edition(self.epoch, self.version)
 
 
 # -- A connector server's
@@ -198,13 +208,20 @@ class ServerConfiguration(Message, frozen=True, kw_only=True):
     """Configuration of a connector server: whom to dial, and what to serve.
 
     `upgrade`: none unless a version is to be installed. `logs`: id of the log export that waits for this server, or
-    none.
+    none. `epoch`, `seal`: as a gateway's; the seal is sent back with each report.
     """
 
     version: Version
+    epoch: Epoch = ""
+    seal: Seal = ""
     server: Server
     connector: OwnConnector
     gateways: Sequence[DialledGateway]
     applications: Sequence[ServedApplication]
     upgrade: UpgradeOrder | None = None
     logs: str | None = None
+
+    @property
+    def edition(self) -> Edition:
+        """Place in the console's history."""
+        return Edition(self.epoch, self.version)

@@ -2,7 +2,7 @@
 
 Fields without a default decide, so that a call with a wrong one is refused. Fields with a default are measured: the
 console drops a value that makes no sense, as if it had not been sent (`console.machines.reported`). Exceptions are
-`GatewayPoll.wait` and all of a `FlowRecord`, which are strict throughout.
+`wait`, `epoch` and `seal` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from edge.protocol.values import (
     Address,
     Count,
     CpuPercent,
+    Epoch,
     Id,
     Milliseconds,
     Moment,
     Percent,
     Reason,
+    Seal,
     Seconds,
     State,
     Text,
@@ -54,15 +56,18 @@ class GatewayPoll(Message, frozen=True):
 
     `applied_version`: 0 before the first; confirms every cut-over up to that version. `wait`: how long the console may
     take until there is something newer, in seconds; a wrong one is refused. `cut_flows`: cut by applying that version.
+    `epoch`, `seal`: those of the configuration in force, as they came; a poll of another epoch confirms nothing.
     """
 
     applied_version: Version
     cut_flows: Count | None = None
     wait: Wait = 0
+    epoch: Epoch = ""
+    seal: Seal = ""
 
 
 class Unchanged(Message, frozen=True):
-    """Answer to a poll when nothing is newer; else the answer is the `GatewayConfiguration`. `unchanged`: true."""
+    """Answer to a poll by the present configuration; else it is the `GatewayConfiguration`. `unchanged`: true."""
 
     unchanged: bool
     version: Version
@@ -194,12 +199,14 @@ class Telemetry(Message, frozen=True, kw_only=True):
     """Samples of a server, and how the server is (``telemetry``); without samples a sign of life.
 
     `batch`: sent again under the same one, it changes nothing. `applied_version`: of the configuration; unlike a
-    gateway's it confirms no cut-over. `samples`: documents of `Sample`, the oldest first. `paths`, `destinations`: as
-    last measured; null when not told.
+    gateway's it confirms no cut-over. `epoch`, `seal`: those of the configuration, as they came. `samples`: documents
+    of `Sample`, the oldest first. `paths`, `destinations`: as last measured; null when not told.
     """
 
     batch: UUID
     applied_version: Version | None = None
+    epoch: Epoch = ""
+    seal: Seal = ""
     samples: Records
     machine: MachineState | None = None
     paths: Sequence[Path] | None = None
@@ -209,12 +216,13 @@ class Telemetry(Message, frozen=True, kw_only=True):
 class TelemetryAnswer(Message, frozen=True, kw_only=True):
     """Answer to telemetry. `acknowledged`: samples not to be sent again; `refused`: those of them that made no sense.
 
-    `wanted_version`: of the configuration that the server should work by. `interval`: as in `StatusAnswer`.
+    `wanted_version`, `epoch`: of the configuration that the server should work by. `interval`: as in `StatusAnswer`.
     """
 
     acknowledged: int = 0
     refused: int = 0
     wanted_version: Version
+    epoch: Epoch = ""
     interval: Any = None
 
 

@@ -23,6 +23,14 @@ Reason = Annotated[str, Meta(description="a text of whatever length")]
 Address = Annotated[str, Meta(max_length=100, description="an IP address")]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1, description="a whole number, 0 or more")]
 Version = Annotated[int, Meta(ge=0, le=MOST, description="a whole number, 0 or more")]
+# Of the configuration (`edge.protocol.edition`); empty from and to a release that knows none.
+Epoch = Annotated[
+    str, Meta(pattern=r"^[0-9a-z]{0,32}\Z", description="an epoch's name of at most 32 characters")
+]
+# Proof that the console gave out an edition, which the console alone can make; a machine keeps it and sends it back.
+Seal = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="a seal of at most 64 hexadecimal digits")
+]
 Seconds = Annotated[float, Meta(ge=0, le=2**40, description="a number of seconds, 0 or more")]
 Milliseconds = Annotated[float, Meta(ge=0, le=600_000, description="milliseconds, at most 600,000")]
 Percent = Annotated[float, Meta(ge=0, le=100, description="a number from 0 to 100")]

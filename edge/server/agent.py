@@ -28,6 +28,7 @@ from edge.machine.support import STATUS, ask_for_module
 from edge.machine.upgrade import Upgrader
 from edge.protocol.codes import Code
 from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.edition import NONE, Edition
 from edge.protocol.message import MessageInvalid
 from edge.protocol.reports import Nothing
 from edge.server.dialling import Dialler
@@ -83,7 +84,7 @@ class ConnectorAgent(Agent):
             ways=lambda: (self._probes.ways, self._probes.destinations),
         )
         self._configuration: ServerConfiguration | None = None
-        self._wanted = 0
+        self._wanted = NONE
         self._hinted = 0
         self._interval = 0.0
         self._removed = False
@@ -121,14 +122,17 @@ class ConnectorAgent(Agent):
         return WITHOUT_MODULE if known else self._envoy.state
 
     @property
-    def _applied(self) -> int:
-        """Version of the configuration that this machine works by; 0 before the first."""
-        return self._configuration.version if self._configuration else 0
+    def _applied(self) -> Edition:
+        """Edition of the configuration that this machine works by; that of none before the first."""
+        return self._configuration.edition if self._configuration else NONE
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._heard_at is not None and self._wanted.follows(self._applied)
 
     def _current(self) -> ServerConfiguration | None:
-        """Return the configuration, once the console has said that it has none newer."""
-        known = self._heard_at is not None and 0 < self._wanted <= self._applied
-        return self._configuration if known else None
+        """Return the configuration, once the console has said that it is the present one."""
+        return self._configuration if self._heard_at is not None and not self._is_behind else None
 
     async def _apply_known(self) -> None:
         """Work by the configuration on disk, so that a console that is away is no reason to be idle."""
@@ -185,7 +189,7 @@ class ConnectorAgent(Agent):
 
     def metrics(self) -> Iterable[Metric]:
         return server_metrics(
-            self._envoy, self._dialler.tunnels, self._probes, self._meter.last, self._applied
+            self._envoy, self._dialler.tunnels, self._probes, self._meter.last, self._applied.version
         )
 
     async def _sampling(self) -> None:
@@ -199,8 +203,8 @@ class ConnectorAgent(Agent):
         told: dict[str, Any] = {}
         while True:
             problem = " ".join(filter(None, (self._hindrance, self._complaint)))
-            facts = {"applied": self._applied, "wanted": self._wanted, "problem": problem}
-            facts["version"] = version()
+            facts = {"applied": self._applied.version, "wanted": self._wanted.version, "problem": problem}
+            facts |= {"behind": self._is_behind, "version": version()}
             # Either way: the machine's clock may be set back.
             stale = abs((self._heard_at or 0.0) - (told.get("heard_at") or 0.0)) > STATUS_SECONDS
             if stale or facts != {name: told.get(name) for name in facts}:
@@ -234,7 +238,7 @@ class ConnectorAgent(Agent):
 
     def _heard_of(self, version: int) -> None:
         """Call the console before the time, once, when a gateway says that there is a newer configuration."""
-        if version > self._applied and version != self._hinted:
+        if version > self._applied.version and version != self._hinted:
             self._hinted = version
             self._news.set()
 
@@ -248,19 +252,20 @@ class ConnectorAgent(Agent):
 
     async def _report(self) -> float:
         """Make one call and follow the answer; return the seconds until the next."""
-        answer = await self._reporter.step(self._applied)
-        self._heard_at, self._wanted, self._interval = time.time(), answer.wanted_version, answer.interval
+        answer = await self._reporter.step(self._configuration)
+        self._heard_at, self._wanted, self._interval = time.time(), answer.wanted, answer.interval
         if self._removed:  # the console was restored from an older copy, and now again from a newer one
             self._removed = False
             await self._apply_known()
-        pending = self._pending.configuration.version if self._pending else 0
-        if answer.wanted_version < self._applied:
+        pending = self._pending.configuration.edition if self._pending else NONE
+        if answer.wanted.is_older_than(self._applied):
             self._complain(
-                f"The console wants configuration {answer.wanted_version}, older than {self._applied}; keeping ours."
+                f"The console wants configuration {answer.wanted.version}, older than {self._applied.version}; "
+                "keeping ours."
             )
-        elif answer.wanted_version > max(self._applied, pending):
+        elif self._is_behind and answer.wanted.follows(pending):
             given = Given.of(await self._api.document("server/config", Nothing()))
-            if given.configuration.version >= self._applied:
+            if not given.configuration.edition.is_older_than(self._applied):
                 await self._apply(given)
             return 0.0 if answer.more else 1.0
         return 0.0 if answer.more else answer.interval

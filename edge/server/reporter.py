@@ -15,6 +15,8 @@ from edge import version
 from edge.machine.api import ApiRefused, Caller, pause_of
 from edge.machine.enrollment import private_address
 from edge.machine.spool import Spool
+from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.edition import Edition
 from edge.protocol.reports import Destination, MachineState, Path, Telemetry, TelemetryAnswer
 from edge.server.meter import KIND
 
@@ -29,10 +31,10 @@ USUAL_INTERVAL = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What the console said: seconds until the next call, its configuration's version, whether more waits here."""
+    """What the console said: seconds until the next call, the edition that it wants, whether more waits here."""
 
     interval: float
-    wanted_version: int
+    wanted: Edition
     more: bool
 
 
@@ -74,15 +76,20 @@ class Reporter:
         self._limit = BATCH
         self._interval = 0.0
 
-    async def step(self, applied_version: int) -> Answer:
-        """Send one batch; an empty one is a sign of life. Raises `edge.machine.api.ApiError`."""
+    async def step(self, applied: ServerConfiguration | None) -> Answer:
+        """Send one batch; an empty one is a sign of life. Raises `edge.machine.api.ApiError`.
+
+        `applied`: the configuration in force; the console hears of its edition.
+        """
         attempt = self._attempt or self._next()
         # A sign of life that failed is not worth repeating as it was.
         self._attempt = attempt if attempt.samples else None
         paths, destinations = self._ways()
         report = Telemetry(
             batch=UUID(attempt.batch),
-            applied_version=applied_version,
+            applied_version=applied.version if applied else 0,
+            epoch=applied.epoch if applied else "",
+            seal=applied.seal if applied else "",
             samples=attempt.samples,
             machine=await self._machine(),
             paths=paths,
@@ -99,7 +106,8 @@ class Reporter:
         self._spool.drop(attempt.tokens)
         self._attempt, self._limit = None, BATCH
         self._interval = pause_of(answer.interval, USUAL_INTERVAL)
-        return Answer(self._interval, answer.wanted_version, more=len(attempt.tokens) == BATCH)
+        wanted = Edition(answer.epoch, answer.wanted_version)
+        return Answer(self._interval, wanted, more=len(attempt.tokens) == BATCH)
 
     def _next(self) -> _Attempt:
         """Choose the next set: the one an earlier process was sending, or the oldest samples under a new name."""

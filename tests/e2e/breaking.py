@@ -16,6 +16,8 @@ from tests.e2e.fault_world import DISKS, ENDED_SECONDS, GROUPS, World
 from tests.e2e.wrong_clock import wrong_by
 from tests.edge.small_disk import filled
 
+FOLLOWED_SECONDS = 60.0
+
 
 @contextlib.contextmanager
 def stopped(world: World, part: str) -> Iterator[None]:
@@ -131,6 +133,23 @@ def wrong_clock(world: World, part: str, hours: int) -> AbstractContextManager[N
     return environment(world, part, wrong_by(hours * 3600))
 
 
+@contextlib.contextmanager
+def restored(world: World, part: str) -> Iterator[None]:
+    """A database of before: every machine works by a version that it does not know, and its numbers come again."""
+    file = world.back_up()
+    changed = (
+        "UPDATE console_configversion SET version = version + 20, servers_version = servers_version + 20"
+    )
+    world.rows(f"{changed} RETURNING version")
+    behind = (
+        "SELECT 1 FROM console_gateway, console_configversion AS now WHERE applied_version < now.version UNION"
+        " SELECT 1 FROM connectors_server, console_configversion AS now WHERE applied_version < now.servers_version"
+    )
+    wait_until(lambda: not world.rows(behind), FOLLOWED_SECONDS, what="every machine at what is forgotten")
+    world.restore(file)
+    yield
+
+
 # By name, as the table of tests/e2e/test_fault_matrix.py has them.
 FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
     "kill": lambda world, part: ended(world, part, signal.SIGKILL),
@@ -143,5 +162,6 @@ FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
     "started on a full disk": started_on_full_disk,
     "clock an hour ahead": lambda world, part: wrong_clock(world, part, +1),
     "clock an hour behind": lambda world, part: wrong_clock(world, part, -1),
+    "restored from yesterday": restored,
     "wrong time zone": lambda world, part: environment(world, part, {"TZ": "Asia/Kathmandu"}),
 }

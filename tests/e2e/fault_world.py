@@ -227,6 +227,29 @@ class World:
         ready = [str(find_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.database_port)]
         return subprocess.run([*self.within(), *ready], check=False).returncode == 0
 
+    def _database(self, program: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL's on this world's database."""
+        where = ["-h", "127.0.0.1", "-p", str(self.database_port), "-U", "causeway", "-d", "postgres"]
+        command = [*self.within(), str(find_binaries() / program), *where, *arguments]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def back_up(self) -> Path:
+        """A copy of the database as it is now."""
+        file = self.home / "yesterday.dump"
+        self._database("pg_dump", "--format=custom", f"--file={file}")
+        return file
+
+    def restore(self, file: Path) -> None:
+        """What the documentation says: nobody uses the database meanwhile; then it is as it was."""
+        for name in ("worker", "console"):
+            self.programs[name].end()
+        self._database(
+            "psql", "-v", "ON_ERROR_STOP=1", "-c", "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+        )
+        self._database("pg_restore", "--no-owner", "--exit-on-error", str(file))
+        for name in ("console", "worker"):
+            self.programs[name].start()
+
     def close(self) -> None:
         """End everything; nothing of it is left."""
         self.leave()

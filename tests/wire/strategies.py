@@ -22,6 +22,8 @@ ANNOTATED: dict[Any, st.SearchStrategy[Any]] = {
     wire.EchoKey: st.binary(max_size=3).map(bytes.hex),
     logon.ClientAddress: st.ip_addresses().map(str),
     logon.SessionToken: st.from_regex(r"[A-Za-z0-9._-]{1,4}", fullmatch=True),
+    values.Epoch: st.text("0123456789abcdef", max_size=16),
+    values.Seal: st.text("0123456789abcdef", max_size=64),
     values.Address: st.just("") | st.ip_addresses().map(str),
     wire.ServerState: st.sampled_from(["enabled", "draining", "disabled", True, False]),
 }

@@ -108,7 +108,7 @@ def test_the_least_that_either_may_hold() -> None:
 
 @BOTH
 def test_what_the_last_release_wrote_is_read_and_written_alike(kind: type[Message]) -> None:
-    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind]
+    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind] | {"epoch": "", "seal": ""}
 
 
 LATER = [

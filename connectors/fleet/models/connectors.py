@@ -87,6 +87,8 @@ class Server(models.Model):
     enrolled_at = models.DateTimeField(default=timezone.now, editable=False)
     heard_at = models.DateTimeField(null=True, blank=True, editable=False)
     applied_version = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    # Epoch of ``applied_version``; empty for a server of release 0.1, which names none.
+    applied_epoch = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
     # Moment since which the server works by ``applied_version``, as far as it reported.
     applied_at = models.DateTimeField(null=True, blank=True, editable=False)
     uptime_seconds = models.PositiveBigIntegerField(null=True, blank=True, editable=False)

@@ -26,7 +26,7 @@ from console.machines import config
 def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the tab Deploy Server; for htmx aimed at the list of servers, the list alone."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    statuses = server_statuses(connector, config.current().servers_version)
+    statuses = server_statuses(connector, config.current())
     shown = telemetry.chosen(request.GET)
     words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
     upgrade = selectors.upgrade_shown(connector, [status.server.version for status in statuses])
@@ -59,7 +59,7 @@ def connector_servers_known(request: HttpRequest, connector_id: str) -> HttpResp
 def server_state(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     """Show one server's lights and figures; the page fetches them anew while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    statuses = server_statuses(connector, config.current().servers_version)
+    statuses = server_statuses(connector, config.current())
     status = next((status for status in statuses if status.server.pk == server_id), None)
     if status is None:
         # Status 286 stops the polling: a server removed meanwhile is not asked for again.

@@ -41,6 +41,26 @@ class CutoverConfirmation(models.Model):
         return f"{self.gateway_id}: {'confirmed' if self.confirmed_at else 'not confirmed'}"
 
 
+class PastEpoch(models.Model):
+    """An epoch of the configuration that is over: who works by it is behind, and proves nothing any more.
+
+    Another console's, or one that this database forgot, is noted as over, too, when a machine proved it.
+    """
+
+    id = models.CharField(primary_key=True, max_length=32)
+    ended_at = models.DateTimeField(default=timezone.now)
+    reason = models.CharField(max_length=200)
+    machine = models.CharField(
+        max_length=40, blank=True, db_index=True, help_text="Who showed that the history was turned back."
+    )
+
+    class Meta:
+        ordering = ["-ended_at", "id"]
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class ReceivedBatch(models.Model):
     """A batch of records that was committed: sent again, it is acknowledged and not counted again."""
 

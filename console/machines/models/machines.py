@@ -37,6 +37,8 @@ class Gateway(models.Model):
     enrolled_at = models.DateTimeField(null=True, blank=True, editable=False)
     heard_at = models.DateTimeField(null=True, blank=True, editable=False)
     applied_version = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    # Epoch of ``applied_version``; empty for a gateway of release 0.1, which names none.
+    applied_epoch = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
     applied_at = models.DateTimeField(null=True, blank=True, editable=False)
     open_flows = models.PositiveIntegerField(null=True, blank=True, editable=False)
     envoy_state = models.CharField(max_length=20, blank=True, editable=False)
@@ -77,6 +79,16 @@ class MachineKey(models.Model):
 
     def __str__(self) -> str:
         return self.machine
+
+
+class SignedCall(models.Model):
+    """A signature that was used, remembered until it is too old to be used again. On PostgreSQL it is unlogged."""
+
+    id = models.CharField(primary_key=True, max_length=110, help_text="Machine and jti of the signature.")
+    forget_at = models.BigIntegerField(db_index=True, help_text="Seconds of the epoch.")
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class EnrollmentCode(models.Model):

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.core.access import actor, role_required
 from console.core.errors import Refusal
 from console.kit import tables, web
-from console.machines import config, deploy, enrollment, services
+from console.machines import config, deploy, enrollment, epochs, services
 from console.machines.forms import GatewayForm
 from console.machines.models.machines import Gateway
 
@@ -38,7 +38,10 @@ TABLE = tables.Table(
 @role_required("viewer")
 def gateway_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, Gateway.objects.select_related("region__area"))
-    return tables.render(request, "console/gateways/list.html", page, {"wanted": config.current().version})
+    now = config.current()
+    for row in page.rows:
+        row.standing = epochs.standing(now, "version", row).value
+    return tables.render(request, "console/gateways/list.html", page, {"wanted": now.version})
 
 
 @require_http_methods(["GET", "POST"])

@@ -78,6 +78,8 @@ def test_the_configuration_names_gateways_and_exactly_the_applications_served(
     document = server.call("server/config", {}).json()
     assert document == {
         "version": config.current().servers_version,
+        "epoch": config.current().epoch,
+        "seal": document["seal"],
         "server": {"id": server.id, "enabled": True},
         "connector": {"id": connector.pk, "name": "office", "enabled": True},
         "gateways": [

@@ -108,7 +108,7 @@ def test_many_tunnels_cost_no_more_queries_than_few(connector: Connector, machin
 
 
 def lights(connector: Connector) -> ServerStatus:
-    return server_statuses(connector, config.current().servers_version)[0]
+    return server_statuses(connector, config.current())[0]
 
 
 def test_the_lights_of_a_server_that_never_spoke(connector: Connector, gateway: Gateway) -> None:

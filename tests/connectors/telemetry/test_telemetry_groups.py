@@ -41,7 +41,12 @@ def together(calls: list[Callable[..., Any]]) -> list[Any]:
 
 
 def report(server: str, *samples: Any) -> reports.Report:
-    heard = dict.fromkeys(reports.HEARD) | {"hostname": "h", "version": "1", "envoy_state": "running"}
+    heard = dict.fromkeys(reports.HEARD) | {
+        "hostname": "h",
+        "applied_epoch": "",
+        "version": "1",
+        "envoy_state": "running",
+    }
     return reports.Report(server, intake.samples_of(server, samples), heard)
 
 

@@ -1,11 +1,15 @@
 """Calls of machines: signed for exactly this request, by a key that the console knows."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from console.models import Gateway, MachineKey
+from console.machines import retention
+from console.models import Gateway, MachineKey, SignedCall
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 from tests.responses import Response
@@ -46,6 +50,78 @@ def test_a_machine_whose_clock_is_off_is_told_so(machine: Machine) -> None:
     hour_ago = int(time.time()) - 3600
     response = machine.call("gateway/status", STATUS, iat=hour_ago, exp=hour_ago + 60)
     assert refusal(response) == (401, "ClockSkew")
+
+
+@pytest.mark.parametrize("life", [61, 3600, 10**9, 0, -30])
+def test_a_signature_lives_a_minute_at_most(machine: Machine, life: int) -> None:
+    now = int(time.time())
+    response = machine.call("gateway/status", STATUS, iat=now, exp=now + life)
+    assert refusal(response) == (401, "SignatureTooLong")
+    assert not SignedCall.objects.exists()
+
+
+@pytest.mark.parametrize("skew", [-59, 0, 59])
+def test_a_signature_of_a_minute_is_taken_by_any_clock_within_a_minute(machine: Machine, skew: int) -> None:
+    """As machines of release 0.1 sign."""
+    then = int(time.time()) + skew
+    assert machine.call("gateway/status", STATUS, iat=then, exp=then + 60).status_code == 200
+
+
+def test_a_call_counts_once(machine: Machine) -> None:
+    assert machine.call("gateway/status", STATUS, jti="a call").status_code == 200
+    Gateway.objects.update(open_flows=9)
+    assert refusal(machine.call("gateway/status", STATUS, jti="a call")) == (401, "SignatureUsed")
+    assert Gateway.objects.get(pk=machine.id).open_flows == 9, "the repeated call changed nothing"
+    again = Machine("gateway", GatewayFactory().pk)
+    assert again.call("gateway/status", STATUS, jti="a call").status_code == 200, "another machine's"
+
+
+def test_a_refused_signature_uses_up_no_jti(machine: Machine) -> None:
+    """Nobody can have a machine's call refused by making another one of its jti."""
+    machine.call("gateway/status", STATUS, jti="a call", htu="/edge/v1/flows")
+    stranger = Machine("gateway", GatewayFactory().pk)
+    stranger.id = machine.id
+    stranger.call("gateway/status", STATUS, jti="a call")
+    assert machine.call("gateway/status", STATUS, jti="a call").status_code == 200
+
+
+@pytest.mark.parametrize("jti", [None, "", "x" * 65, "\0", "é", 7, ["x"]])
+def test_a_jti_of_no_sense_is_refused(machine: Machine, jti: object) -> None:
+    assert refusal(machine.call("gateway/status", STATUS, jti=jti)) == (401, "SignatureInvalid")
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp"])
+@pytest.mark.parametrize("value", [None, "soon", [], {}, float("inf"), float("nan"), 10**400, True])
+def test_a_time_that_is_none_is_refused(machine: Machine, claim: str, value: object) -> None:
+    assert machine.call("gateway/status", STATUS, **{claim: value}).status_code == 401
+
+
+def test_remembering_costs_one_query(machine: Machine) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        machine.call("gateway/status", STATUS)
+    assert len([each for each in queries if "signedcall" in each["sql"]]) == 1
+
+
+def test_signatures_are_forgotten_when_they_are_too_old_to_be_used(machine: Machine) -> None:
+    machine.call("gateway/status", STATUS)
+    row = SignedCall.objects.get()
+    assert row.forget_at > time.time() + 119, "its life, and the clock's tolerance"
+    assert retention.forget_old_calls() == 0
+    SignedCall.objects.update(forget_at=int(time.time()) - 1)
+    assert retention.forget_old_calls() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_equal_calls_at_once_one_is_taken(machine: Machine) -> None:
+    def call() -> int:
+        try:
+            return int(machine.call("gateway/status", STATUS, jti="a call").status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        found = [each.result() for each in [threads.submit(call) for _ in range(2)]]
+    assert sorted(found) == [200, 401]
 
 
 def test_another_machines_key_is_refused(machine: Machine) -> None:

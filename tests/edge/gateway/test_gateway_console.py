@@ -257,6 +257,33 @@ def test_a_poll_confirms_what_is_in_force(network: Network) -> None:
     assert json.loads(network.home.file("snapshot.json").read_text())["version"] == 5
 
 
+def test_a_configuration_of_another_epoch_is_taken_whatever_its_number(network: Network) -> None:
+    """The console was restored: its numbers are lower than the gateway's, and say nothing any more."""
+    answers: list[dict[str, Any]] = [
+        network.document | {"version": 40, "epoch": "e0", "seal": "aa"},
+        network.document | {"version": 21, "epoch": "e1", "seal": "bb"},
+        {"unchanged": True, "version": 21},
+    ]
+    network.answer = lambda name, body: (200, answers.pop(0), {})
+    for _ in range(3):
+        asyncio.run(network.configuration.poll())
+    told = [(body["epoch"], body["applied_version"], body["seal"]) for _, body in network.calls]
+    assert told == [("", 0, ""), ("e0", 40, "aa"), ("e1", 21, "bb")]
+    assert network.state.edition == ("e1", 21)
+    network.answer = lambda name, body: (200, network.document | {"version": 20, "epoch": "e1"}, {})
+    with pytest.raises(ConfigurationRefused, match="older than 21"):
+        asyncio.run(network.configuration.poll())
+
+
+def test_a_gateway_started_anew_polls_by_the_epoch_on_its_disk(network: Network) -> None:
+    network.home.write_json("snapshot.json", network.document | {"version": 40, "epoch": "e0", "seal": "aa"})
+    assert network.configuration.load()
+    network.answer = lambda name, body: (200, network.document | {"version": 3, "epoch": "e1"}, {})
+    asyncio.run(network.configuration.poll())
+    assert (network.calls[-1][1]["epoch"], network.calls[-1][1]["seal"]) == ("e0", "aa")
+    assert json.loads(network.home.file("snapshot.json").read_text())["epoch"] == "e1"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"version": 0}, "older than 1"), ({"instances": 3}, "instances"), ({"gateway": None}, "gateway")],
@@ -269,7 +296,7 @@ def test_a_refused_configuration_leaves_memory_and_disk_alone(
     network.answer = lambda name, body: (200, network.document | change, {})
     with pytest.raises(ConfigurationRefused, match=words):
         asyncio.run(network.configuration.poll())
-    assert network.state.version == 1
+    assert network.state.edition.version == 1
     assert network.home.file("snapshot.json").read_bytes() == kept
 
 

@@ -54,6 +54,7 @@ class World:
             {
                 "acknowledged": len(body["samples"]),
                 "wanted_version": self.configuration["version"],
+                "epoch": self.configuration.get("epoch", ""),
                 "interval": 0.2,
             },
         )
@@ -141,8 +142,16 @@ def test_it_dials_follows_the_console_and_leaves_cleanly(tmp_path: Path) -> None
             return not await world.served()
 
         await until(refused, "the application gone")
-        world.configuration = configuration(world.home, [world.gateway], world.applications, version=3)
+        # The console was restored: another epoch, and a lower number.
+        restored = configuration(world.home, [world.gateway], world.applications, version=1)
+        world.configuration = restored | {"epoch": "e1", "seal": "5ea1"}
         await until(world.served, "the application back")
+
+        async def of_the_new_epoch() -> bool:
+            last = world.console.bodies("telemetry")[-1]
+            return (last["epoch"], last["applied_version"], last["seal"]) == ("e1", 1, "5ea1")
+
+        await until(of_the_new_epoch, "the new epoch")
         assert world.envoy() == before
         assert world.end(signal.SIGTERM) == 0
         assert world.envoy() is None

@@ -13,7 +13,19 @@ import pytest
 
 from edge.machine.api import Caller, ConsoleUnreachable
 from edge.machine.spool import Spool
+from edge.protocol.configuration import OwnConnector, Server, ServerConfiguration
+from edge.protocol.edition import Edition
 from edge.server.reporter import USUAL_INTERVAL, Answer, Reporter, uptime
+
+CONFIGURATION = ServerConfiguration(
+    version=7,
+    epoch="abc0",
+    seal="5ea1",
+    server=Server("server-1", True),
+    connector=OwnConnector("connector-1", "c", True),
+    gateways=(),
+    applications=(),
+)
 
 
 def report(tmp_path: Path, answer: str) -> tuple[Answer, dict[str, Any]]:
@@ -32,7 +44,7 @@ def report(tmp_path: Path, answer: str) -> tuple[Answer, dict[str, Any]]:
                 spool, caller, console, envoy_state=lambda: "running", open_flows=lambda: asyncio.sleep(0, 3)
             )
             try:
-                return await reporter.step(7)
+                return await reporter.step(CONFIGURATION)
             finally:
                 spool.close()
 
@@ -49,12 +61,19 @@ def test_the_uptime_does_not_come_from_a_clock_that_is_set(
     assert 0 <= before <= body["machine"]["uptime_seconds"] <= uptime()
 
 
+def test_the_edition_in_force_goes_out_with_its_seal_and_the_wanted_one_comes_back(tmp_path: Path) -> None:
+    answer, body = report(tmp_path, '{"wanted_version": 3, "epoch": "abc1"}')
+    assert (body["epoch"], body["applied_version"], body["seal"]) == ("abc0", 7, "5ea1")
+    assert answer.wanted == Edition("abc1", 3)
+    assert answer.wanted.follows(CONFIGURATION.edition), "of another epoch, though its number is lower"
+
+
 @pytest.mark.parametrize(
     "interval", ["-1", "NaN", "Infinity", "1e9", '"soon"', "null", "[]", "{}", "9" * 400]
 )
 def test_an_interval_that_makes_no_sense_is_the_usual_one(tmp_path: Path, interval: str) -> None:
     answer, _ = report(tmp_path, f'{{"interval": {interval}, "wanted_version": 8}}')
-    assert answer == Answer(interval=USUAL_INTERVAL, wanted_version=8, more=False)
+    assert answer == Answer(interval=USUAL_INTERVAL, wanted=Edition("", 8), more=False)
     assert math.isfinite(answer.interval)
 
 
