@@ -25,9 +25,8 @@ from edge.machine.agent import Agent, Loops
 from edge.machine.api import ApiRefused, ConsoleUnreachable
 from edge.machine.spool import Spool
 from edge.machine.support import STATUS, ask_for_module
-from edge.machine.upgrade import Upgrader
 from edge.protocol.codes import Code
-from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.configuration import ServerConfiguration, UpgradeOrder
 from edge.protocol.message import MessageInvalid
 from edge.protocol.reports import Nothing
 from edge.server.dialling import Dialler
@@ -92,7 +91,6 @@ class ConnectorAgent(Agent):
         # A configuration that this machine could not follow when it came, and why; it is tried again.
         self._pending: Given | None = None
         self._hindrance = ""
-        self._upgrader = Upgrader(home, self._api, current=self._current, switch=self.stop.set)
 
     async def begin(self) -> Loops:
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
@@ -105,14 +103,12 @@ class ConnectorAgent(Agent):
             "tunnels": self._dialler.watch(),
             "probes": self._probes.run(),
             "status": self._telling(),
-            "upgrades": self._upgrader.run(),
         }
 
     async def end(self) -> None:
         await self._meter.take()
         await self._envoy.stop()
         self._spool.close()
-        self.successor = self._upgrader.successor
         logger.info("Stopped.")
 
     def _envoy_state(self) -> str:
@@ -125,10 +121,9 @@ class ConnectorAgent(Agent):
         """Version of the configuration that this machine works by; 0 before the first."""
         return self._configuration.version if self._configuration else 0
 
-    def _current(self) -> ServerConfiguration | None:
-        """Return the configuration, once the console has said that it has none newer."""
-        known = self._heard_at is not None and 0 < self._wanted <= self._applied
-        return self._configuration if known else None
+    def order(self) -> UpgradeOrder | None:
+        newest = self._heard_at is not None and 0 < self._wanted <= self._applied
+        return self._configuration.upgrade if newest and self._configuration else None
 
     async def _apply_known(self) -> None:
         """Work by the configuration on disk, so that a console that is away is no reason to be idle."""
