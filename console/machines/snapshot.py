@@ -9,6 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from console import ports
 from console.machines import config, pki
+from console.machines.gateway_upgrades import GATEWAYS
 from console.machines.models.machines import Gateway
 from edge.protocol import configuration as wire
 
@@ -59,5 +60,6 @@ def build(gateway: Gateway) -> wire.GatewayConfiguration:
             ),
             session_keys=keys,
             offline_seconds=settings.GATEWAY_OFFLINE_SECONDS,
+            upgrade=GATEWAYS.order(gateway),
             **parts,
         )
