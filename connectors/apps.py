@@ -15,11 +15,12 @@ class ConnectorsConfig(AppConfig):
         from connectors.alerts import evaluation
         from connectors.alerts import selectors as alert_selectors
         from connectors.fleet import enrollment as server_enrollment
+        from connectors.fleet import health
         from connectors.fleet.services import servers
         from connectors.fleet.services.license import license_expire
         from connectors.fleet.services.servers import drains_finish
         from connectors.fleet.services.tunnels import tunnels_seen
-        from connectors.fleet.services.upgrades import upgrades_advance
+        from connectors.fleet.services.upgrades import SERVERS
         from connectors.policies import dependants
         from connectors.policies.services.groups import account_written
         from connectors.telemetry import store
@@ -27,6 +28,7 @@ class ConnectorsConfig(AppConfig):
         from roaming.accounts import dependants as account_dependants
 
         api.add_router("", edge_api.router)
+        ports.gateway_faults.add(health.without_tunnel)
         ports.tunnels_reported.add(tunnels_seen)
         ports.machine_kinds.add("server", server_enrollment.KIND)
         ports.machine_names.add("server", servers.name_of)
@@ -41,7 +43,7 @@ class ConnectorsConfig(AppConfig):
         account_dependants.contribute(dependants.naming)
         ports.jobs.add("notice the license's end", Job(timedelta(minutes=1), license_expire))
         ports.jobs.add("switch off drained servers", Job(timedelta(seconds=2), drains_finish))
-        ports.jobs.add("upgrade servers", Job(timedelta(seconds=1), upgrades_advance))
+        ports.jobs.add("upgrade servers", Job(timedelta(seconds=1), SERVERS.advance))
         ports.jobs.add("evaluate alerts", Job(evaluation.EVERY, evaluation.evaluate, urgent=True))
         ports.jobs.add("forget old alerts", Job(timedelta(hours=1), evaluation.forget_old))
         ports.jobs.add("roll samples up", Job(timedelta(seconds=20), store.roll_up))

@@ -8,8 +8,9 @@ from ninja import Router
 
 from connectors import metrics
 from connectors.fleet import configuration as server_configuration
-from connectors.fleet import pace, services
+from connectors.fleet import pace
 from connectors.fleet.enrollment import address_or_none
+from connectors.fleet.services.upgrades import SERVERS
 from connectors.telemetry import intake, reports
 from console.core.address import client_address
 from console.edge_api import machine_of, serve, signed
@@ -32,7 +33,7 @@ def server_config(request: HttpRequest, question: Nothing) -> ServerConfiguratio
 def server_upgrade(request: HttpRequest, word: UpgradeWord) -> Nothing:
     """Note how far the calling server is with its order."""
     server = server_configuration.server_of(machine_of(request).id)
-    services.upgrade_told(server=server, order=word.order, state=word.state, message=word.message)
+    SERVERS.told(server, order=word.order, state=word.state, message=word.message)
     return Nothing()
 
 

@@ -18,7 +18,7 @@ class ConsoleConfig(AppConfig):
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
-        from console.machines import enrollment, logs, metrics, overview, retention
+        from console.machines import enrollment, gateway_upgrades, logs, metrics, overview, retention
         from console.push import outbox
         from console.work import tasks
 
@@ -34,6 +34,7 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
+        ports.jobs.add("upgrade gateways", Job(timedelta(seconds=1), gateway_upgrades.GATEWAYS.advance))
         ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))
         ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
         ports.cards.add(overview.cards)

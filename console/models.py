@@ -6,12 +6,14 @@ from console.machines.models.config import Cutover, CutoverConfirmation, PastEpo
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
+from console.machines.models.upgrades import AreaUpgrade, GatewayUpgrade
 from console.push.models import PushChannel, PushDelivery, PushMessage
 from console.work.models import Task, TaskItem
 
 __all__ = [
     "AccessKey",
     "Area",
+    "AreaUpgrade",
     "AuditRow",
     "Authority",
     "ConfigVersion",
@@ -19,6 +21,7 @@ __all__ = [
     "CutoverConfirmation",
     "EnrollmentCode",
     "Gateway",
+    "GatewayUpgrade",
     "LogExport",
     "LogPart",
     "MachineKey",

@@ -77,6 +77,9 @@ machine_names: NamedPort[Callable[[str], str | None]] = NamedPort()
 # Function that gives sections of the configuration of a gateway. Reader: machines.snapshot.
 snapshot_parts: Port[Callable[[Gateway], Part]] = Port()
 
+# Function that names what is not good about a gateway, as seen from its app. Reader: machines.gateway_upgrades.
+gateway_faults: Port[Callable[[Gateway], list[str]]] = Port()
+
 # Function called with a gateway and {server id: number of tunnels, None unknown}. Reader: edge_api.routes, at a status.
 tunnels_reported: Port[Callable[[Gateway, Mapping[str, int | None]], None]] = Port()
 

@@ -9,6 +9,7 @@ from console.edge_api import serve, signed
 from console.edge_api.routes import gateway_of
 from console.edge_api.signature import verify
 from console.machines import pki
+from console.machines.gateway_upgrades import IN_HAND
 from console.models import Gateway
 from edge.protocol.logon import Grant, GrantedGateway, GrantedSession, Login, Token
 from edge.protocol.reports import Flows, FlowsAnswer, Nothing
@@ -33,7 +34,8 @@ def _calling_gateway(request: HttpRequest) -> str | None:
 def grant(token: str, session: UserSession) -> Grant:
     """Grant what a client needs for its session: the token, and the gateways of the instance's area."""
     area = session.instance.region.area_id
-    gateways = Gateway.objects.filter(region__area=area, enrolled_at__isnull=False)
+    enrolled = Gateway.objects.filter(region__area=area, enrolled_at__isnull=False)
+    gateways = enrolled.annotate(draining=IN_HAND)
     granted = GrantedSession(
         id=session.pk,
         account=session.account_id,
@@ -42,7 +44,7 @@ def grant(token: str, session: UserSession) -> Grant:
         client_ip=session.client_ip,
         expires_at=int(session.expires_at.timestamp()),
     )
-    ways = [GrantedGateway(gateway.pk, area, gateway.proxy_url) for gateway in gateways]
+    ways = [GrantedGateway(each.pk, area, each.proxy_url, each.draining) for each in gateways]
     return Grant(token, granted, ways, pki.ca_pem())
 
 

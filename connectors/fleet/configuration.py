@@ -1,12 +1,11 @@
 """Configuration of a connector server, which it works by (docs/architecture.md has the shape under this name)."""
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from connectors.applications.models import Application
 from connectors.fleet.models.connectors import Server
-from connectors.fleet.models.upgrades import ServerUpgrade
+from connectors.fleet.services.upgrades import SERVERS
 from connectors.policies.models.policies import Policy
 from console.core.errors import NotFound
 from console.machines import config, epochs, logs
@@ -46,25 +45,9 @@ def build(server_id: str) -> wire.ServerConfiguration:
                 for gateway in Gateway.objects.filter(enrolled_at__isnull=False).order_by("pk")
             ],
             applications=[_application(application) for application in _served(connector.pk)],
-            upgrade=_order(server),
+            upgrade=SERVERS.order(server),
             logs=logs.wanted(server.pk),
         )
-
-
-def _order(server: Server) -> wire.UpgradeOrder | None:
-    """Return what the server is to install, the same until its step is over; None outside upgrades."""
-    wanted = (ServerUpgrade.State.INSTALLING, ServerUpgrade.State.CHECKING)
-    step = server.upgrades.filter(state__in=wanted).select_related("upgrade").first()
-    if step is None:
-        return None
-    run = step.upgrade
-    return wire.UpgradeOrder(
-        order=run.pk,
-        version=run.version,
-        wheel=run.wheel,
-        sha256=run.sha256,
-        health_seconds=settings.UPGRADE_HEALTH_SECONDS,
-    )
 
 
 def _served(connector_id: str) -> list[Application]:

@@ -5,18 +5,9 @@ from typing import Any, cast
 from django import forms
 
 from connectors.fleet.models.connectors import Connector
-from connectors.fleet.services.servers import MINUTES_SENTENCE
 from connectors.form_fields import switch
+from console.machines.forms import UpgradeForm, clock, drain_minutes, upgrade_minutes
 from console.models import Region
-
-
-def clock(example: str) -> dict[str, Any]:
-    """Options of a field for a time of day; ``example`` stands in the empty field and in the complaint."""
-    return {
-        "input_formats": ["%H:%M"],
-        "widget": forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
-        "error_messages": {"invalid": f"Give a time of day as HH:MM, such as {example}."},
-    }
 
 
 class ConnectorForm(forms.Form):
@@ -53,38 +44,16 @@ class UpgradeWindowForm(forms.Form):
     )
 
 
-def drain_minutes(label: str, initial: int, help_text: str) -> forms.IntegerField:
-    """Make a field for how long a server drains; every wrong number gets the same sentence."""
-    return forms.IntegerField(
-        label=label,
-        min_value=1,
-        max_value=1440,
-        initial=initial,
-        help_text=help_text,
-        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
-    )
-
-
 class DrainForm(forms.Form):
     minutes = drain_minutes(
         "Minutes", 10, "How long open connections may go on before the server is switched off, 1 to 1,440."
     )
 
 
-class UpgradeForm(forms.Form):
+class ConnectorUpgradeForm(UpgradeForm):
     """Upgrade of a connector. ``when``: at once, or within the connector's upgrade window, which must be set then."""
 
-    when = forms.ChoiceField(
-        label="When",
-        widget=forms.RadioSelect,
-        initial="now",
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "When must be now or window."),
-    )
-    minutes = drain_minutes(
-        "Minutes to drain",
-        5,
-        "How long the connections of each server may go on before it is upgraded, 1 to 1,440.",
-    )
+    minutes = upgrade_minutes("server")
 
     def __init__(self, *args: Any, connector: Connector, **options: Any) -> None:
         super().__init__(*args, **options)

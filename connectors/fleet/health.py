@@ -1,8 +1,12 @@
-"""Lights of one server that are not good, as the console sees them: what an upgrade compares before and after."""
+"""What is not good about one machine, as the console sees it: what an upgrade compares before and after."""
+
+from django.utils import timezone
 
 from connectors.fleet.lights import server_statuses
-from connectors.fleet.models.connectors import Server
+from connectors.fleet.models.connectors import Server, heard_within
+from connectors.fleet.selectors import live_tunnels
 from console.machines import config
+from console.models import Gateway
 
 
 def reds(server: Server) -> list[str]:
@@ -20,3 +24,10 @@ def reds(server: Server) -> list[str]:
     if status.destinations.kind in ("warning", "error"):
         found.append("destinations")
     return found
+
+
+def without_tunnel(gateway: Gateway) -> list[str]:
+    """Name the servers that are heard of and have no tunnel to a gateway: no flow by the gateway reaches them."""
+    arrived = live_tunnels().filter(gateway=gateway).values("server")
+    heard = Server.objects.filter(enabled=True, heard_at__gt=timezone.now() - heard_within())
+    return [f"tunnel of {server}" for server in heard.exclude(pk__in=arrived)]

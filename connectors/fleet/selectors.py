@@ -1,8 +1,8 @@
-"""Reads of connectors, servers and upgrades that pages, APIs and alerts share: who is online, and what lists show."""
+"""Reads of connectors and servers that pages, APIs and alerts share: who is online, and what lists show."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
@@ -11,17 +11,11 @@ from django.utils import timezone
 
 from connectors.applications.models import Application
 from connectors.fleet.models.connectors import Connector, Server, Tunnel, heard_within
-from connectors.fleet.models.upgrades import ServerUpgrade, Upgrade
 from connectors.policies.models.policies import Policy
 from console.kit.counts import count_of
-from console.machines import wheels
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
 from roaming.models import Flow
-
-# Time for which pages go on showing an upgrade that is over.
-UPGRADE_SHOWN = timedelta(days=1)
-
 
 # --- Who is online ----------------------------------------------------------------------------------------------------
 
@@ -139,34 +133,3 @@ def connectors_to_page() -> Any:
 def with_status(connectors: Any, *, online: bool) -> Any:
     """Keep of ``connectors_to_page`` the connectors that are online, or those that are not."""
     return replace(connectors, online=online)
-
-
-# --- Upgrades ---------------------------------------------------------------------------------------------------------
-
-
-def upgrade_shown(connector: Connector, versions: list[str]) -> dict[str, Any]:
-    """Return what ``_upgrade.html`` shows of a connector whose servers have these versions. Run one query.
-
-    ``reason``: why an upgrade cannot be begun now, empty when one can.
-    """
-    wheel = wheels.newest_wheel()
-    newest = Upgrade.objects.filter(connector=connector).order_by("-created_at", "id").values("pk")[:1]
-    steps = list(
-        ServerUpgrade.objects.filter(upgrade__in=newest)
-        .select_related("upgrade__connector", "server")
-        .order_by("position")
-    )
-    run = steps[0].upgrade if steps else None
-    shown_since = timezone.now() - UPGRADE_SHOWN
-    if run is not None and not run.is_open and (run.finished_at or run.created_at) < shown_since:
-        run, steps = None, []
-    behind = sum(1 for version in versions if wheel is not None and version != wheel.version)
-    if run is not None and run.is_open:
-        reason = "An upgrade of this connector is going on."
-    elif wheel is None:
-        reason = "The console has no causeway wheel to install from."
-    elif not versions:
-        reason = "The connector has no server yet."
-    else:
-        reason = "" if behind else f"All of its servers have version {wheel.version}."
-    return {"upgrade": run, "steps": steps, "wheel": wheel, "behind": behind, "reason": reason}

@@ -11,11 +11,12 @@ from console.core.models.version import ConfigVersion
 from console.edge_api.front import serve
 from console.edge_api.signature import Machine, Signed, machine_of, signed, verify
 from console.machines import config, enrollment, epochs, logs, pki, snapshot
+from console.machines.gateway_upgrades import GATEWAYS
 from console.machines.models.machines import Gateway
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.edition import Edition
 from edge.protocol.enrollment import Enroll, Enrolled, Renew, Renewed
-from edge.protocol.reports import GatewayPoll, GatewayStatus, StatusAnswer, Unchanged
+from edge.protocol.reports import GatewayPoll, GatewayStatus, Nothing, StatusAnswer, Unchanged, UpgradeWord
 
 router = Router()
 STATUS_INTERVAL = 5
@@ -89,3 +90,10 @@ def gateway_status(request: HttpRequest, status: GatewayStatus) -> StatusAnswer:
         for tell in ports.tunnels_reported:
             tell(gateway, status.tunnels)
     return StatusAnswer(STATUS_INTERVAL, logs.wanted(gateway.pk))
+
+
+@serve(router, "gateway/upgrade", UpgradeWord, auth=signed("gateway"))
+def gateway_upgrade(request: HttpRequest, word: UpgradeWord) -> Nothing:
+    """Note how far the calling gateway is with its order."""
+    GATEWAYS.told(gateway_of(request), order=word.order, state=word.state, message=word.message)
+    return Nothing()

@@ -12,6 +12,7 @@ from console.machines.models.config import Cutover, CutoverConfirmation, PastEpo
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
+from console.machines.models.upgrades import AreaUpgrade, GatewayUpgrade
 
 
 @admin.register(Gateway)
@@ -97,6 +98,22 @@ class LogPartAdmin(HistoryAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LogPart]:
         return super().get_queryset(request).defer("data")
+
+
+@admin.register(AreaUpgrade)
+class AreaUpgradeAdmin(HistoryAdmin):
+    list_display = ("area", "version", "state", "started_by", "created_at", "finished_at")
+    list_filter = ("state", "area")
+    list_select_related = ("area",)
+    search_fields = ("version", "started_by")
+
+
+@admin.register(GatewayUpgrade)
+class GatewayUpgradeAdmin(HistoryAdmin):
+    list_display = ("gateway", "upgrade", "state", "message", "changed_at")
+    list_filter = ("state",)
+    list_select_related = ("gateway", "upgrade__area")
+    search_fields = ("gateway__id", "gateway__name")
 
 
 class ConfirmationInline(admin.TabularInline):

@@ -1,7 +1,13 @@
+"""Forms of gateways, and fields and forms of every machine's drain and upgrade."""
+
+from datetime import time
+from typing import Any
+
 from django import forms
 
 from console.core.models.geography import Region
 from console.machines.models.machines import Gateway
+from console.machines.upgrades import MINUTES_SENTENCE
 
 
 class GatewayForm(forms.ModelForm):
@@ -30,3 +36,70 @@ class GatewayForm(forms.ModelForm):
             empty_label="Select a region",
             help_text=self.fields["region"].help_text,
         )
+
+
+def clock(example: str) -> dict[str, Any]:
+    """Options of a field for a time of day; ``example`` stands in the empty field and in the complaint."""
+    return {
+        "input_formats": ["%H:%M"],
+        "widget": forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
+        "error_messages": {"invalid": f"Give a time of day as HH:MM, such as {example}."},
+    }
+
+
+def drain_minutes(label: str, initial: int, help_text: str) -> forms.IntegerField:
+    """Make a field for how long a machine drains; every wrong number gets the same sentence."""
+    return forms.IntegerField(
+        label=label,
+        min_value=1,
+        max_value=1440,
+        initial=initial,
+        help_text=help_text,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), MINUTES_SENTENCE),
+    )
+
+
+def upgrade_minutes(machine: str) -> forms.IntegerField:
+    """Make the field for how long each machine drains in an upgrade."""
+    return drain_minutes(
+        "Minutes to drain",
+        5,
+        f"How long the connections of each {machine} may go on before it is upgraded, 1 to 1,440.",
+    )
+
+
+class UpgradeForm(forms.Form):
+    """When machines are upgraded: now, or within a window."""
+
+    when = forms.ChoiceField(
+        label="When",
+        choices=[("now", "Now"), ("window", "Between two times of day")],
+        widget=forms.RadioSelect,
+        initial="now",
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "When must be now or window."),
+    )
+
+
+class AreaUpgradeForm(UpgradeForm):
+    """Upgrade of an area's gateways, at once or between two times of day."""
+
+    start = forms.TimeField(label="Start", required=False, **clock("20:00"))
+    end = forms.TimeField(
+        label="End",
+        required=False,
+        help_text="UTC, for “between two times of day”. An end before the start is on the next day.",
+        **clock("23:00"),
+    )
+    minutes = upgrade_minutes("gateway")
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("when") == "window" and not self.errors and None in (given["start"], given["end"]):
+            self.add_error("start", "Start and End are required for an upgrade between two times of day.")
+        return given
+
+    @property
+    def window(self) -> tuple[time, time] | None:
+        """Times of a form that is valid; None for now."""
+        given = self.cleaned_data
+        return (given["start"], given["end"]) if given["when"] == "window" else None

@@ -9,6 +9,7 @@ from django.utils.crypto import salted_hmac
 
 from console import ports
 from console.machines import config, epochs, pki
+from console.machines.gateway_upgrades import GATEWAYS
 from console.machines.models.machines import Gateway
 from edge.protocol import configuration as wire
 from edge.protocol.edition import Edition
@@ -62,5 +63,6 @@ def build(gateway: Gateway) -> wire.GatewayConfiguration:
             ),
             session_keys=keys,
             offline_seconds=settings.GATEWAY_OFFLINE_SECONDS,
+            upgrade=GATEWAYS.order(gateway),
             **parts,
         )

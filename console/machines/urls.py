@@ -1,10 +1,13 @@
 from django.urls import include, path
 
-from console.machines.views import deploy, gateways, logs
+from console.machines.views import deploy, gateways, logs, upgrades
 
 gateway_urls = [
     path("", gateways.gateway_list, name="list"),
     path("add/", gateways.gateway_add, name="add"),
+    path("upgrades/<str:area_id>/", upgrades.upgrade, name="upgrade"),
+    path("upgrades/<str:area_id>/state/", upgrades.upgrade_state, name="upgrade_state"),
+    path("upgrades/<str:area_id>/cancel/", upgrades.upgrade_cancel, name="upgrade_cancel"),
     path("<str:gateway_id>/deploy/", gateways.gateway_deploy, name="deploy"),
     path("<str:gateway_id>/revoke-code/", gateways.gateway_code_revoke, name="code_revoke"),
     path("<str:gateway_id>/confirm-delete/", gateways.gateway_confirm_delete, name="confirm_delete"),

@@ -24,6 +24,7 @@ from edge.protocol.configuration import (
     Gateway,
     GatewayConfiguration,
     Policy,
+    UpgradeOrder,
 )
 from edge.protocol.configuration import Application as GivenApplication
 from edge.protocol.configuration import Instance as GivenInstance
@@ -69,6 +70,7 @@ class Snapshot:
     epoch: str
     seal: str = field(repr=False)
     bandwidth: Mapping[str, int] = field(repr=False)
+    upgrade: UpgradeOrder | None = None
     online: frozenset[str] = frozenset()
     usable_mask: int = field(default=0, repr=False)
 
@@ -99,6 +101,7 @@ class Snapshot:
             any_application_mask=masks.any_application,
             application_masks=masks.applications,
             bandwidth=given.bandwidth,
+            upgrade=given.upgrade,
         )
         return snapshot.with_online(frozenset())
 

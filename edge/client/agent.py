@@ -104,7 +104,7 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
     stop = asyncio.Event()
     for number in LOG_OFF_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateways, reachable = await nearest_first(grant.gateways)
+    gateways, reachable = await nearest_first(grant.gateways, last=grant.draining)
     if not reachable:
         events.tell("gateway_lost", "No gateway can be reached at present; trying again.")
     folder = Path(tempfile.mkdtemp(prefix="causeway-connect-"))

@@ -1,24 +1,28 @@
-"""Which gateway of the console's answer to use: the one that answers first; those that do not come last."""
+"""Which gateway of the console's answer to use: the one that answers first; those that drain or are silent last."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 REACH_SECONDS = 2.0
 
 
-async def nearest_first(gateways: Sequence[str]) -> tuple[list[str], bool]:
+async def nearest_first(gateways: Sequence[str], *, last: Collection[str] = ()) -> tuple[list[str], bool]:
     """Return the gateways (``https://host:port``) by the time that a connection takes, and whether any answered.
 
-    One that does not answer within `REACH_SECONDS` comes last: it may be back later.
+    Those of `last` come behind the others. One that does not answer within `REACH_SECONDS` comes at the very end: it
+    may be back later.
     """
     # Shuffled, so that clients for whom all are equally near do not meet at the first one.
     shuffled = random.sample(list(gateways), len(gateways))
     times = await asyncio.gather(*(_time_to(url) for url in shuffled))
-    found = sorted(zip(times, shuffled, strict=True), key=lambda pair: round(pair[0], 3))
+    found = sorted(
+        zip(times, shuffled, strict=True),
+        key=lambda pair: (pair[0] >= REACH_SECONDS, pair[1] in last, round(pair[0], 3)),
+    )
     return [url for _, url in found], any(time < REACH_SECONDS for time in times)
 
 

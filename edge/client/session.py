@@ -21,13 +21,17 @@ class SessionEnded(EdgeError):
 
 @dataclass(frozen=True)
 class Grant:
-    """What a log-on gives. `gateways` are ``https://host:port``; times are epoch seconds by the console's clock."""
+    """What a log-on gives. `gateways` are ``https://host:port``, `draining` those of them that are to be used last.
+
+    Times are epoch seconds by the console's clock.
+    """
 
     token: str
     username: str
     instance: str
     client_ip: str
     gateways: tuple[str, ...]
+    draining: frozenset[str]
     ca: str
     issued_at: float
     expires_at: float
@@ -80,6 +84,7 @@ class Session:
             instance=answer.session.instance,
             client_ip=answer.session.client_ip or "",
             gateways=tuple(gateway.proxy for gateway in answer.gateways),
+            draining=frozenset(gateway.proxy for gateway in answer.gateways if gateway.draining),
             ca=answer.ca,
             issued_at=float(claims["iat"]),
             expires_at=float(claims["exp"]),

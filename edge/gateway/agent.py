@@ -37,6 +37,7 @@ from edge.machine.agent import Agent, Loops
 from edge.machine.spool import Spool
 from edge.machine.support import ask_for_module
 from edge.protocol.codes import Code
+from edge.protocol.configuration import UpgradeOrder
 
 SOCKET = "agent.sock"
 MAINTENANCE_SECONDS = 2.0
@@ -88,6 +89,10 @@ class GatewayAgent(Agent):
             "strangers": self._end_strangers(),
             "probes": EchoResponder(self.state).run(),
         }
+
+    def order(self) -> UpgradeOrder | None:
+        snapshot = self.state.snapshot
+        return snapshot.upgrade if snapshot and self.configuration.is_newest else None
 
     def metrics(self) -> Iterable[Metric]:
         return gateway_metrics(self.state, self.flows, self.envoy)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import time
 from typing import Any
 
+from edge import version
 from edge.access.snapshot import Snapshot
 from edge.gateway.cutting import Cutter
 from edge.gateway.life import EnvoyLife
@@ -39,7 +41,8 @@ class ConfigurationRefused(Exception):
 class Configuration:
     """Configuration of a gateway: asked for, put in force, written to disk.
 
-    ``apply`` is the whole way of a newer one, from the console's answer to the flows that end.
+    ``apply`` is the whole way of a newer one, from the console's answer to the flows that end. ``is_newest``: by the
+    console's last word there is no newer one than that in force.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Configuration:
     ) -> None:
         self._home, self._api, self._state, self._sessions = home, api, state, sessions
         self._cutter, self._envoy = cutter, envoy
+        self.is_newest = False
         self._removed = False
         self._unsaved: bytes | None = None
         self._saving = asyncio.Lock()
@@ -61,6 +65,7 @@ class Configuration:
 
     def load(self) -> bool:
         """Put the configuration on disk in force; False when none there can be used."""
+        self._tell((self._home.read_json(STATUS) or {}).get("problem", ""))
         try:
             data = self._home.file(FILE).read_bytes()
             modified = self._home.file(FILE).stat().st_mtime
@@ -164,6 +169,7 @@ class Configuration:
             except Exception:
                 logger.exception("applying a configuration failed")
                 asked = MOST_SECONDS
+            self.is_newest = False
             self._note_silence()
             failures += 1
             await asyncio.sleep(backoff.pause(failures, asked=asked, first=FIRST_SECONDS, most=MOST_SECONDS))
@@ -178,14 +184,16 @@ class Configuration:
         self._state.heard_console()
         self._note_silence()
         self._removed = False
-        self._home.file(STATUS).unlink(missing_ok=True)  # the file says that the gateway was removed
+        self._tell("")
         if answer.get("unchanged") is True:
+            self.is_newest = True
             if self._unsaved is None:
                 self._set_heard(self._state.heard_at)
             if not self._state.snapshot:
                 await asyncio.sleep(1)
             return
         await self.apply(answer)
+        self.is_newest = True
 
     def _note_silence(self) -> None:
         """Log when the console has been away for too long, whether or not somebody asks to be let in."""
@@ -213,12 +221,14 @@ class Configuration:
         async with self._saving:
             self._unsaved = None
             self._home.file(FILE).unlink(missing_ok=True)
-        try:
-            self._home.write_json(STATUS, {"problem": REMOVED})
-        except OSError as error:
-            logger.warning("cannot note that this gateway was removed: %s", error)
+        self._tell(REMOVED)
         await self._cutter.end_all()
         await self._envoy.stop()
+
+    def _tell(self, problem: str) -> None:
+        """Write for ``causeway status``, and for whoever watches an upgrade, what only this process knows."""
+        with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
+            self._home.write_changed_json(STATUS, {"version": version(), "problem": problem})
 
     def _set_heard(self, moment: float) -> None:
         """Date the file by when the console was last heard, so that a restart does not prolong the grace."""

@@ -24,6 +24,8 @@ from edge.machine.enrollment import EnrollmentError, renew, renewal_due
 from edge.machine.log_export import LogSender
 from edge.machine.metrics import publish_metrics
 from edge.machine.support import held, keep_log
+from edge.machine.upgrade import Upgrader
+from edge.protocol.configuration import UpgradeOrder
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +37,22 @@ Loops = dict[str, Coroutine[Any, Any, None]]  # by name; each runs for as long a
 class Agent(ABC):
     """Agent of one machine. A trade gives what is done first, its loops, and what is done after all loops have ended.
 
-    `stop` ends the agent. `successor`: program to go on as after an upgrade, else None.
+    `stop` ends the agent.
     """
 
     def __init__(self, home: Home) -> None:
         self._home, self._api = home, ConsoleApi(home)
         self._logs = LogSender(home, self._api)
         self.stop = asyncio.Event()
-        self.successor: Path | None = None
+        self._upgrader = Upgrader(home, self._api, current=self.order, switch=self.stop.set)
 
     @abstractmethod
     async def begin(self) -> Loops:
         """Work by what is on disk, so that a console that is away is no reason to be idle; return the trade's loops."""
+
+    @abstractmethod
+    def order(self) -> UpgradeOrder | None:
+        """Return what the console wants installed; None while the newest configuration is not known."""
 
     @abstractmethod
     def metrics(self) -> Iterable[Metric]:
@@ -57,18 +63,19 @@ class Agent(ABC):
         """End Envoy, and write down what is not sent yet. No loop runs any more."""
 
     async def run(self) -> Path | None:
-        """Work until `stop` is set, or until SIGTERM or SIGINT; return `successor`."""
+        """Work until `stop`, SIGTERM or SIGINT; return the program to go on as after an upgrade, else None."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         try:
             await self._run_loops(await self.begin())
         finally:
             await self._api.close()
-        return self.successor
+        return self._upgrader.successor
 
     async def _run_loops(self, loops: Loops) -> None:
         loops["certificates"] = self._renew_certificates()
         loops["logs"] = self._logs.run()
+        loops["upgrades"] = self._upgrader.run()
         loops["metrics"] = publish_metrics(self._home, self.metrics)
         tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(each, name=name) for name, each in loops.items()

@@ -1,4 +1,4 @@
-"""A server that upgrades itself because its console says so: fetch, install beside, switch, watch, go back.
+"""A machine that upgrades itself because its console says so: fetch, install beside, switch, watch, go back.
 
 Every version has a folder of its own in ``versions/``, and the link ``program`` names the one in use, as the deployment
 script lays them out. The agent that runs installs the other version and writes down what it is about to do
@@ -29,7 +29,7 @@ from edge.errors import EdgeError
 from edge.home import Home
 from edge.machine.api import ApiError, ApiRefused, Caller
 from edge.machine.status import report
-from edge.protocol.configuration import ServerConfiguration, UpgradeOrder
+from edge.protocol.configuration import UpgradeOrder
 from edge.protocol.reports import Nothing, UpgradeState, UpgradeWord
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,8 @@ class UpgradeError(EdgeError):
     """This machine cannot install the version. The message is a sentence for the operator."""
 
 
-def order_in(configuration: ServerConfiguration | None) -> UpgradeOrder | None:
-    """Return the order in a configuration; None without one, and for one that could name other files than it should."""
-    order = configuration.upgrade if configuration else None
+def harmless(order: UpgradeOrder | None) -> UpgradeOrder | None:
+    """Return the order; None without one, and for one that could name other files than it should."""
     if order is None:
         return None
     plain = Path(order.wheel).name == order.wheel and order.wheel.endswith(".whl")
@@ -102,7 +101,7 @@ class Place:
         place = cls(Path(sys.prefix))
         if place.versions.name != "versions" or place.program.resolve() != place.mine:
             raise UpgradeError(
-                "This server was not installed by the deployment command, so it cannot upgrade itself."
+                "This program was not installed by the deployment command, so it cannot upgrade itself."
             )
         return place
 
@@ -127,7 +126,7 @@ class Place:
 class Upgrader:
     """The part of the agent that follows the console's orders. `switch` ends the agent, to become the new version.
 
-    `current` gives the newest configuration, None while it is not known to be the newest.
+    `current` gives the console's order, None while the newest word of the console is not known.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class Upgrader:
         home: Home,
         api: Caller,
         *,
-        current: Callable[[], ServerConfiguration | None],
+        current: Callable[[], UpgradeOrder | None],
         switch: Callable[[], None],
     ) -> None:
         self._home = home
@@ -165,7 +164,7 @@ class Upgrader:
         if record is not None and record.state == "restarting":
             start_watcher(self._home)  # does nothing while one is at work
             return
-        order = order_in(self._current())
+        order = harmless(self._current())
         interrupted = record is not None and record.state == "installing"
         if order is not None and (record is None or record.order != order.order or interrupted):
             await self._follow(order)
@@ -173,7 +172,7 @@ class Upgrader:
     async def _tell(self, record: Record) -> None:
         word = UpgradeWord(record.order, record.state, record.message[:2000])
         try:
-            await self._api.call("server/upgrade", word, Nothing)
+            await self._api.call(f"{self._home.identity.kind}/upgrade", word, Nothing)
         except ApiRefused as error:
             if error.status not in (400, 404, 422):
                 raise

@@ -36,6 +36,22 @@ ALLOWED = (*OPEN, "draining")
 Scope = Literal["all", "selected"]
 
 
+# -- Both have
+
+
+class UpgradeOrder(Message, frozen=True):
+    """Order to install a version, followed once. `wheel`: a file's name; `sha256`: of the wheel, in hexadecimal.
+
+    `health_seconds`: how long the new version has to become healthy before the machine goes back.
+    """
+
+    order: str
+    version: str
+    wheel: str
+    sha256: str
+    health_seconds: float
+
+
 # -- A gateway's
 
 
@@ -127,6 +143,7 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     `session_keys`: key id → PEM. `offline_seconds`: how long after the console's last word users are still let in.
     `ended_sessions`: session → reason, until the session's token expires. `groups`: group → accounts.
     `bandwidth`: account → kbit/s, of accounts whose tokens say something else. `policies`: in evaluation order.
+    `upgrade`: none unless a version is to be installed.
     """
 
     version: Version
@@ -143,6 +160,7 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     applications: Mapping[str, Application]
     groups: Mapping[str, Sequence[str]] = {}
     policies: Sequence[Policy]
+    upgrade: UpgradeOrder | None = None
 
     @property
     def edition(self) -> Edition:
@@ -189,19 +207,6 @@ class ServedApplication(Message, frozen=True):
     addresses: Sequence[str]
     ports: Sequence[PortRange]
     origin: str | None = None
-
-
-class UpgradeOrder(Message, frozen=True):
-    """Order to install a version, followed once. `wheel`: a file's name; `sha256`: of the wheel, in hexadecimal.
-
-    `health_seconds`: how long the new version has to become healthy before the server goes back.
-    """
-
-    order: str
-    version: str
-    wheel: str
-    sha256: str
-    health_seconds: float
 
 
 class ServerConfiguration(Message, frozen=True, kw_only=True):

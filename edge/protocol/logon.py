@@ -58,12 +58,13 @@ class GrantedSession(Message, frozen=True):
     expires_at: int
 
 
-class GrantedGateway(Message, frozen=True):
-    """Gateway of the instance's area. `proxy`: ``https://host:port``."""
+class GrantedGateway(Message, frozen=True, omit_defaults=True):
+    """Gateway of the instance's area. `proxy`: ``https://host:port``; `draining`: to be used when no other answers."""
 
     id: str
     area: str
     proxy: str
+    draining: bool = False
 
 
 class Grant(Message, frozen=True):

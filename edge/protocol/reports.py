@@ -226,21 +226,21 @@ class TelemetryAnswer(Message, frozen=True, kw_only=True):
     interval: Any = None
 
 
+# -- Every machine's
+
 UpgradeState = Literal["installing", "restarting", "healthy", "failed", "rolled_back"]
 
 
 class UpgradeWord(Message, frozen=True):
-    """Progress of a server with an upgrade's order (``server/upgrade``). `message`: why it failed or was taken back.
+    """Progress of a machine with an upgrade's order (``gateway/upgrade``, ``server/upgrade``).
 
-    A word about an order that is over changes nothing.
+    `message`: why the upgrade failed or was taken back. A word about an order that is over changes nothing.
     """
 
     order: Id
     state: UpgradeState
     message: Reason = ""
 
-
-# -- Every machine's
 
 PART_BYTES = 512 * 1024
 Base64 = Annotated[str, Meta(max_length=PART_BYTES * 4 // 3 + 4, description="base64 of at most 512 KiB")]

@@ -25,9 +25,8 @@ from edge.machine.agent import Agent, Loops
 from edge.machine.api import ApiRefused, ConsoleUnreachable
 from edge.machine.spool import Spool
 from edge.machine.support import STATUS, ask_for_module
-from edge.machine.upgrade import Upgrader
 from edge.protocol.codes import Code
-from edge.protocol.configuration import ServerConfiguration
+from edge.protocol.configuration import ServerConfiguration, UpgradeOrder
 from edge.protocol.edition import NONE, Edition
 from edge.protocol.message import MessageInvalid
 from edge.protocol.reports import Nothing
@@ -93,7 +92,6 @@ class ConnectorAgent(Agent):
         # A configuration that this machine could not follow when it came, and why; it is tried again.
         self._pending: Given | None = None
         self._hindrance = ""
-        self._upgrader = Upgrader(home, self._api, current=self._current, switch=self.stop.set)
 
     async def begin(self) -> Loops:
         logger.info("Connector server %s of %s.", self._identity.id, self._identity.connector)
@@ -106,14 +104,12 @@ class ConnectorAgent(Agent):
             "tunnels": self._dialler.watch(),
             "probes": self._probes.run(),
             "status": self._telling(),
-            "upgrades": self._upgrader.run(),
         }
 
     async def end(self) -> None:
         await self._meter.take()
         await self._envoy.stop()
         self._spool.close()
-        self.successor = self._upgrader.successor
         logger.info("Stopped.")
 
     def _envoy_state(self) -> str:
@@ -130,9 +126,10 @@ class ConnectorAgent(Agent):
     def _is_behind(self) -> bool:
         return self._heard_at is not None and self._wanted.follows(self._applied)
 
-    def _current(self) -> ServerConfiguration | None:
-        """Return the configuration, once the console has said that it is the present one."""
-        return self._configuration if self._heard_at is not None and not self._is_behind else None
+    def order(self) -> UpgradeOrder | None:
+        """Return the order in the configuration, once the console has said that it is the present one."""
+        newest = self._heard_at is not None and not self._is_behind
+        return self._configuration.upgrade if newest and self._configuration else None
 
     async def _apply_known(self) -> None:
         """Work by the configuration on disk, so that a console that is away is no reason to be idle."""

@@ -16,14 +16,14 @@ from tests.ports import free_port
 
 
 class AddedGateway:
-    """Added by the console's form, not deployed yet. ``port`` is where its clients go."""
+    """Added by the console's form, not deployed yet. ``port`` is where its clients go; ``region`` one of the demo's."""
 
-    def __init__(self, demo: Demo, port: int = 0) -> None:
+    def __init__(self, demo: Demo, port: int = 0, region: str = "") -> None:
         self.demo, self.client = demo, demo.admin_client()
         self.port = port or free_port()
         form = {
             "name": "gateway-of-the-test",
-            "region": demo.gateway()["region"],
+            "region": region or demo.gateway()["region"],
             "public_host": "127.0.0.1",
             "listen_address": "127.0.0.1",
             "client_port": str(self.port),
@@ -74,9 +74,9 @@ class AddedGateway:
 
 
 @contextmanager
-def added_gateway(demo: Demo, port: int = 0) -> Iterator[AddedGateway]:
+def added_gateway(demo: Demo, port: int = 0, region: str = "") -> Iterator[AddedGateway]:
     """It is deleted in the end, if it is still there."""
-    made = AddedGateway(demo, port)
+    made = AddedGateway(demo, port, region)
     with closing(made.client):
         try:
             yield made

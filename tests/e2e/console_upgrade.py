@@ -11,7 +11,15 @@ import httpx
 from tests.demo import Demo, post, wait_until
 from tests.e2e.deployed import INSTALL_SECONDS, Deployed
 
-LAST = "(SELECT id FROM connectors_upgrade ORDER BY created_at DESC LIMIT 1)"
+# Tables of runs and of their steps, by the kind of machine.
+TABLES = {
+    "connector": ("connectors_upgrade", "connectors_serverupgrade"),
+    "gateway": ("console_areaupgrade", "console_gatewayupgrade"),
+}
+
+
+def last(kind: str) -> str:
+    return f"(SELECT id FROM {TABLES[kind][0]} ORDER BY created_at DESC LIMIT 1)"
 
 
 def rows(demo: Demo, query: str, *values: str) -> list[tuple]:
@@ -29,15 +37,24 @@ def serves(demo: Demo, machine: Deployed) -> bool:
 
 
 def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> str:
-    """Click; watch until it is over, and that never more than one server is in hand; the end of the run."""
-    url = f"/sase/connectors/{connector}/"
-    answer = post(client, f"{url}upgrade/", {"when": "now", "minutes": "1"})
+    """All servers of a connector; the end of the run."""
+    return _upgraded(demo, client, "connector", f"/sase/connectors/{connector}/upgrade/", version)
+
+
+def gateways_upgraded(demo: Demo, client: httpx.Client, area: str, version: str) -> str:
+    """All gateways of an area; the end of the run."""
+    return _upgraded(demo, client, "gateway", f"/gateways/upgrades/{area}/", version)
+
+
+def _upgraded(demo: Demo, client: httpx.Client, kind: str, url: str, version: str) -> str:
+    """Click; watch until it is over, and that never more than one machine is in hand; the end of the run."""
+    answer = post(client, url, {"when": "now", "minutes": "1"})
     assert answer.status_code == 200 and f"to {version}" in answer.text, answer.text
     seen: list[str] = []
 
     def over() -> str:
-        state = rows(demo, f"SELECT state FROM connectors_upgrade WHERE id = {LAST}")[0][0]
-        page = client.get(f"{url}upgrade/state/").text
+        state = rows(demo, f"SELECT state FROM {TABLES[kind][0]} WHERE id = {last(kind)}")[0][0]
+        page = client.get(f"{url}state/").text
         states = re.findall(r"badge-\w+[^>]*>\s*(?:<[^>]+>\s*)*(Draining|Installing|Checking)\b", page)
         assert len(states) <= 1, page
         seen.extend(state for state in states if state not in seen)
@@ -48,7 +65,7 @@ def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> 
     return str(end)
 
 
-def steps(demo: Demo) -> list[tuple[str, str]]:
-    """State and message of each server in the last upgrade."""
-    query = f"SELECT state, message FROM connectors_serverupgrade WHERE upgrade_id = {LAST} ORDER BY position"
+def steps(demo: Demo, kind: str = "connector") -> list[tuple[str, str]]:
+    """State and message of each machine in the last upgrade of that kind."""
+    query = f"SELECT state, message FROM {TABLES[kind][1]} WHERE upgrade_id = {last(kind)} ORDER BY position"
     return rows(demo, query)

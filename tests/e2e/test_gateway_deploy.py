@@ -39,7 +39,7 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_gateway_is_deployed_used_packed_and_taken_away(machine: Machine, added: AddedGateway) -> None:
-    """An upgrade by command is tried with a server run like this, and with a gateway that is a service."""
+    """Upgrades are tried elsewhere: by command with servers, by the console with a gateway that is a service."""
     assert "Not enrolled" in added.row()
     command = added.command()
     machine.deploy(command)

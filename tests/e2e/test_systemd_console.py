@@ -1,4 +1,7 @@
-"""The panel's commands as they stand there, run by root under a real systemd: user, service, upgrade, nothing left.
+"""The panel's commands as they stand there, run by root under a real systemd: user, service, nothing left.
+
+The server is upgraded by command and the gateway by a click in the console, which starts its Envoy anew at a port that
+only the service's capability opens.
 
 The container shares this machine's network, so that it reaches the demo's console and gateways.
 """
@@ -15,7 +18,7 @@ import pytest
 from tests.demo import Demo, Tunnel, post, wait_until
 from tests.e2e.added_gateway import added_gateway, echoes
 from tests.e2e.booted import CONFINED, BootedMachine, Container, booted_machine, confinement, missing
-from tests.e2e.console_upgrade import serves, steps, upgraded
+from tests.e2e.console_upgrade import gateways_upgraded, serves, steps
 from tests.e2e.deployed import (
     an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good,
     running_again_changes_nothing,
@@ -28,6 +31,8 @@ from tests.e2e.wheels import built_wheel, deployment_python, offered, packages
 from tests.edge.gateway_lab import Echo
 
 ANOTHER = "0.9.3"
+# An area and region in which the demo has no gateway: those of the demo run from a checkout, and cannot be upgraded.
+AREA, REGION = "germany", "eu-central-1"
 # Where an administrator tells pip what holds for every user, the service's among them. ``no-compile = no`` is pip's way
 # to say that nothing is compiled ahead of use.
 PIP = "[global]\nno-index = true\nfind-links = /srv/packages\n[install]\nno-compile = no\n"
@@ -97,11 +102,11 @@ def an_office(demo: Demo) -> Iterator[Office]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_server_runs_as_a_service_is_upgraded_by_the_console_and_taken_away(
+def test_a_server_runs_as_a_service_is_upgraded_by_command_and_taken_away(
     demo: Demo, container: Container
 ) -> None:
     booted = booted_machine(demo, container, "connector")
-    with booted as machine, an_office(demo) as office, offered(demo) as wheels:
+    with booted as machine, an_office(demo) as office:
         client = office.administrator.client
         command = server_command(client, office.id)
         runs_as_a_service(machine, command)
@@ -113,16 +118,11 @@ def test_a_server_runs_as_a_service_is_upgraded_by_the_console_and_taken_away(
         the_archive_has_no_secret(machine)
 
         wait_until(lambda: serves(demo, machine), 30, what="a server that the gateways know")
-        agent = machine.agent()
-        built_wheel(wheels, ANOTHER, {})
-        assert upgraded(demo, client, office.id, ANOTHER) == "done", steps(demo)
-        assert machine.version() == ANOTHER and container.main_pid(machine.unit) == agent == machine.agent()
+        an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
         assert confinement(container, machine.unit) == CONFINED["connector"]
-        assert ANOTHER in client.get(f"/sase/connectors/{office.id}/servers/{server}/").text
         wait_until(lambda: server_online(client, office.id, server), 30, what="the upgraded server online")
         with wait_until(office.flow, 30, what="a flow by the upgraded server") as flow:
             assert echoes(flow)
-        wait_until(lambda: len(machine.installed()) == 1, 30, what="the version before removed")
 
         post(client, f"/sase/connectors/{office.id}/servers/{server}/remove/").raise_for_status()
         assert server not in client.get(f"/sase/connectors/{office.id}/servers/").text
@@ -132,11 +132,12 @@ def test_a_server_runs_as_a_service_is_upgraded_by_the_console_and_taken_away(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
+def test_a_gateway_runs_as_a_service_is_upgraded_by_the_console_and_taken_away(
     demo: Demo, container: Container
 ) -> None:
     booted = booted_machine(demo, container, "gateway")
-    with booted as machine, added_gateway(demo, port_of_root()) as added:
+    added_in_area = added_gateway(demo, port_of_root(), REGION)
+    with booted as machine, added_in_area as added, offered(demo) as wheels:
         command = added.command()
         runs_as_a_service(machine, command)
         wait_until(added.is_online, 30, what="the gateway in the console")
@@ -145,10 +146,17 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_command_and_taken_away(
             comes_back_when_killed(machine, flow)
         the_archive_has_no_secret(machine)
 
-        an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good(machine)
+        agent, envoy = machine.agent(), machine.envoy()
+        built_wheel(wheels, ANOTHER, {})
+        assert gateways_upgraded(demo, added.client, AREA, ANOTHER) == "done", steps(demo, "gateway")
+        assert machine.version() == ANOTHER and container.main_pid(machine.unit) == agent == machine.agent()
+        assert machine.envoy() != envoy, "the new version has an Envoy of its own"
+        assert confinement(container, machine.unit) == CONFINED["gateway"]
+        assert "Upgrading" not in added.row()
         wait_until(added.is_online, 30, what="the upgraded gateway in the console")
         with wait_until(added.flow, 40, what="a flow by the upgraded gateway") as flow:
             assert echoes(flow)
+        wait_until(lambda: len(machine.installed()) == 1, 30, what="the version before removed")
 
         # Its Envoy is nobody's child then, and must not stay behind.
         container.run("kill", "-KILL", container.main_pid(machine.unit))

@@ -94,6 +94,13 @@ def test_what_the_last_release_wrote_is_read_and_written_alike(kind: type[Messag
         assert reported.read_strictly(kind, document, "a machine") == message
 
 
+def test_a_gateway_is_said_to_drain_only_when_it_does() -> None:
+    gateway = {"id": "gateway-1", "area": "mainland-china", "proxy": "https://127.0.0.1:1"}
+    assert on_the_wire(logon.GrantedGateway.decode(gateway)) == gateway
+    draining = gateway | {"draining": True}
+    assert on_the_wire(logon.GrantedGateway.decode(draining)) == draining
+
+
 @EVERY
 def test_what_a_newer_release_adds_is_ignored(kind: type[Message], document: Any) -> None:
     newer = copy.deepcopy(document)

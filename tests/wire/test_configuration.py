@@ -32,6 +32,19 @@ RELEASED: dict[type[Message], Any] = {
     kind: json.loads((Path(__file__).parent / "release_0_1" / f"{name}.json").read_text())
     for kind, name in ((GatewayConfiguration, "gateway"), (ServerConfiguration, "server"))
 }
+# What this release writes in addition.
+HISTORY = {"epoch": "", "seal": ""}
+ADDED: dict[type[Message], Any] = {
+    GatewayConfiguration: {"upgrade": None, **HISTORY},
+    ServerConfiguration: HISTORY,
+}
+ORDER = {
+    "order": "upgrade-1",
+    "version": "9.9.9",
+    "wheel": "causeway-9.9.9-py3-none-any.whl",
+    "sha256": "0" * 64,
+    "health_seconds": 90.0,
+}
 # Objects that take any key.
 TABLES = (
     *("session_keys", "instances", "ended_sessions", "bandwidth", "connectors", "applications", "groups"),
@@ -108,7 +121,17 @@ def test_the_least_that_either_may_hold() -> None:
 
 @BOTH
 def test_what_the_last_release_wrote_is_read_and_written_alike(kind: type[Message]) -> None:
-    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind] | {"epoch": "", "seal": ""}
+    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind] | ADDED[kind]
+
+
+@BOTH
+def test_either_may_order_an_upgrade(kind: type[Message]) -> None:
+    document = RELEASED[kind] | ADDED[kind] | {"upgrade": ORDER}
+    assert on_the_wire(kind.decode(document)) == document
+    for field in ORDER:
+        assert refusal(kind, document | {"upgrade": ORDER | {field: [None]}}).startswith(
+            f"upgrade.{field} must be "
+        )
 
 
 LATER = [

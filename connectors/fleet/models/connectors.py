@@ -1,6 +1,6 @@
 """Connectors, the servers that carry them, and the tunnels that the gateways see."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from django.db import models
@@ -8,9 +8,8 @@ from django.utils import timezone
 
 from connectors.fields import CONNECTOR_NAME, new_connector_id, new_server_id
 from connectors.fleet import pace
+from console.machines.models.upgrades import WINDOW_SENTENCE
 from console.models import Gateway, Region
-
-UPGRADE_SENTENCE = "Give the upgrade window a start and another end, both as HH:MM, or neither."
 
 
 def heard_within() -> timedelta:
@@ -47,21 +46,12 @@ class Connector(models.Model):
                 | models.Q(upgrade_start__isnull=False, upgrade_end__isnull=False)
                 & ~models.Q(upgrade_start=models.F("upgrade_end")),
                 name="connector_upgrade_window_whole",
-                violation_error_message=UPGRADE_SENTENCE,
+                violation_error_message=WINDOW_SENTENCE,
             ),
         ]
 
     def __str__(self) -> str:
         return self.name
-
-    def in_upgrade_window(self, now: datetime) -> bool:
-        """Tell whether servers may be upgraded at this moment; without a window they may at any."""
-        start, end = self.upgrade_start, self.upgrade_end
-        if start is None or end is None:
-            return True
-        time = now.astimezone(UTC).time()
-        # Windows that end before they start go on past midnight.
-        return start <= time < end if start < end else time >= start or time < end
 
 
 class Server(models.Model):

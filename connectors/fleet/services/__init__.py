@@ -17,7 +17,7 @@ from connectors.fleet.services.servers import (
     server_enable,
     server_remove,
 )
-from connectors.fleet.services.upgrades import upgrade_cancel, upgrade_start, upgrade_told, upgrades_advance
+from connectors.fleet.services.upgrades import upgrade_start
 
 __all__ = [
     "connector_create",
@@ -35,8 +35,5 @@ __all__ = [
     "server_drain",
     "server_enable",
     "server_remove",
-    "upgrade_cancel",
     "upgrade_start",
-    "upgrade_told",
-    "upgrades_advance",
 ]

@@ -9,14 +9,13 @@ from connectors.fleet.models.connectors import Server
 from connectors.fleet.models.upgrades import ServerUpgrade
 from console.core import audit
 from console.core.audit import Actor
-from console.core.errors import Conflict, Invalid
+from console.core.errors import Conflict
 from console.machines import config
 from console.machines.models.machines import SILENT_AFTER
+from console.machines.upgrades import check_drain
 from console.models import Cutover, MachineKey
 
 DRAIN = "server.drain"
-LONGEST_DRAIN = timedelta(hours=24)
-MINUTES_SENTENCE = "Minutes must be a whole number from 1 to 1,440."
 
 
 def name_of(server_id: str) -> str | None:
@@ -61,8 +60,7 @@ def server_drain(*, server: Server, within: timedelta, actor: Actor) -> Server:
 
     Raise ``Invalid`` for an illegal time, ``Conflict`` for a server that drains already or is disabled.
     """
-    if not timedelta(minutes=1) <= within <= LONGEST_DRAIN:
-        raise Invalid(MINUTES_SENTENCE, field="minutes")
+    check_drain(within)
     now = timezone.now()
     free = Server.objects.filter(pk=server.pk, enabled=True, drain_until=None)
     # Forget how many flows the server reported: only a count from after this moment ends the drain.

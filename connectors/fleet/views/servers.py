@@ -7,11 +7,12 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors.fleet import selectors, services
+from connectors.fleet import services
 from connectors.fleet.forms import DrainForm
 from connectors.fleet.lights import server_statuses
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.models.upgrades import ServerUpgrade
+from connectors.fleet.services.upgrades import SERVERS
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry import store
 from console.core.access import actor, role_required
@@ -29,7 +30,8 @@ def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     statuses = server_statuses(connector, config.current())
     shown = telemetry.chosen(request.GET)
     words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
-    upgrade = selectors.upgrade_shown(connector, [status.server.version for status in statuses])
+    versions = [status.server.version for status in statuses]
+    upgrade = SERVERS.shown({connector.pk: versions})[connector.pk]
     active = {step.server_id for step in upgrade["steps"] if step.is_active}
     context = {
         "connector": connector,

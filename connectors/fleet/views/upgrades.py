@@ -7,10 +7,11 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connectors.fleet import selectors, services
-from connectors.fleet.forms import UpgradeForm
+from connectors.fleet import services
+from connectors.fleet.forms import ConnectorUpgradeForm
 from connectors.fleet.models.connectors import Connector
 from connectors.fleet.models.upgrades import Upgrade
+from connectors.fleet.services.upgrades import SERVERS
 from console.core.access import actor, role_required
 from console.core.errors import NotFound, Refusal
 from console.kit import web
@@ -22,7 +23,7 @@ def upgrade_state(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show how far an upgrade is; the page asks again while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
     versions = list(connector.servers.values_list("version", flat=True))
-    context = {"connector": connector, **selectors.upgrade_shown(connector, versions)}
+    context = {"connector": connector, **SERVERS.shown({connector.pk: versions})[connector.pk]}
     return render(request, "connectors/_upgrade.html", context)
 
 
@@ -31,7 +32,7 @@ def upgrade_state(request: HttpRequest, connector_id: str) -> HttpResponse:
 def upgrade(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Say what an upgrade does, before it does; a POST begins the upgrade, now or in the connector's window."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    form = UpgradeForm(request.POST or None, connector=connector)
+    form = ConnectorUpgradeForm(request.POST or None, connector=connector)
     if request.method == "POST" and form.is_valid():
         try:
             run = services.upgrade_start(
@@ -51,7 +52,7 @@ def upgrade(request: HttpRequest, connector_id: str) -> HttpResponse:
         "connector": connector,
         "servers": servers,
         "serving": [server for server in servers if server.state == "enabled"],
-        **selectors.upgrade_shown(connector, [server.version for server in servers]),
+        **SERVERS.shown({connector.pk: [server.version for server in servers]})[connector.pk],
     }
     return web.form_page(request, "connectors/upgrade.html", context)
 
@@ -64,7 +65,7 @@ def upgrade_cancel(request: HttpRequest, connector_id: str) -> HttpResponse:
     run = connector.upgrades.filter(state__in=Upgrade.OPEN).first()
     if run is None:
         raise NotFound("No upgrade of this connector is going on.", code="NoUpgrade")
-    run = services.upgrade_cancel(upgrade=run, actor=actor(request))
+    run = SERVERS.cancel(upgrade=run, actor=actor(request))
     message = (
         "The upgrade stops after the server in hand."
         if run.is_open

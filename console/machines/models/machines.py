@@ -64,6 +64,11 @@ class Gateway(models.Model):
         return self.heard_at is not None and timezone.now() - self.heard_at < SILENT_AFTER
 
     @property
+    def version(self) -> str:
+        """Version of the gateway's software, empty when not known; servers have a column of this name."""
+        return self.software
+
+    @property
     def proxy_url(self) -> str:
         host = f"[{self.public_host}]" if ":" in self.public_host else self.public_host
         return f"https://{host}:{self.client_port}"

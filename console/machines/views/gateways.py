@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.core.access import actor, role_required
 from console.core.errors import Refusal
 from console.kit import tables, web
-from console.machines import config, deploy, enrollment, epochs, services
+from console.machines import config, deploy, enrollment, epochs, gateway_upgrades, services
 from console.machines.forms import GatewayForm
 from console.machines.models.machines import Gateway
 
@@ -37,11 +37,14 @@ TABLE = tables.Table(
 @require_safe
 @role_required("viewer")
 def gateway_list(request: HttpRequest) -> HttpResponse:
-    page = TABLE.page(request, Gateway.objects.select_related("region__area"))
+    gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
+    page = TABLE.page(request, gateways)
     now = config.current()
     for row in page.rows:
         row.standing = epochs.standing(now, "version", row).value
-    return tables.render(request, "console/gateways/list.html", page, {"wanted": now.version})
+    # A function, which the table alone, fetched every few seconds, does not call.
+    context = {"wanted": now.version, "area_upgrades": gateway_upgrades.shown_by_area}
+    return tables.render(request, "console/gateways/list.html", page, context)
 
 
 @require_http_methods(["GET", "POST"])

@@ -11,9 +11,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connectors.fleet import services
-from connectors.fleet.services import upgrades
+from connectors.fleet.services.upgrades import SERVERS
 from connectors.models import Connector, Server, ServerUpgrade, Upgrade
 from console.core.errors import Conflict, Invalid
+from console.machines import upgrade_rule
 from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory, telemetry
@@ -84,25 +85,25 @@ def step_of(machine: Served) -> ServerUpgrade:
 
 def brought_to_checking(connector: Connector, machine: Served) -> None:
     start(connector)
-    services.upgrades_advance()
+    SERVERS.advance()
     drained(machine)
-    services.upgrades_advance()
+    SERVERS.advance()
     tells(machine, "restarting")
-    services.upgrades_advance()
+    SERVERS.advance()
 
 
 def test_a_server_goes_through_every_step(connector: Connector, machine: Served, wheel: Path) -> None:
     run = start(connector)
     assert (run.state, step_of(machine).state) == ("waiting", "waiting")
     assert machine.call("server/config", {}).json()["upgrade"] is None
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "draining"
     assert Server.objects.get(pk=machine.id).state == "draining"
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "draining", "the gateway may still give it flows"
     drained(machine)
     assert services.drains_finish() == 0, "it is to come back, so it is not switched off"
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "installing"
     order = machine.call("server/config", {}).json()["upgrade"]
     assert order == {
@@ -115,13 +116,13 @@ def test_a_server_goes_through_every_step(connector: Connector, machine: Served,
     tells(machine, "restarting")
     assert step_of(machine).state == "checking"
     says(machine, NEW)
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "checking", "its own word is missing"
     tells(machine, "healthy")
-    services.upgrades_advance()
+    SERVERS.advance()
     assert (step_of(machine).state, step_of(machine).message) == ("done", f"From {NOW} to {NEW}.")
     assert Server.objects.get(pk=machine.id).state == "enabled"
-    services.upgrades_advance()
+    SERVERS.advance()
     run.refresh_from_db()
     assert run.state == "done" and run.finished_at
     verbs = list(AuditRow.objects.order_by("id").values_list("verb", flat=True))
@@ -139,11 +140,11 @@ def test_the_gate_stays_shut_while_something_is_wrong(
     says(machine, NOW if what == "version" else NEW, **({"envoy": "stopped"} if what == "envoy" else {}))
     if what == "tunnel":
         Server.objects.get(pk=machine.id).tunnels.update(count=0)
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "checking"
-    past = timezone.now() - upgrades.check_limit()
+    past = timezone.now() - upgrade_rule.check_limit()
     ServerUpgrade.objects.update(changed_at=past)
-    services.upgrades_advance()
+    SERVERS.advance()
     step = step_of(machine)
     assert step.state == "failed" and "left drained" in step.message
     if what != "version":
@@ -157,7 +158,7 @@ def test_a_light_that_was_red_before_need_not_be_green(connector: Connector, mac
     assert [red.split(" to ")[0] for red in step_of(machine).reds] == ["tunnel"]
     says(machine, NEW)
     tells(machine, "healthy")
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "done"
 
 
@@ -168,7 +169,7 @@ def test_the_first_that_fails_stops_the_rest_and_serves_on(
     second = ServerFactory(connector=connector, heard=True, version=NOW)
     brought_to_checking(connector, machine)
     tells(machine, state, "The agent does not run.")
-    services.upgrades_advance()
+    SERVERS.advance()
     first, left = ServerUpgrade.objects.all()
     assert (first.state, first.message) == (state, "The agent does not run.")
     assert left.state == "skipped" and "because" in left.message
@@ -179,23 +180,23 @@ def test_the_first_that_fails_stops_the_rest_and_serves_on(
 
 def test_a_server_that_says_nothing_is_given_up(connector: Connector, machine: Served) -> None:
     start(connector)
-    services.upgrades_advance()
+    SERVERS.advance()
     drained(machine)
-    services.upgrades_advance()
-    ServerUpgrade.objects.update(changed_at=timezone.now() - upgrades.INSTALL_LIMIT)
-    services.upgrades_advance()
+    SERVERS.advance()
+    ServerUpgrade.objects.update(changed_at=timezone.now() - upgrade_rule.INSTALL_LIMIT)
+    SERVERS.advance()
     assert step_of(machine).state == "failed" and "15 minutes" in step_of(machine).message
 
 
 def test_the_drain_ends_after_its_time_also_with_flows(connector: Connector, machine: Served) -> None:
     start(connector)
-    services.upgrades_advance()
+    SERVERS.advance()
     drained(machine)
     says(machine, open_flows=3)
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "draining"
     Server.objects.update(drain_until=timezone.now() - timedelta(seconds=1))
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "installing"
 
 
@@ -206,7 +207,7 @@ def test_what_is_off_silent_or_current_is_passed_over(connector: Connector, mach
     Server.objects.filter(pk=machine.id).update(enabled=False)
     run = start(connector)
     for _ in range(4):
-        services.upgrades_advance()
+        SERVERS.advance()
     run.refresh_from_db()
     assert run.state == "done"
     messages = {step.server_id: step.message for step in run.steps.all()}
@@ -220,11 +221,11 @@ def test_servers_are_begun_only_within_the_window(connector: Connector, machine:
     connector.upgrade_start, connector.upgrade_end = time((hour + 2) % 24), time((hour + 4) % 24)
     connector.save()
     start(connector, in_window=True)
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "waiting"
     connector.upgrade_start, connector.upgrade_end = time(hour), time((hour + 2) % 24)
     connector.save()
-    services.upgrades_advance()
+    SERVERS.advance()
     assert step_of(machine).state == "draining"
 
 
@@ -241,10 +242,9 @@ def test_a_window_may_go_past_midnight(
     connector: Connector, start: time | None, end: time | None, open_at: set[int]
 ) -> None:
     connector.upgrade_start, connector.upgrade_end = start, end
-    found = {
-        hour for hour in (1, 12, 23) if connector.in_upgrade_window(datetime(2026, 1, 1, hour, tzinfo=UTC))
-    }
-    assert found == open_at
+    run = Upgrade(connector=connector, in_window=True)
+    assert {hour for hour in (1, 12, 23) if run.may_begin(datetime(2026, 1, 1, hour, tzinfo=UTC))} == open_at
+    assert Upgrade(connector=connector, in_window=False).may_begin(datetime(2026, 1, 1, 5, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -280,18 +280,18 @@ def test_one_upgrade_at_a_time(connector: Connector, server: Server) -> None:
         start(connector)
     with pytest.raises(IntegrityError), transaction.atomic():
         Upgrade.objects.create(connector=connector, version=NEW, in_window=False, drain_seconds=60)
-    services.upgrade_cancel(upgrade=run, actor=ACTOR)
+    SERVERS.cancel(upgrade=run, actor=ACTOR)
     assert Upgrade.objects.get(pk=run.pk).state == "cancelled"
     with pytest.raises(Conflict, match="over or was cancelled"):
-        services.upgrade_cancel(upgrade=run, actor=ACTOR)
+        SERVERS.cancel(upgrade=run, actor=ACTOR)
     start(connector)
 
 
 def test_cancelled_while_draining_it_serves_on(connector: Connector, machine: Served) -> None:
     run = start(connector)
-    services.upgrades_advance()
-    services.upgrade_cancel(upgrade=run, actor=ACTOR)
-    services.upgrades_advance()
+    SERVERS.advance()
+    SERVERS.cancel(upgrade=run, actor=ACTOR)
+    SERVERS.advance()
     assert (step_of(machine).state, Server.objects.get(pk=machine.id).state) == ("skipped", "enabled")
     assert Upgrade.objects.get().state == "cancelled"
 
@@ -301,11 +301,11 @@ def test_cancelled_while_it_checks_it_is_finished_and_no_other_begun(
 ) -> None:
     ServerFactory(connector=connector, heard=True, version=NOW)
     brought_to_checking(connector, machine)
-    services.upgrade_cancel(upgrade=Upgrade.objects.get(), actor=ACTOR)
+    SERVERS.cancel(upgrade=Upgrade.objects.get(), actor=ACTOR)
     assert Upgrade.objects.get().state == "running"
     says(machine, NEW)
     tells(machine, "healthy")
-    services.upgrades_advance()
+    SERVERS.advance()
     assert [step.state for step in ServerUpgrade.objects.all()] == ["done", "skipped"]
     assert Upgrade.objects.get().state == "cancelled"
 
@@ -323,5 +323,5 @@ def test_a_word_about_another_order_changes_nothing(connector: Connector, machin
 def test_a_removed_server_holds_nothing_up(connector: Connector, machine: Served) -> None:
     brought_to_checking(connector, machine)
     services.server_remove(server=Server.objects.get(pk=machine.id), actor=ACTOR)
-    services.upgrades_advance()
+    SERVERS.advance()
     assert Upgrade.objects.get().state == "done"

@@ -237,6 +237,15 @@ def test_the_first_gateway_that_answers_is_preferred() -> None:
     assert asyncio.run(nearest_first([gone])) == ([gone], False)
 
 
+def test_a_gateway_that_drains_is_used_when_no_other_answers() -> None:
+    gone = f"https://127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        draining, here = (f"https://127.0.0.1:{each.getsockname()[1]}" for each in (first, second))
+        found = asyncio.run(nearest_first([draining, gone, here], last={draining}))
+        assert found == ([here, draining, gone], True)
+        assert asyncio.run(nearest_first([draining, gone], last={draining})) == ([draining, gone], True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("victim", ["gateway", "client"])
 @pytest.mark.parametrize("way", ["forward", "proxy"])

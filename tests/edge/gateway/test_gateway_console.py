@@ -14,6 +14,7 @@ import pytest
 from envoy.data.accesslog.v3 import accesslog_pb2
 from envoy.service.accesslog.v3 import als_pb2
 
+from edge import version
 from edge.access.decision import Destination
 from edge.access.hosts import parse_host
 from edge.access.snapshot import Snapshot
@@ -30,6 +31,8 @@ from edge.gateway.state import GatewayState
 from edge.home import Home, Identity
 from edge.machine.api import ApiError, ConsoleApi
 from edge.machine.spool import Spool
+from edge.machine.status import Report
+from edge.machine.upgrade_watch import _problem
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
 from tests.edge.connector_lab import grant
@@ -327,7 +330,7 @@ def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(netwo
     async def removed_and_back() -> None:
         asking = asyncio.create_task(network.configuration.poll_forever())
         async with asyncio.timeout(30):
-            while network.home.read_json("status.json") is None:
+            while not (network.home.read_json("status.json") or {}).get("problem"):
                 await asyncio.sleep(0.01)
         asking.cancel()
         refused = network.state.refusal()
@@ -339,7 +342,37 @@ def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(netwo
     asyncio.run(removed_and_back())
     assert network.calls[-1][1]["applied_version"] == 0, "it needs the whole of it"
     assert network.state.refusal() is None
-    assert network.home.file("snapshot.json").exists() and not network.home.file("status.json").exists()
+    assert network.home.file("snapshot.json").exists()
+    assert network.home.read_json("status.json") == {"version": version(), "problem": ""}
+
+
+def test_who_watches_an_upgrade_reads_which_version_runs(network: Network) -> None:
+    network.configuration.load()
+    seen = Report("gateway-1", "gateway", "", "", None, [])
+    assert _problem(network.home, seen, [], version()) == ""
+    assert "not 9.9.9" in _problem(network.home, seen, [], "9.9.9")
+
+
+def test_an_upgrade_is_ordered_by_the_newest_configuration_alone(network: Network) -> None:
+    order = {"order": "upgrade-1", "version": "9", "wheel": "causeway-9-py3-none-any.whl", "sha256": "0" * 64}
+    network.home.write_json("snapshot.json", network.document | {"upgrade": order | {"health_seconds": 90}})
+    assert network.configuration.load()
+    assert network.state.snapshot and network.state.snapshot.upgrade
+    assert network.state.snapshot.upgrade.order == "upgrade-1"
+    assert not network.configuration.is_newest, "the console may have taken the order back"
+
+    async def asked_until(newest: bool) -> None:
+        asking = asyncio.create_task(network.configuration.poll_forever())
+        async with asyncio.timeout(30):
+            while network.configuration.is_newest is not newest:
+                await asyncio.sleep(0.01)
+        asking.cancel()
+
+    network.answer = lambda name, body: (200, network.document, {})
+    asyncio.run(asked_until(True))
+    assert network.state.snapshot.upgrade is None
+    network.answer = lambda name, body: refusal(503, "TryAgainLater")
+    asyncio.run(asked_until(False))
 
 
 def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Network) -> None:

@@ -42,12 +42,15 @@ class Trade(Agent):
             await asyncio.sleep(0)
             self.noted.append("worked")
 
+    def order(self) -> None:
+        return None
+
     def metrics(self) -> Iterable[Metric]:
         yield gauge("causeway_trade", "Of the test.", [((), 1.0)])
 
     async def end(self) -> None:
         self.noted.append("end")
-        self.successor = Path("/next")
+        self._upgrader.successor = Path("/next")
 
 
 @pytest.fixture

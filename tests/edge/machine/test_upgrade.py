@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from edge.home import Home, Identity
+from edge.machine import upgrade_watch
 from edge.machine.api import ConsoleUnreachable
 from edge.machine.log_export import pack
-from edge.machine.upgrade import Place, Record, UpgradeError, Upgrader, order_in
-from edge.protocol.configuration import ServerConfiguration
+from edge.machine.status import Report
+from edge.machine.upgrade import Place, Record, UpgradeError, Upgrader, harmless
+from edge.protocol.configuration import UpgradeOrder
 from edge.protocol.reports import Nothing, UpgradeWord
 
 GIVEN = {
@@ -31,14 +33,15 @@ GIVEN = {
 class Console:
     """Stands for the console: takes what it is told, or cannot be reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "server") -> None:
         self.told: list[tuple[str, str]] = []
+        self.kind = kind
         self.away = False
 
     async def call(self, path: str, word: UpgradeWord, answer: type[Nothing]) -> Nothing:
         if self.away:
             raise ConsoleUnreachable("The console cannot be reached.")
-        assert path == "server/upgrade"
+        assert path == f"{self.kind}/upgrade"
         self.told.append((word.state, word.message))
         return answer()
 
@@ -50,20 +53,11 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def wanted(order: dict | None) -> ServerConfiguration:
-    return ServerConfiguration.decode(
-        {
-            "version": 1,
-            "server": {"id": "server-1", "enabled": True},
-            "connector": {"id": "connector-1", "name": "office", "enabled": True},
-            "gateways": [],
-            "applications": [],
-            "upgrade": order,
-        }
-    )
+def wanted(order: dict) -> UpgradeOrder:
+    return UpgradeOrder.decode(order)
 
 
-def upgrader(home: Home, console: Console, given: dict | None) -> Upgrader:
+def upgrader(home: Home, console: Console, given: dict) -> Upgrader:
     return Upgrader(home, console, current=lambda: wanted(given), switch=lambda: None)  # type: ignore[arg-type]
 
 
@@ -77,13 +71,15 @@ def upgrader(home: Home, console: Console, given: dict | None) -> Upgrader:
     ],
 )
 def test_an_order_that_could_name_other_files_is_none(change: dict) -> None:
-    assert order_in(wanted(GIVEN)) is not None
-    assert order_in(wanted(GIVEN | change)) is None
-    assert order_in(wanted(None)) is None and order_in(None) is None
+    assert harmless(wanted(GIVEN)) is not None
+    assert harmless(wanted(GIVEN | change)) is None
+    assert harmless(None) is None
 
 
-def test_a_program_that_the_script_did_not_install_says_so_once(home: Home) -> None:
-    console = Console()
+@pytest.mark.parametrize("kind", ["server", "gateway"])
+def test_a_program_that_the_script_did_not_install_says_so_once(home: Home, kind: str) -> None:
+    home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
+    console = Console(kind)
     agent = upgrader(home, console, GIVEN)
     for _ in range(3):
         asyncio.run(agent.step())
@@ -128,6 +124,38 @@ def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path:
     with pytest.raises(UpgradeError, match="deployment command"):
         Place.in_use()
     assert Path(sys.prefix).exists()
+
+
+@pytest.mark.parametrize("kind", ["server", "gateway"])
+def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    async def looks_good(home: Home) -> Report:
+        return Report(home.identity.id, kind, "", "", None, [])
+
+    async def ends(home: Home) -> None:
+        return None
+
+    home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
+    versions = tmp_path / "versions"
+    for name in ("old", "new"):
+        (versions / name).mkdir(parents=True)
+    place = Place(versions / "old")
+    place.use(versions / "new")
+    home.write_json("status.json", {"version": "1.0"})  # as the version before left it
+    record = Record("upgrade-1", "9.9.9", "restarting", before=str(place.mine), version_before="1.0")
+    record.health_seconds = 0.2
+    record.write(home, "restarting")
+    monkeypatch.setattr(upgrade_watch, "report", looks_good)
+    monkeypatch.setattr(upgrade_watch, "end_agent", ends)
+    monkeypatch.setattr(upgrade_watch, "LOOK_SECONDS", 0.01)
+    assert asyncio.run(upgrade_watch.watch(home, place)) == "rolled_back"
+    assert place.program.resolve() == versions / "old"
+    console = Console(kind)
+    for _ in range(2):
+        asyncio.run(upgrader(home, console, GIVEN).step())
+    ((state, why),) = console.told
+    assert state == "rolled_back" and "calls itself 1.0, not 9.9.9. Back at 1.0." in why
 
 
 @pytest.mark.processes  # Python asks `uname` for the processor, the first time

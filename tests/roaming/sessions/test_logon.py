@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from console.machines import config, pki
+from console.models import AreaUpgrade, GatewayUpgrade
 from roaming.accounts import services as accounts
 from roaming.instances import deletion
 from roaming.instances import services as instances
@@ -68,6 +69,21 @@ def test_gateways_are_the_enrolled_ones_of_the_instances_area(
     assert [gateway["id"] for gateway in gateways] == [machine.id]
     assert gateways[0]["area"] == "mainland-china"
     assert gateways[0]["proxy"].startswith("https://127.0.0.1:")
+
+
+def test_a_gateway_that_is_upgraded_is_named_as_one_to_use_last(
+    post: Callable[..., Any], machine: Machine, credentials: dict[str, str]
+) -> None:
+    run = AreaUpgrade.objects.create(area_id="mainland-china", version="9", drain_seconds=60)
+    step = GatewayUpgrade.objects.create(upgrade=run, gateway_id=machine.id, position=0)
+    assert "draining" not in post("login", credentials).json()["gateways"][0]
+    for state in GatewayUpgrade.ACTIVE:
+        step.state = state
+        step.save()
+        assert post("login", credentials).json()["gateways"][0]["draining"] is True
+    step.state, step.finished_at = GatewayUpgrade.State.DONE, timezone.now()
+    step.save()
+    assert "draining" not in post("login", credentials).json()["gateways"][0]
 
 
 def test_upper_and_lower_case_of_the_user_name_are_the_same(
