@@ -106,9 +106,18 @@ def test_the_least_that_either_may_hold() -> None:
 # -- Other releases
 
 
+def known(written: Any, released: Any) -> Any:
+    """What is written, without the fields that the release did not know."""
+    if isinstance(released, dict):
+        return {name: known(written[name], value) for name, value in released.items() if name in written}
+    if isinstance(released, list):
+        return [known(new, old) for new, old in zip(written, released, strict=True)]
+    return written
+
+
 @BOTH
 def test_what_the_last_release_wrote_is_read_and_written_alike(kind: type[Message]) -> None:
-    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind]
+    assert known(on_the_wire(kind.decode(RELEASED[kind])), RELEASED[kind]) == RELEASED[kind]
 
 
 LATER = [
