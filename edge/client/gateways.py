@@ -1,4 +1,4 @@
-"""Which gateway of the console's answer to use: the one that answers first; those that do not come last."""
+"""Order of the gateways of the console's answer: the first to answer comes first, silent ones come last."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REACH_SECONDS = 2.0
 async def nearest_first(gateways: Sequence[str]) -> tuple[list[str], bool]:
     """Return the gateways (``https://host:port``) by the time that a connection takes, and whether any answered.
 
-    One that does not answer within `REACH_SECONDS` comes last: it may be back later.
+    A gateway that does not answer within `REACH_SECONDS` comes last, since it may be back later.
     """
     # Shuffled, so that clients for whom all are equally near do not meet at the first one.
     shuffled = random.sample(list(gateways), len(gateways))

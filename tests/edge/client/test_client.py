@@ -324,7 +324,8 @@ def test_a_console_that_goes_away_is_told_and_so_is_its_return(
             assert client.process.poll() is None, client.log.read_text()
             return sentence in client.log.read_text()
 
-        lost = "The session could not be renewed yet: The console answered with status 503. Going on with it."
+        lost = "The session could not be renewed yet: The console answered with status 503. "
+        lost += "Going on with the present token."
         lab.runner.run(until(lambda: told(lost), "the console's loss"))
         console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
         lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))
