@@ -12,7 +12,7 @@ from pathlib import Path
 from tools import texts
 
 FOLDERS = "bench|connectors|console|demo|docs|edge|roaming|static|templates|tests|tools"
-# What only readers of other papers understand: numbered facts, sections of a design, tickets, folders of one machine.
+# Words that need other papers: numbered facts, sections of a design, tickets, folders of one machine.
 ELSEWHERE = re.compile(
     r"\bfacts? [A-D]\.\d[\w.–-]*|\b(?:design|spec|brief) §? ?\d[\d.]*|§ ?\d[\d.]*|\bissues? #?\d+|\bticket #?\d+|"
     r"\b(?:envoy-lab|seed document|the brief)\b|(?:^|[\s\"'`(])(?:\.\./shared|shared|/work)/[\w./-]*",

@@ -1,4 +1,4 @@
-"""``causeway connect`` as a process of its own beside the running demo, its events read as a script reads them."""
+"""Process of ``causeway connect`` beside the running demo, its events read as a script reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.ports import free_port
 
 
 class Client:
-    """A running ``causeway connect --json``. ``events``: what it said so far."""
+    """Running ``causeway connect --json``. ``events``: the events so far."""
 
     def __init__(self, process: subprocess.Popen[str], listen: int) -> None:
         self.process, self.listen = process, listen
@@ -45,7 +45,7 @@ class Client:
         return code
 
     def read_to_end(self) -> None:
-        """Wait until all that it said is read."""
+        """Wait until all output is read."""
         self._reader.join(5)
 
     @property
@@ -61,7 +61,7 @@ def connected(
     account: dict[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Client]:
-    """A client of the demo's first account (or another), logged off at the end.
+    """Connect as the demo's first account (or another), and log off at the end.
 
     Its password comes from a file unless `more` says otherwise; `environment` is added to its own.
     """

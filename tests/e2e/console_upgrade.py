@@ -1,4 +1,4 @@
-"""An upgrade by a click in the console, and what the console's database says of it."""
+"""Upgrade by a click in the console, and the records of the upgrade in the console's database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def rows(demo: Demo, query: str, *values: str) -> list[tuple]:
 
 
 def serves(demo: Demo, machine: Deployed) -> bool:
-    """Enabled, with tunnels to every gateway."""
+    """Tell whether a server is enabled and has tunnels to every gateway."""
     query = (
         "SELECT count(*) FROM connectors_server s JOIN connectors_tunnel t ON t.server_id = s.id "
         "WHERE s.id = ? AND s.enabled AND s.drain_until IS NULL AND t.count > 0"
@@ -29,7 +29,7 @@ def serves(demo: Demo, machine: Deployed) -> bool:
 
 
 def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> str:
-    """Click; watch until it is over, and that never more than one server is in hand; the end of the run."""
+    """Click, and watch that never more than one server is in hand; return the end of the run."""
     url = f"/sase/connectors/{connector}/"
     answer = post(client, f"{url}upgrade/", {"when": "now", "minutes": "1"})
     assert answer.status_code == 200 and f"to {version}" in answer.text, answer.text
@@ -49,6 +49,6 @@ def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> 
 
 
 def steps(demo: Demo) -> list[tuple[str, str]]:
-    """State and message of each server in the last upgrade."""
+    """Return state and message of each server in the last upgrade."""
     query = f"SELECT state, message FROM connectors_serverupgrade WHERE upgrade_id = {LAST} ORDER BY position"
     return rows(demo, query)

@@ -35,7 +35,7 @@ DOMAIN = f"w{time.time_ns()}.programs.example"
 
 
 class Web(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; ``/hello`` tells the method; ``/events`` sends one event for each that was taken note of."""
+    """Web server of a folder; ``/hello`` tells the method, ``/events`` sends one event after each one noted."""
 
     protocol_version = "HTTP/1.1"
     noted = threading.Semaphore(0)
@@ -74,7 +74,7 @@ class Web(http.server.SimpleHTTPRequestHandler):
 
 
 class World:
-    """Where everything is. ``secure``: with a certificate of ``ca``, which also holds the demo's own CA."""
+    """Addresses of everything. ``secure``: with a certificate of ``ca``, which also holds the demo's own CA."""
 
     def __init__(self, demo: Demo, folder: Path, stack: contextlib.ExitStack) -> None:
         self.demo, self.folder = demo, folder
@@ -95,7 +95,7 @@ class World:
         self.client.event("ready")
 
     def proxy(self, way: str, *, credentials: bool = True) -> str:
-        """The proxy's URL, for "gateway" with user name and password."""
+        """Return the proxy's URL, for "gateway" with user name and password."""
         if way == "connect":
             return self.client.proxy
         gateway = urlsplit(self.demo.gateway()["proxy"])
@@ -153,7 +153,7 @@ class World:
 
 @contextlib.contextmanager
 def world(demo: Demo, folder: Path) -> Iterator[World]:
-    """Everything is up, and a client is logged on."""
+    """Bring everything up, with a client that is logged on."""
     with contextlib.ExitStack() as stack:
         yield World(demo, folder, stack)
 
@@ -165,7 +165,7 @@ def _serving(server: http.server.HTTPServer, stack: contextlib.ExitStack) -> Non
 
 
 def _websockets(stack: contextlib.ExitStack) -> int:
-    """Echoes what it hears."""
+    """Serve an echo of WebSocket messages."""
 
     def echo(connection: ServerConnection) -> None:
         for message in connection:
@@ -178,7 +178,7 @@ def _websockets(stack: contextlib.ExitStack) -> int:
 
 
 def _grpc(stack: contextlib.ExitStack) -> int:
-    """``/programs.Echo/Twice`` says a message two times, in a stream."""
+    """Serve ``/programs.Echo/Twice``, which says a message two times, in a stream."""
 
     def twice(request: bytes, context: object) -> Iterator[bytes]:
         yield request
@@ -197,7 +197,7 @@ def _grpc(stack: contextlib.ExitStack) -> int:
 
 @contextlib.contextmanager
 def redis_server(path: str, port: int, folder: Path) -> Iterator[None]:
-    """A Redis that keeps nothing."""
+    """Run a Redis that keeps nothing."""
     command = [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with (folder / "redis.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)

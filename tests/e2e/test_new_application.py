@@ -1,4 +1,4 @@
-"""An application is there for whoever asks first: that servers hear of it later than gateways is nobody's concern."""
+"""An application is there for whoever asks first, although servers hear of it later than gateways."""
 
 from __future__ import annotations
 
