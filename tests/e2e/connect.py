@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo import Demo, clean_environment, wait_until
+from tests.ending import ended
 from tests.ports import free_port
 
 
@@ -85,9 +86,7 @@ def connected(
         )
     client = Client(process, listen)
     try:
-        yield client
+        with ended(process, signal.SIGINT):
+            yield client
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait(20)
         client.read_to_end()

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import http.server
+import logging
 import socket
 import ssl
 import subprocess
@@ -29,7 +30,9 @@ from websockets.sync.server import ServerConnection, serve
 from tests.demo import Demo, wait_until
 from tests.e2e.connect import Client, connected
 from tests.e2e.recipes import application, reaches, run
+from tests.ending import ended
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 DOMAIN = f"w{time.time_ns()}.programs.example"
 
@@ -119,8 +122,7 @@ class World:
         def handler(*arguments: object) -> Web:
             return Web(*arguments, directory=str(self.served))  # type: ignore[arg-type]
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
+        server = QuietHTTPServer(("127.0.0.1", 0), handler)
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         _serving(server, stack)
@@ -171,7 +173,9 @@ def _websockets(stack: contextlib.ExitStack) -> int:
         for message in connection:
             connection.send(message)
 
-    server = stack.enter_context(serve(echo, "127.0.0.1", 0))
+    quiet = logging.getLogger("tests.websockets")
+    quiet.setLevel(logging.WARNING)  # else each connection's end is told
+    server = stack.enter_context(serve(echo, "127.0.0.1", 0, logger=quiet))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
     return int(server.socket.getsockname()[1])
@@ -201,12 +205,9 @@ def redis_server(path: str, port: int, folder: Path) -> Iterator[None]:
     command = [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with (folder / "redis.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    with ended(server):
         wait_until(lambda: _answers(port), 20, what="redis")
         yield
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def _answers(port: int) -> bool:

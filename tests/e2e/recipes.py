@@ -21,7 +21,9 @@ import pytest
 
 from tests import postgres
 from tests.demo import Demo, post, wait_until
+from tests.ending import ended
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # The Debian packages of the programs that the recipes name.
@@ -184,9 +186,7 @@ def git_server(folder: Path) -> Iterator[int]:
     served = folder / "served"
     run(git, "clone", "--quiet", "--bare", work, served / "code.git")
     run(git, "-C", served / "code.git", "update-server-info")
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served))
-    )
+    server = QuietHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_address[1]
@@ -207,12 +207,9 @@ def ssh_server(folder: Path) -> Iterator[int]:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd locks its unprivileged part in this folder
     with (folder / "sshd.log").open("w") as log:
         server = subprocess.Popen([sshd, "-D", "-e", "-f", folder / "sshd_config"], stdout=log, stderr=log)
-    try:
+    with ended(server):
         wait_until(lambda: _listens(port, server), 15, what="sshd")
         yield port
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:

@@ -141,7 +141,7 @@ def test_a_gateway_past_its_limit_lets_nobody_in_and_says_so(tmp_path: Path) -> 
         lab.start()
         assert lab.verdict(target) == closed, "a restart gains no time"
         assert echoes(flow), "what is open goes on"
-        assert "refused 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
+        assert "Refused: 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
     finally:
         lab.close()
         echo.close()

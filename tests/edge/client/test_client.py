@@ -34,6 +34,7 @@ from tests.edge.connector_lab import (
     until,
 )
 from tests.edge.connector_lab import grant as granted
+from tests.ending import ended
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -128,12 +129,8 @@ def connected(console: FakeConsole, folder: Path, *more: str, password: str = PA
         process = subprocess.Popen(
             [sys.executable, "-m", "edge.cli", "connect", *command], stdout=output, stderr=output, text=True
         )
-    try:
+    with ended(process, signal.SIGINT, 30):
         yield Client(process, listen, forward, log)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
 
 
 def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
