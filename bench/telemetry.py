@@ -148,7 +148,7 @@ def _lines(history: int, seconds: float) -> list[Line]:
 
     def answers(found: Found) -> tuple[str, bool]:
         counts = found.load.statuses
-        # A server that is told to come again (503) loses nothing: it keeps the samples that were not taken for later.
+        # A server that is told to come again (503) loses nothing: the samples that were not taken stay for later.
         fine = counts.keys() <= {"200", "503"} and counts["503"] <= MOST_TURNED_AWAY * counts.total()
         return ", ".join(f"{status}: {count:,}" for status, count in counts.items()), fine
 

@@ -25,7 +25,7 @@ MODULE = re.compile(r"`(?:python -m )?((?:bench|connectors|console|demo|edge|roa
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # A file that a test puts into a wheel of its own.
 MADE_UP = {"edge/upgraded.py"}
-# These files name such citations in order to find them.
+# Files that name such citations in order to find them.
 SELF = {"tools/citations.py", "tests/tools/test_texts.py"}
 
 

@@ -25,7 +25,7 @@ from edge.home import Home
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable
 from edge.protocol.codes import Code
 
-# How `edge.machine.api` calls an answer that is none of a console's.
+# Word of `edge.machine.api` for an answer that is none of a console's.
 NOT_A_CONSOLE = "Refused"
 LOG_OFF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

@@ -134,7 +134,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         if flow.connector is not None and flow.path != CLOUD:
             headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)
-        # What a client sent under these names must neither choose the way nor reach an application.
+        # Headers of these names from a client must neither choose the way nor reach an application.
         reply.ok_response.headers_to_remove.extend(name for name in INTERNAL_HEADERS if name not in headers)
         reply.dynamic_metadata.update({FLOW_KEY: flow.dump()})
         return reply

@@ -1,4 +1,4 @@
-"""One agent a folder: how it is held, found, ended and taken away. And the log that it keeps itself."""
+"""Agent of a folder, of which there is one: held, found, ended, taken away. And the log that the agent keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dies, and who notices: what open and new flows are promised meanwhile, on the running demo."""
+"""Deaths on the running demo, and who notices: promises to open and new flows meanwhile."""
 
 from __future__ import annotations
 
