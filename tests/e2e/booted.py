@@ -68,8 +68,8 @@ def missing() -> str:
 class Container:
     """Container with a running systemd. ``files``: a folder like a root, laid over this machine's.
 
-    ``folders``: those of this machine that are seen inside under other names (name → folder); no one writes there.
-    ``network``: it shares this machine's network; else it has none.
+    ``folders``: folders of this machine that are seen inside under other names (name → folder), read-only.
+    ``network``: the container shares this machine's network, and else has none.
     """
 
     def __init__(self, folder: Path, files: Path, folders: dict[str, Path], *, network: bool = False) -> None:
