@@ -101,7 +101,7 @@ def measure_cap(demo: Demo, sink: Sink, seconds: float) -> dict[tuple[str, int],
             measured["download", count] = _download(demo, count, seconds)
         for count in FLOWS:
             measured["upload", count] = _upload(demo, sink, count, seconds)
-            _until_quiet(sink)  # what the upload left in the gateway's buffers still arrives
+            _until_quiet(sink)  # bytes of the upload in the gateway's buffers still arrive
     finally:
         demo.kill(demo.pid("traffic"), signal.SIGCONT)
     return measured

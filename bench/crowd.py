@@ -36,10 +36,10 @@ READY_SECONDS = 120
 
 def main(
     flows: Annotated[int, typer.Option(min=1, help="Short flows on each way.")] = 100_000,
-    at_once: Annotated[int, typer.Option(min=1, help="How many of them at once.")] = 64,
-    long: Annotated[int, typer.Option(min=0, help="Long flows beside them.")] = 10,
+    at_once: Annotated[int, typer.Option(min=1, help="How many short flows at once.")] = 64,
+    long: Annotated[int, typer.Option(min=0, help="Long flows beside the short ones.")] = 10,
     only: Annotated[
-        str, typer.Option("--ways", help="Beginnings of names, with commas; all by default.")
+        str, typer.Option("--ways", help="Beginnings of the ways' names, with commas; all ways by default.")
     ] = "",
 ) -> None:
     """Open crowds of short flows on each way, and tell what became of them."""

@@ -263,7 +263,9 @@ def world(password: str, accounts: int) -> None:
     )
 
 
-def main(accounts: Annotated[int, typer.Option(min=3, max=20_000, help="How many.")] = 10_000) -> None:
+def main(
+    accounts: Annotated[int, typer.Option(min=3, max=20_000, help="Accounts to import.")] = 10_000,
+) -> None:
     """Import so many client accounts, with a kill in the middle."""
     with tempfile.TemporaryDirectory(prefix="causeway-bench-imports-") as folder:
         Console(width=110).print(table(measure(Path(folder), accounts)))

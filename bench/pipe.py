@@ -47,10 +47,10 @@ SIGNS = {"whole": "green", "error": "yellow", "short": "red", "hang": "red"}
 def main(
     rounds: Annotated[int, typer.Option(min=1)] = 1,
     only: Annotated[
-        str, typer.Option("--ways", help="Beginnings of names, with commas; all by default.")
+        str, typer.Option("--ways", help="Beginnings of the ways' names, with commas; all ways by default.")
     ] = "",
-    largest: Annotated[int, typer.Option(help="Leave out cells of more bytes.")] = 50 * MB,
-    result: Annotated[Path | None, typer.Option("--json", help="Write every cell here.")] = None,
+    largest: Annotated[int, typer.Option(help="Leave out cells of more bytes than this.")] = 50 * MB,
+    result: Annotated[Path | None, typer.Option("--json", help="File for every cell's verdict.")] = None,
 ) -> None:
     """Measure each cell on each way, and print a table."""
     console, found = Console(width=150), Results(rounds, largest, only)

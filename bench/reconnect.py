@@ -244,7 +244,7 @@ def reconnect_table(back: Back) -> Table:
 def main(
     servers: Annotated[int, typer.Option(min=1, help="How many servers there are.")] = 2000,
     away: Annotated[float, typer.Option(min=0, help="For how many seconds the console is away.")] = 20.0,
-    postgres: Annotated[bool, typer.Option(help="With PostgreSQL, not with SQLite.")] = False,
+    postgres: Annotated[bool, typer.Option(help="Take PostgreSQL, not SQLite.")] = False,
 ) -> None:
     """Measure how a world of servers comes back after the console was away."""
     console = Console(width=max(100, Console().width))

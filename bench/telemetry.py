@@ -148,7 +148,7 @@ def _lines(history: int, seconds: float) -> list[Line]:
 
     def answers(found: Found) -> tuple[str, bool]:
         counts = found.load.statuses
-        # A server that is told to come again (503) loses nothing: it keeps the samples that were not taken for later.
+        # A server that is told to come again (503) loses nothing: the samples that were not taken stay for later.
         fine = counts.keys() <= {"200", "503"} and counts["503"] <= MOST_TURNED_AWAY * counts.total()
         return ", ".join(f"{status}: {count:,}" for status, count in counts.items()), fine
 
@@ -200,13 +200,13 @@ def telemetry_table(found: dict[str, Found], history: int, seconds: float) -> Ta
 
 def main(
     seconds: Annotated[
-        float, typer.Option(min=1, help="How long servers report; 600 is to be sustained.")
+        float, typer.Option(min=1, help="Seconds for which servers report; 600 is to be sustained.")
     ] = 60,
-    postgres_servers: Annotated[int, typer.Option(min=0, help="0 leaves PostgreSQL out.")] = 10_000,
-    sqlite_servers: Annotated[int, typer.Option(min=0, help="0 leaves SQLite out.")] = 1000,
+    postgres_servers: Annotated[int, typer.Option(min=0, help="Servers on PostgreSQL; 0: none.")] = 10_000,
+    sqlite_servers: Annotated[int, typer.Option(min=0, help="Servers on SQLite; 0: none.")] = 1000,
     history_servers: Annotated[
         int,
-        typer.Option(min=1, help="How many have a day of samples to be rolled up, and a month to be drawn."),
+        typer.Option(min=1, help="Servers with a day of samples to be rolled up, and a month to be drawn."),
     ] = 1000,
 ) -> None:
     """Measure how telemetry is taken in, rolled up and drawn, and how alerts are told."""

@@ -1,1 +1,1 @@
-"""Demo of real processes on one machine, started and watched by ``make demo``. It stands above all four floors."""
+"""Demo of real processes on one machine, started and watched by ``make demo``; above all four floors."""

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         prog="manage.py demo", description="Run the whole of Causeway on this machine."
     )
     made.add_argument(
-        "--home", type=Path, default=ROOT / "var" / "demo", help="folder for everything the demo writes"
+        "--home", type=Path, default=ROOT / "var" / "demo", help="folder for everything that the demo writes"
     )
     made.add_argument("--port", type=int, default=8000, help="the console's port on 127.0.0.1")
     made.add_argument("--fresh", action="store_true", help="begin with an empty home")

@@ -30,7 +30,7 @@ def run(options: Options) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if count := leftovers.stop(options.home):
-        log.info("stopped %d processes of an earlier demo", count)
+        log.info("Stopped %d processes of an earlier demo.", count)
     manager = Manager(options.home)
     try:
         start(options, manager, stop)
@@ -138,7 +138,7 @@ def static_and_wheel(home: Path) -> None:
             check=False,
         )
         if built.returncode:
-            log.warning("the wheel for the Deploy panel could not be built: %s", built.stderr.strip()[-300:])
+            log.warning("The wheel for the Deploy panel could not be built: %s", built.stderr.strip()[-300:])
 
 
 def is_older(made: list[Path], sources: list[str]) -> bool:
@@ -157,7 +157,7 @@ def announce(description: dict[str, Any], home: Path) -> None:
     wiki = description["applications"][0]
     log.info("ready")
     log.info(
-        "  console     %s   log on as %s with %s",
+        "  console     %s   log in as %s with %s",
         description["console"],
         admin["username"],
         admin["password"],

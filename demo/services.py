@@ -14,7 +14,7 @@ log = logging.getLogger("demo")
 # A killed service comes back after so long, as a production unit would; one that left by itself does not.
 RESTART_SECONDS = 3.0
 STOP_SECONDS = 12.0
-# These ports are below the range from which Linux and macOS take ports for outgoing connections.
+# Ports below the range from which Linux and macOS take ports for outgoing connections.
 PORTS = range(15000, 32000)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tools import texts
 
 FOLDERS = "bench|connectors|console|demo|docs|edge|roaming|static|templates|tests|tools"
-# What only readers of other papers understand: numbered facts, sections of a design, tickets, folders of one machine.
+# Words that need other papers: numbered facts, sections of a design, tickets, folders of one machine.
 ELSEWHERE = re.compile(
     r"\bfacts? [A-D]\.\d[\w.–-]*|\b(?:design|spec|brief) §? ?\d[\d.]*|§ ?\d[\d.]*|\bissues? #?\d+|\bticket #?\d+|"
     r"\b(?:envoy-lab|seed document|the brief)\b|(?:^|[\s\"'`(])(?:\.\./shared|shared|/work)/[\w./-]*",
@@ -25,7 +25,7 @@ MODULE = re.compile(r"`(?:python -m )?((?:bench|connectors|console|demo|edge|roa
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # A file that a test puts into a wheel of its own.
 MADE_UP = {"edge/upgraded.py"}
-# These files name such citations in order to find them.
+# Files that name such citations in order to find them.
 SELF = {"tools/citations.py", "tests/tools/test_texts.py"}
 
 

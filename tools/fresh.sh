@@ -72,7 +72,7 @@ step() {
     doing=''
 }
 
-# What this machine needs for it. Ctrl-C waits until apt-get is done: half an installation is worse than a late end.
+# Install what this machine needs. Ctrl-C waits until apt-get is done: half an installation is worse than a late end.
 tools() {
     apt-get update -qq
     for package in mmdebstrap git; do
@@ -92,7 +92,7 @@ sources() {
 bare_root() {
     sources >"$folder/sources.list"
     [ -s "$folder/sources.list" ] || echo "deb http://deb.debian.org/debian $SUITE main" >"$folder/sources.list"
-    # How packages are fetched here: proxies and the like, and whom this machine trusts.
+    # Copy how packages are fetched here: proxies and the like, and whom this machine trusts.
     apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|ForceIP)' >"$folder/apt.conf" || true
     trusted="/etc/apt/keyrings /etc/apt/trusted.gpg.d /usr/local/share/ca-certificates"
     beside $own --mount-proc mmdebstrap --quiet --mode=root --variant=apt --include=python3,make,ca-certificates \
@@ -102,7 +102,7 @@ bare_root() {
     cp /etc/hosts "$root/etc/hosts"
 }
 
-# pip's own settings, as far as they lie in files, and the files and folders that they name.
+# Copy pip's settings, as far as these lie in files, and the files and folders that the settings name.
 pip_settings() {
     for file in /etc/pip.conf /etc/xdg/pip/pip.conf "$HOME/.pip/pip.conf" "$HOME/.config/pip/pip.conf" "${PIP_CONFIG_FILE:-}"; do
         [ -f "$file" ] || continue
@@ -146,7 +146,7 @@ cd "$root"
 mount --move . /
 exec chroot . sh -euc "$@"
 '
-# Process 1: it runs the command; what that leaves alive for more than five seconds is named and makes it fail.
+# Process 1: runs the command, names processes that live on for more than five seconds, and fails for them.
 # shellcheck disable=SC2016
 FIRST='
 cd /root/causeway

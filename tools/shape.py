@@ -17,9 +17,9 @@ from tools import texts
 
 FLOORS = ("edge", "console", "roaming", "connectors")
 TESTS = "tests"
-# What is named, each with its length.
+# Lengths from which a file and a function are named.
 LONG_FILE, LONG_FUNCTION = 400, 60
-# What nine of ten files, and nine of ten functions, keep to.
+# Lengths that nine of ten files, and nine of ten functions, keep to.
 MOST_FILE_LINES, MOST_FUNCTION_LINES = 250, 20
 LOOSE = "dict[str, Any]"
 HEAD = f"{'':12}{'files':>6}{'lines':>8}   {'lines of a file':>17}   {'of a function':>17}   {LOOSE:>14}"

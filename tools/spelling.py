@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tools import texts
 
 LIST = Path(__file__).with_name("spelling.txt")
-# These files name the wrong words in order to find them.
+# Files that name the wrong words in order to find them.
 SELF = {"tools/spelling.txt", "tools/spelling.py", "tests/tools/test_texts.py"}
 
 

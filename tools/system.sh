@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the virtual environment cannot bring: a fitting Python, Chromium, PostgreSQL, a few programs.
-# On Debian and as root they are installed; elsewhere this says what is missing and what to do about it.
+# Install what the virtual environment cannot bring: a fitting Python, Chromium, PostgreSQL, a few programs.
+# Root on Debian gets the programs installed; others are told what is missing and what to do about it.
 #
 #   tools/system.sh venv PYTHON DIR    tools/system.sh test|check|bench
 set -eu
@@ -36,7 +36,7 @@ install() {
     return $result
 }
 
-# The packages whose program is missing; arguments are program=package.
+# Print the packages whose program is missing; arguments are program=package.
 missing_packages() {
     for pair in "$@"; do
         have "${pair%%=*}" || [ -x "/usr/sbin/${pair%%=*}" ] || printf '%s ' "${pair#*=}"
@@ -86,12 +86,12 @@ make_venv() {
 
 for_tests() {
     packages=$(missing_packages curl=curl git=git nc=netcat-openbsd openssl=openssl redis-cli=redis-tools redis-server=redis-server shellcheck=shellcheck ssh=openssh-client)
-    # Faults are made with these, and machines to deploy on; on other systems than Linux those tests are left out.
+    # Programs for faults, and for machines to deploy on; other systems than Linux leave those tests out.
     packages="$packages $(missing_packages ip=iproute2 mount=mount nft=nftables pgrep=procps tcpdump=tcpdump)"
     packages="$packages $(missing_packages systemd-nspawn=systemd-container)"
     # A library of the tests' own sets their clocks.
     have cc || packages="$packages gcc libc6-dev"
-    # Where systemd runs, openssh-server would serve from the next start on: that is for the owner to decide.
+    # Where systemd runs, openssh-server would serve from the next start on, which the owner has to decide.
     [ -d /run/systemd/system ] || packages="$packages $(missing_packages sshd=openssh-server)"
     without_browser=${CAUSEWAY_TEST_WITHOUT_BROWSER:-}
     [ -n "$without_browser" ] || have_chromium || packages="$packages chromium"
@@ -101,7 +101,7 @@ for_tests() {
     if can_install; then
         # shellcheck disable=SC2086 # a list of packages
         set -- $packages
-        # All at once is quicker; where one of them cannot be had, the others are still wanted.
+        # All at once is quicker; without one package the others are still wanted.
         [ $# = 0 ] || install "$@" || for package in "$@"; do install "$package" || true; done
     fi
     [ -n "$without_browser" ] || have_chromium || stop "\

@@ -1,4 +1,4 @@
-"""The tracked text files of the checkout, and the sentences in them."""
+"""Tracked text files of the checkout, and the sentences in them."""
 
 import io
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Not ours to word: what other people wrote, what tools wrote, and what databases already hold.
+# Texts that others word: of other people, of tools, and those that databases already hold.
 FOREIGN = re.compile(r"(^|/)migrations/|^LICENSE$|^requirements.*\.lock$|^static/vendor/")
 CODE_SPANS = re.compile(r"``[^`]+``|`[^`\n]+`|“[^”\n]*”|\{[^{}\n]*\}|https?://\S+|<[^<>\n]*>|python -m .*")
 MARKUP = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
@@ -17,7 +17,7 @@ COMMENT_LINE = re.compile(r"^(?!\s*(#|//|/?\*)).*$", re.MULTILINE)
 
 
 def tracked(ours: bool = True) -> Iterator[tuple[str, str]]:
-    """Yield the path and the content of every tracked text file; only of those that we word, unless told otherwise."""
+    """Yield the path and the content of every tracked text file; only of files that we word, unless told otherwise."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import idna
 
-# Underscores are no host name by the letter, but are met in practice (service records, Windows names).
+# Underscores are illegal in host names by the letter, but are met in practice (service records, Windows names).
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )

@@ -113,7 +113,7 @@ def _enroll(home: Path, console: str, code: str, kind: Literal["server", "gatewa
 
 
 def _code(code: str | None, code_file: Path | None) -> str:
-    """Return the one-use code from wherever it was given."""
+    """Return the one-use code from option, file or environment."""
     if code_file is not None:
         code = sys.stdin.read() if str(code_file) == "-" else code_file.read_text()
     code = (code or os.environ.get(CODE_VARIABLE) or "").strip()

@@ -1,4 +1,4 @@
-"""The command ``causeway connect``: what it takes, and what becomes its exit code."""
+"""Command ``causeway connect``: its options, and its exit codes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,27 @@ InstanceOption = Annotated[str, typer.Option(help="The instance's id, sag-….")
 UsernameOption = Annotated[str, typer.Option(help="Your user name.")]
 PasswordFileOption = Annotated[
     Path | None,
-    typer.Option(help="A file whose first line is the password; - for standard input. Else it is asked for."),
+    typer.Option(
+        help="A file whose first line is the password; - for standard input. Else the terminal asks."
+    ),
 ]
 KeyringOption = Annotated[
     bool,
     typer.Option(
         "--keyring",
-        help="Take the password from the system's keyring; asked for once, and saved when it is right.",
+        help="Take the password from the system's keyring; the terminal asks once, and saves a right password.",
     ),
 ]
-ListenOption = Annotated[str, typer.Option(help="Where the HTTP proxy is: [ADDR:]PORT; none: without one.")]
+ListenOption = Annotated[str, typer.Option(help="Where the HTTP proxy listens: [ADDR:]PORT; none: no proxy.")]
 ForwardOption = Annotated[
-    list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT, a local port that leads there.")
+    list[str] | None, typer.Option(help="[ADDR:]PORT=HOST:PORT: a local port that leads to HOST:PORT.")
 ]
 PacOption = Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")]
-PacForOption = Annotated[list[str] | None, typer.Option(help="Domain that the PAC sends here; else all.")]
+PacForOption = Annotated[
+    list[str] | None, typer.Option(help="Domain that the PAC file sends by the proxy; else all.")
+]
 CaFileOption = Annotated[Path | None, typer.Option(help="Trust this CA for the console and the gateways.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Tell what happens as JSON, one object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Tell every event as JSON, one object a line.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
 
 

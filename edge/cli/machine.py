@@ -38,7 +38,7 @@ def home_path(given: Path | None, kind: str) -> Path:
 
 
 def add_machine_commands(group: typer.Typer, kind: str) -> None:
-    """Add what is the same for a gateway and a server. `kind`: ``gateway`` or ``connector``."""
+    """Add the commands that gateway and server share. `kind`: ``gateway`` or ``connector``."""
 
     @group.command("export-logs")
     def export_logs(
@@ -63,7 +63,7 @@ def add_machine_commands(group: typer.Typer, kind: str) -> None:
 
     @group.command("pid")
     def pid(home: HomeOption = None) -> None:
-        """Print the process id of the agent that runs here. Exit codes: 0 it runs, 1 it does not."""
+        """Print the process id of the agent that runs here. Exit codes: 0 an agent runs, 1 none runs."""
         from edge.home import Home
         from edge.machine.support import agent_pid
 
@@ -91,7 +91,7 @@ def add_machine_commands(group: typer.Typer, kind: str) -> None:
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the four lights of this machine, with their reasons.
 
-    Exit codes: 0 no light is red, 1 one is, 2 this machine is not enrolled.
+    Exit codes: 0 no light is red, 1 a light is red, 2 this machine is not enrolled.
     """
     from edge.machine.status import report
 

@@ -1,4 +1,4 @@
-"""What ``causeway gateway run`` and ``causeway connector run`` become: the agent, in the same process.
+"""Agent that ``causeway gateway run`` and ``causeway connector run`` become, in the same process.
 
 The library that reads the command line takes about 9 MB, which an agent that runs for months has no use for. So the
 command, once read, puts this module in its own place.
@@ -25,7 +25,7 @@ def become_agent(kind: str, home: Path, *, verbose: bool = False, concurrency: i
 
 
 def _read() -> argparse.Namespace:
-    """The command's own words, as it passed them on."""
+    """Read the words that the command passed on."""
     parser = argparse.ArgumentParser(prog="causeway")
     parser.add_argument("kind", choices=("gateway", "connector"))
     parser.add_argument("action", choices=("run",))

@@ -1,4 +1,4 @@
-"""What commands say besides their results: the log, and how a failure becomes a sentence and an exit code."""
+"""Words of commands besides their results: the log, and a failure as a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.errors import EdgeError
 
 
 class Problem(EdgeError):
-    """Something the user can put right; printed as it is."""
+    """Problem that the user can put right; the message is printed as it is."""
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         return os_sentence(error)
     return (
-        f"This should not have happened: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
+        f"This is an error of the program: {type(error).__name__}: {error} (CAUSEWAY_TRACEBACK=1 shows more.)"
     )
 
 
@@ -46,7 +46,7 @@ def os_sentence(error: OSError) -> str:
 
 
 def start_log(verbose: bool) -> None:
-    """Log to standard error; `verbose`: what only helps to find an error as well."""
+    """Log to standard error; `verbose`: also what only helps to find an error."""
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",

@@ -1,4 +1,4 @@
-"""``causeway connect`` at work: log on, keep a local Envoy, keep the session, say why when it ends."""
+"""Run of ``causeway connect``: log on, keep a local Envoy and the session, say why the session ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge.home import Home
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable
 from edge.protocol.codes import Code
 
-# What `edge.machine.api` calls an answer that is none of a console's.
+# Word of `edge.machine.api` for an answer that is none of a console's.
 NOT_A_CONSOLE = "Refused"
 LOG_OFF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -55,7 +55,9 @@ async def run_connect(options: Options, password: Password, events: Events) -> i
             events.tell("unreachable", _why_unreachable(error))
             return Exit.UNREACHABLE
         except (KeyError, TypeError, ValueError):
-            events.tell("failed", "The console's answer cannot be read; is it as new as this program?")
+            events.tell(
+                "failed", "The console's answer cannot be read; is the console as new as this program?"
+            )
             return Exit.FAILED
         try:
             await _keep_password(password, events)
@@ -84,7 +86,7 @@ def _why_unreachable(error: ConsoleUnreachable) -> str:
 
 
 async def _keep_password(password: Password, events: Events) -> None:
-    """Save a password that was asked for, now that it is known to be right. The session goes on in any case."""
+    """Save a typed password, once the console has accepted the password. The session goes on in any case."""
     if password.entry is None or password.stored:
         return
     place = {"service": password.entry.service, "username": password.entry.username}
@@ -99,7 +101,7 @@ async def _keep_password(password: Password, events: Events) -> None:
 
 async def _serve(options: Options, session: Session, grant: Grant, events: Events) -> int:
     if not grant.gateways:
-        events.tell("failed", "There is no gateway in the area of this instance.")
+        events.tell("failed", "There is no gateway in the area of this instance. Ask your administrator.")
         return Exit.FAILED
     stop = asyncio.Event()
     for number in LOG_OFF_SIGNALS:
@@ -114,11 +116,11 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         home = Home(folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
         home.write_atomic(CA_FILE, ca_file(options.trust or grant.ca))
-        # Each thread has its own connection to the gateway, and there another thread: several fast flows get both.
+        # Each thread has its own connection to the gateway, and another thread there: several fast flows get both.
         envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
         await asyncio.to_thread(
             halfclose.hindrance
-        )  # asks Envoy, which takes a moment; `bootstrap` has the answer then
+        )  # asking Envoy takes a moment; `bootstrap` has the answer then
         try:
             await envoy.start(bootstrap(options.listen, options.forwards, gateways))
             _announce(options, grant, gateways, events)
@@ -174,7 +176,7 @@ def _announce(options: Options, grant: Grant, gateways: list[str], events: Event
 
 
 def _why_not(options: Options, error: EnvoyError) -> str:
-    """Why Envoy did not start: most often somebody was quicker with a port."""
+    """Return why Envoy did not start: most often another program was quicker with a port."""
     try:
         check_ports(options)
     except PortProblem as problem:

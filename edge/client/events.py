@@ -1,4 +1,4 @@
-"""What ``causeway connect`` tells: sentences for people, or one JSON object a line for programs."""
+"""Events of ``causeway connect``: sentences for people, or one JSON object a line for programs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 import time
 from typing import Any
 
-# With these the program ends, and not because its user wants it to: people read them where errors are.
+# Events by which the program ends against its user's will: people read these where errors are.
 FAILURES = frozenset({"refused", "unreachable", "failed", "ended"})
 
 
 class Events:
-    """Writes to standard output, every event at once; for people, failures go to standard error.
+    """Writer of events to standard output, each at once; for people, failures go to standard error.
 
     As JSON each has ``event`` (a name of docs/clients.md), ``time`` (epoch seconds), ``message`` (the sentence that
     people read) and what belongs to it.

@@ -1,4 +1,4 @@
-"""Which gateway of the console's answer to use: the one that answers first; those that drain or are silent last."""
+"""Order of the gateways of the console's answer: the first to answer comes first, draining and silent ones last."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ REACH_SECONDS = 2.0
 async def nearest_first(gateways: Sequence[str], *, last: Collection[str] = ()) -> tuple[list[str], bool]:
     """Return the gateways (``https://host:port``) by the time that a connection takes, and whether any answered.
 
-    Those of `last` come behind the others. One that does not answer within `REACH_SECONDS` comes at the very end: it
-    may be back later.
+    Gateways of `last` come behind the others. A gateway that does not answer within `REACH_SECONDS` comes at the very
+    end, since it may be back later.
     """
     # Shuffled, so that clients for whom all are equally near do not meet at the first one.
     shuffled = random.sample(list(gateways), len(gateways))

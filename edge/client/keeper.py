@@ -1,4 +1,4 @@
-"""Keeps a session: renews its token, notices its end within seconds, tells what a gateway refuses."""
+"""Keeping of a session: renew its token, notice its end within seconds, tell what a gateway refuses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 4.0
 RETRY_SECONDS = (1.0, 60.0)
-# The same refusal, told once in so long: a browser that tries and tries is one piece of news.
+# Seconds in which the same refusal is told once: a browser that tries again and again is one piece of news.
 REPEAT_SECONDS = 60.0
 TOLD_AT_MOST = 200
-# What users read for the reasons of gateways and servers; those about the session end it instead.
+# Sentences for the reasons of gateways and servers; reasons about the session end the session instead.
 REASONS = {code.value: code.sentence for code in Code}
 # Parts of the way that say more of an unreachable destination than its reason.
 PARTS = {
@@ -35,7 +35,7 @@ PARTS = {
 
 
 class Keeper:
-    """`run` ends only by `SessionEnded`, whose text is for the user.
+    """Keeper of a session. `run` ends only by `SessionEnded`, whose text is for the user.
 
     `follow_ca`: trust at gateways what the console names with each renewal.
     """
@@ -108,7 +108,7 @@ class Keeper:
         return answer if answer.about_session else None
 
     async def _renew(self, doubt: Refusal | None) -> None:
-        """Exchange the token; after a refusal the console's word counts, and the gateway's when it has none."""
+        """Exchange the token; after a refusal the console's word counts, or else the gateway's."""
         if time.monotonic() < self._retry_at:
             return
         try:
@@ -121,12 +121,12 @@ class Keeper:
             self._back_off(error)
             return
         self._home.write_atomic(TOKEN_FILE, token_file(grant.token))
-        if self._follow_ca:  # the console may be replacing its CA, or have done so
+        if self._follow_ca:  # the console may be replacing its CA, or have replaced the CA
             self._home.write_atomic(CA_FILE, ca_file(grant.ca))
         if self._failures:
             self._events.tell("console_back", "The console can be reached again; the session is renewed.")
         self._failures = 0
-        # Should gateways go on to refuse, the console is asked less and less often.
+        # While gateways go on to refuse, the console is asked less and less often.
         self._doubts = min(self._doubts + 1, 10) if doubt else 0
         self._retry_at = time.monotonic() + _pause(self._doubts)
         self._events.tell("renewed", "The session is renewed.", expires_at=grant.expires_at)
@@ -135,13 +135,14 @@ class Keeper:
         self._retry_at = time.monotonic() + max(error.retry_after or 0.0, _pause(self._failures))
         if not self._failures:
             self._events.tell(
-                "console_lost", f"The session could not be renewed yet: {plain(error)} Going on with it."
+                "console_lost",
+                f"The session could not be renewed yet: {plain(error)} Going on with the present token.",
             )
         self._failures = min(self._failures + 1, 10)
 
 
 def _reason(doubt: Refusal | None) -> str:
-    """The gateway's sentence, where it says that the session is over."""
+    """Return the gateway's sentence, where that says that the session is over."""
     return doubt.message if doubt is not None and doubt.reason in ENDS_SESSION else ""
 
 

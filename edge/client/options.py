@@ -1,4 +1,4 @@
-"""What the user asked for, read from the command line's words."""
+"""Options of ``causeway connect``, read from the command line's words."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edge.errors import EdgeError
 
 
 class OptionError(EdgeError, ValueError):
-    """An option cannot be used; the message is a sentence that names it and what is legal."""
+    """Error of an option; the message is a sentence that names the option and what is legal."""
 
     exit_code = 2
 
 
 class PortProblem(EdgeError):
-    """A local port cannot be listened on; the message is a sentence that says why and what to do."""
+    """Error of a local port; the message is a sentence that says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for. `trust`: PEM of the CA to trust instead of what the console names."""
+    """Options of the user. `trust`: PEM of the CA to trust instead of the CA that the console names."""
 
     console: str
     instance: str
@@ -41,13 +41,13 @@ class Options:
 
     @property
     def local_places(self) -> list[tuple[str, int]]:
-        """Where this machine's programs find the way in: address and port."""
+        """Return address and port of each way in for this machine's programs."""
         places = [self.listen] if self.listen else []
         return places + [(forward.address, forward.port) for forward in self.forwards]
 
 
 def check(options: Options) -> None:
-    """Refuse what fits together in no way. Raises `OptionError`."""
+    """Refuse options that do not fit together. Raises `OptionError`."""
     _check_console(options.console)
     for name, text in (("--instance", options.instance), ("--username", options.username)):
         if not text.strip():
@@ -80,11 +80,11 @@ def _check_console(console: str) -> None:
 def check_ports(options: Options) -> None:
     """Refuse local ports that cannot be listened on. Raises `PortProblem`.
 
-    Envoy itself would not notice another one on the port: on Linux several may share it when all of them agree.
+    Envoy itself would not notice another program on the port: on Linux several may share it when all of them agree.
     """
     for place in options.local_places:
         with socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET) as probe:
-            # As Envoy does: a port whose connections ended a moment ago is free.
+            # As for Envoy, a port whose connections ended a moment ago is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(place)
@@ -98,8 +98,8 @@ def _why_not(place: tuple[str, int], error: OSError) -> str:
     if error.errno == errno.EACCES:
         return f"This user may not listen on {written(place)}. Choose a port from 1024 upwards."
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"This machine has no address {place[0]}. 127.0.0.1 is always there."
-    return f"Nothing can listen on {written(place)}: {error.strerror or error}."
+        return f"This machine has no address {place[0]}. Give 127.0.0.1, which is always there."
+    return f"No program can listen on {written(place)}: {error.strerror or error}. Choose another port."
 
 
 def written(place: tuple[str, int]) -> str:
@@ -140,7 +140,7 @@ def _local(text: str, option: str) -> tuple[str, int]:
     if not _is_loopback(address):
         raise OptionError(
             f"{option}: the local address must be a loopback one, such as 127.0.0.1; "
-            "whoever reaches it uses your session."
+            "whoever reaches the address uses your session."
         )
     return address, _port(port, option)
 

@@ -1,4 +1,4 @@
-"""The proxy auto-configuration for browsers."""
+"""Proxy auto-configuration for browsers."""
 
 from __future__ import annotations
 

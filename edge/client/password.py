@@ -1,4 +1,4 @@
-"""Where the user's password comes from: the terminal, a file, or the system's keyring. Never from an argument."""
+"""Password of the user: from the terminal, a file, or the system's keyring. Never from an argument."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ GET_IT = shlex.join([sys.executable, "-m", "pip", "install", "keyring"])
 
 
 class KeyringProblem(EdgeError):
-    """The keyring is there, but it does not give or take a password; the message is a sentence."""
+    """Failure of a keyring to give or take a password; the message is a sentence."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A place in the keyring: one for each console, instance and user. No instance's id has an ``@``."""
+    """Place in the keyring: one for each console, instance and user. No instance's id has an ``@``."""
 
     service: str
     username: str
 
     @classmethod
     def of(cls, options: Options) -> Entry:
-        # However the address is written: HTTPS://Console.example.com:443/ is the console https://console.example.com.
+        # One spelling of the address: HTTPS://Console.example.com:443/ is the console https://console.example.com.
         console = str(httpx.URL(options.console)).rstrip("/")
         return cls(f"causeway:{console}", f"{options.username}@{options.instance}")
 
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Password:
-    """A password; with an `entry` it is `stored` there, or is to be stored once the console has accepted it."""
+    """Password of the user, in the keyring's `entry` if any: `stored`, or to be stored once the console accepts."""
 
     text: str = field(repr=False)
     entry: Entry | None = None
@@ -58,7 +58,7 @@ class Password:
 
 
 def read_password(options: Options, *, file: Path | None, keyring: bool) -> Password:
-    """Return the user's password; asks for it when neither a file nor the keyring has one.
+    """Return the user's password; ask at the terminal when neither a file nor the keyring has one.
 
     Raises `OptionError` (what was asked for cannot be done), `KeyringProblem` or `OSError` (the file).
     """
@@ -91,7 +91,7 @@ def _first_line(file: Path) -> str:
         with nullcontext(sys.stdin) if str(file) == "-" else file.open(encoding="utf-8") as lines:
             text = lines.readline().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise OptionError(f"--password-file {file}: it is not text in UTF-8.") from None
+        raise OptionError(f"--password-file {file}: the file is not text in UTF-8.") from None
     if not text:
         raise OptionError(f"--password-file {file}: its first line, which is to be the password, is empty.")
     return text
@@ -100,7 +100,7 @@ def _first_line(file: Path) -> str:
 def _ask(options: Options, note: str, otherwise: str) -> str:
     """Ask at the terminal. `otherwise`: what to do where there is none."""
     with warnings.catch_warnings():
-        # Where the password would be seen while it is typed, it is not asked for.
+        # A terminal that would show the typed password is not asked.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
             text = getpass.getpass(f"Password of {options.username}@{options.instance}{note}: ")
@@ -109,7 +109,7 @@ def _ask(options: Options, note: str, otherwise: str) -> str:
         except EOFError:
             text = ""
     if not text:
-        raise OptionError("No password was given.")
+        raise OptionError("No password was given. Run the command again and type the password.")
     return text
 
 
@@ -122,17 +122,19 @@ def _backend() -> KeyringBackend:
         if (error.name or "").partition(".")[0] != "keyring":
             raise
         raise OptionError(f"--keyring needs a package that is not installed. Get it with: {GET_IT}") from None
-    # One that keeps passwords in the clear is used only by those who name it (PYTHON_KEYRING_BACKEND, keyringrc.cfg).
+    # A keyring that keeps passwords in the clear is used only when named (PYTHON_KEYRING_BACKEND, keyringrc.cfg).
     keyring.core.init_backend(limit=keyring.core.recommended)
     found = keyring.core.get_keyring()
     if isinstance(found, (keyring.backends.fail.Keyring, keyring.backends.null.Keyring)):
-        raise KeyringProblem("This machine has no keyring, or it is switched off: leave --keyring out.")
+        raise KeyringProblem(
+            "This machine has no keyring, or the keyring is switched off: leave --keyring out."
+        )
     return found
 
 
 @contextmanager
 def _problems(what: str) -> Iterator[None]:
-    """Turn whatever goes wrong in a keyring into one sentence: each kind of keyring raises errors of its own."""
+    """Turn any error of a keyring into one sentence: each kind of keyring raises errors of its own."""
     try:
         yield
     except (OptionError, KeyringProblem):

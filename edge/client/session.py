@@ -1,4 +1,4 @@
-"""A user's session: logged on, renewed at half its life, logged off."""
+"""Session of a user: logged on, renewed at half its life, logged off."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from edge.protocol.reports import Nothing
 
 
 class SessionEnded(EdgeError):
-    """The console has ended the session. The message is for the user."""
+    """End of the session by the console. The message is for the user."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a log-on gives. `gateways` are ``https://host:port``, `draining` those of them that are to be used last.
+    """Grant of a log-on. `gateways` are ``https://host:port``, `draining` those of them that are to be used last.
 
     Times are epoch seconds by the console's clock.
     """
@@ -38,7 +38,7 @@ class Grant:
 
 
 class Session:
-    """One log-on with the console behind `api`, an unsigned caller."""
+    """Log-on with the console behind `api`, an unsigned caller."""
 
     def __init__(self, api: Caller, *, clock: Callable[[], float] = time.time) -> None:
         self._api = api
@@ -48,11 +48,11 @@ class Session:
 
     @property
     def seconds_to_renewal(self) -> float:
-        """How long until half of the session's life has passed, by this machine's clock."""
+        """Return the seconds until half of the session's life has passed, by this machine's clock."""
         return max(0.0, self._renew_at - self._clock())
 
     async def log_on(self, instance: str, username: str, password: str) -> Grant:
-        """Raises `ApiRefused` (wrong pair, disabled, locked out) or `ConsoleUnreachable`."""
+        """Log on. Raises `ApiRefused` (wrong pair, disabled, locked out) or `ConsoleUnreachable`."""
         login = wire.Login(instance=instance, username=username, password=password, kind="connect")
         return self._take(await self._api.call("login", login, wire.Grant, timeout=30.0))
 
@@ -69,14 +69,14 @@ class Session:
             raise
 
     async def log_off(self) -> None:
-        """Give the session back; if the console cannot be told, it expires by itself."""
+        """Give the session back; without the console the session expires by itself."""
         if self._grant is not None:
             with contextlib.suppress(ApiError):
                 await self._api.call("logout", wire.Token(self._grant.token), Nothing, timeout=2.0)
         self._grant = None
 
     def _take(self, answer: wire.Grant) -> Grant:
-        # Only the times are read here; whether the token is good is for the gateway to say.
+        # Read only the times here; the gateway judges the token.
         claims = jwt.decode(answer.token, options={"verify_signature": False})
         grant = Grant(
             token=answer.token,
@@ -89,7 +89,7 @@ class Session:
             issued_at=float(claims["iat"]),
             expires_at=float(claims["exp"]),
         )
-        # Counted from now, so that a clock that is wrong by hours does not matter.
+        # Count from now, so that a clock that is wrong by hours does not matter.
         self._renew_at = self._clock() + (grant.expires_at - grant.issued_at) / 2
         self._grant = grant
         return grant

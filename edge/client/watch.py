@@ -1,4 +1,4 @@
-"""What the gateways say of the session: asked every few seconds, and read from Envoy's log of refused requests."""
+"""Words of the gateways about the session: asked every few seconds, and read from Envoy's log of refusals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.envoy.socket_path import ShortPath
 from edge.protocol.codes import ENDS_SESSION, Code
 from edge.protocol.identity import SESSION_CHECK
 
-# A live session gets "nothing matched" for it, an ended one that it ended.
+# Host that nobody reaches: a live session gets NoMatch for it, an ended session SessionEnded.
 PROBE_HOST = f"{SESSION_CHECK}:9"
 TIMEOUT_SECONDS = 8.0
 LOG_BYTES = 2**20
@@ -27,7 +27,7 @@ _NO_GATEWAY = frozenset({"UH", "UF", "URX", "UT", "UC", "LR", "UR", "NC"})
 
 @dataclass(frozen=True)
 class Refusal:
-    """A refused request. `reason`: the gateway's code; `part`: what failed; `message`: its sentence, if known."""
+    """Refused request. `reason`: the gateway's code; `part`: what failed; `message`: the sentence, if known."""
 
     status: int
     reason: str
@@ -38,12 +38,12 @@ class Refusal:
 
     @property
     def about_session(self) -> bool:
-        """Whether the gateway does not accept the session, be it for good or not."""
+        """Tell whether the gateway does not accept the session, for good or for now."""
         return self.status == 407 or self.reason in ENDS_SESSION
 
 
 class RefusalLog:
-    """The lines that Envoy adds to its log; the file is kept small."""
+    """Lines that Envoy adds to its log; the file is kept small."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / REFUSALS_FILE
@@ -51,7 +51,7 @@ class RefusalLog:
         self._rest = b""
 
     def new(self) -> list[Refusal]:
-        """Return what was added since the last call."""
+        """Return the lines that were added since the last call."""
         try:
             size = self._file.stat().st_size
             if size == self._position:
@@ -64,7 +64,7 @@ class RefusalLog:
             return []
         *lines, self._rest = data.split(b"\n")
         if self._position > LOG_BYTES:
-            # Envoy appends, so that it goes on at the new end.
+            # Envoy appends, and goes on at the new end.
             os.truncate(self._file, 0)
             self._position = 0
         return [refusal for refusal in map(_read, lines) if refusal is not None]
@@ -74,7 +74,7 @@ def _read(line: bytes) -> Refusal | None:
     """Return a refusal by a gateway, or for want of one; None for an application's own errors."""
     try:
         fields = json.loads(line)
-        if "answer" in fields:  # of a port forward, as Envoy keeps it; without one no gateway answered
+        if "answer" in fields:  # of a port forward, as Envoy keeps an answer; null when no gateway answered
             headers = {each["key"]: each["value"] for each in (fields["answer"] or {}).get("headers", [])}
             fields |= {"status": headers.get(":status", 503), "reason": headers.get(REASON_HEADER)}
             fields["part"] = headers.get(PART_HEADER)
@@ -98,7 +98,7 @@ def _read(line: bytes) -> Refusal | None:
 
 
 class Probe:
-    """Asks a gateway, over the connection that Envoy holds to it anyway, whether the session still stands."""
+    """Question to a gateway, over the connection that Envoy holds anyway: does the session still stand?"""
 
     def __init__(self, folder: Path) -> None:
         self._sockets = ShortPath(folder)

@@ -1,4 +1,4 @@
-"""Ends the local Envoy when ``causeway connect`` dies without a word: nobody else's program may use the session then.
+"""End of the local Envoy when ``causeway connect`` dies without a word: nobody else's program may use the session then.
 
 ``python -m edge.client.watchdog FOLDER`` reads standard input, a pipe that only ``causeway connect`` holds open. The
 pipe's end is its end, however it came, on Linux and on macOS. Everything heavy is imported only then.
@@ -14,7 +14,7 @@ from types import TracebackType
 
 
 class Watchdog:
-    """The watching process, for as long as the block runs; it leaves no folder. Envoy is the caller's to stop."""
+    """Watching process for the time of the block, which leaves no folder. The caller stops Envoy."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,7 +25,7 @@ class Watchdog:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C in the terminal is not for it
+            start_new_session=True,  # a Ctrl-C in the terminal is not for the watchdog
         )
         return self
 

@@ -35,7 +35,9 @@ class FlowLog(als_pb2_grpc.AccessLogServiceServicer):
                 try:
                     self._take(entry)
                 except Exception:
-                    logger.exception("an access log entry could not be read")
+                    logger.exception(
+                        "An entry of Envoy's access log could not be read; bytes of a flow may be missing."
+                    )
         return als_pb2.StreamAccessLogsResponse()
 
     def _take(self, entry: Any) -> None:
@@ -79,7 +81,7 @@ def _bytes(entry: Any) -> tuple[int, int]:
     A tunnel that never stood carried nothing: the sentence that tells its client so is no user's byte.
     """
     request, response = entry.request, entry.response
-    if not request.path:  # a tunnel; the method of one that stands is no longer CONNECT (edge/envoy/module)
+    if not request.path:  # a tunnel, whose method is no longer CONNECT once it stands (edge/envoy/module)
         stood = 200 <= response.response_code.value < 300
         return (request.request_body_bytes, response.response_body_bytes) if stood else (0, 0)
     return (

@@ -1,4 +1,4 @@
-"""ext_authz: may this flow pass, and which way. Whatever is sent, the answer is a status and a sentence."""
+"""Answers of ext_authz: may this flow pass, and which way. Whatever is sent, the answer is a status and a sentence."""
 
 from __future__ import annotations
 
@@ -71,10 +71,12 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             # `causeway connect` asks every few seconds whether its session lives: these refusals must not fill the log.
             asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == Code.NO_MATCH
             level = logging.DEBUG if asks else logging.INFO
-            logger.log(level, "refused %s %s: %s", refused.status, refused.code, refused.message)
+            logger.log(level, "Refused: %s %s: %s", refused.status, refused.code, refused.message)
             return _denied(refused)
         except Exception:
-            logger.exception("a decision failed")
+            logger.exception(
+                "A decision failed by an error of the program; the client got 503 InternalError."
+            )
             self._state.metrics.decisions[Code.INTERNAL_ERROR] += 1
             return _denied(_Refused(Code.INTERNAL_ERROR, "The gateway could not decide on this request."))
 
@@ -132,7 +134,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         if flow.connector is not None and flow.path != CLOUD:
             headers |= {ROUTE_HEADER: flow.server or flow.connector, NAME_HEADER: flow.connector}
         _set(reply.ok_response.headers, headers)
-        # What a client sent under these names must neither choose the way nor reach an application.
+        # Headers of these names from a client must neither choose the way nor reach an application.
         reply.ok_response.headers_to_remove.extend(name for name in INTERNAL_HEADERS if name not in headers)
         reply.dynamic_metadata.update({FLOW_KEY: flow.dump()})
         return reply
@@ -144,10 +146,14 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         server, connector = _tunnel_names(attributes.source.certificate)
         snapshot = self._state.snapshot
         if snapshot is not None and snapshot.server_allowed(server, connector):
-            logger.info("tunnel admitted: server %s of connector %s", server, connector)
+            logger.info("A tunnel is admitted: server %s of connector %s.", server, connector)
             return auth.CheckResponse(status=Status(code=_OK))
         self._state.metrics.tunnels_refused += 1
-        logger.warning("tunnel refused: server %.80r of connector %.80r", server, connector)
+        logger.warning(
+            "A tunnel is refused: server %.80r of connector %.80r is not enabled.",
+            server,
+            connector,
+        )
         return auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
 
 

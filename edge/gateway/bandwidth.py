@@ -62,7 +62,10 @@ class Bandwidth:
             try:
                 return await self._put(identity)
             except EnvoyError as error:
-                logger.error("a bandwidth cap could not be put in force: %s", error)
+                logger.error(
+                    "A bandwidth cap could not be put in force; the new flow is refused: %s",
+                    error,
+                )
                 raise NoBandwidth(
                     "The gateway cannot limit this account's bandwidth now, so no new connection of the account is let "
                     "in. Try again in a moment."
@@ -91,7 +94,10 @@ class Bandwidth:
             for account in [account for account in self._slots if account not in busy]:
                 self._free.append(self._slots.pop(account).number)
         if not self._free:
-            logger.error("all %d bandwidth slots are taken by accounts with open flows", self._size)
+            logger.error(
+                "All %d bandwidth slots are taken; further accounts with a cap are refused.",
+                self._size,
+            )
             raise NoBandwidth(
                 f"{self._size} accounts with a bandwidth limit use this gateway already, the most it can hold. "
                 "Try again later."

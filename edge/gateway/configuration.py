@@ -1,4 +1,4 @@
-"""Applying configurations: swap, cut what is no longer allowed, write down, confirm by the next poll."""
+"""Configurations put in force: swap, cut what is no longer allowed, write down, confirm by the next poll."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ class Configuration:
         except FileNotFoundError:
             return False
         except (OSError, ValueError, ConfigurationRefused) as error:
-            logger.error("the configuration on disk cannot be used: %s", error)
+            logger.error("The configuration on disk cannot be used: %s", error)
             return False
         self._state.adopt(snapshot)
         self._state.heard_at = min(modified, self._state.clock())
-        logger.info("configuration %d taken from disk", snapshot.version)
+        logger.info("Configuration %d is taken from disk.", snapshot.version)
         return True
 
     def _checked(self, document: Any) -> Snapshot:
@@ -114,7 +114,10 @@ class Configuration:
         await self._cutter.enforce()
         took = (time.monotonic() - started) * 1000
         logger.info(
-            "configuration %d in force, %d flows cut, %.1f ms", snapshot.version, self._cutter.count, took
+            "Configuration %d is in force, %d flows are cut, after %.1f ms.",
+            snapshot.version,
+            self._cutter.count,
+            took,
         )
         self._unsaved = json.dumps(document).encode()
         await self.save()
@@ -134,15 +137,15 @@ class Configuration:
             except OSError as error:
                 if not self._hindered:
                     logger.error(
-                        "the configuration in force cannot be written down (%s); an agent started now would let "
-                        "nobody in before it hears the console", error.strerror or error,
+                        "The configuration in force cannot be written down (%s). Make room on disk: an agent started "
+                        "now would let nobody in before the console is heard.", error.strerror or error,
                     )  # fmt: skip
                 self._hindered = True
-                # The older file may let in whom the configuration in force cut off: dated to 1970, it lets nobody in.
+                # The older file may know less of who was cut off: dated to 1970, the file lets nobody in.
                 self._set_heard(0.0)
                 return
             if self._hindered:
-                logger.info("the configuration in force is written down")
+                logger.info("The configuration in force is written down again.")
             self._hindered = False
             if self._unsaved is unsaved:
                 self._unsaved = None
@@ -162,12 +165,14 @@ class Configuration:
                     await self._leave()
                     asked = UNKNOWN_SECONDS
                 else:
-                    logger.warning("no configuration from the console: %s", error)
+                    logger.warning("There is no configuration from the console: %s", error)
             except ConfigurationRefused as error:
-                logger.error("the console's configuration is refused, the one before stays: %s", error)
+                logger.error(
+                    "The console's configuration is refused, and the one before stays in force: %s", error
+                )
                 asked = MOST_SECONDS
             except Exception:
-                logger.exception("applying a configuration failed")
+                logger.exception("A configuration could not be put in force.")
                 asked = MOST_SECONDS
             self.is_newest = False
             self._note_silence()
@@ -201,11 +206,11 @@ class Configuration:
         lost = refusal is not None and refusal.code == Code.CONSOLE_LOST
         if lost and not self._lost:
             logger.error(
-                "the console was not heard for %d s, longer than this gateway may go on alone: nobody new is let in, "
+                "The console was not heard for %d s, longer than this gateway may go on alone: nobody new is let in, "
                 "open flows go on", self._state.clock() - self._state.heard_at,
             )  # fmt: skip
         elif self._lost and not lost:
-            logger.info("the console is heard again; users are let in")
+            logger.info("The console is heard again, and users are let in.")
         self._lost = lost
 
     async def _leave(self) -> None:
@@ -237,4 +242,4 @@ class Configuration:
         except FileNotFoundError:
             return
         except OSError as error:
-            logger.warning("cannot note when the console was heard: %s", error)
+            logger.warning("It cannot be written down when the console was heard: %s", error)

@@ -19,8 +19,8 @@ from edge.protocol.identity import SessionIdentity
 
 logger = logging.getLogger(__name__)
 
-CUT_SECONDS = 2.0  # how long Envoy may take to end a stream after a cut; Envoy takes milliseconds
-LOGGED_SECONDS = 1.0  # how long a flow's end may take to be logged; it takes about 0.1 s
+CUT_SECONDS = 2.0  # limit for Envoy to end a stream after a cut; Envoy takes milliseconds
+LOGGED_SECONDS = 1.0  # limit for a flow's end to be logged; the log takes about 0.1 s
 
 # The newest known identity of a session, whose expiry moves when the session is renewed.
 Latest = Callable[[SessionIdentity], SessionIdentity]
@@ -51,7 +51,7 @@ def _server_stands(flow: Flow, snapshot: Snapshot, tunnels: Tunnels) -> bool:
     connector = flow.connector or ""
     if flow.server is not None:
         return snapshot.server_allowed(flow.server, connector)
-    # Which server carries the flow is not known yet (the log tells a moment after the beginning): the flow stands
+    # The flow's server is not known yet (the log tells a moment after the beginning): the flow stands
     # unless some server with a tunnel may not carry flows.
     live = (server for (owner, server), count in tunnels.items() if owner == connector and count > 0)
     return all(snapshot.server_allowed(server, connector) for server in live)
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
 
     @property
     def gone(self) -> int:
-        """How many flows were cut and are gone for certain."""
+        """Number of flows that were cut and are gone for certain."""
         return sum(flow.cut and flow.closed.is_set() for flows in self for flow in flows)
 
     @property
@@ -121,7 +121,8 @@ class Cutter:
                 self._state.metrics.envoy_restarts_for_cuts += 1
                 self._state.metrics.cuts += len(left)
                 logger.warning(
-                    "Envoy is restarted: %d flows that must be cut cannot be cut one by one", len(left)
+                    "Envoy is restarted, which ends all flows: %d flows cannot be cut one by one.",
+                    len(left),
                 )
                 await self._restart()
             self.count += gone + len(left)
@@ -148,4 +149,4 @@ async def _ended(flow: Flow, patience: float) -> None:
             await flow.closed.wait()
     except TimeoutError:
         if not flow.closed.is_set():
-            logger.warning("flow %s did not end when cut", flow.id)
+            logger.warning("The flow %s did not end when cut.", flow.id)

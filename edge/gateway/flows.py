@@ -23,7 +23,7 @@ from edge.gateway.cutting import Latest, stands
 from edge.gateway.flow import CUT, FLOW_KEY, Flow
 from edge.gateway.state import GatewayState
 
-ADMITTED_SECONDS = 30.0  # by then Envoy has opened a flow that was let in, or never will
+ADMITTED_SECONDS = 30.0  # seconds, by which Envoy has opened a flow that was let in, or never will
 LOST_SECONDS = 8.0  # without a word in the access log for four intervals a flow is gone
 
 _CONTINUE = pb.ProcessingResponse(request_headers=pb.HeadersResponse())

@@ -1,4 +1,4 @@
-"""A gateway in figures for Prometheus. Units: docs/metrics.md."""
+"""Figures of a gateway for Prometheus. Units: docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge.machine.metrics import counter, gauge
 
 
 def gateway_metrics(state: GatewayState, flows: Flows, envoy: EnvoyProcess) -> Iterable[Metric]:
-    """Counters began with the agent."""
+    """Return the figures; counters began with the agent."""
     counts = state.metrics
     yield gauge("causeway_envoy_up", "1: Envoy runs.", [((), float(envoy.state == "running"))])
     yield gauge("causeway_open_flows", "Flows that are open now.", [((), float(len(flows)))])

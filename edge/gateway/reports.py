@@ -1,4 +1,4 @@
-"""What the gateway tells the console: its status, and records of flows."""
+"""Reports of the gateway to the console: its status, and records of flows."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BATCH = 500
 SEND_SECONDS = 2.0
 RETRY_SECONDS = 5.0
 MOST_SECONDS = 10.0
-# The console does not know this gateway any more: asking often would not change that.
+# For a console that does not know this gateway any more, which asking often would not change.
 UNKNOWN_SECONDS = 60.0
 
 
 class StatusReporter:
-    """Reports at once when ``changed`` is set, else at the interval that the console named last.
+    """Reporter of the status: at once when ``changed`` is set, else at the interval that the console named last.
 
     ``logs`` hears with every answer whether the console asks for this machine's logs.
     """
@@ -64,7 +64,7 @@ class StatusReporter:
                 interval, failures = pause_of(answer.interval, RETRY_SECONDS), 0
                 self._logs.follow(answer.logs)
             except ApiError as error:
-                logger.warning("the status could not be reported: %s", error)
+                logger.warning("The status could not be reported to the console: %s", error)
                 failures += 1
                 await asyncio.sleep(_pause(failures, error))
                 continue
@@ -80,7 +80,7 @@ def _pause(failures: int, error: ApiError) -> float:
 
 
 class FlowSender:
-    """Sends flow records from the spool; they leave it only when the console has acknowledged them."""
+    """Sender of flow records, which leave the spool only when the console has acknowledged them."""
 
     def __init__(self, api: ConsoleApi, spool: Spool) -> None:
         self._api, self._spool = api, spool
@@ -93,14 +93,14 @@ class FlowSender:
                 pause = 0.0 if await self.send() else SEND_SECONDS
                 failures = 0
             except ApiError as error:
-                logger.warning("flow records wait: %s", error)
+                logger.warning("Flow records wait for the console: %s", error)
                 failures += 1
                 pause = _pause(failures, error)
             if pause:
                 await asyncio.sleep(pause)
 
     async def send(self) -> bool:
-        """Send one batch; whether more are waiting. Raises ApiError when it stays unsent.
+        """Send one batch; return whether more records wait. Raises ApiError when the batch stays unsent.
 
         Records are cumulative, so one that is sent twice changes nothing.
         """
@@ -112,11 +112,11 @@ class FlowSender:
         except ApiRefused as error:
             if error.status in (401, 403, 429):
                 raise
-            # A record that the console will never take must not hold up all others: find it, say so, go on.
+            # A record that the console will never take must not hold up all others: find the record, say so, go on.
             if self._limit > 1:
                 self._limit = max(1, len(records) // 2)
                 return True
-            logger.error("a flow record is refused and dropped: %s; %s", error, records[0])
+            logger.error("The console refuses a flow record, which is dropped: %s; %s", error, records[0])
         self._spool.drop(tokens)
         self._limit = min(BATCH, self._limit * 2)
         return len(records) == self._limit or self._limit < BATCH

@@ -1,4 +1,4 @@
-"""Who a client is: session tokens, and user names with passwords that the console checked once.
+"""Identity of clients: session tokens, and user names with passwords that the console checked once.
 
 A verified pair of name and password is remembered as a keyed hash for the life of the session it opened, in memory
 only. Refusals are not remembered, except a lock-out for as long as it lasts.
@@ -29,12 +29,12 @@ from edge.protocol.logon import Grant, Login, Token
 
 logger = logging.getLogger(__name__)
 
-LOGON_SECONDS = 9.0  # Envoy waits 10 s for the whole decision
+LOGON_SECONDS = 9.0  # seconds; Envoy waits 10 s for the whole decision
 MAX_REMEMBERED = 200_000
 
 
 class LogonFailed(Exception):
-    """The client gets ``status`` (407, 403, 503) with ``message``; ``retry_after`` in seconds."""
+    """Refusal of a log-on: the client gets ``status`` (407, 403, 503) with ``message``; ``retry_after`` in seconds."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class LogonFailed(Exception):
 
 @dataclass(slots=True)
 class _Live:
-    """A session known here, with its newest token; ``keys`` are the hashes that lead to it. ``renew_at``: in ticks."""
+    """Session known here, with its newest token; ``keys`` are the hashes that lead to it. ``renew_at``: in ticks."""
 
     identity: SessionIdentity
     token: str = field(repr=False)
@@ -66,29 +66,29 @@ class Sessions:
         return len(self._live)
 
     async def identify(self, credentials: BasicCredentials | BearerToken, client: str) -> SessionIdentity:
-        """The session behind the credentials; ``client`` is the address they came from. Raises LogonFailed."""
+        """Return the session behind credentials; ``client`` is the address that sent them. Raises LogonFailed."""
         if isinstance(credentials, BearerToken):
             return self._by_token(credentials.token)
         return await self._by_password(credentials, client)
 
     def latest(self, identity: SessionIdentity) -> SessionIdentity:
-        """The session as last renewed."""
+        """Return the session as last renewed."""
         live = self._live.get(identity.session)
         return live.identity if live and live.identity.expires_at > identity.expires_at else identity
 
     def forget(self, sessions: Iterable[str]) -> None:
-        """Cut off: the next connection with the same password asks the console again."""
+        """Forget a session: the next connection with the same password asks the console again."""
         for session in sessions:
             live = self._live.pop(session, None)
             for key in live.keys if live else ():
                 self._keys.pop(key, None)
 
     def forget_all(self) -> None:
-        """The keys that sign tokens changed: what was verified by an old one counts no more."""
+        """Forget all sessions after a change of the signing keys: tokens of an old key count no more."""
         self.forget(list(self._live))
 
     async def renew(self, wanted: Iterable[str]) -> None:
-        """Renew those of the wanted sessions that have passed half of their life; the rest may run out."""
+        """Renew the wanted sessions that have passed half of their life; other sessions may run out."""
         now = self._state.clock()
         for session, live in list(self._live.items()):
             if live.identity.expires_at <= now:
@@ -133,7 +133,7 @@ class Sessions:
     def _logged_on(self, key: bytes, task: asyncio.Task[SessionIdentity]) -> None:
         self._logging_on.pop(key, None)
         if not task.cancelled():
-            task.exception()  # whoever waited has it; nobody waiting is no error
+            task.exception()  # callers that wait get the error; without a caller the error is nobody's
 
     async def _log_on(self, key: bytes, credentials: BasicCredentials, client: str) -> SessionIdentity:
         login = Login(
@@ -152,12 +152,12 @@ class Sessions:
                 self._locked[key] = (self._state.ticks() + error.retry_after, failed)
             raise failed from None
         except (ApiError, TokenRefused) as error:
-            logger.warning("log-on at the console failed: %s", error)
+            logger.warning("A log-on failed, since the console did not do it: %s", error)
             if isinstance(error, ConsoleUnreachable) and error.code:
                 raise LogonFailed(503, error.code, str(error), error.retry_after) from None
             message = "The console, which checks passwords, cannot be reached now. Try again later."
             raise LogonFailed(503, Code.CONSOLE_UNREACHABLE, message) from None
-        logger.info("session %s opened for account %s", identity.session, identity.account)
+        logger.info("Session %s is opened for the account %s.", identity.session, identity.account)
         self._remember(key, identity, token)
         return identity
 
@@ -173,7 +173,7 @@ class Sessions:
     # -- Memory --
 
     def _hash(self, *parts: str) -> bytes:
-        """Keyed, with a key that dies with the process; lengths keep ``a|bc`` and ``ab|c`` apart."""
+        """Hash by a key that dies with the process; lengths keep ``a|bc`` and ``ab|c`` apart."""
         digest = hashlib.blake2b(key=self._secret, digest_size=32)
         for part in parts:
             data = part.encode("utf-8", "surrogateescape")
@@ -207,16 +207,16 @@ class Sessions:
             token = (await self._api.call("session/renew", Token(live.token), Grant)).token
             identity = self._verify(token)
         except ApiRefused as error:
-            logger.info("session %s is not renewed: %s", session, error)
+            logger.info("The console does not renew the session %s: %s", session, error)
             if error.code == Code.SESSION_ENDED:
                 self.forget([session])
             else:
                 live.renew_at = self._state.ticks() + 60
         except (ApiError, TokenRefused, TokenExpired) as error:
-            logger.warning("session %s could not be renewed: %s", session, error)
+            logger.warning("The session %s could not be renewed yet: %s", session, error)
             live.renew_at = self._state.ticks() + 30
         else:
-            if session in self._live:  # it may have been cut off meanwhile
+            if session in self._live:  # the session may have been cut off meanwhile
                 for key in list(live.keys):
                     self._remember(key, identity, token)
         finally:
@@ -224,11 +224,11 @@ class Sessions:
 
 
 def _failure(error: ApiRefused) -> LogonFailed:
-    """What the client of a refused log-on sees."""
+    """Return the refusal that the client of a refused log-on sees."""
     if error.code == Code.LOGON_REFUSED or error.status == 400:
         return LogonFailed(407, Code.LOGON_REFUSED, error.message)
     if error.status in (403, 429):
         return LogonFailed(403, error.code, error.message, error.retry_after)
-    # 401 of another kind: it is this gateway that the console does not accept
-    logger.error("the console refused this gateway's call: %s %s", error.code, error.message)
+    # another 401: the console does not accept this gateway
+    logger.error("The console refused this gateway's call: %s %s", error.code, error.message)
     return LogonFailed(503, Code.CONSOLE_REFUSED, "The console does not accept log-ons by this gateway now.")

@@ -106,7 +106,7 @@ class GatewayState:
         self.heard_at = self.clock()
 
     def refusal(self) -> Refusal | None:
-        """Return why the gateway fails closed: it has no configuration, or has not heard its console for too long."""
+        """Return why the gateway fails closed: without a configuration, or with its console silent for too long."""
         if self.snapshot is None:
             return self._closed or Refusal(Code.NOT_CONFIGURED, "This gateway has no configuration yet.")
         if self.clock() - self.heard_at > self.snapshot.offline_seconds:

@@ -26,7 +26,7 @@ from edge.gateway.state import GatewayState
 logger = logging.getLogger(__name__)
 
 INTERVAL, IDLE_INTERVAL = 0.25, 1.0
-BUSY_SECONDS = 5.0  # for so long after the last decision the gateway counts as busy
+BUSY_SECONDS = 5.0  # seconds after the last decision for which the gateway counts as busy
 
 
 class TunnelWatch:

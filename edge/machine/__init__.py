@@ -1,1 +1,1 @@
-"""What a gateway and a connector's server have in common: folder, enrollment, calls, upgrades, status."""
+"""Parts that a gateway and a connector's server have in common: folder, enrollment, calls, upgrades, status."""

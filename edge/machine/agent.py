@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 RENEWAL_CHECK_SECONDS = 300.0
 MACHINES = {"gateway": "gateway", "server": "connector server"}
-Loops = dict[str, Coroutine[Any, Any, None]]  # by name; each runs for as long as the agent
+Loops = dict[str, Coroutine[Any, Any, None]]  # coroutines by name; each runs for as long as the agent
 
 
 class Agent(ABC):
@@ -60,7 +60,7 @@ class Agent(ABC):
 
     @abstractmethod
     async def end(self) -> None:
-        """End Envoy, and write down what is not sent yet. No loop runs any more."""
+        """End Envoy, and write unsent records down. No loop runs any more."""
 
     async def run(self) -> Path | None:
         """Work until `stop`, SIGTERM or SIGINT; return the program to go on as after an upgrade, else None."""
@@ -83,7 +83,7 @@ class Agent(ABC):
         waiting = asyncio.create_task(self.stop.wait())
         try:
             done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {waiting}:  # a loop only ends by a fault of ours: let it be seen
+            for task in done - {waiting}:  # a loop only ends by a fault of the code: let the fault be seen
                 task.result()
                 raise RuntimeError(f"The loop “{task.get_name()}” has ended.")
         finally:
@@ -93,7 +93,7 @@ class Agent(ABC):
             await self.end()
 
     async def _renew_certificates(self) -> None:
-        """Renew at two thirds of their life; Envoy takes new certificates from the folder without a restart."""
+        """Renew certificates at two thirds of their life; Envoy takes the new ones without a restart."""
         while True:
             pause = RENEWAL_CHECK_SECONDS
             try:

@@ -46,7 +46,7 @@ class ApiError(EdgeError):
 
 
 class ApiRefused(ApiError):
-    """The console refused. `code` is CamelCase, `message` a sentence, `retry_after` seconds or None."""
+    """Refusal by the console. `code` is CamelCase, `message` a sentence, `retry_after` seconds or None."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class ConsoleUnreachable(ApiError):
 
 
 class Signer:
-    """Makes one machine's ``Authorization`` header; keeps the distance of its clock to the console's."""
+    """Maker of one machine's ``Authorization`` header. Keeps the distance of the machine's clock to the console's."""
 
     def __init__(self, home: Home, *, clock: Callable[[], float] = time.time) -> None:
         identity = home.identity
@@ -86,7 +86,7 @@ class Signer:
         self._offset = 0.0
 
     def now(self) -> float:
-        """The time as the console has it (epoch s): where the clocks differ much, all go by the console's."""
+        """Return the console's time (epoch s), by which all go where the clocks differ much."""
         return self._clock() + self._offset
 
     def authorization(self, path: str, body: bytes) -> str:
@@ -103,7 +103,7 @@ class Signer:
         return "Bearer " + jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._id})
 
     def follow_clock_of(self, response: httpx.Response) -> bool:
-        """Take over the console's time from a ``ClockSkew`` answer; False when it names none."""
+        """Take over the console's time from a ``ClockSkew`` answer; False when the answer names no time."""
         try:
             there = parsedate_to_datetime(response.headers["date"]).timestamp()
         except (KeyError, ValueError):
@@ -116,7 +116,7 @@ class Signer:
 
 
 class Caller:
-    """Posts JSON to a console's edge API, unsigned unless given a `Signer`."""
+    """Caller of a console's edge API by JSON, unsigned unless given a `Signer`."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Caller:
         await self.close()
 
     def now(self) -> float:
-        """The time by which this machine's records are made: see `Signer.now`; unsigned, the machine's own."""
+        """Return the time for this machine's records: see `Signer.now`; without a signer the machine's own."""
         return self._signer.now() if self._signer is not None else time.time()
 
     async def close(self) -> None:
@@ -205,7 +205,7 @@ class Caller:
 
 
 class ConsoleApi(Caller):
-    """The signed calls of an enrolled machine. Raises `NotEnrolled` when `home` holds no identity or key."""
+    """Signed calls of an enrolled machine. Raises `NotEnrolled` when `home` holds no identity or key."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""How long to wait before a call is tried again, so that ten thousand machines do not come back in the same moment."""
+"""Pauses before a call is tried again, so that ten thousand machines do not come back in the same moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_SECONDS = 30.0
 def pause(
     failures: int, *, asked: float | None = None, first: float = FIRST_SECONDS, most: float = MOST_SECONDS
 ) -> float:
-    """Seconds to wait after so many failures in a row (1 for the first).
+    """Return the seconds to wait after so many failures in a row (1 for the first).
 
     Drawn from the whole span up to a bound that doubles each time: those who failed together come back spread evenly.
     ``asked``: what the console asked for (``Retry-After``); then a little later than that, never sooner.

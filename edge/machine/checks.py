@@ -1,4 +1,4 @@
-"""What a machine needs before it can be a gateway or a server, each with the fix for what fails."""
+"""Needs of a gateway or a server, each with the fix for what fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge.protocol.configuration import DialledGateway, ServerConfiguration
 # Sessions and certificates are checked by both sides; the agent corrects its own calls, Envoy corrects nothing.
 CLOCK_SECONDS = 120.0
 OPEN_FILES = 65_536
-WATCHES = 9  # what the Envoy of a server takes, a gateway's six
+WATCHES = 9  # descriptors that the Envoy of a server takes
 FREE_BYTES = 500 * 2**20
 
 
@@ -62,10 +62,10 @@ async def checks(
 
 
 def _open_files() -> Check:
-    """Envoy needs two for each flow. The limit for a service stands in its unit; this is the one of this shell."""
+    """Check the shell's limit: Envoy needs two files for each flow. The limit of a service stands in its unit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= OPEN_FILES:
-        return Check("open files", "ok", f"The limit is {soft}.")
+        return Check("open files", "ok", f"The limit of open files is {soft}.")
     if hard == resource.RLIM_INFINITY or hard >= OPEN_FILES:
         fix = f"Run 'ulimit -n {OPEN_FILES}' first. The systemd service sets its own limit."
     else:
@@ -73,14 +73,14 @@ def _open_files() -> Check:
             f"Add '* - nofile {OPEN_FILES}' to /etc/security/limits.conf and log in again. "
             "The systemd service sets its own limit."
         )
-    return Check("open files", "warning", f"The limit is {soft}; each flow takes two.", fix)
+    return Check("open files", "warning", f"The limit of open files is {soft}; each flow takes two.", fix)
 
 
 def _watches() -> Check:
-    """Envoy watches its files by inotify, and ends at once when the user has no instance left."""
+    """Check inotify, by which Envoy watches its files: without a free instance Envoy ends at once."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "inotify_init1"):
-        return Check("file watches", "ok", "This system has no limit of its own.")
+        return Check("file watches", "ok", "This system has no limit of watched files.")
     descriptors = [libc.inotify_init1(os.O_CLOEXEC) for _ in range(WATCHES)]
     for descriptor in descriptors:
         if descriptor >= 0:
@@ -94,7 +94,7 @@ def _watches() -> Check:
 
 
 def _module() -> Check:
-    """What makes the ends of flows exact; a server works without."""
+    """Check the module that makes the ends of flows exact; a server works without the module."""
     name, hindrance = "byte-exact ends", halfclose.hindrance()
     if not hindrance:
         return Check(name, "ok", "Envoy loads the module for byte-exact ends.")
@@ -143,7 +143,12 @@ def _clock(response: httpx.Response, now: float) -> Check:
     try:
         offset = now - parsedate_to_datetime(response.headers["date"]).timestamp()
     except (KeyError, ValueError):
-        return Check("clock", "warning", "The console did not tell its time.", "Compare the clocks by hand.")
+        return Check(
+            "clock",
+            "warning",
+            "The console did not tell its time.",
+            "Compare this machine's clock with the console's by hand.",
+        )
     if abs(offset) <= CLOCK_SECONDS:
         return Check("clock", "ok", f"The clock is within {max(1, round(abs(offset)))} s of the console's.")
     direction = "ahead of" if offset > 0 else "behind"

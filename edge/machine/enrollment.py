@@ -1,4 +1,4 @@
-"""How a machine becomes one of the console's: keys made here, a one-use code, certificates from there. And renewal."""
+"""Enrollment of a machine: keys made here, a one-use code, certificates from the console. And their renewal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ M = TypeVar("M", bound=Message)
 
 
 class EnrollmentError(EdgeError):
-    """The machine could not be enrolled or renewed for a reason that lies here. The message is a sentence."""
+    """Failure to enroll or renew for a reason on this machine. The message is a sentence."""
 
 
 def kept(home: Home, message: type[M]) -> M | None:
@@ -67,14 +67,14 @@ async def enroll(
     _check_console(console)
     created = _create(home.path)
     with _alone(home):
-        _refuse_enrolled(home)  # somebody else may have been quicker
+        _refuse_enrolled(home)  # another command may have been quicker
         return await _introduce(home, console, code, kind, created, transport)
 
 
 async def _introduce(
     home: Home, console: str, code: str, kind: Kind, created: bool, transport: httpx.AsyncBaseTransport | None
 ) -> Identity:
-    """Use the code and write down what comes of it; `created`: the folder was made for it. Raises as `enroll`."""
+    """Use the code and write the answer down; `created`: the folder was made for it. Raises as `enroll`."""
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in CERTIFICATES[kind]}
     request = Enroll(
         code=code,
@@ -142,7 +142,7 @@ def private_address(console: str) -> str:
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(address)  # nothing is sent: UDP only chooses the way
-            return str(probe.getsockname()[0]).partition("%")[0]  # a scope means nothing elsewhere
+            return str(probe.getsockname()[0]).partition("%")[0]  # a scope means nothing on another machine
     except (OSError, ValueError):  # a host name that is too long raises UnicodeError
         return ""
 
@@ -159,19 +159,22 @@ def _check_console(console: str) -> None:
 
 def _refuse_enrolled(home: Home) -> None:
     if home.enrolled:
-        raise EnrollmentError(f"{home.path} is enrolled already, as {home.identity.id}.")
+        raise EnrollmentError(
+            f"{home.path} is enrolled already, as {home.identity.id}. "
+            "Uninstall that machine first, or name another folder with --home."
+        )
 
 
 @contextlib.contextmanager
 def _alone(home: Home) -> Iterator[None]:
-    """Let no other enrollment write into the folder: one that fails takes everything back, also what is not its own."""
+    """Let no other enrollment write into the folder: a failed enrollment takes back also the files of another."""
     descriptor = os.open(home.path, os.O_RDONLY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EnrollmentError(
-                f"Another command enrolls {home.path} at this moment. Wait for it; this code was not used."
+                f"Another command enrolls {home.path} at this moment. Wait for that command; this code was not used."
             ) from None
         yield
     finally:
@@ -179,7 +182,7 @@ def _alone(home: Home) -> Iterator[None]:
 
 
 def _create(folder: Path) -> bool:
-    """Make sure that the folder is there and can be written, before a one-use code is spent. True if it is new."""
+    """Make sure that the folder can be written, before a one-use code is spent. True for a new folder."""
     created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -200,11 +203,13 @@ def _remove(home: Home, kind: str, *, folder: bool) -> None:
 
 
 def _files(keys: Mapping[str, bytes], answer: Enrolled | Renewed) -> dict[str, bytes]:
-    """Return the contents of ``pki/``. Raise `EnrollmentError` when a certificate is missing, or not for our key."""
+    """Return the contents of ``pki/``. Raise `EnrollmentError` for a certificate that is missing, or of another key."""
     files = {"ca.pem": answer.ca.encode()}
     for name, key in keys.items():
         if name not in answer.certificates:
-            raise EnrollmentError(f"The console's answer lacks the certificate {name}.")
+            raise EnrollmentError(
+                f"The console's answer lacks the certificate {name}. Is the console as new as this program?"
+            )
         chain = answer.certificates[name].encode()
         try:
             owner = x509.load_pem_x509_certificate(chain).public_key()
@@ -234,7 +239,9 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _load(pem: bytes) -> ec.EllipticCurvePrivateKey:
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise EnrollmentError("The key of this machine is not an elliptic-curve key; enroll it again.")
+        raise EnrollmentError(
+            "The key of this machine is not an elliptic-curve key; enroll the machine again."
+        )
     return key
 
 

@@ -1,4 +1,4 @@
-"""A machine's logs as one archive without its secrets: packed here, sent to the console piece by piece when it asks."""
+"""Logs of a machine as one archive without secrets, sent to the console in pieces when the console asks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOGS = (
     "status.json",
     "module.json",
 )
-# Of a long log its end.
+# Bytes of a long log's end that are packed.
 TAIL_BYTES = 4 * 2**20
 TRIES = 6
 RETRY_SECONDS = 5.0
@@ -80,7 +80,7 @@ def _tail(file: Path) -> bytes:
 
 
 def _without_secrets(data: bytes) -> bytes:
-    """Without keys, tokens and passwords: values of JSON by their name, the rest by how it looks."""
+    """Take keys, tokens and passwords out: values of JSON by their name, the rest by its look."""
     try:
         document = json.loads(data)
     except ValueError:
@@ -97,7 +97,7 @@ def _cleaned(value: Any) -> Any:
 
 
 class LogSender:
-    """Sends the archive for every export that the console asks for, one at a time."""
+    """Sender of an archive for every export that the console asks for, one at a time."""
 
     def __init__(self, home: Home, api: Caller) -> None:
         self._home = home
@@ -122,15 +122,15 @@ class LogSender:
             self._wanted, self._sent = None, export
             try:
                 await self._send(export)
-                logger.info("The logs were sent to the console, as it asked (%s).", export)
+                logger.info("The logs were sent to the console, which had asked for them (%s).", export)
             except ApiRefused as error:
-                logger.warning("The console does not take the logs: %s", error)
+                logger.warning("The console does not take this machine's logs: %s", error)
             except ApiError as error:
                 logger.warning("The logs could not be sent: %s", error)
-                self._sent = None  # when the console is back and still asks, again
+                self._sent = None  # tried again when the console is back and still asks
 
     async def _send(self, export: str) -> None:
-        """Pack and send; tell the console why when it cannot be packed. Raises `ApiError`."""
+        """Pack and send; tell the console why the logs cannot be packed. Raises `ApiError`."""
         try:
             with tempfile.TemporaryFile(dir=self._home.path) as archive:
                 await asyncio.to_thread(pack, self._home, archive)

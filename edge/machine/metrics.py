@@ -1,6 +1,6 @@
 """Figures for Prometheus: a file for node_exporter's textfile collector and, where wanted, ``/metrics`` by HTTP.
 
-The file is ``metrics.prom`` in the machine's home; it needs no port, no token and nobody who listens.
+The file is ``metrics.prom`` in the machine's home, and needs no port and no token.
 CAUSEWAY_METRICS_FILE names another place for it, CAUSEWAY_METRICS_LISTEN an address (``127.0.0.1:9464``) that answers.
 """
 
@@ -44,7 +44,7 @@ def _registry(collect: Collect) -> CollectorRegistry:
 
 
 async def publish_metrics(home: Home, collect: Collect) -> None:
-    """Write them every 15 s, and answer ``/metrics`` where an address is named, until cancelled.
+    """Write the figures every 15 s, and answer ``/metrics`` where an address is named, until cancelled.
 
     A file that cannot be written is told of once; so is an address that cannot be listened on.
     """
@@ -58,14 +58,18 @@ async def publish_metrics(home: Home, collect: Collect) -> None:
                 complained = False
             except OSError as error:
                 if not complained:
-                    logger.warning("The metrics cannot be written to %s: %s.", path, error)
+                    logger.warning(
+                        "The metrics cannot be written to %s: %s. Make room, or set CAUSEWAY_METRICS_FILE.",
+                        path,
+                        error,
+                    )
                 complained = True
             await asyncio.sleep(EVERY_SECONDS)
 
 
 @contextmanager
 def _listening(address: str, collect: Collect) -> Iterator[None]:
-    """Answer at ``address`` for as long as the block lasts; nowhere when it is empty or cannot be had."""
+    """Answer at ``address`` for as long as the block lasts; nowhere when ``address`` is empty or cannot be had."""
     if not address:
         yield
         return
@@ -75,14 +79,18 @@ def _listening(address: str, collect: Collect) -> Iterator[None]:
         return list(collect())
 
     def in_loop() -> list[Metric]:
-        """Asked by the server's thread, counted in the agent's own, which alone changes what is counted."""
+        """Count in the agent's thread, which alone changes what is counted; the server's thread asks."""
         return asyncio.run_coroutine_threadsafe(now(), loop).result(COLLECT_SECONDS)
 
     host, _, port = address.rpartition(":")
     try:
         server, thread = start_http_server(int(port), host.strip("[]") or "127.0.0.1", _registry(in_loop))
     except (OSError, ValueError, OverflowError) as error:
-        logger.warning("%s must be a free address such as 127.0.0.1:9464: %s.", LISTEN_VARIABLE, error)
+        logger.warning(
+            "%s must be a free address such as 127.0.0.1:9464: %s.",
+            LISTEN_VARIABLE,
+            error,
+        )
         yield
         return
     try:
@@ -96,7 +104,7 @@ def _listening(address: str, collect: Collect) -> Iterator[None]:
 def gauge(
     name: str, help_text: str, values: Iterable[tuple[tuple[str, ...], float]], *labels: str
 ) -> GaugeMetricFamily:
-    """A gauge: (values of its labels, value)."""
+    """Make a gauge of pairs (values of its labels, value)."""
     family = GaugeMetricFamily(name, help_text, labels=labels)
     for key, value in values:
         family.add_metric(list(key), value)
@@ -106,7 +114,7 @@ def gauge(
 def counter(
     name: str, help_text: str, values: Iterable[tuple[tuple[str, ...], float]], *labels: str
 ) -> CounterMetricFamily:
-    """A counter; ``_total`` is added to its name."""
+    """Make a counter; ``_total`` is added to its name."""
     family = CounterMetricFamily(name, help_text, labels=labels)
     for key, value in values:
         family.add_metric(list(key), value)

@@ -1,4 +1,4 @@
-"""Whether somebody listens at a host and port, as any program on this machine would find."""
+"""Look whether somebody listens at a host and port, as any program on this machine would find."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ SECONDS = 1.0
 
 
 async def answers(host: str, port: int) -> bool:
-    """Whether a TCP connection comes about within `SECONDS`; it is closed at once."""
+    """Tell whether a TCP connection comes about within `SECONDS`; the connection is closed at once."""
     try:
         async with asyncio.timeout(SECONDS):
             _, writer = await asyncio.open_connection(host, port)
-    except (OSError, ValueError):  # TimeoutError is an OSError; a name may be one that cannot be looked up
+    except (OSError, ValueError):  # TimeoutError is an OSError; some names cannot be looked up
         return False
     writer.close()
     return True

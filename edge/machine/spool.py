@@ -77,7 +77,7 @@ class Spool:
         self._keep(kind, None, records, note)
 
     def put_latest(self, kind: str, key: str, record: Mapping[str, Any]) -> None:
-        """Keep a record in place of the unsent one of the same key. It gets a new token: see `drop`."""
+        """Keep a record, under a new token, in place of the unsent one of the same key: see `drop`."""
         self._keep(kind, key, [record], None)
 
     def peek(self, kind: str, limit: int) -> tuple[list[int], list[dict[str, Any]]]:
@@ -93,10 +93,10 @@ class Spool:
     def drop(self, tokens: Iterable[int]) -> None:
         """Forget acknowledged records. A record that was replaced since it was peeked at stays."""
         with self._lock:
-            # What was peeked at in memory may have reached the disk meanwhile.
+            # Records that were peeked at in memory may have reached the disk meanwhile.
             gone = {self._moved.pop(token, token) for token in tokens}
             self._waiting = [item for item in self._waiting if item.token not in gone]
-            # Remembered first: on a full disk even deleting may fail, and nothing may be sent twice.
+            # Remember the tokens first: on a full disk even deleting may fail, and nothing may be sent twice.
             self._undeleted |= {token for token in gone if token > 0}
             self._flush()
 
@@ -119,7 +119,7 @@ class Spool:
             self._flush()
 
     def close(self) -> None:
-        """Write what can be written and close the file."""
+        """Write the records that the disk takes, and close the file."""
         with self._lock:
             self._flush()
             if self._database is not None:
@@ -145,7 +145,7 @@ class Spool:
                 del self._waiting[: len(self._waiting) - MEMORY_RECORDS]
 
     def _flush(self) -> None:
-        """Write everything that waits in memory in one transaction; on failure it simply goes on waiting."""
+        """Write everything that waits in memory in one transaction; after a failure all of it goes on waiting."""
         if not (self._waiting or self._waiting_notes or self._undeleted):
             return
         if self._database is None:
@@ -227,7 +227,7 @@ class Spool:
             return []
 
     def _open(self) -> None:
-        """Open the file, else try again later; tell of it once."""
+        """Open the file, else try again later; a failure is told once."""
         try:
             self._database, self._bytes = self._opened()
         except (sqlite3.Error, OSError) as error:
@@ -242,7 +242,7 @@ class Spool:
         self._shut = False
 
     def _opened(self) -> tuple[sqlite3.Connection, int]:
-        """Open the file, and put a damaged one aside, for a machine must go on. Return also the bytes in use."""
+        """Open the file, and put a damaged one aside, since a machine must go on. Return also the bytes in use."""
         try:
             return self._connect()
         except sqlite3.OperationalError:

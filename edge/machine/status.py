@@ -1,4 +1,4 @@
-"""The four lights of a gateway or server, each with its reason, seen from the machine itself.
+"""Lights of a gateway or server, four with a reason each, seen from the machine itself.
 
 They are read from Envoy, from the folder and from the network, so that they tell the truth also when the agent is dead.
 """
@@ -26,9 +26,7 @@ from edge.protocol.configuration import GatewayConfiguration, ServedApplication,
 # A gateway asks every 25 s, a server every 10 s to 60 s.
 CONSOLE_SECONDS = 90.0
 PROBES = 20
-UNWRITTEN = (
-    "Open flows go on and records wait in memory, but no configuration can be written down: make room."
-)
+UNWRITTEN = "Open flows go on and records wait in memory, but no configuration can be written down: make room on disk."
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``causeway status`` shows."""
+    """Content of ``causeway status``."""
 
     id: str
     kind: str
@@ -96,7 +94,7 @@ async def _process(home: Home, envoy: EnvoyProcess, *, switched_off: bool = Fals
         return Light(
             "process",
             "red",
-            f"The agent was stopped: it does nothing until it is told to go on (kill -CONT {pid}). Open flows go on.",
+            f"The agent is stopped, and does nothing until somebody has it go on: kill -CONT {pid}. Open flows go on.",
         )
     if not live:
         if switched_off:
@@ -203,7 +201,7 @@ async def _clients(configuration: GatewayConfiguration | None) -> Light:
 
 
 async def _destinations(configuration: ServerConfiguration | None) -> Light:
-    """Whether the applications answer: their origin, or the address when it is one that can be dialled."""
+    """Look whether applications answer at their origin, or at the address where that can be dialled."""
     applications = configuration.applications if configuration else ()
     targets = [target for each in applications for target in _targets(each)]
     chosen = targets[:PROBES]

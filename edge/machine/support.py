@@ -1,4 +1,4 @@
-"""One agent a folder: how it is held, found, ended and taken away. And the log that it keeps itself."""
+"""Agent of a folder, of which there is one: held, found, ended, taken away. And the log that the agent keeps."""
 
 from __future__ import annotations
 
@@ -33,25 +33,27 @@ LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 class AlreadyRunning(EdgeError):
     """Another agent works in this folder. The message is a sentence."""
 
-    exit_code = 3  # by which a supervisor knows that trying again is of no use
+    exit_code = 3  # exit code by which a supervisor knows that trying again is of no use
 
 
 @contextlib.contextmanager
 def held(home: Home) -> Iterator[None]:
-    """Be the one agent of a folder. Raises `AlreadyRunning`; the system lets go of the lock however we end."""
+    """Be the one agent of a folder. Raises `AlreadyRunning`; the lock ends with the process, however that ends."""
     descriptor = os.open(home.file(LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
-                f"It is running already in {home.path}, as process {agent_pid(home)}."
+                f"An agent is running already in {home.path}, as process {agent_pid(home)}."
             ) from None
         try:
-            # Over what was there, which takes no room of a full disk.
+            # Write over the former id, which takes no room of a full disk.
             os.pwrite(descriptor, f"{os.getpid():<20}".encode(), 0)
         except OSError as error:
-            logger.warning("It cannot be noted which process runs here, so nobody finds it: %s.", error)
+            logger.warning(
+                "The agent's process id cannot be written down, so no command finds the agent: %s.", error
+            )
         yield
     finally:
         os.close(descriptor)
@@ -63,7 +65,7 @@ async def ask_for_module(home: Home) -> None:
     without = f"{reason} {halfclose.CONSEQUENCE}" if reason else ""
     if without:
         logger.warning(without)
-    with contextlib.suppress(OSError):  # a full disk is told by `causeway check`
+    with contextlib.suppress(OSError):  # `causeway check` tells of a full disk
         home.write_json(MODULE, {"without": without})
 
 
@@ -102,11 +104,11 @@ async def uninstall(home: Home) -> None:
     for name in (*CONFIGURATION.values(), "identity.json", STATUS, MODULE, LOCK, "journal.log", "upgrading"):
         home.file(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
-        home.path.rmdir()  # only when nothing else is in it
+        home.path.rmdir()  # only an empty folder goes
 
 
 async def end_agent(home: Home) -> None:
-    """Ask the agent to leave, and make it leave when it does not."""
+    """Ask the agent to end, and kill an agent that does not."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         if (pid := agent_pid(home)) is None or not psutil.pid_exists(pid):

@@ -1,1 +1,1 @@
-"""A connector server's agent and its parts."""
+"""Agent of a connector server, and its parts."""

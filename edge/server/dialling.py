@@ -26,11 +26,11 @@ logger = logging.getLogger(__name__)
 
 FILE = "envoy/dialling.json"
 LOOK_SECONDS = 0.6
-# One lost tunnel among several may be Envoy changing its mind; two looks that agree are a loss.
+# Looks that must agree on a loss: one lost tunnel among several may be Envoy changing its mind.
 GRACE_SECONDS = 0.4
-# How long a line may take to get its tunnels: doubled each time, for far gateways and those that refuse us.
+# Seconds for a line to get its tunnels, doubled each time for far gateways and those that refuse us.
 PATIENCE_SECONDS = (2.0, 10.0)
-# Between two probes of a silent port. Thousands of servers ask at the same time, so each at its own pace.
+# Seconds between two probes of a silent port. Of thousands of servers each asks at its own pace.
 PAUSE_SECONDS = (0.1, 1.0)
 LONG_AWAY_PROBES, LONG_AWAY_SECONDS = 300, 5.0
 MOST_LINES = 2
@@ -38,7 +38,7 @@ MOST_LINES = 2
 
 @dataclass
 class _Gateway:
-    """One gateway and its lines; those to an address that it had before count for nothing, but may live on."""
+    """Gateway and its lines; lines to a former address of the gateway count for nothing, but may live on."""
 
     id: str
     host: str
@@ -65,7 +65,7 @@ class _Gateway:
 
 @dataclass
 class Dialler:
-    """Writes Envoy's configuration files, and watches over the tunnels. `workers`: Envoy's ``--concurrency``."""
+    """Writer of Envoy's configuration files, and watch over the tunnels. `workers`: Envoy's ``--concurrency``."""
 
     home: Home
     envoy: EnvoyProcess
@@ -77,12 +77,12 @@ class Dialler:
 
     @property
     def wanted(self) -> int:
-        """Tunnels that a gateway should have: every worker of Envoy dials its own."""
+        """Number of tunnels that a gateway should have: every worker of Envoy dials its own."""
         return TUNNELS_PER_GATEWAY * self.workers
 
     @property
     def tunnels(self) -> dict[str, int]:
-        """Gateway id → living tunnels, at the last look."""
+        """Map of gateway id → living tunnels, at the last look."""
         return {gateway.id: gateway.tunnels for gateway in self._gateways.values()}
 
     def follow(self, configuration: ServerConfiguration) -> None:
@@ -116,7 +116,7 @@ class Dialler:
                 gateway.give_up_redialling()
 
     async def look(self) -> None:
-        """Count the tunnels once; begin to redial where some are missing."""
+        """Count the tunnels once; begin to redial where tunnels are missing."""
         try:
             active = await self._active()
         except EnvoyError:
@@ -143,8 +143,10 @@ class Dialler:
                 gateway.redialling = asyncio.create_task(self._redial(gateway))
 
     async def _redial(self, gateway: _Gateway) -> None:
-        """Wait until the gateway's port answers; then give it a new line, in place of those that are dead."""
-        logger.info("%s has %d of %d tunnels; redialling.", gateway.id, gateway.tunnels, self.wanted)
+        """Wait until the gateway's port answers; then give the gateway a new line in place of dead lines."""
+        logger.info(
+            "The gateway %s has %d of %d tunnels; redialling.", gateway.id, gateway.tunnels, self.wanted
+        )
         shortest, longest = PAUSE_SECONDS
         pause, probes = shortest, 0
         while not await answers(gateway.host, gateway.port):
@@ -152,10 +154,10 @@ class Dialler:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 1.5, longest if probes < LONG_AWAY_PROBES else LONG_AWAY_SECONDS)
         try:
-            # Counted right before the change: Envoy's own timer may have been quicker.
+            # Count right before the change: Envoy's own timer may have been quicker.
             self._give_new_line(gateway, await self._active())
         except (EnvoyError, OSError) as error:
-            logger.warning("%s cannot be redialled now: %s", gateway.id, error)
+            logger.warning("The gateway %s cannot be redialled now: %s", gateway.id, error)
         self._be_patient(gateway)
         gateway.patience = min(gateway.patience * 2, PATIENCE_SECONDS[1])
 
@@ -171,12 +173,12 @@ class Dialler:
     def _write(self) -> None:
         if self._configuration is not None:
             lines = [line for gateway in self._gateways.values() for line in gateway.lines]
-            # First what a next agent must know, so as not to take a living line away.
+            # First write what a next agent must know, so that no living line is taken away.
             self.home.write_changed_json(FILE, {"lines": [asdict(line) for line in lines]})
             write_configuration(self.home, self._configuration, lines)
 
     def _remembered(self) -> dict[str, list[Line]]:
-        """The lines of an Envoy that may have outlived an earlier agent."""
+        """Return the lines of an Envoy that may have outlived an earlier agent."""
         found: dict[str, list[Line]] = {}
         with contextlib.suppress(KeyError, TypeError):
             for each in (self.home.read_json(FILE) or {})["lines"]:

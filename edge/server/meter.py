@@ -26,7 +26,7 @@ _PREFIX = f"http.{STATISTICS}.downstream_cx_"
 
 @dataclass(frozen=True)
 class Counters:
-    """What Envoy had counted at a moment; `envoy` names the process, whose counters begin at 0."""
+    """Counters of Envoy at a moment; `envoy` names the process, whose counters begin at 0."""
 
     envoy: str
     time: float
@@ -35,7 +35,7 @@ class Counters:
 
 
 class Meter:
-    """Takes samples (shape: docs/architecture.md) and puts them into the spool.
+    """Maker of samples (shape: docs/architecture.md), which go into the spool.
 
     The last reading is remembered in the same transaction as the sample made from it, so that a new agent goes on where
     the last one stopped: nothing is lost and nothing counted twice while Envoy lives.
@@ -54,15 +54,15 @@ class Meter:
         self._clock = clock
         self._probes = probes
         self._primed = False
-        psutil.cpu_percent()  # the first call has no interval to speak of
+        psutil.cpu_percent()  # the first call has no interval
 
     @property
     def last(self) -> Counters | None:
-        """The last reading; None until there is one."""
+        """Last reading; None until there is one."""
         return self._last()
 
     async def take(self) -> None:
-        """Put one sample into the spool; none while Envoy does not run, for then nothing can be measured."""
+        """Put one sample into the spool; while Envoy does not run nothing is measured, and no sample made."""
         machine = self._machine()
         try:
             now = await self._read()
@@ -74,7 +74,7 @@ class Meter:
             return
         seconds = now.time - last.time
         if last.envoy != now.envoy:
-            # All that a new Envoy has counted is new, and was counted since the last round.
+            # A new Envoy has counted everything since the last round.
             last = Counters(now.envoy, last.time, 0, 0)
             seconds = min(seconds, SAMPLE_SECONDS)
         if seconds <= 0:  # the clock was set back
@@ -83,7 +83,7 @@ class Meter:
         self._spool.put_all(KIND, [sample.encode() for sample in samples], note=note)
 
     async def open_flows(self) -> int | None:
-        """How many connections Envoy carries at this moment; None when it does not say."""
+        """Return how many connections Envoy carries at this moment; None when Envoy does not say."""
         name = f"http.{STATISTICS}.downstream_rq_active"
         try:
             answer = await self._envoy.admin(f"/stats?filter=^{name}$")
@@ -118,7 +118,7 @@ class Meter:
 
 
 def _samples(last: Counters, now: Counters, seconds: float, machine: dict[str, float]) -> list[Sample]:
-    """Return what happened in the `seconds` up to `now`; the machine's values belong to the last moment only."""
+    """Return the samples of the `seconds` up to `now`; the machine's values belong to the last moment only."""
     pieces = math.ceil(seconds / LONGEST_SECONDS)
     rx, tx = _split(now.rx - last.rx, pieces), _split(now.tx - last.tx, pieces)
     samples = [

@@ -1,4 +1,4 @@
-"""A connector server in figures for Prometheus. Units: docs/metrics.md."""
+"""Figures of a connector server for Prometheus. Units: docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge.server.probes import Probes
 def server_metrics(
     envoy: EnvoyProcess, tunnels: Mapping[str, int], probes: Probes, counters: Counters | None, applied: int
 ) -> Iterable[Metric]:
-    """Bytes began with Envoy. What was not measured is not there."""
+    """Return the figures; bytes began with Envoy. A figure that was not measured is not there."""
     yield gauge("causeway_envoy_up", "1: Envoy runs.", [((), float(envoy.state == "running"))])
     yield gauge("causeway_applied_version", "Configuration in force.", [((), float(applied))])
     living = [((name,), float(count)) for name, count in sorted(tunnels.items())]

@@ -1,4 +1,4 @@
-"""How far the gateways are, and whether the applications' hosts answer: measured by the server, told with its samples.
+"""Ways to the gateways, and to the applications' hosts: measured by the server, told with its samples.
 
 To each gateway goes a datagram a second (edge.protocol.echo). Where nothing comes back though the gateway's port takes
 TCP connections, UDP does not pass: then latency is the time that a connection takes, and loss is not measured.
@@ -25,13 +25,13 @@ from edge.protocol.reports import Destination, Path
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
-# A datagram not answered by then is lost.
+# Seconds after which a datagram without an answer is lost.
 LOST_SECONDS = 1.0
-# So many in a row unanswered, and TCP is asked as well.
+# Datagrams in a row without an answer after which TCP is asked as well.
 SILENT = 5
 TCP_EVERY_SECONDS = 5.0
 TCP_SECONDS = 3.0
-# A socket that hears nothing is opened anew: the gateway's name may point elsewhere by now.
+# Seconds after which a socket that hears nothing is opened anew: the gateway's name may point elsewhere.
 REOPEN_SECONDS = 30.0
 DESTINATIONS_EVERY_SECONDS = 30.0
 MOST_DESTINATIONS = 100
@@ -39,7 +39,7 @@ AT_ONCE = 10
 
 
 class _Line(asyncio.DatagramProtocol):
-    """The socket to one gateway."""
+    """Socket to one gateway."""
 
     def __init__(self, heard: Callable[[bytes], None]) -> None:
         self._heard = heard
@@ -48,12 +48,12 @@ class _Line(asyncio.DatagramProtocol):
         self._heard(data)
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens there: the datagram is not answered, which is counted anyway."""
+        """Do nothing: a datagram to which nobody listens counts as one without an answer."""
 
 
 @dataclass
 class GatewayProbe:
-    """Probes one gateway until cancelled. ``now``: the time by which the gateway tells a fresh question, epoch s."""
+    """Probe of one gateway until cancelled. ``now``: the time by which the gateway tells a fresh question, epoch s."""
 
     id: str
     host: str
@@ -87,7 +87,7 @@ class GatewayProbe:
                     transport.close()
 
     async def _ask(self, transport: asyncio.DatagramTransport | None) -> None:
-        """Until the socket has heard nothing for long."""
+        """Ask until the socket has heard nothing for long."""
         silent_since, next_tcp = self.clock(), 0.0
         while self.clock() - silent_since < REOPEN_SECONDS:
             number = secrets.randbits(64)
@@ -127,7 +127,7 @@ class GatewayProbe:
             self._by_tcp.append(took)
 
     def take(self) -> Path:
-        """What was measured since the last call."""
+        """Return what was measured since the last call."""
         latencies, lost = self._latencies, self._lost
         self._latencies, self._lost = [], 0
         if latencies:
@@ -141,7 +141,7 @@ class GatewayProbe:
 
 
 class Probes:
-    """All of a server's probes; follows its configuration.
+    """Probes of a server, which follow its configuration.
 
     ``news`` is called with the version of the configuration for servers that a gateway's answer names. ``now``: the
     console's time (epoch s), by which both sides go.
@@ -159,7 +159,7 @@ class Probes:
         self.destinations: list[Destination] = []
 
     def follow(self, configuration: ServerConfiguration) -> None:
-        """Probe what a configuration names; nothing while the server is switched off."""
+        """Probe the gateways and applications of a configuration; nothing while the server is switched off."""
         enabled = configuration.server.enabled
         gateways = configuration.gateways if enabled else ()
         self._wanted = {each.id: (each.host, each.port, bytes.fromhex(each.echo_key)) for each in gateways}
@@ -173,7 +173,7 @@ class Probes:
         self._changed.set()
 
     def take(self) -> dict[str, float]:
-        """What a sample gets: latency and loss of the worst way, for that is what a user may be on."""
+        """Return a sample's latency and loss: those of the worst way, which a user may be on."""
         self.ways = [probe.take() for probe, _ in self._gateways.values()]
         values = {}
         for name in ("latency_ms", "loss_percent"):
@@ -183,7 +183,7 @@ class Probes:
         return values
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Probe until cancelled."""
         destinations = asyncio.create_task(self._probe_destinations())
         try:
             while True:
@@ -225,7 +225,7 @@ class Probes:
 
 
 def targets_of(applications: Iterable[ServedApplication]) -> list[tuple[str, str, int]]:
-    """(application, host, port) of what has a single host: an origin, a name, an address; no wildcards or networks."""
+    """Return (application, host, port) for each origin, name and single address; not for wildcards and networks."""
     found = []
     for application in applications:
         ports = [first for first, _ in application.ports]
@@ -239,7 +239,7 @@ def targets_of(applications: Iterable[ServedApplication]) -> list[tuple[str, str
 
 
 def _split(origin: str) -> tuple[str, int | None]:
-    """Host and port of an origin; the port is None where it has none."""
+    """Split an origin into host and port, which is None where the origin has none."""
     if origin.startswith("["):
         host, _, rest = origin[1:].partition("]")
         return host, int(rest[1:]) if rest.startswith(":") else None
@@ -250,7 +250,7 @@ def _split(origin: str) -> tuple[str, int | None]:
 
 
 def _single(address: str) -> str:
-    """The host that an application's address names; empty for several."""
+    """Return the host that an application's address names; empty for several."""
     if "*" in address:
         return ""
     try:
@@ -261,12 +261,12 @@ def _single(address: str) -> str:
 
 
 async def connect_time(host: str, port: int, clock: Callable[[], float]) -> float | None:
-    """Milliseconds until a TCP connection comes about; None when it does not."""
+    """Return the milliseconds until a TCP connection comes about; None without a connection."""
     begin = clock()
     try:
         async with asyncio.timeout(TCP_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
-    except (OSError, ValueError):  # TimeoutError is an OSError; a name may be one that cannot be looked up
+    except (OSError, ValueError):  # TimeoutError is an OSError; some names cannot be looked up
         return None
     took = (clock() - begin) * 1000
     writer.close()

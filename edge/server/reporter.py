@@ -24,14 +24,14 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 NOTE = "batch"
-# A connection that waits longer than this for the next call is closed by one side or the other before it comes.
+# Seconds after which one side or the other closes a connection that waits for the next call.
 IDLE_SECONDS = 5.0
 USUAL_INTERVAL = 10.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the console said: seconds until the next call, the edition that it wants, whether more waits here."""
+    """Answer of the console: seconds until the next call, the edition that the console wants, whether more waits here."""
 
     interval: float
     wanted: Edition
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass
 class _Attempt:
-    """A set of samples on its way: the same set goes out under the same name until it is acknowledged."""
+    """Set of samples on its way: the same set goes out under the same name until it is acknowledged."""
 
     batch: str
     tokens: list[int]
@@ -49,12 +49,12 @@ class _Attempt:
 
 def uptime() -> int:
     """Return the seconds since this machine started, by a clock that nobody sets."""
-    # Linux's monotonic clock stands still while the machine sleeps; elsewhere it does not, and there is no other.
+    # Linux's monotonic clock stands still while the machine sleeps; other systems have no second clock.
     return round(time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)))
 
 
 class Reporter:
-    """Sends what the spool holds. `step` is one call; whatever it raises, the samples are still there."""
+    """Sender of what the spool holds. `step` is one call; whatever `step` raises, the samples are still there."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Reporter:
         `applied`: the configuration in force; the console hears of its edition.
         """
         attempt = self._attempt or self._next()
-        # A sign of life that failed is not worth repeating as it was.
+        # A sign of life that failed is not repeated.
         self._attempt = attempt if attempt.samples else None
         paths, destinations = self._ways()
         report = Telemetry(
@@ -122,9 +122,11 @@ class Reporter:
         return _Attempt(batch, tokens, samples)
 
     def _give_way(self, attempt: _Attempt, error: ApiRefused) -> None:
-        """Narrow a refused batch down to the one sample at fault, and let only that go: it must not hold back all."""
+        """Narrow a refused batch down to the one sample at fault, and let only that sample go, lest all wait."""
         if len(attempt.tokens) == 1:
-            logger.error("The console refuses a sample (%s); it is given up: %s", error, attempt.samples[0])
+            logger.error(
+                "The console refuses a sample (%s), which is given up: %s", error, attempt.samples[0]
+            )
             self._spool.drop(attempt.tokens)
         self._limit = max(1, len(attempt.tokens) // 2)
         self._spool.remember(NOTE, {"batch": "", "tokens": []})

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from django.db import connection
+
+from tests.ending import ended
+from tests.quiet import QuietHTTPServer, QuietServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,20 +69,16 @@ def web_receiver() -> Iterator[WebReceiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             receiver.got.append(Got(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             receiver.hold.wait(30)
-            try:
-                self.send_response(receiver.status)
-                for name, value in receiver.headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(receiver.answer.encode())
-            except OSError:
-                pass  # who asked is gone
+            self.send_response(receiver.status)
+            for name, value in receiver.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(receiver.answer.encode())
 
         def log_message(self, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = QuietHTTPServer(("127.0.0.1", 0), Handler)
     receiver.port = server.server_address[1]
     with _serving(server):
         yield receiver
@@ -124,11 +123,7 @@ def mail_receiver() -> Iterator[MailReceiver]:
                 lines.append(line)
             return b"".join(lines)
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    server = Server(("127.0.0.1", 0), Handler)
+    server = QuietServer(("127.0.0.1", 0), Handler)
     receiver.port = server.server_address[1]
     with _serving(server):
         yield receiver
@@ -159,11 +154,8 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1",
     }
     process = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment)
-    try:
+    with ended(process):
         yield process
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 40) -> None:

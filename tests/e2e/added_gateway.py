@@ -1,4 +1,4 @@
-"""A gateway of a test's own in the console, beside those of the demo."""
+"""Gateway of a test's own in the console, beside those of the demo."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.ports import free_port
 
 
 class AddedGateway:
-    """Added by the console's form, not deployed yet. ``port`` is where its clients go; ``region`` one of the demo's."""
+    """Gateway added by the console's form, not deployed yet. ``port``: where its clients go; ``region``: of the demo."""
 
     def __init__(self, demo: Demo, port: int = 0, region: str = "") -> None:
         self.demo, self.client = demo, demo.admin_client()
@@ -35,11 +35,11 @@ class AddedGateway:
         self.id = found[0]
 
     def command(self) -> str:
-        """The Deploy panel's command, with a new code."""
+        """Return the Deploy panel's command, with a new code."""
         return command_of(self.client, f"/gateways/{self.id}/deploy/")
 
     def row(self) -> str:
-        """What the list says of it, without marks; empty when it is not in the list."""
+        """Return the gateway's row without marks; empty when the gateway is not in the list."""
         page = self.client.get("/gateways/").text
         rows = [row for row in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if self.id in row]
         return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", "".join(rows))).split())
@@ -48,7 +48,7 @@ class AddedGateway:
         return "Reached" in self.row() and "Current" in self.row()
 
     def remove(self) -> None:
-        """Delete it as soon as the console does: it carries no flow, or was not heard of for a while."""
+        """Delete the gateway as soon as the console does: without a flow, or not heard of for a while."""
 
         def answer() -> httpx.Response | None:
             found = post(self.client, f"/gateways/{self.id}/delete/")
@@ -57,7 +57,7 @@ class AddedGateway:
         wait_until(answer, 90, what="a gateway that may be deleted").raise_for_status()
 
     def flow(self) -> Tunnel | None:
-        """A flow by this gateway to an application of the demo, as soon as there can be one."""
+        """Open a flow by this gateway to an application of the demo, as soon as the gateway lets a flow in."""
         try:
             tunnel = self.demo.connect(
                 "echo.corp.example", 7, gateway={"proxy": f"https://127.0.0.1:{self.port}"}
@@ -67,7 +67,7 @@ class AddedGateway:
         return tunnel if tunnel.status == 200 else None
 
     def reaches(self) -> bool:
-        """Whether a new flow by this gateway arrives; it is closed again."""
+        """Tell whether a new flow by this gateway arrives; the flow is closed again."""
         if flow := self.flow():
             flow.close()
         return flow is not None
@@ -75,7 +75,7 @@ class AddedGateway:
 
 @contextmanager
 def added_gateway(demo: Demo, port: int = 0, region: str = "") -> Iterator[AddedGateway]:
-    """It is deleted in the end, if it is still there."""
+    """Add a gateway, and delete what is left of the gateway in the end."""
     made = AddedGateway(demo, port, region)
     with closing(made.client):
         try:

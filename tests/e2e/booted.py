@@ -1,4 +1,4 @@
-"""A systemd as process 1 of a container, and a machine of it that the Deploy panel's commands make.
+"""Container with systemd as process 1, and the machine that the Deploy panel's commands make of the container.
 
 The root is a layer over this machine's: what is written in it is gone at the end.
 """
@@ -32,7 +32,7 @@ tar -C "$files" -c . | tar -C "$layer/root" -x --no-overwrite-dir --numeric-owne
 exec systemd-nspawn -D "$layer/root" --register=no --keep-unit --boot --console=pipe "$@" systemd.unit=basic.target
 """
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
-# How a service runs, by its kind. A gateway may take ports below 1024 (CAP_NET_BIND_SERVICE), nothing else.
+# Rights of a service by its kind. A gateway may take ports below 1024 (CAP_NET_BIND_SERVICE), nothing else.
 CONFINED = {
     kind: {
         "root": False,
@@ -42,12 +42,12 @@ CONFINED = {
     }
     for kind, capabilities in (("connector", 0), ("gateway", 1 << 10))
 }
-# What adding and removing a user changes.
+# Files that adding and removing a user changes.
 ACCOUNTS = ("passwd", "group", "shadow", "gshadow")
 
 
 def missing() -> str:
-    """Why there can be no such container here; empty when there can."""
+    """Return why there can be no such container here; empty when there can."""
     if os.geteuid() != 0:
         return "needs root, to boot a systemd in a container"
     for program, package in (
@@ -66,10 +66,10 @@ def missing() -> str:
 
 
 class Container:
-    """A running systemd. ``files``: a folder like a root, laid over this machine's.
+    """Container with a running systemd. ``files``: a folder like a root, laid over this machine's.
 
-    ``folders``: those of this machine that are seen inside under other names (name → folder); no one writes there.
-    ``network``: it shares this machine's network; else it has none.
+    ``folders``: folders of this machine that are seen inside under other names (name → folder), read-only.
+    ``network``: the container shares this machine's network, and else has none.
     """
 
     def __init__(self, folder: Path, files: Path, folders: dict[str, Path], *, network: bool = False) -> None:
@@ -98,22 +98,22 @@ class Container:
     def _find_leader(self) -> int:
         assert self._boot.poll() is None, self.boot_log.read_text()
         for process in psutil.Process(self._boot.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):  # what came up has gone again
+            with contextlib.suppress(psutil.Error):  # a container that came up has ended again
                 if process.cmdline()[:1] == [str(SYSTEMD)]:
                     return process.pid
         return 0
 
     def path(self, inside: str) -> Path:
-        """Where a file of the container is found from outside."""
+        """Return the path of a file of the container, as seen from outside."""
         return Path(f"/proc/{self._leader}/root{inside}")
 
     def written(self) -> list[Path]:
-        """Every file and folder that is not as on this machine, seen from the root of the layer."""
+        """Return every file and folder that is not as on this machine, seen from the root of the layer."""
         upper = Path(f"/proc/{self._boot.pid}/root{self._layer}/upper")
         return [path.relative_to(upper) for path in upper.rglob("*")]
 
     def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """A command inside, by root, with an environment as after booting."""
+        """Run a command inside, by root, with an environment as after booting."""
         return subprocess.run(
             ["nsenter", "--target", str(self._leader), "--all", *command],
             env=ENVIRONMENT,
@@ -125,14 +125,14 @@ class Container:
         )
 
     def say(self, *command: str) -> str:
-        """What a command prints."""
+        """Return what a command prints."""
         return self.run(*command).stdout.strip()
 
     def log_of(self, unit: str) -> str:
         return self.say("journalctl", f"--unit={unit}", "--no-pager", "--output=cat")
 
     def main_pid(self, unit: str) -> str:
-        """Process id of a service as it is called inside; ``0``: it does not run."""
+        """Return the process id of a service as inside; ``0``: the service does not run."""
         return self.say("systemctl", "show", "--property=MainPID", "--value", unit)
 
     def end(self) -> None:
@@ -146,7 +146,7 @@ class Container:
 
 
 class BootedMachine(Deployed):
-    """What the panel's commands make of such a container, as they stand there: with a user and a service."""
+    """Machine that the panel's commands make of such a container, with a user and a service."""
 
     def __init__(self, demo: Demo, container: Container, kind: str) -> None:
         self.demo, self.container, self.kind = demo, container, kind
@@ -164,17 +164,17 @@ class BootedMachine(Deployed):
         return self.container.say("pgrep", "-x", "envoy")
 
     def accounts(self) -> list[str]:
-        """Lines about the service's user."""
+        """Return the lines about the service's user."""
         lines = [
             line for name in ACCOUNTS for line in self.container.path(f"/etc/{name}").read_text().split()
         ]
         return [line for line in lines if "causeway" in line]
 
     def left(self) -> list[str]:
-        """Whatever the script made that is there, or that runs; archives are their owner's."""
+        """Return everything of the script that is there or runs; archives belong to their owner."""
         container = self.container
         units = container.say("systemctl", "list-units", "--all", "--plain", "--no-legend", "causeway-*")
-        # systemd keeps the name of a unit that is gone until it collects what nobody asks for.
+        # systemd keeps the name of a removed unit until its next collection.
         known = [unit for unit in units.splitlines() if " not-found inactive dead" not in unit]
         processes = container.say("pgrep", "--full", "--list-full", "causeway|envoy")
         written = [str(path) for path in container.written() if path.parts[0] != "srv"]
@@ -184,7 +184,7 @@ class BootedMachine(Deployed):
 
 @contextmanager
 def booted_machine(demo: Demo, container: Container, kind: str) -> Iterator[BootedMachine]:
-    """It is taken away in the end, if it is still there."""
+    """Make a machine, and take away what is left of the machine in the end."""
     made = BootedMachine(demo, container, kind)
     try:
         yield made
@@ -194,7 +194,7 @@ def booted_machine(demo: Demo, container: Container, kind: str) -> Iterator[Boot
 
 
 def confinement(container: Container, unit: str) -> dict[str, object]:
-    """What the kernel says of a service's main process, in the words of `CONFINED`."""
+    """Return the kernel's words on a service's main process, by the names of `CONFINED`."""
     status = container.say("cat", f"/proc/{container.main_pid(unit)}/status")
     found = dict(re.findall(r"^(\w+):\s+(\S+)", status, re.M))
     capabilities = {int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")}

@@ -1,4 +1,4 @@
-"""What can be done to a part of the world (tests/e2e/fault_world.py): one fault each, mended when its block ends."""
+"""Faults of a part of the world (tests/e2e/fault_world.py): one block each, at whose end the fault is mended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def stopped(world: World, part: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ended(world: World, part: str, number: int) -> Iterator[None]:
-    """Killed or asked to end; started again at the end, or an Envoy at once by its agent."""
+    """Kill a part, or ask the part to end; start it again at the end, or have the agent start its Envoy at once."""
     if part.endswith("Envoy"):
         (victim,) = world.processes(part)
         victim.send_signal(number)
@@ -45,13 +45,13 @@ def ended(world: World, part: str, number: int) -> Iterator[None]:
         world.program(part).end(number)
         yield
     finally:
-        world.program(part).end()  # one that did not end when it was told to
+        world.program(part).end()  # a part that did not end when told to
         world.program(part).start()
 
 
 @contextlib.contextmanager
 def cut(world: World, part: str) -> Iterator[None]:
-    """Packets of a part vanish: nobody is told."""
+    """Let the packets of a part vanish: nobody is told."""
     _filter(world, "add table inet cut; add chain inet cut out { type filter hook output priority 0; };")
     try:
         for match in _traffic(world, part):
@@ -62,7 +62,7 @@ def cut(world: World, part: str) -> Iterator[None]:
 
 
 def _traffic(world: World, part: str) -> list[str]:
-    """What the packet filter knows a part's packets by."""
+    """Return the rule by which the packet filter knows a part's packets."""
     console = int(world.demo.console.rpartition(":")[2])
     if part in ("console", "database"):
         port = console if part == "console" else world.database_port
@@ -73,7 +73,7 @@ def _traffic(world: World, part: str) -> list[str]:
     if part == "gateway Envoy":
         ports = f"{{ {mine['client_port']}, {mine['tunnel_port']} }}"
         return [f"tcp dport {ports}", f"tcp sport {ports}"]
-    # Of server 1 alone: what it sends into its tunnels. What comes in is heard, and never answered.
+    # Packets that server 1 alone sends into its tunnels. Packets to the server are heard, and never answered.
     dialled = json.loads((world.disk("machine-server-1") / "config.json").read_text())["gateways"]
     ports = ", ".join(str(each["port"]) for each in dialled)
     (envoy,) = world.processes(part)
@@ -92,8 +92,8 @@ def full_disk(world: World, part: str) -> AbstractContextManager[None]:
 
 @contextlib.contextmanager
 def started_on_full_disk(world: World, part: str) -> Iterator[None]:
-    """An agent that finds no room when it starts; of an Envoy, one that has to start it too. Not started again."""
-    # An agent that is killed leaves its Envoy to the next one; told to end, it ends it.
+    """Start an agent on a full disk; for an Envoy, an agent that has to start Envoy too. Nothing is started again."""
+    # A killed agent leaves its Envoy to the next agent; an agent that is told to end also ends Envoy.
     world.program(part).end(signal.SIGTERM if part.endswith("Envoy") else signal.SIGKILL)
     with full_disk(world, part):
         world.program(part).start()
@@ -102,7 +102,7 @@ def started_on_full_disk(world: World, part: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def environment(world: World, part: str, extra: Mapping[str, str]) -> Iterator[None]:
-    """Started again with other variables, and at the end without them."""
+    """Start a part again with other variables, and at the end without these."""
     try:
         _begin_anew(world, part, extra)
         yield
@@ -115,7 +115,7 @@ def _begin_anew(world: World, part: str, extra: Mapping[str, str]) -> None:
     if part == "console":
         world.programs["worker"].end()
         world.programs["worker"].start(extra)
-    # An agent that is killed leaves its Envoy alone; an Envoy has the environment of the agent that starts it.
+    # A killed agent leaves its Envoy alone; an Envoy has the environment of the agent that starts Envoy.
     program.end(signal.SIGKILL if part != "database" else signal.SIGINT)
     if part.endswith("Envoy"):
         for envoy in world.processes(part):
@@ -126,9 +126,9 @@ def _begin_anew(world: World, part: str, extra: Mapping[str, str]) -> None:
 
 
 def wrong_clock(world: World, part: str, hours: int) -> AbstractContextManager[None]:
-    """The clock of one part off, of an Envoy that of its machine: it has the clock of the agent that starts it.
+    """Set the clock of one part wrong; an Envoy has the clock of the agent that starts Envoy.
 
-    Only what asks for the time of day is told the wrong one.
+    Only calls for the time of day get the wrong time.
     """
     return environment(world, part, wrong_by(hours * 3600))
 
@@ -150,7 +150,7 @@ def restored(world: World, part: str) -> Iterator[None]:
     yield
 
 
-# By name, as the table of tests/e2e/test_fault_matrix.py has them.
+# Faults by name, as the table of tests/e2e/test_fault_matrix.py has the names.
 FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
     "kill": lambda world, part: ended(world, part, signal.SIGKILL),
     "stop": stopped,

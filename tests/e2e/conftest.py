@@ -1,4 +1,4 @@
-"""What tests of the one running demo change for all others, put back whatever happened."""
+"""Fixtures that put back what a test changes on the one running demo, whatever happened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.demo import Demo, post, wait_until
 
 @pytest.fixture
 def switched_on(demo: Demo) -> Iterator[None]:
-    """Whatever the test does, the demo's connector is on afterwards, and its traffic flows."""
+    """Switch the demo's connector on after the test, whatever the test did, and wait for traffic."""
     yield
     with closing(demo.admin_client()) as admin:
         post(admin, f"/sase/connectors/{demo.connector()['id']}/enable/")

@@ -1,4 +1,4 @@
-"""``causeway connect`` as a process of its own beside the running demo, its events read as a script reads them."""
+"""Process of ``causeway connect`` beside the running demo, its events read as a script reads them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo import Demo, clean_environment, wait_until
+from tests.ending import ended
 from tests.ports import free_port
 
 
 class Client:
-    """A running ``causeway connect --json``. ``events``: what it said so far."""
+    """Running ``causeway connect --json``. ``events``: the events so far."""
 
     def __init__(self, process: subprocess.Popen[str], listen: int) -> None:
         self.process, self.listen = process, listen
@@ -45,7 +46,7 @@ class Client:
         return code
 
     def read_to_end(self) -> None:
-        """Wait until all that it said is read."""
+        """Wait until all output is read."""
         self._reader.join(5)
 
     @property
@@ -61,7 +62,7 @@ def connected(
     account: dict[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Client]:
-    """A client of the demo's first account (or another), logged off at the end.
+    """Connect as the demo's first account (or another), and log off at the end.
 
     Its password comes from a file unless `more` says otherwise; `environment` is added to its own.
     """
@@ -85,9 +86,7 @@ def connected(
         )
     client = Client(process, listen)
     try:
-        yield client
+        with ended(process, signal.SIGINT):
+            yield client
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait(20)
         client.read_to_end()

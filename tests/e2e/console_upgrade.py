@@ -1,4 +1,4 @@
-"""An upgrade by a click in the console, and what the console's database says of it."""
+"""Upgrade by a click in the console, and the records of the upgrade in the console's database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def rows(demo: Demo, query: str, *values: str) -> list[tuple]:
 
 
 def serves(demo: Demo, machine: Deployed) -> bool:
-    """Enabled, with tunnels to every gateway."""
+    """Tell whether a server is enabled and has tunnels to every gateway."""
     query = (
         "SELECT count(*) FROM connectors_server s JOIN connectors_tunnel t ON t.server_id = s.id "
         "WHERE s.id = ? AND s.enabled AND s.drain_until IS NULL AND t.count > 0"
@@ -37,17 +37,17 @@ def serves(demo: Demo, machine: Deployed) -> bool:
 
 
 def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> str:
-    """All servers of a connector; the end of the run."""
+    """Upgrade all servers of a connector; return the end of the run."""
     return _upgraded(demo, client, "connector", f"/sase/connectors/{connector}/upgrade/", version)
 
 
 def gateways_upgraded(demo: Demo, client: httpx.Client, area: str, version: str) -> str:
-    """All gateways of an area; the end of the run."""
+    """Upgrade all gateways of an area; return the end of the run."""
     return _upgraded(demo, client, "gateway", f"/gateways/upgrades/{area}/", version)
 
 
 def _upgraded(demo: Demo, client: httpx.Client, kind: str, url: str, version: str) -> str:
-    """Click; watch until it is over, and that never more than one machine is in hand; the end of the run."""
+    """Click, and watch that never more than one machine is in hand; return the end of the run."""
     answer = post(client, url, {"when": "now", "minutes": "1"})
     assert answer.status_code == 200 and f"to {version}" in answer.text, answer.text
     seen: list[str] = []
@@ -66,6 +66,6 @@ def _upgraded(demo: Demo, client: httpx.Client, kind: str, url: str, version: st
 
 
 def steps(demo: Demo, kind: str = "connector") -> list[tuple[str, str]]:
-    """State and message of each machine in the last upgrade of that kind."""
+    """Return state and message of each machine in the last upgrade of that kind."""
     query = f"SELECT state, message FROM {TABLES[kind][1]} WHERE upgrade_id = {last(kind)} ORDER BY position"
     return rows(demo, query)

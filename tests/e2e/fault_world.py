@@ -1,4 +1,4 @@
-"""A demo on PostgreSQL in namespaces of its own, every part of which can be broken alone (tests/e2e/breaking.py).
+"""Demo on PostgreSQL in namespaces of its own, every part of which can be broken alone (tests/e2e/breaking.py).
 
 Its network is a namespace; the disks of one gateway, one server, the console's log and the database are small ones of
 their own. The demo's service manager is stopped once the demo is ready: from then on the test alone says what runs,
@@ -36,7 +36,7 @@ DISKS = {
     "console": "log", "gateway agent": "machine-gateway-shanghai",
     "gateway Envoy": "machine-gateway-shanghai", "server agent": "machine-server-1", "server Envoy": "machine-server-1",
 }  # fmt: skip
-# By group, the packet filter tells whose call it is; all belong to root.
+# Groups by which the packet filter tells callers apart; all processes belong to root.
 GROUPS = {"gateway": 4201, "server": 4202}
 ENDED_SECONDS = 20.0
 READY_SECONDS = 300.0
@@ -70,7 +70,7 @@ def missing() -> str:
 
 @dataclass
 class Program:
-    """A process under the test's hand: how it is started, and which one it is now."""
+    """Program under the test's hand: how to start the program, and its present process."""
 
     name: str
     within: list[str]
@@ -82,7 +82,7 @@ class Program:
     _children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def alive(self) -> list[psutil.Process]:
-        """Its processes, the main one first."""
+        """Return the program's processes, the main process first."""
         try:
             main = psutil.Process(self.pid)
             family = [main, *(main.children(recursive=True) if self.children else [])]
@@ -91,7 +91,7 @@ class Program:
         return [process for process in family if is_alive(process)]
 
     def start(self, extra: Mapping[str, str] = {}) -> None:
-        # The variables are for the program alone, not for what leads to it.
+        # The variables are for the program alone, not for the commands before it.
         variables = ["env", *(f"{name}={value}" for name, value in extra.items())]
         with self.log.open("ab") as log:
             child = subprocess.Popen(
@@ -106,12 +106,12 @@ class Program:
         self.pid = child.pid
 
     def reap(self) -> None:
-        """Wait for what was started here and has ended, or is about to."""
+        """Wait for processes that were started here and have ended, or are about to."""
         for child in self._children:
             child.wait(ENDED_SECONDS)
 
     def end(self, number: int = signal.SIGKILL) -> None:
-        """Return when the main process and what was its family are gone."""
+        """End the program; return when the main process and all of its family are gone."""
         family = self.alive()
         for process in family[:1]:
             process.send_signal(number)
@@ -121,17 +121,17 @@ class Program:
 
 
 class World:
-    """The demo, its parts, and what can be done to them. Made by `world`."""
+    """World of a demo and its parts, made by `world`."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        # Not in the home: PostgreSQL does not run as root, and its user must be able to go there.
+        # Outside of the home: PostgreSQL does not run as root, and its user must be able to read the folder.
         self.database_folder = Path(tempfile.mkdtemp(prefix="causeway-faults-", dir="/tmp"))
         sizes = {home / name: size for name, size in DISK_MIB.items()} | {self.database_folder: DATABASE_MIB}
         mounts = [f"mkdir -p {path} && mount -t tmpfs -o size={size}m,mode=755 disk {path}"
                   for path, size in sizes.items()]  # fmt: skip
-        # Ends with its standard input, and with it the namespaces and the disks.
+        # The process ends with its standard input, and the namespaces and disks end with the process.
         script = " && ".join(["ip link set lo up", *mounts, "echo made", "cat"])
         self._holder = subprocess.Popen(
             ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", script],
@@ -148,29 +148,29 @@ class World:
     # -- From nothing to a demo whose manager sleeps --
 
     def within(self, group: int = 0) -> list[str]:
-        """What stands before a command that is to run in this world."""
+        """Return the words before a command that is to run in this world."""
         entered = ["nsenter", "--target", str(self._holder.pid), "--net", "--mount", "env", "-C", str(ROOT)]
         return [*entered, "setpriv", "--regid", str(group), "--keep-groups"] if group else entered
 
     def enter(self) -> None:
-        """From now on this thread's sockets belong to the world's network."""
+        """Enter the world's network, to which this thread's sockets belong from now on."""
         _set_network(f"/proc/{self._holder.pid}/ns/net")
 
     def leave(self) -> None:
         _set_network(f"/proc/self/fd/{self._own_network}")
 
     def disk(self, name: str) -> Path:
-        """A folder of the home, as this process can reach it; it is a disk of its own in the world."""
+        """Return the path of a folder of the home that is a disk of its own in the world."""
         return self.seen(self.home / name)
 
     def seen(self, path: Path) -> Path:
-        """Where this process reaches a path of the world."""
+        """Return the path by which this process reaches a path of the world."""
         return Path(f"/proc/{self._holder.pid}/root{path}")
 
     def start(self) -> None:
         self._start_database()
         url = f"postgres://causeway@127.0.0.1:{self.database_port}/postgres"
-        # On a durable PostgreSQL, and beside the tests of another demo, it takes long on a small machine.
+        # Beside the tests of another demo, and on a durable PostgreSQL, the start takes long on a small machine.
         self._process, output = start_demo(
             self.home, within=self.within(), environment={"DATABASE_URL": url}, seconds=READY_SECONDS
         )
@@ -192,7 +192,7 @@ class World:
                     children=name == "console",
                 )
         for name in self.programs:
-            if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows it
+            if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows the program
                 self.programs[name].end(signal.SIGTERM)
                 self.programs[name].start()
 
@@ -251,7 +251,7 @@ class World:
             self.programs[name].start()
 
     def close(self) -> None:
-        """End everything; nothing of it is left."""
+        """End everything, and leave nothing behind."""
         self.leave()
         for name, program in self.programs.items():
             for process in program.alive() if name != "database" else []:
@@ -284,7 +284,7 @@ class World:
         return str(identity["id"])
 
     def program(self, part: str) -> Program:
-        """The program of a part; of an Envoy, the agent that starts it."""
+        """Return the program of a part; of an Envoy, the agent that starts Envoy."""
         names = {"gateway": self.gateway, "server": self.server}
         return self.programs[names.get(part.split(maxsplit=1)[0], part)]
 
@@ -299,17 +299,17 @@ class World:
         return [process] if is_alive(process) else []
 
     def dead(self) -> list[str]:
-        """The programs that do not run."""
+        """Return the programs that do not run."""
         return [name for name, program in self.programs.items() if not program.alive()]
 
     def unrecorded(self) -> list[str]:
-        """The Envoys that no next agent could adopt, and no fault could find."""
+        """Return the Envoys that no next agent could adopt, and no fault could find."""
         return [part for part in DISKS if part.endswith("Envoy") and not self.processes(part)]
 
     # -- What the console knows --
 
     def without_tunnels(self) -> list[str]:
-        """The servers by which no flow goes: of which the gateway has not counted a tunnel since its Envoy began."""
+        """Return the servers by which no flow goes: the gateway counted no tunnel of theirs since its Envoy began."""
         began = max((process.create_time() for process in self.processes("gateway Envoy")), default=0.0)
         found = self.rows(
             "SELECT id FROM connectors_server AS server WHERE NOT EXISTS (SELECT 1 FROM connectors_tunnel WHERE"

@@ -30,13 +30,13 @@ CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
 
 
 class Administrator:
-    """Makes and changes things by the POSTs of the console's forms; each must be accepted."""
+    """Administrator who works by the POSTs of the console's forms; the console must accept each."""
 
     def __init__(self, demo: Demo, client: httpx.Client) -> None:
         self.demo, self.client = demo, client
 
     def post(self, url: str, **data: Any) -> httpx.Response:
-        """Lists stand for several values of one name."""
+        """Post a form; a list stands for several values of one name."""
         answer = post(
             self.client, f"/sase/{url}", {name: value for name, value in data.items() if value is not None}
         )
@@ -44,7 +44,7 @@ class Administrator:
         return answer
 
     def add(self, kind: str, prefix: str, name: str, **data: Any) -> str:
-        """The id of what was added; it is found by its name, as people find it."""
+        """Add an object; return its id, found by the object's name as people find it."""
         self.post(f"{kind}/add/", name=name, **data)
         page = self.client.get(f"/sase/{kind}/", params={"q": name}).text
         found = re.search(rf"/sase/{kind}/({prefix}-[0-9a-f]{{16}})/", page)
@@ -52,14 +52,14 @@ class Administrator:
         return found[1]
 
     def code(self, connector: str) -> str:
-        """A code of the Deploy panel."""
+        """Return a code of the Deploy panel."""
         page = html.unescape(self.post(f"connectors/{connector}/deploy/").text)
         found = CODE.search(page)
         assert found, page
         return found[1]
 
     def everyone_current(self) -> bool:
-        """Whether the gateways' page calls every gateway's configuration current."""
+        """Tell whether the gateways' page calls every gateway's configuration current."""
         page = self.client.get("/gateways/").text
         return page.count(">Current</span>") == len(self.demo.world["gateways"])
 
@@ -73,7 +73,7 @@ def errors(page: str) -> str:
 
 
 class Gateway:
-    """One gateway of the demo, seen from its own folder."""
+    """Gateway of the demo, seen from its own folder."""
 
     def __init__(self, demo: Demo, described: dict[str, Any]) -> None:
         self.described = described
@@ -81,7 +81,7 @@ class Gateway:
         self.home = next(Home(path) for path in folders if Home(path).identity.id == described["id"])
 
     def tunnels(self) -> dict[tuple[str, str], int]:
-        """(connector, server) → live tunnels, as its Envoy counts them."""
+        """Map (connector, server) → live tunnels, as the gateway's Envoy counts."""
         return parse_arrived(statistics(self.home, "^tunnels\\.tunnels\\.", "&hidden=include"))
 
     def document(self) -> dict[str, Any]:
@@ -90,14 +90,14 @@ class Gateway:
         return found
 
     def world(self) -> Snapshot:
-        """The configuration in force with the connectors online now."""
+        """Return the configuration in force with the connectors online now."""
         snapshot = Snapshot.compile(GatewayConfiguration.decode(self.document()))
         online = {c for (c, s), count in self.tunnels().items() if count and snapshot.server_open(s, c)}
         return snapshot.with_online(frozenset(online))
 
 
 def decided(world: Snapshot, account: dict[str, Any], account_id: str, host: str, port: int) -> Decision:
-    """What a decision on the same world says."""
+    """Return the decision on the gateway's own world."""
     now = time.time()
     identity = SessionIdentity(
         "session-of-the-test", account_id, account["instance"], account["username"], "10.0.0.1", now + 3600
@@ -106,7 +106,7 @@ def decided(world: Snapshot, account: dict[str, Any], account_id: str, host: str
 
 
 def statistics(home: Home, pattern: str, more: str = "") -> str:
-    """Envoy's statistics of a machine; nothing when it does not run."""
+    """Return the statistics of a machine's Envoy; nothing when Envoy does not run."""
     with socket.socket(socket.AF_UNIX) as stream:
         stream.settimeout(5)
         try:
@@ -120,12 +120,12 @@ def statistics(home: Home, pattern: str, more: str = "") -> str:
 
 
 class Server:
-    """A connector server beside the demo's own, run by ``causeway connector run``."""
+    """Connector server beside the demo's own, run by ``causeway connector run``."""
 
     def __init__(self, demo: Demo, folder: Path, code: str) -> None:
         self.home, self.log = Home(folder / "server"), folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        # By standard input: what stands among the arguments can be seen.
+        # By standard input: arguments can be seen.
         self._causeway("enroll", "--console", demo.console, "--code-file", "-", given=code)
         self.id = self.home.identity.id
 
@@ -161,7 +161,7 @@ class Server:
         self.process = None
 
     def flows(self) -> int:
-        """How many connections it was given since its Envoy started."""
+        """Return how many connections the server was given since its Envoy started."""
         text = statistics(self.home, "^http.reverse.downstream_rq_total$")
         return int(text.rpartition(": ")[2] or 0)
 

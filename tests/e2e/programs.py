@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import hashlib
 import http.server
+import logging
 import socket
 import ssl
 import subprocess
@@ -29,13 +30,15 @@ from websockets.sync.server import ServerConnection, serve
 from tests.demo import Demo, wait_until
 from tests.e2e.connect import Client, connected
 from tests.e2e.recipes import application, reaches, run
+from tests.ending import ended
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 DOMAIN = f"w{time.time_ns()}.programs.example"
 
 
 class Web(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; ``/hello`` tells the method; ``/events`` sends one event for each that was taken note of."""
+    """Web server of a folder; ``/hello`` tells the method, ``/events`` sends one event after each one noted."""
 
     protocol_version = "HTTP/1.1"
     noted = threading.Semaphore(0)
@@ -74,7 +77,7 @@ class Web(http.server.SimpleHTTPRequestHandler):
 
 
 class World:
-    """Where everything is. ``secure``: with a certificate of ``ca``, which also holds the demo's own CA."""
+    """Addresses of everything. ``secure``: with a certificate of ``ca``, which also holds the demo's own CA."""
 
     def __init__(self, demo: Demo, folder: Path, stack: contextlib.ExitStack) -> None:
         self.demo, self.folder = demo, folder
@@ -95,7 +98,7 @@ class World:
         self.client.event("ready")
 
     def proxy(self, way: str, *, credentials: bool = True) -> str:
-        """The proxy's URL, for "gateway" with user name and password."""
+        """Return the proxy's URL, for "gateway" with user name and password."""
         if way == "connect":
             return self.client.proxy
         gateway = urlsplit(self.demo.gateway()["proxy"])
@@ -119,8 +122,7 @@ class World:
         def handler(*arguments: object) -> Web:
             return Web(*arguments, directory=str(self.served))  # type: ignore[arg-type]
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
+        server = QuietHTTPServer(("127.0.0.1", 0), handler)
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         _serving(server, stack)
@@ -153,7 +155,7 @@ class World:
 
 @contextlib.contextmanager
 def world(demo: Demo, folder: Path) -> Iterator[World]:
-    """Everything is up, and a client is logged on."""
+    """Bring everything up, with a client that is logged on."""
     with contextlib.ExitStack() as stack:
         yield World(demo, folder, stack)
 
@@ -165,20 +167,22 @@ def _serving(server: http.server.HTTPServer, stack: contextlib.ExitStack) -> Non
 
 
 def _websockets(stack: contextlib.ExitStack) -> int:
-    """Echoes what it hears."""
+    """Serve an echo of WebSocket messages."""
 
     def echo(connection: ServerConnection) -> None:
         for message in connection:
             connection.send(message)
 
-    server = stack.enter_context(serve(echo, "127.0.0.1", 0))
+    quiet = logging.getLogger("tests.websockets")
+    quiet.setLevel(logging.WARNING)  # else each connection's end is told
+    server = stack.enter_context(serve(echo, "127.0.0.1", 0, logger=quiet))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
     return int(server.socket.getsockname()[1])
 
 
 def _grpc(stack: contextlib.ExitStack) -> int:
-    """``/programs.Echo/Twice`` says a message two times, in a stream."""
+    """Serve ``/programs.Echo/Twice``, which says a message two times, in a stream."""
 
     def twice(request: bytes, context: object) -> Iterator[bytes]:
         yield request
@@ -197,16 +201,13 @@ def _grpc(stack: contextlib.ExitStack) -> int:
 
 @contextlib.contextmanager
 def redis_server(path: str, port: int, folder: Path) -> Iterator[None]:
-    """A Redis that keeps nothing."""
+    """Run a Redis that keeps nothing."""
     command = [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with (folder / "redis.log").open("w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
+    with ended(server):
         wait_until(lambda: _answers(port), 20, what="redis")
         yield
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def _answers(port: int) -> bool:

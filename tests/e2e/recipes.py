@@ -21,7 +21,9 @@ import pytest
 
 from tests import postgres
 from tests.demo import Demo, post, wait_until
+from tests.ending import ended
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # The Debian packages of the programs that the recipes name.
@@ -57,7 +59,7 @@ LogLevel ERROR
 
 
 def program(name: str) -> str:
-    """The path of a program; a test that needs one that is missing is skipped, and says where it is to be had."""
+    """Return the path of a program; a test without its program is skipped, and says where to get the program."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")
     if path is None:
         pytest.skip(f"{name} is not installed on this machine. On Debian: apt-get install {PACKAGES[name]}.")
@@ -65,7 +67,7 @@ def program(name: str) -> str:
 
 
 def netcat() -> str:
-    """The path of an nc that knows proxies."""
+    """Return the path of an nc that knows proxies."""
     path = program("nc")
     usage = subprocess.run([path, "-h"], capture_output=True, text=True, check=False, timeout=10)
     if "-X" not in usage.stdout + usage.stderr:
@@ -76,7 +78,7 @@ def netcat() -> str:
 
 
 def run(*command: str | Path, **arguments: object) -> str:
-    """What a command prints; a failed test with its own words when it fails."""
+    """Return what a command prints; a command that fails makes the test fail with the command's words."""
     done = subprocess.run(
         command,
         capture_output=True,
@@ -91,7 +93,7 @@ def run(*command: str | Path, **arguments: object) -> str:
 
 
 def documented_script() -> str:
-    """The one script of docs/clients.md, as a reader copies it."""
+    """Return the one script of docs/clients.md, as a reader copies it."""
     found = re.search(r"```sh\n(#!/bin/sh\n.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert found, "docs/clients.md holds the script"
     return found[1]
@@ -102,7 +104,7 @@ def documented_script() -> str:
 
 @contextlib.contextmanager
 def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = True) -> Iterator[str]:
-    """An application that everybody may reach, made in the console by its administrator; yields its host name.
+    """Publish an application for everybody, in the console as its administrator; yield its host name.
 
     ``settled``: once it is reached, and not at once.
     """
@@ -115,7 +117,7 @@ def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = 
 
 @contextlib.contextmanager
 def application(demo: Demo, address: str, ports: str, origin: str) -> Iterator[None]:
-    """An application with a policy for everybody; both are deleted at the end."""
+    """Add an application with a policy for everybody; both are deleted at the end."""
     with contextlib.closing(demo.admin_client()) as admin:
         added = _add(
             admin,
@@ -174,7 +176,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def git_server(folder: Path) -> Iterator[int]:
-    """A repository with one commit, served over plain HTTP."""
+    """Serve a repository with one commit over plain HTTP."""
     git, work = program("git"), folder / "work"
     identity = ("-c", "user.name=Test", "-c", "user.email=test@corp.example", "-c", "commit.gpgsign=false")
     run(git, "init", "--quiet", "--initial-branch=main", work)
@@ -184,9 +186,7 @@ def git_server(folder: Path) -> Iterator[int]:
     served = folder / "served"
     run(git, "clone", "--quiet", "--bare", work, served / "code.git")
     run(git, "-C", served / "code.git", "update-server-info")
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served))
-    )
+    server = QuietHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server.server_address[1]
@@ -197,22 +197,19 @@ def git_server(folder: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def ssh_server(folder: Path) -> Iterator[int]:
-    """A private sshd that lets its user in by ``folder/user``; its host key is ``folder/host.pub``."""
+    """Run a private sshd that lets its user in by ``folder/user``; its host key is ``folder/host.pub``."""
     sshd, keygen = program("sshd"), program("ssh-keygen")
     for name in ("host", "user"):
         run(keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name)
     port = free_port()
     (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # its unprivileged part is locked in there
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd locks its unprivileged part in this folder
     with (folder / "sshd.log").open("w") as log:
         server = subprocess.Popen([sshd, "-D", "-e", "-f", folder / "sshd_config"], stdout=log, stderr=log)
-    try:
+    with ended(server):
         wait_until(lambda: _listens(port, server), 15, what="sshd")
         yield port
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:
@@ -225,7 +222,7 @@ def _listens(port: int, server: subprocess.Popen[bytes]) -> bool:
 
 
 def ssh_options(folder: Path, host: str) -> list[str]:
-    """Trust exactly this sshd, by the name that users know; no agent, no configuration of this machine."""
+    """Return options that trust exactly this sshd, by its name for users, without this machine's agent and settings."""
     (folder / "known").write_text(f"{host} {(folder / 'host.pub').read_text()}")
     options = {"UserKnownHostsFile": folder / "known", "HostKeyAlias": host, "BatchMode": "yes"}
     given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
@@ -234,7 +231,7 @@ def ssh_options(folder: Path, host: str) -> list[str]:
 
 @contextlib.contextmanager
 def database_server() -> Iterator[int]:
-    """A private PostgreSQL on a TCP port of loopback."""
+    """Run a private PostgreSQL on a TCP port of loopback."""
     port = str(free_port())
     listening = {"listen_addresses": "127.0.0.1", "port": port}
     try:
@@ -249,5 +246,5 @@ def database_server() -> Iterator[int]:
 
 
 def stamp() -> str:
-    """A word that only this run knows."""
+    """Return a word that only this run knows."""
     return f"seen-{time.time_ns()}"

@@ -25,7 +25,7 @@ CHUNK = 10_000
 
 @contextmanager
 def console_away(demo: Demo) -> Iterator[None]:
-    """Stopped, not ended: callers hang, time out, and what they sent may yet be taken in when it wakes."""
+    """Stop the console's processes: callers time out, and the console may yet take their calls in when it wakes."""
     main = psutil.Process(demo.pid("console"))
     stopped = [main, *main.children(recursive=True)]
     for process in stopped:
@@ -49,7 +49,7 @@ def console_rows(demo: Demo, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def waiting(demo: Demo) -> list[int]:
-    """How many samples wait in each server's spool."""
+    """Return how many samples wait in each server's spool."""
     spools = sorted(demo.home.glob("machine-server-*/telemetry.db"))
     return [query(spool, "SELECT count(*) FROM record")[0][0] for spool in spools]
 
@@ -63,7 +63,7 @@ def test_what_is_measured_while_the_console_is_away_arrives_once_and_in_order(de
     with console_away(demo):
         for number in range(FLOWS):
             send(demo, account, CHUNK + number)
-        # Longer than a call's time-out: each spool holds what was sent and never answered, and more behind it.
+        # Wait longer than a call's time-out: each spool holds a batch that was sent and never answered, and more.
         wait_until(lambda: min(waiting(demo)) >= 3, 60, what="three samples of each server waiting")
     flows = wait_until(lambda: ended_flows(demo, account, begin), 60, what="the flows' records")
     assert sorted(flows) == [(CHUNK + number, CHUNK + number) for number in range(FLOWS)]
@@ -72,7 +72,7 @@ def test_what_is_measured_while_the_console_is_away_arrives_once_and_in_order(de
 
 
 def send(demo: Demo, account: dict[str, Any], count: int) -> None:
-    """One flow of so many bytes, there and back."""
+    """Send so many bytes there and back, in one flow."""
     with demo.connect("echo.corp.example", 7, account=account) as flow:
         assert flow.status == 200
         flow.socket.sendall(b"x" * count)
@@ -80,7 +80,7 @@ def send(demo: Demo, account: dict[str, Any], count: int) -> None:
 
 
 def ended_flows(demo: Demo, account: dict[str, Any], begin: datetime) -> list[tuple[int, int]]:
-    """Bytes of this account's flows since then; empty until there are as many as were opened, all ended."""
+    """Return the bytes of an account's flows since then; empty until all flows that were opened have ended."""
     rows = console_rows(
         demo,
         "SELECT bytes_up, bytes_down FROM roaming_flow WHERE ended_at IS NOT NULL AND started_at >= ? AND"
@@ -93,7 +93,7 @@ def ended_flows(demo: Demo, account: dict[str, Any], begin: datetime) -> list[tu
 
 
 def samples_are_whole(demo: Demo, begin: datetime) -> None:
-    """Of every server: no gap, no interval twice, stored in the order of time; the flows' bytes are in them."""
+    """Check every server's samples: no gap, no interval twice, in the order of time, with all of the flows' bytes."""
     echoed = 0
     for (server,) in console_rows(demo, "SELECT id FROM connectors_server"):
         rows = console_rows(
@@ -112,12 +112,12 @@ def samples_are_whole(demo: Demo, begin: datetime) -> None:
 
 
 class LonelyGateway(GatewayLab):
-    """A gateway whose console is gone; it was last heard when its configuration was written."""
+    """Gateway whose console is gone, and was last heard when the configuration was written."""
 
     def answers(self) -> bool:
         try:
             status, headers, _ = self.ask(None)
-            # Without the agent, Envoy says so itself.
+            # Without the agent, Envoy itself refuses.
             return status == 407 or headers.get("x-causeway-reason") == "consolelost"
         except OSError:
             return False
@@ -135,13 +135,13 @@ def test_a_gateway_past_its_limit_lets_nobody_in_and_says_so(tmp_path: Path) -> 
         assert lab.verdict(target)[0] == 200
         flow = lab.tunnel(target)
         lab.kill_agent()
-        # When the console was last heard is the time of this file; the limit is an hour.
+        # The file's time says when the console was last heard; the limit is an hour.
         long_ago = time.time() - lab.document["offline_seconds"] - 1
         os.utime(lab.home.file("snapshot.json"), (long_ago, long_ago))
         lab.start()
         assert lab.verdict(target) == closed, "a restart gains no time"
         assert echoes(flow), "what is open goes on"
-        assert "refused 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
+        assert "Refused: 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
     finally:
         lab.close()
         echo.close()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(autouse=True)
 def quiet(demo: Demo) -> Iterator[None]:
-    """The demo's own traffic is by all accounts, and would take its share of the cap."""
+    """Hold the demo's own traffic still, which is by all accounts and would take its share of the cap."""
     demo.kill(demo.pid("traffic"), signal.SIGSTOP)
     yield
     demo.kill(demo.pid("traffic"), signal.SIGCONT)
@@ -34,7 +34,7 @@ def capped(demo: Demo) -> dict[str, Any]:
 
 
 class Echoing:
-    """A flow that sends, waits for the echo and sends again, and counts what comes back.
+    """Flow that sends, waits for the echo and sends again, and counts the bytes that come back.
 
     One thread a flow: two threads at one TLS socket stall each other.
     """
@@ -46,7 +46,7 @@ class Echoing:
         self._thread.start()
 
     def _run(self) -> None:
-        with suppress(OSError, ValueError):  # a value error: read after another thread's shutdown
+        with suppress(OSError, ValueError):  # ValueError: read after another thread's shutdown
             while True:
                 self._stream.sendall(bytes(16384))
                 left = 16384
@@ -78,12 +78,12 @@ def echoing(demo: Demo, account: dict[str, Any], count: int = 1) -> Iterator[lis
 
 
 def most(began: float) -> float:
-    """What the cap may have let through since then: a bucket holds what a second brings."""
+    """Return the most bytes that the cap lets through since then: a bucket holds the bytes of a second."""
     return CAP_BYTES * (time.monotonic() - began + 1) * 1.1
 
 
 def keeps_to_its_cap(demo: Demo, account: dict[str, Any], count: int = 1) -> None:
-    """As much comes back as the cap lets through in some seconds, and never more; a slow machine may take longer."""
+    """Check that the cap's bytes of some seconds come back, and never more; a slow machine may take longer."""
     began = time.monotonic()
     with echoing(demo, account, count) as flows:
         wait_until(
@@ -96,7 +96,7 @@ def keeps_to_its_cap(demo: Demo, account: dict[str, Any], count: int = 1) -> Non
 
 
 def is_not_held(demo: Demo, account: dict[str, Any]) -> None:
-    """Twice what the cap could have let through comes back."""
+    """Check that twice the bytes come back that the cap could have let through."""
     began = time.monotonic()
     with echoing(demo, account) as (flow,):
         wait_until(lambda: flow.received > 2 * most(began), 50, what="more than the cap lets through")

@@ -26,7 +26,7 @@ def new_flow_status(demo: Demo) -> int:
 
 
 def taken_away(demo: Demo, name: str, *kinds: str) -> None:
-    """Delete what a walk gave this name to, of the kinds by which the console's addresses call them."""
+    """Delete the objects to which a walk gave this name, of the kinds in the console's addresses."""
     with closing(demo.admin_client()) as admin:
         for kind in kinds:
             page = admin.get(f"/sase/{kind}/", params={"q": name}).text
@@ -37,7 +37,7 @@ def taken_away(demo: Demo, name: str, *kinds: str) -> None:
 
 @pytest.fixture
 def name(demo: Demo) -> Iterator[str]:
-    """What the walk calls its connector, which is gone afterwards."""
+    """Name the walk's connector, which is gone afterwards."""
     made = f"branch-{uuid.uuid4().hex[:8]}"
     yield made
     taken_away(demo, made, "connectors")

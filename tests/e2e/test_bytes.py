@@ -1,4 +1,4 @@
-"""What is counted is what was sent, and what passes between gateway and connector is not to be read on the way."""
+"""Bytes that are counted are those that were sent, and nobody can read them between gateway and connector."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MANY = 50_000_000
 
 @pytest.fixture
 def quiet(demo: Demo) -> Iterator[Any]:
-    """No traffic but the test's own."""
+    """Hold all traffic but the test's own still."""
     demo.kill(demo.pid("traffic"), signal.SIGSTOP)
     yield
     demo.kill(demo.pid("traffic"), signal.SIGCONT)
 
 
 def charted_bytes(demo: Demo) -> int:
-    """What the servers' charts show as sent to users, in bytes, up to this moment at least."""
+    """Return the bytes to users in the servers' charts, up to this moment at least."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     newest = "SELECT min(newest) FROM (SELECT max(time) AS newest FROM connectors_sample GROUP BY server_id)"
     with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:

@@ -24,7 +24,7 @@ NOTICED_SECONDS = 30
 
 
 def fetch(client: Client, url: str) -> tuple[int, str]:
-    """Status and body that stock curl gets through the local proxy."""
+    """Fetch by stock curl through the local proxy; return status and body."""
     command = [
         "curl",
         "--silent",
@@ -48,7 +48,7 @@ def admin(demo: Demo) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def account(demo: Demo) -> dict[str, Any]:
-    """Not the one whose traffic the demo shows."""
+    """Choose an account other than the one whose traffic the demo shows."""
     return dict(demo.world["accounts"][2])
 
 
@@ -174,7 +174,7 @@ def test_a_wrong_password_user_or_instance_reads_the_same(
         assert client.exit_code() == 5
     assert [event["event"] for event in client.events] == ["refused"]
     assert client.events[0]["code"] == "LogonRefused"
-    # Nobody learns by it who has an account.
+    # Nobody learns by the answer which accounts there are.
     assert client.events[0]["message"] == "The instance ID, the user name or the password is wrong."
 
 
@@ -183,7 +183,7 @@ def test_a_password_in_the_keyring_logs_on(demo: Demo, tmp_path: Path, account: 
         "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
         "XDG_DATA_HOME": str(tmp_path / "keyring"),
     }
-    # As docs/clients.md says it.
+    # As docs/clients.md says.
     entry = [f"causeway:{demo.console}", f"{account['username']}@{account['instance']}"]
     subprocess.run(
         [sys.executable, "-m", "keyring", "set", *entry],

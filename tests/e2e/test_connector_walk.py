@@ -26,7 +26,7 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def name(demo: Demo) -> Iterator[str]:
-    """What the walk calls its connector and its policy; both are gone afterwards."""
+    """Name the walk's connector and policy; both are gone afterwards."""
     made = f"walk-{uuid.uuid4().hex[:8]}"
     yield made
     taken_away(demo, made, "policies", "connectors")
@@ -61,7 +61,7 @@ def test_from_add_connector_to_disable_a_connector(
 
 
 def create(page: Page, name: str) -> None:
-    """Step 1 of the product's page."""
+    """Go through step 1 of the product's page."""
     page.get_by_role("link", name="Add Connector").click()
     panel = page.get_by_role("dialog", name="Add Connector")
     expect(panel.get_by_text("users cannot reach the office applications")).to_be_visible()
@@ -73,7 +73,7 @@ def create(page: Page, name: str) -> None:
 
 
 def deploy(page: Page, name: str, machine: Machine) -> None:
-    """Step 2: the command is copied and run."""
+    """Go through step 2: copy the command and run it."""
     row(page, name).get_by_role("link", name="Deploy").click()
     panel = page.get_by_role("dialog", name=f"Deploy {name}")
     panel.get_by_role("button", name="Create command").click()
@@ -89,7 +89,7 @@ def deploy(page: Page, name: str, machine: Machine) -> None:
 
 
 def forward(page: Page, name: str) -> None:
-    """Step 3: a policy that goes before the demo's own."""
+    """Go through step 3: add a policy that goes before the demo's own."""
     page.get_by_role("link", name="Forwarding Policies").last.click()
     expect(page.get_by_role("heading", name="Forwarding Policies")).to_be_visible()
     page.get_by_role("link", name="Create Policy").click()
@@ -102,7 +102,7 @@ def forward(page: Page, name: str) -> None:
     panel.get_by_label("Associated Connector").select_option(label=name)
     panel.get_by_role("button", name="OK").click()
     expect(row(page, name)).to_contain_text("2 applications")
-    # The demo's own policy comes after it and covers nobody else.
+    # The demo's own policy comes after the walk's and covers nobody else.
     expect(page.get_by_text(f"{name} comes first and covers it")).to_be_visible()
 
 
@@ -128,7 +128,7 @@ def look_at_the_details(page: Page, name: str) -> None:
 
 
 def drain(page: Page, name: str, demo: Demo) -> None:
-    """The server keeps its flow and gets no other; it is off as soon as the flow is gone."""
+    """Drain the server, which keeps its flow, gets no other, and is off as soon as the flow is gone."""
     panel = page.get_by_role("dialog", name=name)
     demo.servers_follow()
     with demo.connect("echo.corp.example", 7) as flow:
@@ -149,7 +149,7 @@ def drain(page: Page, name: str, demo: Demo) -> None:
 
 
 def disable(page: Page, name: str, demo: Demo) -> None:
-    page.reload()  # what the list said while the panel stood over it may be old
+    page.reload()  # the list under the panel may be old
     settle(page)
     expect(row(page, name)).to_contain_text("Online", timeout=SOON)
     demo.servers_follow()

@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.processes, pytest.mark.faults]
 BACK_SECONDS = 60
 PATIENCE = 20
 CHUNK = 20_000
-# With so many, both servers carry one but for chances of 1 in 8,000: each flow goes to either.
+# Flows of a cell: each goes to either server, and both servers carry one but for chances of 1 in 8,000.
 FLOWS = 14
 
-# What may be promised of flows that were open before …
+# Promises for flows that were open before …
 ALL, OTHERS, ANY = "all live", "some live: those that go another way", "they may break"
 # … of new flows of known sessions …
 OPEN, SOON, CLOSED, UNKNOWN = (
@@ -38,7 +38,7 @@ OPEN, SOON, CLOSED, UNKNOWN = (
 # … and of the console's pages.
 UP, SAYS, SILENT = "answer", "503 with a sentence, or no answer in time", "no answer"
 
-# What is seen when it is kept: of the open flows whether each lives, of new ones whether each is let in, of the pages
+# Signs of a kept promise: of the open flows whether each lives, of new ones whether each is let in, of the pages
 # one of these statuses.
 KEPT: dict[str, Callable[[list[bool]], bool]] = {ALL: all, OTHERS: any, ANY: lambda _: True}
 LET_IN = {OPEN: [True] * 4, SOON: [True] * 6, CLOSED: [False], UNKNOWN: []}
@@ -47,7 +47,7 @@ STATUSES = {UP: (200,), SAYS: (0, 503), SILENT: (0,), UNKNOWN: (None,)}
 
 @dataclass(frozen=True)
 class Promise:
-    """``exact``: the bytes of all flows are counted to the last one; else the newest ones may be lost with Envoy."""
+    """Promise of a cell. ``exact``: every byte of all flows is counted; else the newest may be lost with Envoy."""
 
     flows: str
     new: str
@@ -102,7 +102,7 @@ MATRIX: dict[tuple[str, str], Promise] = {
     ("full disk", "server agent"): NOTHING,
     ("full disk", "server Envoy"): NOTHING,
     #
-    # Of an Envoy: its agent was told to end, which ends it, and has to start it without room.
+    # An Envoy's agent is told to end, which ends Envoy, and has to start Envoy without room.
     ("started on a full disk", "gateway agent"): Promise(ALL, SOON, why="it adopts its Envoy"),
     ("started on a full disk", "gateway Envoy"): Promise(ANY, SOON, exact=False, why="started anew"),
     ("started on a full disk", "server agent"): NOTHING,
@@ -113,14 +113,14 @@ MATRIX: dict[tuple[str, str], Promise] = {
         ALL, OPEN, why="a new epoch: every machine takes the present truth at once"
     ),
     #
-    # To set its clock or zone a part is started anew; that everything runs on with it is what is promised.
+    # A part is started anew to set its clock or zone; the promise is that everything runs on with the wrong one.
     **{
         (fault, part): promise
         for fault in SETTINGS
         for part, promise in {
             "console": NOTHING,
             "database": NOTHING,
-            # Killed and started twice: what Envoy sent to the one that was gone is not sent again.
+            # Killed and started twice: Envoy does not send again what it sent to the agent that was gone.
             "gateway agent": Promise(ALL, SOON, exact=False, why="started anew for its clock"),
             "gateway Envoy": Promise(ANY, SOON, exact=False, why="started anew for its clock"),
             "server agent": NOTHING,
@@ -135,7 +135,7 @@ MATRIX: dict[tuple[str, str], Promise] = {
 
 @dataclass
 class Watch:
-    """What is seen from outside: flows, pages, and the console's records."""
+    """Watch from outside: over flows, pages, and the console's records."""
 
     world: World
     browser: httpx.Client
@@ -147,12 +147,12 @@ class Watch:
     renamed: int = 0
 
     def connect(self, seconds: float = 10) -> Tunnel:
-        """A flow to the echo service: exact ones belong to one account, the others to another."""
+        """Open a flow to the echo service: exact flows belong to one account, others to another."""
         account = self.world.demo.world["accounts"][0 if self.exact else 1]
         return self.world.demo.connect("echo.corp.example", 7, account=account, timeout=seconds)
 
     def echoes(self, flow: Tunnel, count: int = 100, seconds: float = 3) -> bool:
-        """Whether so many bytes come back in time; a machine that is busy needs more of it for what should go on."""
+        """Tell whether so many bytes come back in time; a busy machine needs more time for a flow that should go on."""
         try:
             flow.socket.settimeout(seconds)
             self.sent += count * self.exact
@@ -164,7 +164,7 @@ class Watch:
         return received == count
 
     def new_flow(self, seconds: float = 3) -> bool:
-        """Whether a flow is let in and carries bytes both ways, within this time."""
+        """Tell whether a flow is let in and carries bytes both ways, within this time."""
         try:
             with self.connect(seconds) as flow:
                 return flow.status == 200 and self.echoes(flow, seconds=seconds)
@@ -172,7 +172,7 @@ class Watch:
             return False
 
     def recorded(self) -> tuple[int, int, int]:
-        """Of the flows of the exact account: how many are open, bytes up and bytes down of this cell."""
+        """Return of the exact account's flows how many are open, and bytes up and bytes down of this cell."""
         username = self.world.demo.world["accounts"][0]["username"]
         (found,) = self.world.rows(
             "SELECT count(*) FILTER (WHERE ended_at IS NULL), coalesce(sum(bytes_up), 0)::bigint,"
@@ -183,7 +183,7 @@ class Watch:
         return int(found[0]), int(found[1]) - self.earlier[0], int(found[2]) - self.earlier[1]
 
     def uncounted(self) -> tuple[int, int]:
-        """How many flows have no end on record, and how many bytes that came back to us are not."""
+        """Return how many flows have no end on record, and how many bytes that came back are not on record."""
         flows, _, down = self.recorded()
         return flows, max(0, self.echoed - down)
 
@@ -194,13 +194,13 @@ class Watch:
         assert in_time(lambda: self.new_flows(OPEN), usual, BACK_SECONDS) == usual, "new flows as usual"
         assert in_time(self.behind, [], BACK_SECONDS) == [], "every machine works by the newest configuration"
         assert self.world.dead() == [], "every program runs"
-        # After a full disk, a file that has the process is written some seconds late.
+        # After a full disk, the file that names the process is written some seconds late.
         assert in_time(self.world.unrecorded, [], BACK_SECONDS) == [], "every Envoy is on record"
         assert in_time(self.world.without_tunnels, [], BACK_SECONDS) == [], "flows go by every server"
 
     def begin(self, *, exact: bool) -> None:
-        """A cell: in a world in good health, and what is counted begins at nothing."""
-        self.exact = False  # what is tried here is not counted
+        """Begin a cell: in a world in good health, with counts that begin at nothing."""
+        self.exact = False  # flows tried here are not counted
         self.settle()
         assert in_time(lambda: self.recorded()[0], 0, BACK_SECONDS) == 0, (
             "no flow is left open by an earlier cell"
@@ -211,14 +211,14 @@ class Watch:
 
     @contextlib.contextmanager
     def flows(self) -> Iterator[list[Tunnel]]:
-        """Open flows, closed whatever happens."""
+        """Open flows, and close them whatever happens."""
         with contextlib.ExitStack() as stack:
             flows = [stack.enter_context(self.connect(PATIENCE)) for _ in range(FLOWS)]
             assert [self.echoes(flow, CHUNK, PATIENCE) for flow in flows] == [True] * FLOWS
             yield flows
 
     def page(self, seconds: float = 3) -> int:
-        """The status of a page; 0 without an answer in time."""
+        """Return the status of a page; 0 without an answer in time."""
         try:
             return httpx.get(f"{self.world.demo.console}/healthz", timeout=seconds).status_code
         except httpx.HTTPError:
@@ -232,7 +232,7 @@ class Watch:
         post(self.browser, f"/sase/connectors/{connector}/rename/", name).raise_for_status()
 
     def behind(self) -> list[str]:
-        """The machines that do not work by the newest configuration, and by which one they do."""
+        """Return the machines that do not work by the newest configuration, and by which they do."""
         now = "SELECT epoch, version, servers_version FROM console_configversion"
         ((epoch, version, servers),) = self.world.rows(now)
         works_by = "SELECT id, applied_epoch, applied_version"
@@ -247,13 +247,13 @@ class Watch:
         ]
 
     def new_flows(self, promise: str) -> list[bool]:
-        """Whether new ones are let in and carry bytes; as many as show whether this promise is kept."""
+        """Tell of new flows whether each is let in and carries bytes; as many as show whether the promise is kept."""
         if promise == SOON:
             return list(in_time(lambda: [self.new_flow() for _ in range(6)], LET_IN[SOON], 30))
         return [self.new_flow(PATIENCE if promise == OPEN else 2) for _ in LET_IN[promise]]
 
     def pages(self, promise: str) -> int | None:
-        """The status of a page, 0 without an answer; None when it is not looked at."""
+        """Return the status of a page, 0 without an answer; None when no page is looked at."""
         if promise == UNKNOWN:
             return None
         if promise == UP:
@@ -262,7 +262,7 @@ class Watch:
 
 
 class Worlds:
-    """One world for all cells; but one in which a cell failed is ended, and the next cell has a new one."""
+    """World for all cells; a world in which a cell failed is ended, and the next cell has a new one."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders, self._stack = folders, contextlib.ExitStack()
@@ -297,7 +297,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     made.end()
 
 
-@pytest.mark.timeout(500)  # with the first cell, and with one after a failed one, the world is made
+@pytest.mark.timeout(500)  # the first cell, and a cell after a failed one, makes the world
 @pytest.mark.parametrize(("fault", "part"), MATRIX)
 def test_a_fault_breaks_no_more_than_is_promised(worlds: Worlds, fault: str, part: str) -> None:
     promise = MATRIX[fault, part]
@@ -315,7 +315,7 @@ def test_a_fault_breaks_no_more_than_is_promised(worlds: Worlds, fault: str, par
             if promise.console != UP:
                 watch.change()
             watch.settle()
-        # Of a gateway's Envoy that died, the last seconds are lost with it.
+        # The last seconds are lost with a gateway's Envoy that died.
         assert in_time(watch.uncounted, (0, 0), BACK_SECONDS) == (0, 0), (
             "open flows and bytes that are not on record"
         )
@@ -324,7 +324,7 @@ def test_a_fault_breaks_no_more_than_is_promised(worlds: Worlds, fault: str, par
 
 
 def promise_is_kept(watch: Watch, promise: Promise, flows: list[Tunnel]) -> None:
-    """What is seen while the fault lasts; and where the console is there to take one, a change for all to learn of."""
+    """Look while the fault lasts; and where the console can take one, make a change that all must learn of."""
     patience = PATIENCE if promise.flows == ALL else 3
     lives = [watch.echoes(flow, seconds=patience) for flow in flows] if promise.flows != ANY else []
     assert KEPT[promise.flows](lives), f"open flows: {promise.flows}; seen: {lives}"

@@ -1,4 +1,4 @@
-"""What dies, and who notices: what open and new flows are promised meanwhile, on the running demo."""
+"""Deaths on the running demo, and who notices: promises to open and new flows meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def round_trip(tunnel: Any) -> bool:
 
 
 def carried(demo: Demo) -> int:
-    """The status of a new flow; 0 for one that was let in but brings nothing back."""
+    """Return the status of a new flow; 0 for a flow that was let in but brings nothing back."""
     with demo.connect("echo.corp.example", 7) as tunnel:
         return tunnel.status if tunnel.status != 200 or round_trip(tunnel) else 0
 
@@ -46,14 +46,14 @@ def console_answers(demo: Demo) -> bool:
 
 
 def console_processes(demo: Demo) -> list[psutil.Process]:
-    """The server's main process and its workers."""
+    """Return the server's main process and its workers."""
     main = psutil.Process(demo.pid("console"))
     return [main, *main.children(recursive=True)]
 
 
 @pytest.fixture(autouse=True)
 def whole_again(demo: Demo) -> Iterator[None]:
-    """The next test finds everything running."""
+    """Wait after the test until everything runs."""
     yield
     wait_until(lambda: console_answers(demo), 30, what="the console")
     wait_until(lambda: all_run(demo), 40, what="every program, and every gateway's tunnels of every server")
@@ -72,7 +72,7 @@ def all_run(demo: Demo) -> bool:
 
 @contextlib.contextmanager
 def unattended(demo: Demo) -> Iterator[None]:
-    """Nothing that died is started again for as long as the block lasts."""
+    """Stop the service manager: nothing that died is started again for as long as the block lasts."""
     demo.process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -134,7 +134,7 @@ def test_a_killed_console_leaves_flows_alone_and_comes_back(demo: Demo) -> None:
 
 
 def test_a_killed_gateway_envoy_comes_back(demo: Demo) -> None:
-    """Not by its parent: an Envoy that an agent adopted is nobody's child."""
+    """An adopted Envoy is nobody's child, so that no parent hears of its end."""
     home = next(
         p.parent
         for p in demo.home.glob("machine-gateway-*/identity.json")

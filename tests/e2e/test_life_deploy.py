@@ -34,7 +34,7 @@ def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
 
 @pytest.fixture
 def client(demo: Demo) -> Iterator[httpx.Client]:
-    """An administrator. Servers that a test adds to the demo's connector are taken out again, whatever happened."""
+    """Give an administrator's client. Servers that a test adds to the demo's connector are taken out again."""
     connector = demo.connector()["id"]
     with contextlib.closing(demo.admin_client()) as client:
         before = servers(client, connector)
@@ -92,7 +92,7 @@ def test_a_server_is_deployed_looked_at_packed_and_taken_away(
 
 
 def seen_by_gateways(demo: Demo, server: str) -> set[bool]:
-    """Whether the demo's gateways have tunnels of a server, by their own ``causeway status``."""
+    """Tell whether the demo's gateways have tunnels of a server, by their own ``causeway status``."""
     found = set()
     for home in demo.home.glob("machine-gateway-*"):
         command = [sys.executable, "-m", "edge.cli", "status", "--json", "--home", str(home)]

@@ -1,4 +1,4 @@
-"""What real gateways and connector servers tell Prometheus is what docs/metrics.md says, no more and no less."""
+"""Figures of real gateways and connector servers for Prometheus are those of docs/metrics.md, no more and no less."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_machines_metrics_are_the_documented_ones(demo: Demo, kind: str, headi
 
 
 def settled(file: Path, kind: str) -> list[Metric] | None:
-    """The families, once the machine has tunnels and ways, so that it has measured all that it can."""
+    """Return the families, once the machine has tunnels and ways, and has measured all that it can."""
     families = list(text_string_to_metric_families(file.read_text()))
     measured = "causeway_tunnels" if kind == "gateway" else "causeway_gateway_latency_seconds"
     found = next(family for family in families if family.name == measured)

@@ -1,4 +1,4 @@
-"""An application is there for whoever asks first: that servers hear of it later than gateways is nobody's concern."""
+"""An application is there for whoever asks first, although servers hear of it later than gateways."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.demo import Demo, read_exactly, wait_until
 from tests.e2e.recipes import published
+from tests.quiet import QuietServer
 
 
 class _Greeter(socketserver.BaseRequestHandler):
@@ -21,7 +22,7 @@ class _Greeter(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def greeter() -> Iterator[int]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Greeter) as server:
+    with QuietServer(("127.0.0.1", 0), _Greeter) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield int(server.server_address[1])
         server.shutdown()

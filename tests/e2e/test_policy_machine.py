@@ -1,4 +1,4 @@
-"""The traffic obeys: whatever is changed, every answer of the real gateways is what ``decide`` says on their world."""
+"""Traffic obeys: whatever is changed, every answer of the real gateways is what ``decide`` says on their world."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVER_REFUSES = "refused by the server"
 
 
 class Machine:
-    """Two connectors, three policies, two groups; each step changes one thing by a page of the console."""
+    """Machine of two connectors, three policies, two groups; each step changes one thing by a page of the console."""
 
     def __init__(self, demo: Demo, admin: Administrator, folder: Path) -> None:
         self.demo, self.admin, self.choose = demo, admin, random.Random(SEED)
@@ -95,7 +95,7 @@ class Machine:
         return self.admin.add("policies", "fs", f"machine-{self.mark}-{number}", enabled="on", **values)
 
     def account_ids(self) -> dict[str, str]:
-        """User name → account id, as a gateway's configuration holds it: each group has one member still."""
+        """Map user name → account id, as a gateway's configuration says while each group has one member."""
         self.admin.settle()
         groups = self.gateways[self.people[0]["username"]].document()["groups"]
         found = {p["username"]: groups[g][0] for p, g in zip(self.people[:2], self.groups, strict=True)}
@@ -116,7 +116,7 @@ class Machine:
         scope = choose.choice(["all", "selected", "tags"])
         values["scope"] = scope
         if scope == "selected":
-            # In an order of their own: one by their ids would be another walk in each demo, whatever the seed.
+            # In a fixed order: an order by ids would be another walk in each demo, whatever the seed.
             values["applications"] = choose.sample(list(self.applications.values()), choose.randint(1, 2))
         elif scope == "tags":
             values["tags"] = self.tag
@@ -182,7 +182,7 @@ class Machine:
         return "server started" if self.running else "server killed"
 
     def tunnels_stand(self) -> bool:
-        """Whether every gateway has tunnels of a server that runs, and none of one that does not."""
+        """Tell whether every gateway has tunnels of each server that runs, and none of a server that does not."""
         pair = (self.second, self.server.id)
         return all(bool(gateway.tunnels().get(pair)) == self.running for gateway in self.gateways.values())
 
@@ -195,7 +195,7 @@ class Machine:
     # --- Answers ------------------------------------------------------------------------------------------------------
 
     def wrong(self) -> list[str]:
-        """Where a gateway's answer differs from ``decide``; and where a flow did not go by the connector it should."""
+        """Return where a gateway's answer differs from ``decide``, or a flow did not go by the right connector."""
         found, before = [], self.server.flows()
         worlds = {name: gateway.world() for name, gateway in self.gateways.items()}
         for person, (host, port) in product(self.people, DESTINATIONS):
@@ -217,7 +217,7 @@ class Machine:
         self.told.append(what)
         self.admin.settle()
         if what.startswith("server "):
-            # The gateway reads its list of tunnels four times a second; before that it cannot know.
+            # The gateway reads its list of tunnels four times a second, and cannot know sooner.
             wait_until(lambda: not self.wrong(), 30, what=f"the gateways to notice: {what}")
         wrong = self.wrong()
         if wrong and all(SERVER_REFUSES in each for each in wrong):
@@ -240,7 +240,7 @@ class Machine:
 
 @pytest.fixture
 def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
-    """The demo's own policies and traffic stand still meanwhile, and go on afterwards."""
+    """Hold the demo's own policies and traffic still meanwhile, and let them go on afterwards."""
     with closing(demo.admin_client()) as client, quiet(demo):
         admin = Administrator(demo, client)
         page = client.get("/sase/policies/", params={"size": "100"}).text

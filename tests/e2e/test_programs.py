@@ -36,7 +36,7 @@ def there(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
 
 
 def curl(there: World, way: str, *options: str) -> list[str]:
-    """The status of the plain and of the secure application, for each version that curl asks them in."""
+    """Return the status of the plain and the secure application, for each version of HTTP that curl speaks."""
     trust = ["--cacert", str(there.ca), "--proxy-cacert", str(there.ca)]
     command = [program("curl"), "-sS", "--proxy", there.proxy(way), *trust, *options]
     output = ["-o", "/dev/null", "-w", "%{http_code} "]
@@ -60,7 +60,7 @@ def test_curl_that_speaks_http_2_to_the_proxy(there: World) -> None:
     assert curl(there, "gateway", "--proxy-http2") == ["200", "200"]
 
 
-# It does not check the proxy's certificate for a plain URL.
+# The program does not check the proxy's certificate for a plain URL.
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request:urllib3.exceptions.InsecureRequestWarning")
 @WAYS
 def test_requests(there: World, way: str) -> None:

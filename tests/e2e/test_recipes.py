@@ -52,7 +52,7 @@ def test_the_program_comes_from_the_console(demo: Demo, tmp_path: Path) -> None:
     assert wheel and wheel[1].startswith(f"{demo.console}/deploy/causeway-"), (
         "where docs/clients.md says it is"
     )
-    # Only this package: what it needs is asked of the index by the tests of deployment and of macOS.
+    # Only this package: its needs are asked of the index by the tests of deployment and of macOS.
     pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--no-deps", "--quiet"]
     run(*pip, "--report", tmp_path / "report.json", f"causeway[keyring] @ {wheel[1]}")
     found = json.loads((tmp_path / "report.json").read_text())["install"]
@@ -167,7 +167,7 @@ def test_a_browser_by_pac(demo: Demo, tmp_path: Path, playwright: Playwright) ->
             answer = page.goto("http://wiki.corp.example/")
             assert answer is not None and answer.status == 200
             assert "wiki" in page.content()
-            # What is not the application's domain does not come this way.
+            # Hosts outside of the application's domain do not come this way.
             assert page.goto(f"{demo.console}/healthz").status == 200  # type: ignore[union-attr]
         finally:
             browser.close()

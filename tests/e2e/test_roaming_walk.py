@@ -1,4 +1,4 @@
-"""The roaming page of the product, step by step: in Chromium on the running demo, then as its user with curl."""
+"""Roaming page of the product, step by step: in Chromium on the running demo, then as its user with curl."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def accounts_page(demo: Demo, area: str) -> str:
 
 @pytest.fixture
 def traveller(demo: Demo) -> Iterator[dict[str, Any]]:
-    """A client account at home, made and taken away again (with its copies) as an administrator does."""
+    """Make a client account at home, and take it away again with its copies, as an administrator does."""
     name = f"traveller.{uuid.uuid4().hex[:8]}"
     with closing(demo.admin_client()) as admin:
         wanted = {"username": name, "email": f"{name}@walk.invalid", "password": "Summer-2026"}
@@ -46,14 +46,14 @@ def traveller(demo: Demo) -> Iterator[dict[str, Any]]:
 
 
 def service(demo: Demo, area: str) -> str:
-    """The address of the service in the cloud network of an area's CCN."""
+    """Return the address of the service in the cloud network of an area's CCN."""
     region = demo.gateway(area)["region"]
     found = next(one for one in demo.world["cloud_services"] if one["region"] == region)
     return f"http://{found['host']}:{found['port']}/"
 
 
 def open_account(page: Page, demo: Demo, area: str, name: str) -> Locator:
-    """Steps 2 to 5 of the product's page: navigation, area, instance, tab, the account's row."""
+    """Go through steps 2 to 5 of the product's page: navigation, area, instance, tab, the account's row."""
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Instances").click()
     expect(page.get_by_role("heading", name="Instances")).to_be_visible()
     page.get_by_label("Area", exact=True).select_option(area)
@@ -69,7 +69,7 @@ def open_account(page: Page, demo: Demo, area: str, name: str) -> Locator:
 
 
 def choose(row: Locator, action: str) -> None:
-    """More ▸ action."""
+    """Choose an action of the menu More."""
     row.get_by_text("More", exact=True).click()
     row.page.get_by_role("link", name=action, exact=True).click()
 
@@ -116,7 +116,7 @@ def test_roaming_as_the_product_describes_it(demo: Demo, page: Page, traveller: 
     client_ip = session.get_by_role("cell").nth(1).inner_text()
     assert ip_address(client_ip) in ABROAD_BLOCK
 
-    # A password reset on the source works on the copy, and the old one no longer does.
+    # A password reset on the source works on the copy, and the old password no longer does.
     row = open_account(page, demo, HOME, name)
     choose(row, "Reset password")
     reset = page.get_by_role("dialog", name=f"Reset the password of {name}")

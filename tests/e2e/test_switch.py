@@ -31,7 +31,7 @@ def new_flow(demo: Demo) -> tuple[int, str]:
 
 
 class Stream:
-    """A flow that sends and receives without pause, and notes when it broke."""
+    """Flow that sends and receives without pause, and notes when it broke."""
 
     def __init__(self, demo: Demo) -> None:
         self.flow = demo.connect("echo.corp.example", 7)
@@ -59,7 +59,7 @@ def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin:
     stream = Stream(demo)
     wait_until(lambda: stream.received > 100_000, what="bytes on the open flow")
     assert post(admin, url(demo, "disable")).status_code == 200
-    # How soon is measured by `make bench`, on a machine that does nothing else.
+    # `make bench` measures how soon, on a machine that does nothing else.
     wait_until(lambda: stream.broken, 30, what="the end of the open flow")
     assert new_flow(demo) == (403, "ConnectorDisabled")
     post(admin, url(demo, "enable"))

@@ -35,7 +35,7 @@ def enrolled_machine(kind: str, folder: Path) -> None:
 
 
 def laid_out(files: Path, kind: str) -> None:
-    """A machine of this kind in a folder like a root: home, program, and the unit that the deploy script writes."""
+    """Lay a machine of this kind out in a folder like a root: home, program, and the deploy script's unit."""
     place = files / PLACE.lstrip("/") / kind
     place.mkdir(parents=True)
     enrolled_machine(kind, place)
@@ -82,7 +82,7 @@ def test_the_service_runs_hardened_comes_back_and_leaves_nothing_running(
     unit = f"causeway-{kind}"
 
     def process_light() -> tuple[str, str]:
-        """Of the agent and its Envoy, told by a look of the service's own user."""
+        """Return the light of the agent and its Envoy, as the service's own user sees it."""
         command = [f"{PLACE}/{kind}/causeway", "status", "--json", "--home", f"{PLACE}/{kind}/home"]
         told = container.say("runuser", "-u", "daemon", "--", *command)
         light = json.loads(told)["lights"][0]

@@ -1,4 +1,4 @@
-"""Users' traffic through the running demo: who gets where, and what they are told when they do not."""
+"""Traffic of users through the running demo: who gets where, and what refused users are told."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo) -> None:
 
 
 def read_to_end(stream: Any) -> bytes:
-    """What still comes until the flow ends; a reset is an end as well."""
+    """Return the bytes that still come until the flow ends; a reset is an end as well."""
     try:
         return stream.recv(65536)
     except (ConnectionError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A library that tells programs the wrong time of day, whatever they are: Envoy does not start under libfaketime.
+"""Library that tells any program the wrong time of day; Envoy does not start under libfaketime.
 
 It stands before the C library's three functions for the time of day; how long things last is left alone.
 """
@@ -51,20 +51,20 @@ time_t time(time_t *seconds) {
 
 
 def missing() -> str:
-    """Why clocks cannot be set wrong here; empty when they can."""
+    """Return why clocks cannot be set wrong here; empty when they can."""
     return (
         "" if shutil.which("cc") else "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
     )
 
 
 def wrong_by(seconds: int) -> dict[str, str]:
-    """The variables of a program whose clock is to be so far ahead."""
+    """Return the variables of a program whose clock is to be so far ahead."""
     return {"LD_PRELOAD": str(_library()), "SECONDS_OFF": str(seconds)}
 
 
 @functools.cache
 def _library() -> Path:
-    """Where every user may read it: PostgreSQL does not run as root."""
+    """Return the library's path, which every user may read: PostgreSQL does not run as root."""
     folder = Path(tempfile.mkdtemp(prefix="causeway-clock-"))
     folder.chmod(0o755)
     library = folder / "wrong_clock.so"

@@ -29,6 +29,7 @@ from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
 from edge.protocol.logon import Grant, GrantedGateway, GrantedSession
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 TYPE = "type.googleapis.com/"
 TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
@@ -373,8 +374,7 @@ def running_application() -> Iterator[int]:
 @contextlib.contextmanager
 def serving(handler: type[http.server.BaseHTTPRequestHandler], *, host: str = "127.0.0.1") -> Iterator[int]:
     """Run an HTTP server in a thread; give its port."""
-    server = http.server.ThreadingHTTPServer((host, 0), handler)
-    server.daemon_threads = True
+    server = QuietHTTPServer((host, 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

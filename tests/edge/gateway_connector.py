@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -61,7 +61,8 @@ class ConnectorServer:
         envoy = self.envoy()
         self.process.send_signal(signal.SIGKILL)
         if envoy:
-            os.kill(envoy.pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.Error):
+                envoy.kill()
         self.process.wait()
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ import psutil
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
 from tests.ports import free_port
+from tests.quiet import QuietServer
 from tests.waiting import rest
 
 GATEWAY = "gateway-00000000000000a1"
@@ -55,8 +56,7 @@ class Echo:
                 while data := self.request.recv(65536):
                     self.request.sendall(data)
 
-        self.server = socketserver.ThreadingTCPServer((host, 0), Handler)
-        self.server.daemon_threads = True
+        self.server = QuietServer((host, 0), Handler)
         self.host, self.port = host, int(self.server.server_address[1])
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

@@ -22,19 +22,17 @@ from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
 from tests.pipe import RESET
 from tests.pipe_tls import open_tls
 from tests.ports import free_port
+from tests.quiet import QuietServer
 
 SERVER = "server-00000000000000f1"
 UNDERSCORE = "my_host.corp.example"
 
 
-class Origin(socketserver.ThreadingTCPServer):
+class Origin(QuietServer):
     """An HTTP server that keeps each request as its bytes were; ``/many/N`` and ``/big/KIB`` answer with long heads.
 
     ``/breaks``: an answer without a length, of which the connection is reset when `breaks` is set.
     """
-
-    daemon_threads = True
-    allow_reuse_address = True
 
     def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)

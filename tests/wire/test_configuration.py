@@ -32,12 +32,6 @@ RELEASED: dict[type[Message], Any] = {
     kind: json.loads((Path(__file__).parent / "release_0_1" / f"{name}.json").read_text())
     for kind, name in ((GatewayConfiguration, "gateway"), (ServerConfiguration, "server"))
 }
-# What this release writes in addition.
-HISTORY = {"epoch": "", "seal": ""}
-ADDED: dict[type[Message], Any] = {
-    GatewayConfiguration: {"upgrade": None, **HISTORY},
-    ServerConfiguration: HISTORY,
-}
 ORDER = {
     "order": "upgrade-1",
     "version": "9.9.9",
@@ -119,15 +113,24 @@ def test_the_least_that_either_may_hold() -> None:
 # -- Other releases
 
 
+def known(written: Any, released: Any) -> Any:
+    """What is written, without the fields that the release did not know."""
+    if isinstance(released, dict):
+        return {name: known(written[name], value) for name, value in released.items() if name in written}
+    if isinstance(released, list):
+        return [known(new, old) for new, old in zip(written, released, strict=True)]
+    return written
+
+
 @BOTH
 def test_what_the_last_release_wrote_is_read_and_written_alike(kind: type[Message]) -> None:
-    assert on_the_wire(kind.decode(RELEASED[kind])) == RELEASED[kind] | ADDED[kind]
+    assert known(on_the_wire(kind.decode(RELEASED[kind])), RELEASED[kind]) == RELEASED[kind]
 
 
 @BOTH
 def test_either_may_order_an_upgrade(kind: type[Message]) -> None:
-    document = RELEASED[kind] | ADDED[kind] | {"upgrade": ORDER}
-    assert on_the_wire(kind.decode(document)) == document
+    document = RELEASED[kind] | {"upgrade": ORDER}
+    assert known(on_the_wire(kind.decode(document)), document) == document
     for field in ORDER:
         assert refusal(kind, document | {"upgrade": ORDER | {field: [None]}}).startswith(
             f"upgrade.{field} must be "

@@ -34,6 +34,7 @@ from tests.edge.connector_lab import (
     until,
 )
 from tests.edge.connector_lab import grant as granted
+from tests.ending import ended
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes
@@ -128,12 +129,8 @@ def connected(console: FakeConsole, folder: Path, *more: str, password: str = PA
         process = subprocess.Popen(
             [sys.executable, "-m", "edge.cli", "connect", *command], stdout=output, stderr=output, text=True
         )
-    try:
+    with ended(process, signal.SIGINT, 30):
         yield Client(process, listen, forward, log)
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
 
 
 def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
@@ -324,7 +321,8 @@ def test_a_console_that_goes_away_is_told_and_so_is_its_return(
             assert client.process.poll() is None, client.log.read_text()
             return sentence in client.log.read_text()
 
-        lost = "The session could not be renewed yet: The console answered with status 503. Going on with it."
+        lost = "The session could not be renewed yet: The console answered with status 503. "
+        lost += "Going on with the present token."
         lab.runner.run(until(lambda: told(lost), "the console's loss"))
         console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
         lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))

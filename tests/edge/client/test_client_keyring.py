@@ -92,6 +92,7 @@ def connect(
             pass_fds=(slave,),
             preexec_fn=take_terminal if terminal else None,
         )
+        stack.enter_context(process)
         stack.callback(process.kill)
         os.close(slave)
         said = ""

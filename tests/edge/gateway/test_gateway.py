@@ -22,6 +22,7 @@ from tests.edge.gateway_lab import (
     wait_until,
 )
 from tests.ports import free_port
+from tests.quiet import QuietHTTPServer
 
 pytestmark = pytest.mark.processes
 
@@ -147,7 +148,7 @@ def test_a_plain_request_reaches_the_application_without_the_gateways_headers(
         def log_message(self, *args: object) -> None:
             pass
 
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    server = QuietHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"
     status, headers, _, _ = shared.send(

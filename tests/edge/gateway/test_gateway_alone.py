@@ -16,7 +16,7 @@ from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes
 
 pytestmark = pytest.mark.processes
 
-LOST, FOUND = "nobody new is let in", "the console is heard again"
+LOST, FOUND = "nobody new is let in", "The console is heard again"
 
 
 async def polling(network: Network, test: Callable[[], Awaitable[None]]) -> None:

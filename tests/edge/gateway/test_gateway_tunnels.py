@@ -106,7 +106,9 @@ def test_a_server_that_the_console_does_not_list_gets_no_tunnel(office: Office) 
     office.gateway.apply(connectors=connector(first=False))
     origin = f"127.0.0.1:{office.echo.port}"
     office.servers.append(ConnectorServer(office.gateway, office.path, SERVERS[0], CONNECTOR, {HOST: origin}))
-    wait_until(lambda: f"tunnel refused: server '{SERVERS[0]}'" in office.gateway.log.read_text(), office.log)
+    wait_until(
+        lambda: f"tunnel is refused: server '{SERVERS[0]}'" in office.gateway.log.read_text(), office.log
+    )
     assert office.tunnels() == {}
     assert office.refusal() == (503, "connectoroffline")
 

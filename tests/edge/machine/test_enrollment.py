@@ -136,7 +136,7 @@ def test_a_second_enrollment_at_the_same_time_takes_nothing_from_the_first(
         assert asked.wait(30)
         try:
             with pytest.raises(
-                EnrollmentError, match=r"at this moment\. Wait for it; this code was not used"
+                EnrollmentError, match=r"at this moment\. Wait for that command; this code was not used"
             ):
                 asyncio.run(enroll(home, console.url, "SECOND", "server"))
         finally:

@@ -75,7 +75,7 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
         assert world.agent
         world.agent.send_signal(signal.SIGSTOP)
         code, found = await asyncio.to_thread(lights, world.home)
-        assert code == 1 and found["process"][0] == "red" and "was stopped" in found["process"][1]
+        assert code == 1 and found["process"][0] == "red" and "is stopped" in found["process"][1]
         world.agent.send_signal(signal.SIGCONT)
 
         world.end(signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_a_second_agent_stands_back(tmp_path: Path) -> None:
         world.start()
         await until(world.served, "the application")
         second = await asyncio.to_thread(causeway, "connector", "run", "--home", str(world.home.path))
-        assert second.returncode == 3 and "It is running already" in second.stderr
+        assert second.returncode == 3 and "is running already" in second.stderr
         assert await world.served()
 
     in_world(tmp_path, test)

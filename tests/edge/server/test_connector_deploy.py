@@ -14,8 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.edge.deploy_script import SCRIPT, called
+from tests.quiet import QuietHTTPServer
 
 pytestmark = pytest.mark.processes
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
 
 
 @pytest.fixture
@@ -24,8 +30,7 @@ def wheel(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "causeway.whl").write_bytes(b"not what the console published")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = QuietHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/causeway.whl"

@@ -113,8 +113,9 @@ async def begin(world: World, **ports: int) -> None:
 
 
 async def kill(gateway: LabGateway) -> None:
-    """End a gateway's Envoy as a crash does."""
+    """End a gateway's Envoy as a crash does, and await the process: a later start would forget it un-awaited."""
     os.kill(json.loads((gateway.envoy.directory / "envoy.pid").read_text())["pid"], signal.SIGKILL)
+    await gateway.envoy.stop()
 
 
 @contextlib.asynccontextmanager
