@@ -31,7 +31,7 @@ USUAL_INTERVAL = 10.0
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer of the console: seconds until the next call, the edition that the console wants, whether more waits here."""
+    """Answer of the console: seconds until the next call, the edition that is wanted, whether more waits here."""
 
     interval: float
     wanted: Edition

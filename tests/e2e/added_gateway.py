@@ -16,7 +16,7 @@ from tests.ports import free_port
 
 
 class AddedGateway:
-    """Gateway added by the console's form, not deployed yet. ``port``: where its clients go; ``region``: of the demo."""
+    """Gateway added by the form, not deployed yet. ``port``: where its clients go; ``region``: one of the demo's."""
 
     def __init__(self, demo: Demo, port: int = 0, region: str = "") -> None:
         self.demo, self.client = demo, demo.admin_client()
