@@ -28,7 +28,6 @@ def measure_rates(
             for chain, port in ports.items():
                 rates[chain, streams, UPLOAD].append(sink.rate(processes, port, streams, seconds))
                 rates[chain, streams, DOWNLOAD].append(sink.download_rate(processes, port, streams, seconds))
-    return rates
 
 
 def throughput_table(rates: Rates) -> Table:
