@@ -121,11 +121,6 @@ def test_every_panel_and_dialog_draws(
     assert ("<html" in answer.content.decode()) is (not htmx and path not in ("cut/", "traffic/"))
 
 
-@pytest.mark.parametrize("path", ["", "servers/", "deploy/", "chart/", "confirm-disable/"])
-def test_an_unknown_connector_is_not_found(operator_client: Client, path: str) -> None:
-    assert operator_client.get(f"/sase/connectors/connector-0/{path}").status_code == 404
-
-
 def test_the_forms_of_everything_draw(operator_client: Client, connector: Connector) -> None:
     application, account = factories.application(), AccountFactory()
     group = factories.group(accounts=[account])
