@@ -66,6 +66,25 @@ def done(
     return HttpResponseLocation(url, target="#page", select="#page", swap="outerHTML")
 
 
+def ask(
+    request: HttpRequest,
+    verb: str,
+    name: object,
+    *,
+    action: str,
+    back: str,
+    template: str = "layout/question.html",
+    **context: Any,
+) -> HttpResponse:
+    """Ask in a dialog whether to ``verb`` what is called ``name``; its button posts to ``action``.
+
+    ``consequence`` in the context says in a sentence what breaks; a ``template`` of one's own says it in its body.
+    ``next``: where the POST goes on.
+    """
+    question = {"verb": verb, "name": name, "action": action, "back": back}
+    return render(request, template, context | question)
+
+
 def form_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
     """Render a page whose context holds ``form``: 422 when the form was refused, else 200."""
     form: BaseForm = context["form"]

@@ -152,40 +152,30 @@ def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def channel_enable(request: HttpRequest, channel_id: str) -> HttpResponse:
+def channel_switch(request: HttpRequest, channel_id: str, enabled: bool) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    services.channel_enable(channel=channel, actor=actor(request))
-    return web.done(request, reverse(LIST), f"{channel.name} is enabled.")
+    switch = services.channel_enable if enabled else services.channel_disable
+    switch(channel=channel, actor=actor(request))
+    said = "is enabled." if enabled else "is disabled: nothing is sent through it."
+    return web.done(request, reverse(LIST), f"{channel.name} {said}")
 
 
 @require_safe
 @role_required("operator")
-def channel_confirm_disable(request: HttpRequest, channel_id: str) -> HttpResponse:
-    return _confirm(request, channel_id, "console/push/confirm_disable.html")
-
-
-@require_POST
-@role_required("operator")
-def channel_disable(request: HttpRequest, channel_id: str) -> HttpResponse:
+def channel_confirm(request: HttpRequest, channel_id: str, act: str) -> HttpResponse:
+    """Ask before a channel is disabled or deleted, and say when nobody is told of alerts afterwards."""
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    services.channel_disable(channel=channel, actor=actor(request))
-    return web.done(request, reverse(LIST), f"{channel.name} is disabled: nothing is sent through it.")
-
-
-@require_safe
-@role_required("operator")
-def channel_confirm_delete(request: HttpRequest, channel_id: str) -> HttpResponse:
-    return _confirm(request, channel_id, "console/push/confirm_delete.html")
-
-
-def _confirm(request: HttpRequest, channel_id: str, template: str) -> HttpResponse:
-    channel = get_object_or_404(PushChannel, pk=channel_id)
-    context = {
-        "channel": channel,
-        "waiting": channel.deliveries.filter(state="waiting").count(),
-        "last": not PushChannel.objects.filter(enabled=True).exclude(pk=channel.pk).exists(),
-    }
-    return render(request, template, context)
+    return web.ask(
+        request,
+        act.capitalize(),
+        channel.name,
+        action=reverse(f"push:{act}", args=[channel.pk]),
+        back=reverse(LIST),
+        template=f"console/push/confirm_{act}.html",
+        channel=channel,
+        waiting=channel.deliveries.filter(state="waiting").count(),
+        last=not PushChannel.objects.filter(enabled=True).exclude(pk=channel.pk).exists(),
+    )
 
 
 @require_POST

@@ -10,6 +10,7 @@ from django.forms import BoundField
 from django.template.context import Context
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -208,6 +209,13 @@ def compact(content: str) -> SafeString:
     """Take the templates' indentation out of a part, where it would be a third of a list. Not for ``<pre>``."""
     content = SPACE.sub(" ", content)
     return mark_safe(ROUND_CELLS.sub(r"\1", content))  # nosec B703 # noqa: S308 (escaped where it was rendered)
+
+
+@register.simple_tag
+def crumb(label: str, where: str, *args: str) -> SafeString:
+    """Draw a step on the way to a page. ``where``: the name of a URL with its ``args``, or the URL itself."""
+    url = where if where.startswith("/") else reverse(where, args=args)
+    return format_html('<li><a href="{}">{}</a></li>', url, label)
 
 
 @register.simple_tag

@@ -129,7 +129,16 @@ def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
 @require_safe
 @role_required("operator")
 def task_confirm_cancel(request: HttpRequest, task_id: str) -> HttpResponse:
-    return render(request, "console/tasks/confirm_cancel.html", {"task": task_or_404(task_id)})
+    task = task_or_404(task_id)
+    return web.ask(
+        request,
+        "Cancel",
+        task,
+        action=reverse("tasks:cancel", args=[task.pk]),
+        back=reverse("tasks:detail", args=[task.pk]),
+        template="console/tasks/confirm_cancel.html",
+        task=task,
+    )
 
 
 @require_POST

@@ -1,7 +1,7 @@
 """Pages of CCNs and their cloud networks."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -81,8 +81,16 @@ def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
 @role_required("operator")
 def network_confirm_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
     network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
-    bound = network.ccn.instances.count()
-    return render(request, "roaming/ccns/confirm_remove.html", {"network": network, "bound": bound})
+    return web.ask(
+        request,
+        "Remove",
+        network.cidr,
+        action=reverse("roaming:network_remove", args=[ccn_id, network_id]),
+        back=reverse("roaming:ccn", args=[ccn_id]),
+        template="roaming/ccns/confirm_remove.html",
+        network=network,
+        bound=network.ccn.instances.count(),
+    )
 
 
 @require_POST
@@ -99,8 +107,15 @@ def network_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpRe
 @role_required("operator")
 def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
-    bound = list(ccn.instances.order_by("name")[:20])
-    return render(request, "roaming/ccns/confirm_delete.html", {"ccn": ccn, "bound": bound})
+    return web.ask(
+        request,
+        "Delete",
+        ccn.name,
+        action=reverse("roaming:ccn_delete", args=[ccn.pk]),
+        back=reverse("roaming:ccns"),
+        template="roaming/ccns/confirm_delete.html",
+        bound=list(ccn.instances.order_by("name")[:20]),
+    )
 
 
 @require_POST

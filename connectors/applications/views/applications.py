@@ -1,7 +1,7 @@
 """Pages of application management: list, add, edit, switch, delete."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -47,6 +47,7 @@ TABLE = tables.Table(
     empty_hint="Name the hosts and ports that users shall reach; a forwarding policy then says who and by which way.",
 )
 URL = "connectors:applications"
+TEMPLATE = "connectors/application.html"
 
 
 @require_safe
@@ -78,7 +79,7 @@ def application_add(request: HttpRequest) -> HttpResponse:
         else:
             message = f"{application.name} was added. Nobody reaches it until a forwarding policy allows it."
             return web.done(request, reverse(URL), message)
-    return web.form_page(request, "connectors/application_add.html", {"form": form})
+    return web.form_page(request, TEMPLATE, {"form": form, "application": None})
 
 
 @require_http_methods(["GET", "POST"])
@@ -94,9 +95,7 @@ def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
             web.form_refused(form, refusal)
         else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
-    return web.form_page(
-        request, "connectors/application_edit.html", {"form": form, "application": application}
-    )
+    return web.form_page(request, TEMPLATE, {"form": form, "application": application})
 
 
 def _initial(application: Application) -> dict[str, object]:
@@ -113,47 +112,44 @@ def _initial(application: Application) -> dict[str, object]:
 
 @require_POST
 @role_required("operator")
-def application_enable(request: HttpRequest, application_id: str) -> HttpResponse:
+def application_switch(request: HttpRequest, application_id: str, enabled: bool) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    services.application_enable(application=application, actor=actor(request))
-    return web.done(request, reverse(URL), f"{application.name} is enabled.")
+    switch = services.application_enable if enabled else services.application_disable
+    switch(application=application, actor=actor(request))
+    said = "is enabled." if enabled else "is disabled: open connections to it are cut."
+    return web.done(request, reverse(URL), f"{application.name} {said}")
 
 
 @require_safe
 @role_required("operator")
 def application_confirm_disable(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    context = {
-        "name": application.name,
-        "action": reverse("connectors:application_disable", args=[application.pk]),
-        "back": reverse(URL),
-        "consequence": "Nobody reaches the application while it is disabled. "
+    return web.ask(
+        request,
+        "Disable",
+        application.name,
+        action=reverse("connectors:application_disable", args=[application.pk]),
+        back=reverse(URL),
+        consequence="Nobody reaches the application while it is disabled. "
         "Open connections to the application are cut at once.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:
-    application = get_object_or_404(Application, pk=application_id)
-    services.application_disable(application=application, actor=actor(request))
-    return web.done(request, reverse(URL), f"{application.name} is disabled: open connections to it are cut.")
+    )
 
 
 @require_safe
 @role_required("operator")
 def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    context = {
-        "name": application.name,
-        "action": reverse("connectors:application_delete", args=[application.pk]),
-        "back": reverse(URL),
-        "policies": application.policies.all(),
-        "consequence": "No forwarding policy names this application. Open connections to the application, which a "
+    return web.ask(
+        request,
+        "Delete",
+        application.name,
+        action=reverse("connectors:application_delete", args=[application.pk]),
+        back=reverse(URL),
+        template="connectors/confirm_delete.html",
+        policies=application.policies.all(),
+        consequence="No forwarding policy names this application. Open connections to the application, which a "
         "policy may allow by a tag or for all applications, are cut.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    )
 
 
 @require_POST

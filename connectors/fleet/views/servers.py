@@ -85,30 +85,28 @@ def _servers_url(connector_id: str) -> str:
 
 @require_POST
 @role_required("operator")
-def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_enable(server=_server(connector_id, server_id), actor=actor(request))
-    return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
+def server_switch(request: HttpRequest, connector_id: str, server_id: str, enabled: bool) -> HttpResponse:
+    server, url = _server(connector_id, server_id), _servers_url(connector_id)
+    if enabled:
+        services.server_enable(server=server, actor=actor(request))
+        return web.done(request, url, f"{server} is enabled.", into="panel")
+    services.server_disable(server=server, actor=actor(request))
+    return web.done(request, url, f"{server} is disabled: its tunnels close.")
 
 
 @require_safe
 @role_required("operator")
 def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
-    context = {
-        "name": server,
-        "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
-        "back": _servers_url(connector_id),
-        "consequence": "The server's tunnels close, and open connections through the server are cut. "
+    return web.ask(
+        request,
+        "Disable",
+        server,
+        action=reverse("connectors:server_disable", args=[connector_id, server_id]),
+        back=_servers_url(connector_id),
+        consequence="The server's tunnels close, and open connections through the server are cut. "
         f"New connections go through the other servers of {server.connector}, if there are any.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_disable(server=_server(connector_id, server_id), actor=actor(request))
-    return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -134,8 +132,15 @@ def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> Htt
 @require_safe
 @role_required("operator")
 def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    return render(
-        request, "connectors/confirm_remove_server.html", {"server": _server(connector_id, server_id)}
+    server = _server(connector_id, server_id)
+    return web.ask(
+        request,
+        "Remove",
+        server,
+        action=reverse("connectors:server_remove", args=[connector_id, server_id]),
+        back=_servers_url(connector_id),
+        template="connectors/confirm_remove_server.html",
+        server=server,
     )
 
 

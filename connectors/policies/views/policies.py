@@ -66,8 +66,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
 
 
 def _panel(request: HttpRequest, form: PolicyForm, policy: Policy | None = None) -> HttpResponse:
-    template = "connectors/policy_edit.html" if policy else "connectors/policy_add.html"
-    return web.form_page(request, template, {"form": form, "policy": policy})
+    return web.form_page(request, "connectors/policy.html", {"form": form, "policy": policy})
 
 
 @require_http_methods(["GET", "POST"])
@@ -147,31 +146,30 @@ def _back(request: HttpRequest, message: str) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def policy_enable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_enable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    return _back(request, f"{policy.name} is enabled.")
+def policy_switch(request: HttpRequest, policy_id: str, enabled: bool) -> HttpResponse:
+    policy = get_object_or_404(Policy, pk=policy_id)
+    if enabled:
+        services.policy_enable(policy=policy, actor=actor(request))
+        return _back(request, f"{policy.name} is enabled.")
+    services.policy_disable(policy=policy, actor=actor(request))
+    url = web.safe_next(request, reverse(URL))
+    return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
 
 
 @require_safe
 @role_required("operator")
 def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
-    context = {
-        "name": policy.name,
-        "action": reverse("connectors:policy_disable", args=[policy.pk]),
-        "back": web.safe_next(request, reverse(URL)),
-        "next": web.safe_next(request, reverse(URL)),
-        "consequence": f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_disable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    url = web.safe_next(request, reverse(URL))
-    return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
+    back = web.safe_next(request, reverse(URL))
+    return web.ask(
+        request,
+        "Disable",
+        policy.name,
+        action=reverse("connectors:policy_disable", args=[policy.pk]),
+        back=back,
+        next=back,
+        consequence=f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
+    )
 
 
 @require_safe
@@ -179,13 +177,15 @@ def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
 def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
     allows = f"Connections that only this policy allows, through {policy.connector}, are cut at once."
-    context = {
-        "name": policy.name,
-        "action": reverse("connectors:policy_delete", args=[policy.pk]),
-        "back": reverse(URL),
-        "consequence": allows if policy.enabled else "It is disabled, so no connection depends on it.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    return web.ask(
+        request,
+        "Delete",
+        policy.name,
+        action=reverse("connectors:policy_delete", args=[policy.pk]),
+        back=reverse(URL),
+        template="connectors/confirm_delete.html",
+        consequence=allows if policy.enabled else "It is disabled, so no connection depends on it.",
+    )
 
 
 @require_POST
