@@ -32,7 +32,7 @@ from edge.machine.api import ApiError, ConsoleApi
 from edge.machine.spool import Spool
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
-from tests.edge.connector_lab import grant
+from tests.edge.console_lab import grant
 from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
 from tests.edge.gateway_pki import Authority, TokenSigner
 
