@@ -1,6 +1,7 @@
 """Helpers of views: answers for plain and htmx requests alike, refusals in forms, the area."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from csp.decorators import csp_update
@@ -94,6 +95,15 @@ def form_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -
 def form_refused(form: BaseForm, refusal: Refusal) -> None:
     """Put a service's refusal beside the field it names, or above the form when it names none of its fields."""
     form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
+
+
+@contextmanager
+def refusals_in(form: BaseForm) -> Iterator[None]:
+    """Call a service for a valid form: a refusal ends the block, and the form shows the refusal."""
+    try:
+        yield
+    except Refusal as refusal:
+        form_refused(form, refusal)
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

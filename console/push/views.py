@@ -9,7 +9,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from console.push import services
 from console.push.forms import KINDS, ChannelForm
@@ -93,11 +92,8 @@ def channel_add(request: HttpRequest, kind: str) -> HttpResponse:
         raise Http404
     form = ChannelForm(kind, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             channel, secret = services.channel_create(kind=kind, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             if secret:
                 return _tell(request, channel, secret, "was added")
             return web.done(request, reverse(LIST), f"{channel.name} was added. Test it next.")
@@ -121,11 +117,8 @@ def channel_edit(request: HttpRequest, channel_id: str) -> HttpResponse:
     initial = {"name": channel.name, "recipients": recipients}
     form = ChannelForm(channel.kind, request.POST or None, initial=initial, existing=True)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.channel_update(channel=channel, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(LIST), f"{channel.name} was saved.")
     name = initial["name"]
     return web.form_page(request, "console/push/edit.html", {"form": form, "channel": channel, "name": name})

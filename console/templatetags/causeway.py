@@ -179,6 +179,13 @@ def notice(content: str, kind: str, title: str | None = None) -> SafeString:
     )
 
 
+@register.simple_block_tag
+def fact(content: str, label: str) -> SafeString:
+    """Draw a line of a ``<dl class="facts">``: what is known, after its label."""
+    drawn = mark_safe(content)  # nosec B703 # noqa: S308 (the block's own template, escaped where it was rendered)
+    return format_html("<div><dt>{}</dt><dd>{}</dd></div>", label, drawn)
+
+
 @register.simple_block_tag(takes_context=True)
 def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
     """Draw a button that opens a small menu. ``key`` makes its id unique, such as the row's primary key."""

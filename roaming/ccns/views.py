@@ -6,7 +6,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from roaming.ccns import selectors, services
 from roaming.ccns.forms import CCNForm, CloudNetworkForm
@@ -43,11 +42,8 @@ def ccn_add(request: HttpRequest) -> HttpResponse:
     area = web.area_or_404(request)
     form = CCNForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             ccn = services.ccn_create(area=area, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("roaming:ccns"), f"{ccn.name} was added.")
     return web.form_page(request, "roaming/ccns/add.html", {"form": form})
 
@@ -65,13 +61,10 @@ def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
     form = CloudNetworkForm(request.POST)
     if form.is_valid():
-        try:
+        with web.refusals_in(form):
             network = services.cloud_network_add(
                 ccn=ccn, cidr=form.cleaned_data["cidr"], actor=actor(request)
             )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             url = reverse("roaming:ccn", args=[ccn.pk])
             return web.done(request, url, f"{network.cidr} was added.", into="panel")
     return _detail(request, ccn, form)

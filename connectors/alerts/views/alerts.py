@@ -15,7 +15,6 @@ from connectors.alerts.forms import SettingsForm
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert, AlertSettings
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 BY_KIND = tables.Filter(
@@ -123,10 +122,7 @@ def alert_settings(request: HttpRequest) -> HttpResponse:
     initial = {"remind_minutes": stored.remind_minutes, "group_from": stored.group_from}
     form = SettingsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.settings_update(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("connectors:alerts"), "The alert settings were saved.")
     return web.form_page(request, "connectors/alerts/settings.html", {"form": form})

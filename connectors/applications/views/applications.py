@@ -10,7 +10,6 @@ from connectors.applications.addresses import shown_ports
 from connectors.applications.forms import ApplicationForm
 from connectors.applications.models import Application
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -72,11 +71,8 @@ def application_list(request: HttpRequest) -> HttpResponse:
 def application_add(request: HttpRequest) -> HttpResponse:
     form = ApplicationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             application = services.application_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{application.name} was added. Nobody reaches it until a forwarding policy allows it."
             return web.done(request, reverse(URL), message)
     return web.form_page(request, TEMPLATE, {"form": form, "application": None})
@@ -89,11 +85,8 @@ def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
     form = ApplicationForm(request.POST or None, initial=_initial(application))
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.application_update(application=application, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
     return web.form_page(request, TEMPLATE, {"form": form, "application": application})
 

@@ -88,11 +88,8 @@ def connector_menu(request: HttpRequest, connector_id: str) -> HttpResponse:
 def connector_add(request: HttpRequest) -> HttpResponse:
     form = ConnectorForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             connector = services.connector_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{connector.name} was added. Deploy it on a server next."
             return web.done(request, reverse("connectors:list"), message)
     return web.form_page(request, "connectors/add.html", {"form": form})

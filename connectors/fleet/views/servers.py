@@ -15,7 +15,6 @@ from connectors.fleet.models.upgrades import ServerUpgrade
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry import store
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 from console.machines import config
 
@@ -117,11 +116,8 @@ def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> Htt
     form = DrainForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         within = timedelta(minutes=form.cleaned_data["minutes"])
-        try:
+        with web.refusals_in(form):
             services.server_drain(server=server, within=within, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{server} drains: it is given no new connections."
             return web.done(request, _servers_url(connector_id), message)
     others = server.connector.servers.filter(enabled=True, drain_until=None).exclude(pk=server.pk)

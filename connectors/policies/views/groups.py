@@ -11,7 +11,6 @@ from connectors.policies import membership, selectors, services
 from connectors.policies.forms import GroupForm
 from connectors.policies.models.groups import UserGroup
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -53,11 +52,8 @@ def group_list(request: HttpRequest) -> HttpResponse:
 def group_add(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
-        try:
+        with web.refusals_in(form):
             group = services.group_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{group.name} was created.")
     return _panel(request, form)
 
@@ -71,11 +67,8 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     initial["rules"] = group.rules.all()
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.group_update(group=group, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
     return _panel(request, form, group)
 

@@ -12,7 +12,7 @@ from connectors.policies import pickers, selectors, services
 from connectors.policies.forms import PolicyForm, PriorityForm
 from connectors.policies.models.policies import PRIORITY_SENTENCE, Policy
 from console.core.access import actor, role_required
-from console.core.errors import Invalid, Refusal
+from console.core.errors import Invalid
 from console.kit import tables, web
 
 MOST_CHOICES = 50
@@ -75,11 +75,8 @@ def policy_add(request: HttpRequest) -> HttpResponse:
     """Show the Create Policy panel; ``connector`` in the query string chooses a connector beforehand."""
     form = PolicyForm(request.POST or None, initial={"connector": request.GET.get("connector")})
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             policy = services.policy_create(actor=actor(request), **form.values())
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{policy.name} was created and is in force at once.")
     return _panel(request, form)
 
@@ -91,11 +88,8 @@ def policy_edit(request: HttpRequest, policy_id: str) -> HttpResponse:
     form = PolicyForm(request.POST or None, initial=_initial(policy))
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.policy_update(policy=policy, actor=actor(request), **form.values())
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
     return _panel(request, form, policy)
 

@@ -7,7 +7,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 from roaming.accounts import dependants
 from roaming.instances import deletion, services
@@ -28,11 +27,8 @@ def instance_edit(request: HttpRequest, instance_id: str) -> HttpResponse:
     present = {name: getattr(instance, name) for name in ("name", "description", "account_quota")}
     form = InstanceEditForm(request.POST or None, initial=present)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             changed = services.instance_update(instance=instance, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, _url(instance), f"{changed.name} was changed.")
     context = {"form": form, "instance": instance}
     return web.form_page(request, "roaming/instances/edit.html", context)
