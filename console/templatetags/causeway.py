@@ -186,6 +186,13 @@ def fact(content: str, label: str) -> SafeString:
     return format_html("<div><dt>{}</dt><dd>{}</dd></div>", label, drawn)
 
 
+@register.simple_tag
+def heads(*labels: str) -> SafeString:
+    """Draw the head of a table of a few rows; lists have ``console.kit.tables``."""
+    cells = format_html_join("", '<th scope="col">{}</th>', ((label,) for label in labels))
+    return format_html("<thead><tr>{}</tr></thead>", cells)
+
+
 @register.simple_block_tag(takes_context=True)
 def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
     """Draw a button that opens a small menu. ``key`` makes its id unique, such as the row's primary key."""

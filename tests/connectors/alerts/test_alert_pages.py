@@ -15,7 +15,7 @@ from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Con
 from console.models import AuditRow, PushChannel, User
 from tests.connectors.alert_world import channel, history, measured, rule
 from tests.connectors.factories import ACTOR, ServerFactory
-from tests.responses import Response
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Target": "panel"}
@@ -25,10 +25,6 @@ NEEDS_PUSH = "Alert settings only take effect after you configure message push"
 def tab(connector: Connector | None, rest: str = "") -> str:
     place = f"sase/connectors/{connector.pk}/alerts" if connector else "alerts/settings/gateways"
     return f"/{place}/{rest}"
-
-
-def words(answer: Response) -> str:
-    return " ".join(answer.content.decode().split())
 
 
 def setting(connector: Connector, kind: str) -> AlertRule:

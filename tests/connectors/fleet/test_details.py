@@ -13,14 +13,10 @@ from console.models import AuditRow, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
 from tests.console.machine import Machine
-from tests.responses import Response
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 LIST = "/sase/connectors/"
-
-
-def words(answer: Response) -> str:
-    return " ".join(answer.content.decode().split())
 
 
 def names(client: Client, **query: str) -> set[str]:
