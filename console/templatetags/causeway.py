@@ -262,21 +262,6 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
 
 
 @register.simple_tag
-def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
-    """Draw a switch in a list: its state in words, and a link to the dialog that asks before it changes.
-
-    ``label`` names it for screen readers ("Instance Switch of wiki"); ``word`` replaces Enabled or Disabled.
-    """
-    return format_html(
-        '<a class="switch" role="switch" aria-checked="{}" aria-label="{}" href="{}" data-dialog>{}</a>',
-        "true" if on else "false",
-        label,
-        url,
-        word or ("Enabled" if on else "Disabled"),
-    )
-
-
-@register.simple_tag
 def widget(field: BoundField) -> SafeString:
     """Draw the field's control; a check box becomes a switch unless its widget has the class "plain"."""
     attrs: dict[str, Any] = {}
