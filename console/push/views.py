@@ -45,11 +45,7 @@ DELIVERIES = tables.Table(
     row_template="console/push/_delivery_row.html",
     search=("message__title", "message__id", "channel__name"),
     search_label="Search by message or channel",
-    filters=(
-        tables.Filter(
-            "state", "State", PushDelivery.State.choices, lambda found, value: found.filter(state=value)
-        ),
-    ),
+    filters=(tables.Filter("state", "State", PushDelivery.State.choices),),
     default_sort="-at",
     label="Messages",
     empty="Nothing was sent yet",

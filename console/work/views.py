@@ -28,9 +28,7 @@ TABLE = tables.Table(
     row_template="console/tasks/_row.html",
     search=("title", "id", "actor"),
     search_label="Search by task or person",
-    filters=(
-        tables.Filter("state", "State", Task.State.choices, lambda rows, value: rows.filter(state=value)),
-    ),
+    filters=(tables.Filter("state", "State", Task.State.choices),),
     default_sort="-created",
     label="Tasks",
     empty="There were no tasks yet",
@@ -47,11 +45,7 @@ ITEMS = tables.Table(
     row_template="console/tasks/_item_row.html",
     search=("name", "message"),
     search_label="Search by item or detail",
-    filters=(
-        tables.Filter(
-            "state", "Result", TaskItem.State.choices, lambda rows, value: rows.filter(state=value)
-        ),
-    ),
+    filters=(tables.Filter("state", "Result", TaskItem.State.choices),),
     default_sort="position",
     id="items",
     label="Results",

@@ -36,12 +36,7 @@ NOW = tables.Table(
     row_template="connectors/alerts/_row.html",
     search=("subject_name", "subject", "connector_name", "connector"),
     filters=(
-        tables.Filter(
-            "state",
-            "State",
-            [("firing", "Firing"), ("pending", "Pending")],
-            lambda found, value: found.filter(state=value),
-        ),
+        tables.Filter("state", "State", [("firing", "Firing"), ("pending", "Pending")]),
         BY_KIND,
     ),
     default_sort="state",
@@ -72,7 +67,7 @@ HISTORY = tables.Table(
     filters=(
         tables.Filter("period", "Period", [(key, label) for key, (label, _) in PERIODS.items()], _within),
         BY_KIND,
-        tables.Filter("end", "End", Alert.End.choices, lambda found, value: found.filter(end=value)),
+        tables.Filter("end", "End", Alert.End.choices),
     ),
     default_sort="-fired",
     label="History of alerts",

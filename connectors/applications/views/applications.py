@@ -27,18 +27,8 @@ TABLE = tables.Table(
     find=selectors.matching,
     search_label="Search by name, ID, address or tag",
     filters=(
-        tables.Filter(
-            "protocol",
-            "Protocol",
-            Application.Protocol.choices,
-            lambda rows, value: rows.filter(protocol=value),
-        ),
-        tables.Filter(
-            "status",
-            "Status",
-            [("on", "Enabled"), ("off", "Disabled")],
-            lambda rows, value: rows.filter(enabled=value == "on"),
-        ),
+        tables.Filter("protocol", "Protocol", Application.Protocol.choices),
+        tables.switch_filter("status", "Status"),
     ),
     default_sort="name",
     label="Applications",

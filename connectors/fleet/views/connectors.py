@@ -35,19 +35,14 @@ TABLE = tables.Table(
     row_template="connectors/_connector_row.html",
     search=("name", "id"),
     filters=(
-        tables.Filter("region", "Region", _regions, lambda rows, value: rows.filter(region=value)),
+        tables.Filter("region", "Region", _regions),
         tables.Filter(
             "status",
             "Instance Status",
             [("online", "Online"), ("offline", "Offline")],
             lambda rows, value: selectors.with_status(rows, online=value == "online"),
         ),
-        tables.Filter(
-            "switch",
-            "Instance Switch",
-            [("on", "Enabled"), ("off", "Disabled")],
-            lambda rows, value: rows.filter(enabled=value == "on"),
-        ),
+        tables.switch_filter("switch", "Instance Switch"),
     ),
     default_sort="name",
     label="Connectors",

@@ -39,11 +39,7 @@ TABLE = tables.Table(
     ),
     row_template="connectors/_policy_row.html",
     search=("name", "id", "description", "connector__name"),
-    filters=(
-        tables.Filter(
-            "connector", "Connector", _connectors, lambda rows, value: rows.filter(connector=value)
-        ),
-    ),
+    filters=(tables.Filter("connector", "Connector", _connectors),),
     default_sort="priority",
     label="Forwarding policies",
     empty="There is no forwarding policy yet",

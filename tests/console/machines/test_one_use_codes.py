@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import threading
 from collections import Counter
+from functools import partial
 from html import unescape
 from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -20,6 +19,7 @@ from console.core import audit
 from console.core.errors import NotFound
 from console.machines import enrollment
 from console.models import AuditRow, EnrollmentCode, Gateway
+from tests.at_once import at_once
 from tests.connectors.factories import ConnectorFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
@@ -129,20 +129,7 @@ def test_of_many_machines_with_one_code_at_the_same_moment_one_is_admitted() -> 
     machines = [Machine("server", connector.pk) for _ in range(6)]
     before = Server.objects.count()
     code, record = enrollment.code_create(kind="server", target=connector.pk, actor=audit.System("test"))
-    barrier, answers = threading.Barrier(len(machines)), []
-
-    def enroll(machine: Machine) -> None:
-        try:
-            barrier.wait(30)
-            answers.append(machine.enroll(code).json())
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=enroll, args=(machine,)) for machine in machines]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    answers = [answer.json() for answer in at_once(*(partial(machine.enroll, code) for machine in machines))]
     told = Counter(answer["error"]["code"] if "error" in answer else "admitted" for answer in answers)
     assert told == {"admitted": 1, "EnrollmentCodeUsed": 5}
     assert Server.objects.count() == before + 1
