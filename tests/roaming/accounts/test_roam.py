@@ -252,12 +252,8 @@ def test_a_reset_at_the_moment_of_roaming_reaches_the_copy() -> None:
         account = AccountFactory(instance=InstanceFactory())
         destination = abroad(cidrs=[f"10.24{number}.0.0/24"])
         codes_of(
-            lambda account=account, there=destination: account_roam(
-                account=account, destination=there, actor=ACTOR
-            ),
-            lambda account=account: accounts.account_reset_password(
-                account=account, password="Autumn-2026", actor=ACTOR
-            ),
+            partial(account_roam, account=account, destination=destination, actor=ACTOR),
+            partial(accounts.account_reset_password, account=account, password="Autumn-2026", actor=ACTOR),
         )
         hashes = set(ClientAccount.objects.filter(origin=account.origin).values_list("password", flat=True))
         assert len(hashes) == 1
