@@ -9,4 +9,9 @@ if TYPE_CHECKING:
 else:
     from django.http import HttpResponse as Response
 
-__all__ = ["Response"]
+__all__ = ["Response", "words"]
+
+
+def words(answer: Response) -> str:
+    """What the page says, with one blank between words."""
+    return " ".join(answer.content.decode().split())

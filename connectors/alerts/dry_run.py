@@ -155,6 +155,7 @@ def figure(servers: Sequence[Server], made: DryRun) -> dict[str, Any]:
         (row[0].at, max((seen.value for seen in row if seen.value is not None), default=None))
         for row in zip(*columns, strict=True)
     ]
+    points = points or [(made.start, None), (made.end, None)]  # nothing was measured
     times, highest = [moment for moment, _ in points], [value for _, value in points]
     name = "Highest of all servers" if len(keys) > 1 else "Measured"
     found = charts.figure(times, [Line(name, "receive", highest)], unit=KINDS[made.kind].unit or "")

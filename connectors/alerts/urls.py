@@ -19,8 +19,8 @@ rule_urls = [
     path("", rules.rule_list, name="alert_rules"),
     path("silence/", silences.connector_silence, name="alert_connector_silence"),
     path("<str:kind>/", rules.rule_edit, name="alert_rule"),
-    path("<str:kind>/enable/", rules.rule_enable, name="alert_rule_enable"),
-    path("<str:kind>/disable/", rules.rule_disable, name="alert_rule_disable"),
+    path("<str:kind>/enable/", rules.rule_switch, {"enabled": True}, name="alert_rule_enable"),
+    path("<str:kind>/disable/", rules.rule_switch, {"enabled": False}, name="alert_rule_disable"),
     path("<str:kind>/dry-run/", rules.dry_run_chart, name="alert_dry_run_chart"),
 ]
 

@@ -13,9 +13,9 @@ application_list_urls = [
 
 application_urls = [
     path("", applications.application_edit, name="application_edit"),
-    path("enable/", applications.application_enable, name="application_enable"),
+    path("enable/", applications.application_switch, {"enabled": True}, name="application_enable"),
     path("confirm-disable/", applications.application_confirm_disable, name="application_confirm_disable"),
-    path("disable/", applications.application_disable, name="application_disable"),
+    path("disable/", applications.application_switch, {"enabled": False}, name="application_disable"),
     path("confirm-delete/", applications.application_confirm_delete, name="application_confirm_delete"),
     path("delete/", applications.application_delete, name="application_delete"),
 ]

@@ -13,9 +13,9 @@ policy_list_urls = [
 policy_urls = [
     path("", policies.policy_edit, name="policy_edit"),
     path("priority/", policies.policy_priority, name="policy_priority"),
-    path("enable/", policies.policy_enable, name="policy_enable"),
+    path("enable/", policies.policy_switch, {"enabled": True}, name="policy_enable"),
     path("confirm-disable/", policies.policy_confirm_disable, name="policy_confirm_disable"),
-    path("disable/", policies.policy_disable, name="policy_disable"),
+    path("disable/", policies.policy_switch, {"enabled": False}, name="policy_disable"),
     path("confirm-delete/", policies.policy_confirm_delete, name="policy_confirm_delete"),
     path("delete/", policies.policy_delete, name="policy_delete"),
 ]

@@ -46,15 +46,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Filter:
-    """A drop-down above the list. ``apply`` narrows the queryset by one of the ``choices``' values."""
+    """A drop-down above the list. ``apply`` narrows the queryset by one of the ``choices``' values.
+
+    Without ``apply`` the value is that of the field called ``key``.
+    """
 
     key: str
     label: str
     choices: Choices | Callable[[HttpRequest], Choices]
-    apply: Callable[[QuerySet, str], QuerySet]
+    apply: Callable[[QuerySet, str], QuerySet] | None = None
 
     def options(self, request: HttpRequest) -> Choices:
         return self.choices(request) if callable(self.choices) else self.choices
+
+
+def switch_filter(key: str, label: str) -> Filter:
+    """Make the filter of rows that are enabled or not."""
+    choices = [("on", "Enabled"), ("off", "Disabled")]
+    return Filter(key, label, choices, lambda rows, value: rows.filter(enabled=value == "on"))
 
 
 @dataclass(frozen=True)
@@ -238,7 +247,7 @@ class Page:
     def _narrowed(self, queryset: QuerySet) -> QuerySet:
         for item, _, value in self.filters:
             if value:
-                queryset = item.apply(queryset, value)
+                queryset = item.apply(queryset, value) if item.apply else queryset.filter(**{item.key: value})
         for word in self.q.split()[:MOST_WORDS]:
             if self.table.find is not None:
                 queryset = self.table.find(queryset, word)

@@ -1,6 +1,7 @@
 """Helpers of views: answers for plain and htmx requests alike, refusals in forms, the area."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from csp.decorators import csp_update
@@ -66,6 +67,25 @@ def done(
     return HttpResponseLocation(url, target="#page", select="#page", swap="outerHTML")
 
 
+def ask(
+    request: HttpRequest,
+    verb: str,
+    name: object,
+    *,
+    action: str,
+    back: str,
+    template: str = "layout/question.html",
+    **context: Any,
+) -> HttpResponse:
+    """Ask in a dialog whether to ``verb`` what is called ``name``; its button posts to ``action``.
+
+    ``consequence`` in the context says in a sentence what breaks; a ``template`` of one's own says it in its body.
+    ``next``: where the POST goes on.
+    """
+    question = {"verb": verb, "name": name, "action": action, "back": back}
+    return render(request, template, context | question)
+
+
 def form_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
     """Render a page whose context holds ``form``: 422 when the form was refused, else 200."""
     form: BaseForm = context["form"]
@@ -75,6 +95,15 @@ def form_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -
 def form_refused(form: BaseForm, refusal: Refusal) -> None:
     """Put a service's refusal beside the field it names, or above the form when it names none of its fields."""
     form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
+
+
+@contextmanager
+def refusals_in(form: BaseForm) -> Iterator[None]:
+    """Call a service for a valid form: a refusal ends the block, and the form shows the refusal."""
+    try:
+        yield
+    except Refusal as refusal:
+        form_refused(form, refusal)
 
 
 def safe_next(request: HttpRequest, default: str) -> str:

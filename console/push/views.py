@@ -9,7 +9,6 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from console.push import services
 from console.push.forms import KINDS, ChannelForm
@@ -46,11 +45,7 @@ DELIVERIES = tables.Table(
     row_template="console/push/_delivery_row.html",
     search=("message__title", "message__id", "channel__name"),
     search_label="Search by message or channel",
-    filters=(
-        tables.Filter(
-            "state", "State", PushDelivery.State.choices, lambda found, value: found.filter(state=value)
-        ),
-    ),
+    filters=(tables.Filter("state", "State", PushDelivery.State.choices),),
     default_sort="-at",
     label="Messages",
     empty="Nothing was sent yet",
@@ -93,11 +88,8 @@ def channel_add(request: HttpRequest, kind: str) -> HttpResponse:
         raise Http404
     form = ChannelForm(kind, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             channel, secret = services.channel_create(kind=kind, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             if secret:
                 return _tell(request, channel, secret, "was added")
             return web.done(request, reverse(LIST), f"{channel.name} was added. Test it next.")
@@ -121,11 +113,8 @@ def channel_edit(request: HttpRequest, channel_id: str) -> HttpResponse:
     initial = {"name": channel.name, "recipients": recipients}
     form = ChannelForm(channel.kind, request.POST or None, initial=initial, existing=True)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.channel_update(channel=channel, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(LIST), f"{channel.name} was saved.")
     name = initial["name"]
     return web.form_page(request, "console/push/edit.html", {"form": form, "channel": channel, "name": name})
@@ -152,40 +141,30 @@ def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def channel_enable(request: HttpRequest, channel_id: str) -> HttpResponse:
+def channel_switch(request: HttpRequest, channel_id: str, enabled: bool) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    services.channel_enable(channel=channel, actor=actor(request))
-    return web.done(request, reverse(LIST), f"{channel.name} is enabled.")
+    switch = services.channel_enable if enabled else services.channel_disable
+    switch(channel=channel, actor=actor(request))
+    said = "is enabled." if enabled else "is disabled: nothing is sent through it."
+    return web.done(request, reverse(LIST), f"{channel.name} {said}")
 
 
 @require_safe
 @role_required("operator")
-def channel_confirm_disable(request: HttpRequest, channel_id: str) -> HttpResponse:
-    return _confirm(request, channel_id, "console/push/confirm_disable.html")
-
-
-@require_POST
-@role_required("operator")
-def channel_disable(request: HttpRequest, channel_id: str) -> HttpResponse:
+def channel_confirm(request: HttpRequest, channel_id: str, act: str) -> HttpResponse:
+    """Ask before a channel is disabled or deleted, and say when nobody is told of alerts afterwards."""
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    services.channel_disable(channel=channel, actor=actor(request))
-    return web.done(request, reverse(LIST), f"{channel.name} is disabled: nothing is sent through it.")
-
-
-@require_safe
-@role_required("operator")
-def channel_confirm_delete(request: HttpRequest, channel_id: str) -> HttpResponse:
-    return _confirm(request, channel_id, "console/push/confirm_delete.html")
-
-
-def _confirm(request: HttpRequest, channel_id: str, template: str) -> HttpResponse:
-    channel = get_object_or_404(PushChannel, pk=channel_id)
-    context = {
-        "channel": channel,
-        "waiting": channel.deliveries.filter(state="waiting").count(),
-        "last": not PushChannel.objects.filter(enabled=True).exclude(pk=channel.pk).exists(),
-    }
-    return render(request, template, context)
+    return web.ask(
+        request,
+        act.capitalize(),
+        channel.name,
+        action=reverse(f"push:{act}", args=[channel.pk]),
+        back=reverse(LIST),
+        template=f"console/push/confirm_{act}.html",
+        channel=channel,
+        waiting=channel.deliveries.filter(state="waiting").count(),
+        last=not PushChannel.objects.filter(enabled=True).exclude(pk=channel.pk).exists(),
+    )
 
 
 @require_POST

@@ -10,6 +10,7 @@ from django.forms import BoundField
 from django.template.context import Context
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -178,6 +179,20 @@ def notice(content: str, kind: str, title: str | None = None) -> SafeString:
     )
 
 
+@register.simple_block_tag
+def fact(content: str, label: str) -> SafeString:
+    """Draw a line of a ``<dl class="facts">``: what is known, after its label."""
+    drawn = mark_safe(content)  # nosec B703 # noqa: S308 (the block's own template, escaped where it was rendered)
+    return format_html("<div><dt>{}</dt><dd>{}</dd></div>", label, drawn)
+
+
+@register.simple_tag
+def heads(*labels: str) -> SafeString:
+    """Draw the head of a table of a few rows; lists have ``console.kit.tables``."""
+    cells = format_html_join("", '<th scope="col">{}</th>', ((label,) for label in labels))
+    return format_html("<thead><tr>{}</tr></thead>", cells)
+
+
 @register.simple_block_tag(takes_context=True)
 def menu(context: Context, content: str, label: str = "More", key: str = "") -> SafeString:
     """Draw a button that opens a small menu. ``key`` makes its id unique, such as the row's primary key."""
@@ -211,6 +226,13 @@ def compact(content: str) -> SafeString:
 
 
 @register.simple_tag
+def crumb(label: str, where: str, *args: str) -> SafeString:
+    """Draw a step on the way to a page. ``where``: the name of a URL with its ``args``, or the URL itself."""
+    url = where if where.startswith("/") else reverse(where, args=args)
+    return format_html('<li><a href="{}">{}</a></li>', url, label)
+
+
+@register.simple_tag
 def copy(text: str, label: str = "") -> SafeString:
     """Draw a small button that copies ``text``."""
     return format_html(
@@ -236,21 +258,6 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
         label,
         reason,
         css,
-    )
-
-
-@register.simple_tag
-def switch(url: str, on: bool, label: str, word: str = "") -> SafeString:
-    """Draw a switch in a list: its state in words, and a link to the dialog that asks before it changes.
-
-    ``label`` names it for screen readers ("Instance Switch of wiki"); ``word`` replaces Enabled or Disabled.
-    """
-    return format_html(
-        '<a class="switch" role="switch" aria-checked="{}" aria-label="{}" href="{}" data-dialog>{}</a>',
-        "true" if on else "false",
-        label,
-        url,
-        word or ("Enabled" if on else "Disabled"),
     )
 
 

@@ -28,9 +28,7 @@ TABLE = tables.Table(
     row_template="console/tasks/_row.html",
     search=("title", "id", "actor"),
     search_label="Search by task or person",
-    filters=(
-        tables.Filter("state", "State", Task.State.choices, lambda rows, value: rows.filter(state=value)),
-    ),
+    filters=(tables.Filter("state", "State", Task.State.choices),),
     default_sort="-created",
     label="Tasks",
     empty="There were no tasks yet",
@@ -47,11 +45,7 @@ ITEMS = tables.Table(
     row_template="console/tasks/_item_row.html",
     search=("name", "message"),
     search_label="Search by item or detail",
-    filters=(
-        tables.Filter(
-            "state", "Result", TaskItem.State.choices, lambda rows, value: rows.filter(state=value)
-        ),
-    ),
+    filters=(tables.Filter("state", "Result", TaskItem.State.choices),),
     default_sort="position",
     id="items",
     label="Results",
@@ -129,7 +123,16 @@ def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
 @require_safe
 @role_required("operator")
 def task_confirm_cancel(request: HttpRequest, task_id: str) -> HttpResponse:
-    return render(request, "console/tasks/confirm_cancel.html", {"task": task_or_404(task_id)})
+    task = task_or_404(task_id)
+    return web.ask(
+        request,
+        "Cancel",
+        task,
+        action=reverse("tasks:cancel", args=[task.pk]),
+        back=reverse("tasks:detail", args=[task.pk]),
+        template="console/tasks/confirm_cancel.html",
+        task=task,
+    )
 
 
 @require_POST

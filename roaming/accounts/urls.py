@@ -16,28 +16,23 @@ urlpatterns = [
         accounts.account_reset_password,
         name="account_reset_password",
     ),
-    path(
-        "accounts/<sag_id:account_id>/confirm-enable/",
-        account_actions.account_confirm_enable,
-        name="account_confirm_enable",
-    ),
-    path("accounts/<sag_id:account_id>/enable/", account_actions.account_enable, name="account_enable"),
-    path(
-        "accounts/<sag_id:account_id>/confirm-disable/",
-        account_actions.account_confirm_disable,
-        name="account_confirm_disable",
-    ),
-    path("accounts/<sag_id:account_id>/disable/", account_actions.account_disable, name="account_disable"),
-    path(
-        "accounts/<sag_id:account_id>/confirm-kick/",
-        account_actions.account_confirm_kick,
-        name="account_confirm_kick",
-    ),
     path("accounts/<sag_id:account_id>/kick/", account_actions.account_kick, name="account_kick"),
-    path(
-        "accounts/<sag_id:account_id>/confirm-delete/",
-        account_actions.account_confirm_delete,
-        name="account_confirm_delete",
+    *(
+        path(
+            f"accounts/<sag_id:account_id>/{act}/",
+            account_actions.account_act,
+            {"act": act},
+            name=f"account_{act}",
+        )
+        for act in account_actions.ACTS
     ),
-    path("accounts/<sag_id:account_id>/delete/", account_actions.account_delete, name="account_delete"),
+    *(
+        path(
+            f"accounts/<sag_id:account_id>/confirm-{act}/",
+            account_actions.account_confirm,
+            {"act": act},
+            name=f"account_confirm_{act}",
+        )
+        for act in ("kick", *account_actions.ACTS)
+    ),
 ]

@@ -1,12 +1,11 @@
 """Pages of CCNs and their cloud networks."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from roaming.ccns import selectors, services
 from roaming.ccns.forms import CCNForm, CloudNetworkForm
@@ -43,11 +42,8 @@ def ccn_add(request: HttpRequest) -> HttpResponse:
     area = web.area_or_404(request)
     form = CCNForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             ccn = services.ccn_create(area=area, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("roaming:ccns"), f"{ccn.name} was added.")
     return web.form_page(request, "roaming/ccns/add.html", {"form": form})
 
@@ -65,13 +61,10 @@ def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
     form = CloudNetworkForm(request.POST)
     if form.is_valid():
-        try:
+        with web.refusals_in(form):
             network = services.cloud_network_add(
                 ccn=ccn, cidr=form.cleaned_data["cidr"], actor=actor(request)
             )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             url = reverse("roaming:ccn", args=[ccn.pk])
             return web.done(request, url, f"{network.cidr} was added.", into="panel")
     return _detail(request, ccn, form)
@@ -81,8 +74,16 @@ def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
 @role_required("operator")
 def network_confirm_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
     network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
-    bound = network.ccn.instances.count()
-    return render(request, "roaming/ccns/confirm_remove.html", {"network": network, "bound": bound})
+    return web.ask(
+        request,
+        "Remove",
+        network.cidr,
+        action=reverse("roaming:network_remove", args=[ccn_id, network_id]),
+        back=reverse("roaming:ccn", args=[ccn_id]),
+        template="roaming/ccns/confirm_remove.html",
+        network=network,
+        bound=network.ccn.instances.count(),
+    )
 
 
 @require_POST
@@ -99,8 +100,15 @@ def network_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpRe
 @role_required("operator")
 def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
-    bound = list(ccn.instances.order_by("name")[:20])
-    return render(request, "roaming/ccns/confirm_delete.html", {"ccn": ccn, "bound": bound})
+    return web.ask(
+        request,
+        "Delete",
+        ccn.name,
+        action=reverse("roaming:ccn_delete", args=[ccn.pk]),
+        back=reverse("roaming:ccns"),
+        template="roaming/ccns/confirm_delete.html",
+        bound=list(ccn.instances.order_by("name")[:20]),
+    )
 
 
 @require_POST

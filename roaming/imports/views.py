@@ -45,11 +45,8 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     form = ImportForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             draft = services.import_create(instance=instance, content=form.content(), actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return HttpResponseRedirect(reverse("roaming:import", args=[draft.pk]))
     context = {"form": form, "instance": instance, "columns": import_lines.COLUMNS}
     if form.is_bound:

@@ -15,7 +15,12 @@ urlpatterns = [
         instance_actions.instance_confirm_stop,
         name="instance_confirm_stop",
     ),
-    path("instances/<sag_id:instance_id>/stop/", instance_actions.instance_stop, name="instance_stop"),
+    path(
+        "instances/<sag_id:instance_id>/stop/",
+        instance_actions.instance_switch,
+        {"started": False},
+        name="instance_stop",
+    ),
     path(
         "instances/<sag_id:instance_id>/confirm-kick/",
         instance_actions.instance_confirm_kick,
@@ -28,5 +33,10 @@ urlpatterns = [
         name="instance_confirm_delete",
     ),
     path("instances/<sag_id:instance_id>/delete/", instance_actions.instance_delete, name="instance_delete"),
-    path("instances/<sag_id:instance_id>/start/", instance_actions.instance_start, name="instance_start"),
+    path(
+        "instances/<sag_id:instance_id>/start/",
+        instance_actions.instance_switch,
+        {"started": True},
+        name="instance_start",
+    ),
 ]

@@ -5,40 +5,12 @@ from django.urls import path
 from roaming.usage import views
 
 urlpatterns = [
-    path(
-        "instances/<sag_id:instance_id>/monitoring/",
-        views.instance_monitoring,
-        name="instance_monitoring",
-    ),
-    path(
-        "instances/<sag_id:instance_id>/monitoring/words/",
-        views.instance_monitoring_words,
-        name="instance_monitoring_words",
-    ),
-    path(
-        "instances/<sag_id:instance_id>/monitoring/<slug:what>.json",
-        views.instance_monitoring_chart,
-        name="instance_monitoring_chart",
-    ),
-    path(
-        "instances/<sag_id:instance_id>/monitoring.csv",
-        views.instance_monitoring_csv,
-        name="instance_monitoring_csv",
-    ),
-    path("accounts/<sag_id:account_id>/monitoring/", views.account_monitoring, name="account_monitoring"),
-    path(
-        "accounts/<sag_id:account_id>/monitoring/words/",
-        views.account_monitoring_words,
-        name="account_monitoring_words",
-    ),
-    path(
-        "accounts/<sag_id:account_id>/monitoring/<slug:what>.json",
-        views.account_monitoring_chart,
-        name="account_monitoring_chart",
-    ),
-    path(
-        "accounts/<sag_id:account_id>/monitoring.csv",
-        views.account_monitoring_csv,
-        name="account_monitoring_csv",
-    ),
+    path(f"{kind}s/<sag_id:{kind}_id>/monitoring{end}", view, {"kind": kind}, name=f"{kind}_monitoring{name}")
+    for kind in ("instance", "account")
+    for end, view, name in (
+        ("/", views.tab, ""),
+        ("/words/", views.words, "_words"),
+        ("/<slug:what>.json", views.chart, "_chart"),
+        (".csv", views.csv, "_csv"),
+    )
 ]

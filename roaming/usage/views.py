@@ -16,6 +16,11 @@ from roaming.instances.selectors import instance_alone_or_404
 from roaming.usage import monitoring
 
 
+def _found(kind: monitoring.Kind, ids: dict[str, str]) -> Any:
+    """Return the instance or the account that the URL names."""
+    return account_or_404(**ids) if kind == "account" else instance_alone_or_404(**ids)
+
+
 def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str, Any]:
     """Return what ``_charts.html`` and ``_words.html`` show of the range that the query string asks for."""
     chosen = monitoring.window(request.GET)
@@ -37,14 +42,29 @@ def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str,
     }
 
 
-def _csv(request: HttpRequest, kind: monitoring.Kind, key: str) -> HttpResponseBase:
-    chosen = monitoring.window(request.GET)
-    name = charts.file_name(key, chosen.start, chosen.end)
-    return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))
+@require_safe
+@role_required("viewer")
+@web.with_charts
+def tab(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse:
+    row = _found(kind, ids)
+    context = {"instance": row.instance if kind == "account" else row, kind: row, "tab": "monitoring"}
+    return render(request, f"roaming/monitoring/{kind}.html", context | _context(request, kind, row.pk))
 
 
-def _chart(request: HttpRequest, kind: monitoring.Kind, key: str, what: str) -> JsonResponse:
-    found = monitoring.series(kind, key, monitoring.window(request.GET))
+@require_safe
+@role_required("viewer")
+def words(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse:
+    context = _context(request, kind, _found(kind, ids).pk)
+    return render(request, "roaming/monitoring/_words.html", context)
+
+
+@require_safe
+@role_required("viewer")
+@cache_control(private=True, no_cache=True)
+@conditional_page
+def chart(request: HttpRequest, kind: monitoring.Kind, what: str, **ids: str) -> HttpResponse:
+    """Answer with a Plotly figure of ``what``, rates or connections; the query string says the range."""
+    found = monitoring.series(kind, _found(kind, ids).pk, monitoring.window(request.GET))
     if what == "connections":
         lines = [charts.Line("Connections", "3", found.connections)]
         return JsonResponse(charts.figure(found.times, lines, unit="connections", whole=True))
@@ -54,61 +74,7 @@ def _chart(request: HttpRequest, kind: monitoring.Kind, key: str, what: str) -> 
 
 @require_safe
 @role_required("viewer")
-@web.with_charts
-def instance_monitoring(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_alone_or_404(instance_id)
-    context = {"instance": instance, "tab": "monitoring", **_context(request, "instance", instance.pk)}
-    return render(request, "roaming/monitoring/instance.html", context)
-
-
-@require_safe
-@role_required("viewer")
-def instance_monitoring_words(request: HttpRequest, instance_id: str) -> HttpResponse:
-    context = _context(request, "instance", instance_alone_or_404(instance_id).pk)
-    return render(request, "roaming/monitoring/_words.html", context)
-
-
-@require_safe
-@role_required("viewer")
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def instance_monitoring_chart(request: HttpRequest, instance_id: str, what: str) -> HttpResponse:
-    """Answer with a Plotly figure of ``what``, rates or connections; the query string says the range."""
-    return _chart(request, "instance", instance_alone_or_404(instance_id).pk, what)
-
-
-@require_safe
-@role_required("viewer")
-def instance_monitoring_csv(request: HttpRequest, instance_id: str) -> HttpResponseBase:
-    return _csv(request, "instance", instance_alone_or_404(instance_id).pk)
-
-
-@require_safe
-@role_required("viewer")
-@web.with_charts
-def account_monitoring(request: HttpRequest, account_id: str) -> HttpResponse:
-    account = account_or_404(account_id)
-    context = {"account": account, "instance": account.instance, **_context(request, "account", account.pk)}
-    return render(request, "roaming/monitoring/account.html", context)
-
-
-@require_safe
-@role_required("viewer")
-def account_monitoring_words(request: HttpRequest, account_id: str) -> HttpResponse:
-    context = _context(request, "account", account_or_404(account_id).pk)
-    return render(request, "roaming/monitoring/_words.html", context)
-
-
-@require_safe
-@role_required("viewer")
-@cache_control(private=True, no_cache=True)
-@conditional_page
-def account_monitoring_chart(request: HttpRequest, account_id: str, what: str) -> HttpResponse:
-    """Answer with a Plotly figure of ``what``, rates or connections; the query string says the range."""
-    return _chart(request, "account", account_or_404(account_id).pk, what)
-
-
-@require_safe
-@role_required("viewer")
-def account_monitoring_csv(request: HttpRequest, account_id: str) -> HttpResponseBase:
-    return _csv(request, "account", account_or_404(account_id).pk)
+def csv(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponseBase:
+    chosen, key = monitoring.window(request.GET), _found(kind, ids).pk
+    name = charts.file_name(key, chosen.start, chosen.end)
+    return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))

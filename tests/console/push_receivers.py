@@ -141,8 +141,8 @@ def _serving(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 @contextmanager
-def worker() -> Iterator[subprocess.Popen[bytes]]:
-    """A real ``manage.py worker``, ended when the block ends unless it was killed before."""
+def worker(module: str = "tests.settings") -> Iterator[subprocess.Popen[bytes]]:
+    """A real ``manage.py worker``, ended when the block ends unless it was killed before. ``module``: its settings."""
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         url = f"sqlite:///{settings['NAME']}"
@@ -150,7 +150,7 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         url = f"postgres://{settings['USER']}@{settings['HOST'].replace('/', '%2F')}/{settings['NAME']}"
     environment = os.environ | {
         "DATABASE_URL": url,
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "DJANGO_SETTINGS_MODULE": module,
         "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1",
     }
     process = subprocess.Popen([sys.executable, "manage.py", "worker"], cwd=ROOT, env=environment)

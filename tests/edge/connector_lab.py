@@ -1,4 +1,4 @@
-"""The other end for the tests of a connector server: a certificate authority, and a gateway as plain as Envoy allows.
+"""The other end for the tests of a connector server: a gateway as plain as Envoy allows, and an application.
 
 The gateway checks the names in the handshake against the certificate, as ours does, but decides nothing: every
 request on its access port (HTTP, loopback) goes to the connector that the test names. On its secure port (HTTPS, for
@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import http.server
-import ipaddress
 import json
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
-from edge.protocol.logon import Grant, GrantedGateway, GrantedSession
+from tests.edge.console_lab import serving
+from tests.edge.gateway_pki import GATEWAY_NAME
+from tests.edge.gateway_pki import Authority as Authority  # noqa: PLC0414  tests of machines import it from here
 from tests.ports import free_port
-from tests.quiet import QuietHTTPServer
 
 TYPE = "type.googleapis.com/"
 TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
-GATEWAY = "gateway.causeway.internal"
 HTTP2 = {
     "allow_connect": True,
     "initial_stream_window_size": 2**20,
@@ -51,57 +41,6 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: flo
         await asyncio.sleep(0.05)
 
 
-class Authority:
-    """A CA like the console's."""
-
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        builder = self._builder(self._name, self._key.public_key()).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        self._certificate = builder.sign(self._key, hashes.SHA256())
-        self.pem = self._certificate.public_bytes(Encoding.PEM)
-
-    def _builder(self, subject: x509.Name, key: Any, days: float = 10) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(days=days))
-        )
-
-    def sign(self, key: Any, names: list[str], *, days: float = 10) -> bytes:
-        """Return a certificate for a public key; names with a colon become URI SANs."""
-        sans: list[x509.GeneralName] = []
-        for name in names:
-            if name.startswith("uri:"):
-                sans.append(x509.UniformResourceIdentifier(name[4:]))
-            elif name[0].isdigit():
-                sans.append(x509.IPAddress(ipaddress.ip_address(name)))
-            else:
-                sans.append(x509.DNSName(name))
-        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "machine")])
-        certificate = (
-            self._builder(subject, key, days)
-            .add_extension(x509.SubjectAlternativeName(sans), critical=False)
-            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        return certificate.public_bytes(Encoding.PEM)
-
-    def issue(self, names: list[str], *, days: float = 10) -> tuple[bytes, bytes]:
-        """Return a new key and its certificate."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return pem, self.sign(key.public_key(), names, days=days)
-
-
 class LabGateway:
     """A gateway: `access` is its HTTP port for the test, `tunnels` the port that servers dial."""
 
@@ -116,7 +55,7 @@ class LabGateway:
 
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        key, certificate = self._authority.issue([GATEWAY, self.id])
+        key, certificate = self._authority.issue([GATEWAY_NAME, self.id])
         access_key, access = self._authority.issue(["127.0.0.1"])
         files = {
             "tunnel.key": key,
@@ -280,17 +219,7 @@ def enrolled_server(
 ) -> Home:
     """Return a home as an enrollment leaves it, without its first configuration."""
     home = Home(folder)
-    outer_key, outer = authority.issue([server, f"uri:{connector}"])
-    inner_key, inner = authority.issue([connector])
-    home.write_pki(
-        {
-            "outer.key": outer_key,
-            "outer.pem": outer,
-            "inner.key": inner_key,
-            "inner.pem": inner,
-            "ca.pem": authority.pem,
-        }
-    )
+    authority.server(home, server, connector)
     home.write_identity(Identity(server, "server", console, connector))
     return home
 
@@ -369,78 +298,6 @@ def running_application() -> Iterator[int]:
     """Run an HTTP application on all local addresses; give its port."""
     with serving(_Application, host="") as port:
         yield port
-
-
-@contextlib.contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler], *, host: str = "127.0.0.1") -> Iterator[int]:
-    """Run an HTTP server in a thread; give its port."""
-    server = QuietHTTPServer((host, 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-class FakeConsole:
-    """The console's side of the edge API, as a function for each call: ``answers[path](body) -> (status, answer)``.
-
-    Every call is kept in `calls` as (path, body, headers).
-    """
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Callable[[dict[str, Any]], tuple[int, dict[str, Any]]]] = {}
-        self.calls: list[tuple[str, dict[str, Any], dict[str, str]]] = []
-        self.clock_offset = 0.0
-        self.url = ""
-
-    def bodies(self, path: str) -> list[dict[str, Any]]:
-        """What was sent to one path, in order."""
-        return [body for called, body, _ in list(self.calls) if called == path]
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[FakeConsole]:
-        console = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                path = self.path.removeprefix("/edge/v1/")
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                console.calls.append((path, body, headers))
-                status, answer = console.answers[path](body)
-                data = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def date_time_string(self, timestamp: float | None = None) -> str:
-                return super().date_time_string(dt.datetime.now().timestamp() + console.clock_offset)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        with serving(Handler) as bound:
-            self.url = f"http://127.0.0.1:{bound}"
-            yield self
-
-
-def grant(
-    token: str, *proxies: str, username: str = "alice.smith", instance: str = "sag-1", ca: str = ""
-) -> dict[str, Any]:
-    """The console's answer to a log-on, with a gateway for each of the proxies."""
-    session = GrantedSession("session-1", "user-1", instance, username, "172.16.0.2", int(time.time()) + 600)
-    gateways = [GrantedGateway(f"gateway-{place}", "area", proxy) for place, proxy in enumerate(proxies)]
-    return Grant(token, session, gateways, ca).encode()
-
-
-def refusal(code: str, message: str = "No.") -> dict[str, Any]:
-    """The console's shape of an error."""
-    return {"error": {"code": code, "message": message, "field": None}}
 
 
 async def curl(*arguments: str) -> tuple[int, str, str]:

@@ -14,9 +14,10 @@ from typing import Any
 
 import psutil
 
-from edge.home import Home, Identity
+from edge.home import Home
 from edge.machine.agent import run_agent
 from edge.server.agent import ConnectorAgent
+from tests.edge.connector_lab import enrolled_server
 from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
 from tests.ports import free_port
 
@@ -27,11 +28,9 @@ class ConnectorServer:
     def __init__(
         self, lab: GatewayLab, path: Path, server: str, connector: str, origins: dict[str, str]
     ) -> None:
-        self.home = Home(path / server)
+        console = f"http://127.0.0.1:{free_port()}"
+        self.home = enrolled_server(path / server, lab.authority, server, connector, console=console)
         self.server = server
-        lab.authority.issue(self.home.file("pki"), "outer", dns=[server], uri=connector)
-        lab.authority.issue(self.home.file("pki"), "inner", dns=[connector])
-        self.home.write_identity(Identity(server, "server", f"http://127.0.0.1:{free_port()}", connector))
         applications = [
             {"id": f"pa-{host}", "name": host, "addresses": [host], "ports": [[80, 80]], "origin": origin}
             for host, origin in origins.items()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
-import tempfile
 import time
-from pathlib import Path
+from typing import Any
 
 import jwt
 from cryptography import x509
@@ -14,63 +13,76 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge.home import Home
 
 GATEWAY_NAME = "gateway.causeway.internal"
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
 class Authority:
-    """A small CA; ``issue`` writes ``{name}.key``, ``{name}.pem`` and ``ca.pem`` into a folder."""
+    """A CA like the console's; a gateway's, server's or client's tests make one each."""
 
     def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        builder = self._builder(self.name, self.key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), True
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
+        builder = self._builder(self._name, self._key.public_key()).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
-        self.certificate = builder.sign(self.key, hashes.SHA256())
+        self._certificate = builder.sign(self._key, hashes.SHA256())
+        self.pem = self._certificate.public_bytes(Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+    def _builder(self, subject: x509.Name, key: Any, days: float = 10) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
+            .issuer_name(self._name)
+            .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - dt.timedelta(minutes=5))
+            .not_valid_after(now + dt.timedelta(days=days))
         )
 
-    def issue(self, folder: Path, name: str, *, dns: list[str] = [], uri: str = "", ip: str = "") -> None:  # noqa: B006
-        folder.mkdir(parents=True, exist_ok=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        names: list[x509.GeneralName] = [x509.DNSName(each) for each in dns]
-        if uri:
-            names.append(x509.UniformResourceIdentifier(uri))
-        if ip:
-            names.append(x509.IPAddress(ipaddress.ip_address(ip)))
-        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
-        certificate = builder.add_extension(x509.SubjectAlternativeName(names), False).sign(
-            self.key, hashes.SHA256()
+    def sign(self, key: Any, names: list[str], *, days: float = 10) -> bytes:
+        """Return a certificate for a public key; names with a colon become URI SANs."""
+        sans: list[x509.GeneralName] = []
+        for name in names:
+            if name.startswith("uri:"):
+                sans.append(x509.UniformResourceIdentifier(name[4:]))
+            elif name[0].isdigit():
+                sans.append(x509.IPAddress(ipaddress.ip_address(name)))
+            else:
+                sans.append(x509.DNSName(name))
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "machine")])
+        certificate = (
+            self._builder(subject, key, days)
+            .add_extension(x509.SubjectAlternativeName(sans), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            .sign(self._key, hashes.SHA256())
         )
-        (folder / f"{name}.key").write_bytes(_pem(key))
-        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-        (folder / "ca.pem").write_bytes(self.certificate.public_bytes(Encoding.PEM))
+        return certificate.public_bytes(Encoding.PEM)
+
+    def issue(self, names: list[str], *, days: float = 10) -> tuple[bytes, bytes]:
+        """Return a new key and its certificate."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return pem, self.sign(key.public_key(), names, days=days)
 
     def gateway(self, home: Home, gateway: str) -> None:
-        """Keys and certificates of a gateway, put in place as an enrollment or a renewal does."""
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            self.issue(folder, "tunnel", dns=[GATEWAY_NAME, gateway])
-            self.issue(folder, "access", ip="127.0.0.1")
-            home.write_pki({file.name: file.read_bytes() for file in folder.iterdir()})
+        """Put keys and certificates of a gateway in place, as an enrollment or a renewal does."""
+        self.write(home, tunnel=[GATEWAY_NAME, gateway], access=["127.0.0.1"])
+
+    def server(self, home: Home, server: str, connector: str) -> None:
+        """Put keys and certificates of a connector server in place, as an enrollment does."""
+        self.write(home, outer=[server, f"uri:{connector}"], inner=[connector])
+
+    def write(self, home: Home, **names: list[str]) -> None:
+        files = {"ca.pem": self.pem}
+        for name, of in names.items():
+            files[f"{name}.key"], files[f"{name}.pem"] = self.issue(of)
+        home.write_pki(files)
 
 
 class TokenSigner:

@@ -33,15 +33,10 @@ def test_every_model_has_a_list_with_search(staff_client: Client, account: Clien
     assert staff_client.get(url(model, "changelist"), {"q": "a"}).status_code == 200
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_viewer_sees_and_changes_nothing(
-    viewer_client: Client, viewer: User, account: ClientAccount, model: str
-) -> None:
+def test_a_viewer_deletes_nothing(viewer_client: Client, viewer: User, account: ClientAccount) -> None:
     User.objects.filter(pk=viewer.pk).update(is_staff=True)
-    assert viewer_client.get(url(model, "changelist")).status_code == 200
-    assert viewer_client.get(url(model, "add")).status_code == 403
-    if model == "clientaccount":
-        assert viewer_client.post(url(model, "delete", account.pk), {"post": "yes"}).status_code == 403
+    url_of_it = url("clientaccount", "delete", account.pk)
+    assert viewer_client.post(url_of_it, {"post": "yes"}).status_code == 403
 
 
 def test_an_instance_is_created_and_changed_by_the_services(staff_client: Client) -> None:

@@ -24,7 +24,8 @@ from edge.protocol.configuration import (
 )
 from edge.protocol.message import Message, MessageInvalid
 from edge.server.agent import ConnectorAgent, Given
-from tests.edge.connector_lab import Authority, enrolled_server
+from tests.edge.connector_lab import enrolled_server
+from tests.edge.gateway_pki import Authority
 from tests.wire.strategies import messages
 
 # As the console of release 0.1 wrote them, before they had types.

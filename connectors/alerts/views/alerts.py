@@ -15,7 +15,6 @@ from connectors.alerts.forms import SettingsForm
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert, AlertSettings
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 BY_KIND = tables.Filter(
@@ -37,12 +36,7 @@ NOW = tables.Table(
     row_template="connectors/alerts/_row.html",
     search=("subject_name", "subject", "connector_name", "connector"),
     filters=(
-        tables.Filter(
-            "state",
-            "State",
-            [("firing", "Firing"), ("pending", "Pending")],
-            lambda found, value: found.filter(state=value),
-        ),
+        tables.Filter("state", "State", [("firing", "Firing"), ("pending", "Pending")]),
         BY_KIND,
     ),
     default_sort="state",
@@ -73,7 +67,7 @@ HISTORY = tables.Table(
     filters=(
         tables.Filter("period", "Period", [(key, label) for key, (label, _) in PERIODS.items()], _within),
         BY_KIND,
-        tables.Filter("end", "End", Alert.End.choices, lambda found, value: found.filter(end=value)),
+        tables.Filter("end", "End", Alert.End.choices),
     ),
     default_sort="-fired",
     label="History of alerts",
@@ -123,10 +117,7 @@ def alert_settings(request: HttpRequest) -> HttpResponse:
     initial = {"remind_minutes": stored.remind_minutes, "group_from": stored.group_from}
     form = SettingsForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.settings_update(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("connectors:alerts"), "The alert settings were saved.")
     return web.form_page(request, "connectors/alerts/settings.html", {"form": form})

@@ -62,22 +62,12 @@ def rule_list(request: HttpRequest, connector_id: str) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def rule_enable(request: HttpRequest, connector_id: str, kind: str) -> HttpResponse:
-    return _switched(request, connector_id, kind, enabled=True)
-
-
-@require_POST
-@role_required("operator")
-def rule_disable(request: HttpRequest, connector_id: str, kind: str) -> HttpResponse:
-    return _switched(request, connector_id, kind, enabled=False)
-
-
-def _switched(request: HttpRequest, connector_id: str, name: str, *, enabled: bool) -> HttpResponse:
+def rule_switch(request: HttpRequest, connector_id: str, kind: str, enabled: bool) -> HttpResponse:
     connector = _connector(connector_id)
-    kind = _kind(connector, name)
-    services.rule_switch(connector=connector, kind=name, enabled=enabled, actor=actor(request))
+    label = _kind(connector, kind).label
+    services.rule_switch(connector=connector, kind=kind, enabled=enabled, actor=actor(request))
     word = "enabled" if enabled else "disabled"
-    return web.done(request, _tab_url(connector), f"{kind.label} is {word}.", into="panel")
+    return web.done(request, _tab_url(connector), f"{label} is {word}.", into="panel")
 
 
 @require_http_methods(["GET", "POST"])

@@ -15,7 +15,6 @@ from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert, AlertSilence
 from connectors.fleet.models.connectors import Connector
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 # Nobody chooses from more servers than these; a silence of the connector covers all.
@@ -117,7 +116,7 @@ def _dialog(
     form = SilenceForm(labels, request.POST or None)
     if request.method == "POST" and form.is_valid():
         chosen = next(scope for scope in scopes if scope.key == form.cleaned_data["scope"])
-        try:
+        with web.refusals_in(form):
             services.silence_create(
                 target=chosen.target,
                 target_name=chosen.name,
@@ -126,9 +125,6 @@ def _dialog(
                 reason=form.cleaned_data["reason"],
                 actor=actor(request),
             )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, context["back"], f"{chosen.label}: silenced.", into=into)
     return web.form_page(request, "connectors/alerts/silence.html", {"form": form, **context})
 

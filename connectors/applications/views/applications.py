@@ -1,7 +1,7 @@
 """Pages of application management: list, add, edit, switch, delete."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -10,7 +10,6 @@ from connectors.applications.addresses import shown_ports
 from connectors.applications.forms import ApplicationForm
 from connectors.applications.models import Application
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -28,18 +27,8 @@ TABLE = tables.Table(
     find=selectors.matching,
     search_label="Search by name, ID, address or tag",
     filters=(
-        tables.Filter(
-            "protocol",
-            "Protocol",
-            Application.Protocol.choices,
-            lambda rows, value: rows.filter(protocol=value),
-        ),
-        tables.Filter(
-            "status",
-            "Status",
-            [("on", "Enabled"), ("off", "Disabled")],
-            lambda rows, value: rows.filter(enabled=value == "on"),
-        ),
+        tables.Filter("protocol", "Protocol", Application.Protocol.choices),
+        tables.switch_filter("status", "Status"),
     ),
     default_sort="name",
     label="Applications",
@@ -47,6 +36,7 @@ TABLE = tables.Table(
     empty_hint="Name the hosts and ports that users shall reach; a forwarding policy then says who and by which way.",
 )
 URL = "connectors:applications"
+TEMPLATE = "connectors/application.html"
 
 
 @require_safe
@@ -71,14 +61,11 @@ def application_list(request: HttpRequest) -> HttpResponse:
 def application_add(request: HttpRequest) -> HttpResponse:
     form = ApplicationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             application = services.application_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{application.name} was added. Nobody reaches it until a forwarding policy allows it."
             return web.done(request, reverse(URL), message)
-    return web.form_page(request, "connectors/application_add.html", {"form": form})
+    return web.form_page(request, TEMPLATE, {"form": form, "application": None})
 
 
 @require_http_methods(["GET", "POST"])
@@ -88,15 +75,10 @@ def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
     form = ApplicationForm(request.POST or None, initial=_initial(application))
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.application_update(application=application, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
-    return web.form_page(
-        request, "connectors/application_edit.html", {"form": form, "application": application}
-    )
+    return web.form_page(request, TEMPLATE, {"form": form, "application": application})
 
 
 def _initial(application: Application) -> dict[str, object]:
@@ -113,47 +95,44 @@ def _initial(application: Application) -> dict[str, object]:
 
 @require_POST
 @role_required("operator")
-def application_enable(request: HttpRequest, application_id: str) -> HttpResponse:
+def application_switch(request: HttpRequest, application_id: str, enabled: bool) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    services.application_enable(application=application, actor=actor(request))
-    return web.done(request, reverse(URL), f"{application.name} is enabled.")
+    switch = services.application_enable if enabled else services.application_disable
+    switch(application=application, actor=actor(request))
+    said = "is enabled." if enabled else "is disabled: open connections to it are cut."
+    return web.done(request, reverse(URL), f"{application.name} {said}")
 
 
 @require_safe
 @role_required("operator")
 def application_confirm_disable(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    context = {
-        "name": application.name,
-        "action": reverse("connectors:application_disable", args=[application.pk]),
-        "back": reverse(URL),
-        "consequence": "Nobody reaches the application while it is disabled. "
+    return web.ask(
+        request,
+        "Disable",
+        application.name,
+        action=reverse("connectors:application_disable", args=[application.pk]),
+        back=reverse(URL),
+        consequence="Nobody reaches the application while it is disabled. "
         "Open connections to the application are cut at once.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def application_disable(request: HttpRequest, application_id: str) -> HttpResponse:
-    application = get_object_or_404(Application, pk=application_id)
-    services.application_disable(application=application, actor=actor(request))
-    return web.done(request, reverse(URL), f"{application.name} is disabled: open connections to it are cut.")
+    )
 
 
 @require_safe
 @role_required("operator")
 def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    context = {
-        "name": application.name,
-        "action": reverse("connectors:application_delete", args=[application.pk]),
-        "back": reverse(URL),
-        "policies": application.policies.all(),
-        "consequence": "No forwarding policy names this application. Open connections to the application, which a "
+    return web.ask(
+        request,
+        "Delete",
+        application.name,
+        action=reverse("connectors:application_delete", args=[application.pk]),
+        back=reverse(URL),
+        template="connectors/confirm_delete.html",
+        policies=application.policies.all(),
+        consequence="No forwarding policy names this application. Open connections to the application, which a "
         "policy may allow by a tag or for all applications, are cut.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    )
 
 
 @require_POST

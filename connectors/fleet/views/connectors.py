@@ -35,19 +35,14 @@ TABLE = tables.Table(
     row_template="connectors/_connector_row.html",
     search=("name", "id"),
     filters=(
-        tables.Filter("region", "Region", _regions, lambda rows, value: rows.filter(region=value)),
+        tables.Filter("region", "Region", _regions),
         tables.Filter(
             "status",
             "Instance Status",
             [("online", "Online"), ("offline", "Offline")],
             lambda rows, value: selectors.with_status(rows, online=value == "online"),
         ),
-        tables.Filter(
-            "switch",
-            "Instance Switch",
-            [("on", "Enabled"), ("off", "Disabled")],
-            lambda rows, value: rows.filter(enabled=value == "on"),
-        ),
+        tables.switch_filter("switch", "Instance Switch"),
     ),
     default_sort="name",
     label="Connectors",
@@ -88,11 +83,8 @@ def connector_menu(request: HttpRequest, connector_id: str) -> HttpResponse:
 def connector_add(request: HttpRequest) -> HttpResponse:
     form = ConnectorForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             connector = services.connector_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{connector.name} was added. Deploy it on a server next."
             return web.done(request, reverse("connectors:list"), message)
     return web.form_page(request, "connectors/add.html", {"form": form})
@@ -100,10 +92,14 @@ def connector_add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def connector_enable(request: HttpRequest, connector_id: str) -> HttpResponse:
+def connector_switch(request: HttpRequest, connector_id: str, enabled: bool) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
-    services.connector_enable(connector=connector, actor=actor(request))
     url = web.safe_next(request, reverse("connectors:list"))
+    if not enabled:
+        services.connector_disable(connector=connector, actor=actor(request))
+        message = f"{connector.name} is disabled: nobody reaches the applications behind it."
+        return web.done(request, url, message)
+    services.connector_enable(connector=connector, actor=actor(request))
     message = f"{connector.name} is enabled: users reach the applications behind it again."
     # Stay in the Details panel after a switch there.
     return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")
@@ -116,24 +112,21 @@ def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpRe
     connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
     effect = reach.without(connector)
     names = dict(Connector.objects.filter(pk__in=effect.moving).values_list("pk", "name"))
-    context = {
-        "connector": connector,
-        "policies": connector.policies.filter(enabled=True),
-        "effect": effect,
-        "moving": [(names.get(pk, pk), users) for pk, users in effect.moving.most_common()],
-        "open_flows": selectors.open_flows(connector),
-        "next": web.safe_next(request, reverse("connectors:list")),
-    }
-    return render(request, "connectors/confirm_disable.html", context)
-
-
-@require_POST
-@role_required("operator")
-def connector_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
-    connector = get_object_or_404(Connector, pk=connector_id)
-    services.connector_disable(connector=connector, actor=actor(request))
-    url = web.safe_next(request, reverse("connectors:list"))
-    return web.done(request, url, f"{connector.name} is disabled: nobody reaches the applications behind it.")
+    back = web.safe_next(request, reverse("connectors:list"))
+    return web.ask(
+        request,
+        "Disable",
+        connector.name,
+        action=reverse("connectors:disable", args=[connector.pk]),
+        back=back,
+        next=back,
+        template="connectors/confirm_disable.html",
+        connector=connector,
+        policies=connector.policies.filter(enabled=True),
+        effect=effect,
+        moving=[(names.get(pk, pk), users) for pk, users in effect.moving.most_common()],
+        open_flows=selectors.open_flows(connector),
+    )
 
 
 @require_safe
@@ -173,14 +166,16 @@ def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpRes
     elif servers:
         gone = f"The server {servers[0]} is removed with what it measured, and its key no longer opens"
     removed = f"{gone} the console." if servers else "The connector has no server."
-    context = {
-        "name": connector.name,
-        "action": reverse("connectors:delete", args=[connector.pk]),
-        "back": reverse("connectors:list"),
-        "policies": connector.policies.all(),
-        "consequence": f"{removed} Open connections through the connector are cut.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    return web.ask(
+        request,
+        "Delete",
+        connector.name,
+        action=reverse("connectors:delete", args=[connector.pk]),
+        back=reverse("connectors:list"),
+        template="connectors/confirm_delete.html",
+        policies=connector.policies.all(),
+        consequence=f"{removed} Open connections through the connector are cut.",
+    )
 
 
 @require_POST

@@ -14,7 +14,6 @@ from connectors.policies.selectors import policies_with_sizes
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry.windows import window
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 
 
@@ -58,11 +57,8 @@ def connector_upgrade_window(request: HttpRequest, connector_id: str) -> HttpRes
     initial = {"start": connector.upgrade_start, "end": connector.upgrade_end}
     form = UpgradeWindowForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.connector_upgrade_window(connector=connector, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             url = reverse("connectors:details", args=[connector.pk])
             return web.done(request, url, f"The upgrade window of {connector.name} was changed.")
     return web.form_page(request, "connectors/upgrade_window.html", {"form": form, "connector": connector})

@@ -7,7 +7,6 @@ from django.views.decorators.http import require_http_methods
 from connectors.fleet import licensing, services
 from connectors.fleet.forms import LicenseForm
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 
 
@@ -18,10 +17,7 @@ def license_edit(request: HttpRequest) -> HttpResponse:
     initial = {"connectors": state.connectors, "valid_until": state.valid_until}
     form = LicenseForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.license_update(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("connectors:list"), "The license was changed.")
     return web.form_page(request, "connectors/license.html", {"form": form, "license": state})

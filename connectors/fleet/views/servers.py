@@ -16,7 +16,6 @@ from connectors.fleet.services.upgrades import SERVERS
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry import store
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 from console.machines import config
 
@@ -87,30 +86,28 @@ def _servers_url(connector_id: str) -> str:
 
 @require_POST
 @role_required("operator")
-def server_enable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_enable(server=_server(connector_id, server_id), actor=actor(request))
-    return web.done(request, _servers_url(connector_id), f"{server} is enabled.", into="panel")
+def server_switch(request: HttpRequest, connector_id: str, server_id: str, enabled: bool) -> HttpResponse:
+    server, url = _server(connector_id, server_id), _servers_url(connector_id)
+    if enabled:
+        services.server_enable(server=server, actor=actor(request))
+        return web.done(request, url, f"{server} is enabled.", into="panel")
+    services.server_disable(server=server, actor=actor(request))
+    return web.done(request, url, f"{server} is disabled: its tunnels close.")
 
 
 @require_safe
 @role_required("operator")
 def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
-    context = {
-        "name": server,
-        "action": reverse("connectors:server_disable", args=[connector_id, server_id]),
-        "back": _servers_url(connector_id),
-        "consequence": "The server's tunnels close, and open connections through the server are cut. "
+    return web.ask(
+        request,
+        "Disable",
+        server,
+        action=reverse("connectors:server_disable", args=[connector_id, server_id]),
+        back=_servers_url(connector_id),
+        consequence="The server's tunnels close, and open connections through the server are cut. "
         f"New connections go through the other servers of {server.connector}, if there are any.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def server_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    server = services.server_disable(server=_server(connector_id, server_id), actor=actor(request))
-    return web.done(request, _servers_url(connector_id), f"{server} is disabled: its tunnels close.")
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -121,11 +118,8 @@ def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> Htt
     form = DrainForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         within = timedelta(minutes=form.cleaned_data["minutes"])
-        try:
+        with web.refusals_in(form):
             services.server_drain(server=server, within=within, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             message = f"{server} drains: it is given no new connections."
             return web.done(request, _servers_url(connector_id), message)
     others = server.connector.servers.filter(enabled=True, drain_until=None).exclude(pk=server.pk)
@@ -136,8 +130,15 @@ def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> Htt
 @require_safe
 @role_required("operator")
 def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
-    return render(
-        request, "connectors/confirm_remove_server.html", {"server": _server(connector_id, server_id)}
+    server = _server(connector_id, server_id)
+    return web.ask(
+        request,
+        "Remove",
+        server,
+        action=reverse("connectors:server_remove", args=[connector_id, server_id]),
+        back=_servers_url(connector_id),
+        template="connectors/confirm_remove_server.html",
+        server=server,
     )
 
 

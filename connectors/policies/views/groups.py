@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -11,7 +11,6 @@ from connectors.policies import membership, selectors, services
 from connectors.policies.forms import GroupForm
 from connectors.policies.models.groups import UserGroup
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -38,8 +37,7 @@ def _panel(request: HttpRequest, form: GroupForm, group: UserGroup | None = None
     context: dict[str, Any] = {"form": form, "group": group}
     if "preview" in request.POST and form.is_valid():
         context["preview"] = membership.preview(form.cleaned_data["accounts"], form.cleaned_data["rules"])
-    template = "connectors/group_edit.html" if group else "connectors/group_add.html"
-    return web.form_page(request, template, context)
+    return web.form_page(request, "connectors/group.html", context)
 
 
 @require_safe
@@ -54,11 +52,8 @@ def group_list(request: HttpRequest) -> HttpResponse:
 def group_add(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
-        try:
+        with web.refusals_in(form):
             group = services.group_create(actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{group.name} was created.")
     return _panel(request, form)
 
@@ -72,11 +67,8 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     initial["rules"] = group.rules.all()
     form = GroupForm(request.POST or None, initial=initial)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.group_update(group=group, actor=actor(request), **form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
     return _panel(request, form, group)
 
@@ -85,14 +77,16 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
 @role_required("operator")
 def group_confirm_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
-    context = {
-        "name": group.name,
-        "action": reverse("connectors:group_delete", args=[group.pk]),
-        "back": reverse(URL),
-        "policies": group.policies.all(),
-        "consequence": "No forwarding policy names it; its client accounts stay.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    return web.ask(
+        request,
+        "Delete",
+        group.name,
+        action=reverse("connectors:group_delete", args=[group.pk]),
+        back=reverse(URL),
+        template="connectors/confirm_delete.html",
+        policies=group.policies.all(),
+        consequence="No forwarding policy names it; its client accounts stay.",
+    )
 
 
 @require_POST

@@ -12,7 +12,7 @@ from connectors.policies import pickers, selectors, services
 from connectors.policies.forms import PolicyForm, PriorityForm
 from connectors.policies.models.policies import PRIORITY_SENTENCE, Policy
 from console.core.access import actor, role_required
-from console.core.errors import Invalid, Refusal
+from console.core.errors import Invalid
 from console.kit import tables, web
 
 MOST_CHOICES = 50
@@ -39,11 +39,7 @@ TABLE = tables.Table(
     ),
     row_template="connectors/_policy_row.html",
     search=("name", "id", "description", "connector__name"),
-    filters=(
-        tables.Filter(
-            "connector", "Connector", _connectors, lambda rows, value: rows.filter(connector=value)
-        ),
-    ),
+    filters=(tables.Filter("connector", "Connector", _connectors),),
     default_sort="priority",
     label="Forwarding policies",
     empty="There is no forwarding policy yet",
@@ -66,8 +62,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
 
 
 def _panel(request: HttpRequest, form: PolicyForm, policy: Policy | None = None) -> HttpResponse:
-    template = "connectors/policy_edit.html" if policy else "connectors/policy_add.html"
-    return web.form_page(request, template, {"form": form, "policy": policy})
+    return web.form_page(request, "connectors/policy.html", {"form": form, "policy": policy})
 
 
 @require_http_methods(["GET", "POST"])
@@ -76,11 +71,8 @@ def policy_add(request: HttpRequest) -> HttpResponse:
     """Show the Create Policy panel; ``connector`` in the query string chooses a connector beforehand."""
     form = PolicyForm(request.POST or None, initial={"connector": request.GET.get("connector")})
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             policy = services.policy_create(actor=actor(request), **form.values())
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{policy.name} was created and is in force at once.")
     return _panel(request, form)
 
@@ -92,11 +84,8 @@ def policy_edit(request: HttpRequest, policy_id: str) -> HttpResponse:
     form = PolicyForm(request.POST or None, initial=_initial(policy))
     del form.fields["enabled"]
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.policy_update(policy=policy, actor=actor(request), **form.values())
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse(URL), f"{form.cleaned_data['name']} was changed.")
     return _panel(request, form, policy)
 
@@ -147,31 +136,30 @@ def _back(request: HttpRequest, message: str) -> HttpResponse:
 
 @require_POST
 @role_required("operator")
-def policy_enable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_enable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    return _back(request, f"{policy.name} is enabled.")
+def policy_switch(request: HttpRequest, policy_id: str, enabled: bool) -> HttpResponse:
+    policy = get_object_or_404(Policy, pk=policy_id)
+    if enabled:
+        services.policy_enable(policy=policy, actor=actor(request))
+        return _back(request, f"{policy.name} is enabled.")
+    services.policy_disable(policy=policy, actor=actor(request))
+    url = web.safe_next(request, reverse(URL))
+    return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
 
 
 @require_safe
 @role_required("operator")
 def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
-    context = {
-        "name": policy.name,
-        "action": reverse("connectors:policy_disable", args=[policy.pk]),
-        "back": web.safe_next(request, reverse(URL)),
-        "next": web.safe_next(request, reverse(URL)),
-        "consequence": f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
-    }
-    return render(request, "connectors/confirm_switch_off.html", context)
-
-
-@require_POST
-@role_required("operator")
-def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
-    policy = services.policy_disable(policy=get_object_or_404(Policy, pk=policy_id), actor=actor(request))
-    url = web.safe_next(request, reverse(URL))
-    return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
+    back = web.safe_next(request, reverse(URL))
+    return web.ask(
+        request,
+        "Disable",
+        policy.name,
+        action=reverse("connectors:policy_disable", args=[policy.pk]),
+        back=back,
+        next=back,
+        consequence=f"Connections that only this policy allows, through {policy.connector}, are cut at once.",
+    )
 
 
 @require_safe
@@ -179,13 +167,15 @@ def policy_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
 def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
     allows = f"Connections that only this policy allows, through {policy.connector}, are cut at once."
-    context = {
-        "name": policy.name,
-        "action": reverse("connectors:policy_delete", args=[policy.pk]),
-        "back": reverse(URL),
-        "consequence": allows if policy.enabled else "It is disabled, so no connection depends on it.",
-    }
-    return render(request, "connectors/confirm_delete.html", context)
+    return web.ask(
+        request,
+        "Delete",
+        policy.name,
+        action=reverse("connectors:policy_delete", args=[policy.pk]),
+        back=reverse(URL),
+        template="connectors/confirm_delete.html",
+        consequence=allows if policy.enabled else "It is disabled, so no connection depends on it.",
+    )
 
 
 @require_POST

@@ -1,10 +1,10 @@
 """Dialogs that enable, disable, kick and remove an account, by choice with its copies: the question, then the act."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from console.core.access import actor, role_required
@@ -15,39 +15,21 @@ from roaming.accounts.selectors import account_or_404, copies_of
 from roaming.accounts.views.accounts import list_url
 from roaming.sessions.selectors import live_sessions_by_account
 
-
-@require_safe
-@role_required("operator")
-def account_confirm_enable(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "enable")
-
-
-@require_POST
-@role_required("operator")
-def account_enable(request: HttpRequest, account_id: str) -> HttpResponse:
-    account, copies = _chosen(request, account_id)
-    services.account_enable(account=account, with_copies=bool(copies), actor=actor(request))
-    return _done(request, account, f"{account.username} was enabled{_also(copies)}.")
-
-
-@require_safe
-@role_required("operator")
-def account_confirm_disable(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "disable")
+# Service and last words of what is done to an account, besides the kick.
+ACTS: dict[str, tuple[Callable[..., object], str]] = {
+    "enable": (services.account_enable, "was enabled"),
+    "disable": (services.account_disable, "was disabled"),
+    "delete": (services.account_delete, "was removed"),
+}
 
 
 @require_POST
 @role_required("operator")
-def account_disable(request: HttpRequest, account_id: str) -> HttpResponse:
+def account_act(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
     account, copies = _chosen(request, account_id)
-    services.account_disable(account=account, with_copies=bool(copies), actor=actor(request))
-    return _done(request, account, f"{account.username} was disabled{_also(copies)}.")
-
-
-@require_safe
-@role_required("operator")
-def account_confirm_kick(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "kick")
+    service, said = ACTS[act]
+    service(account=account, with_copies=bool(copies), actor=actor(request))
+    return _done(request, account, f"{account.username} {said}{_also(copies)}.")
 
 
 @require_POST
@@ -57,20 +39,6 @@ def account_kick(request: HttpRequest, account_id: str) -> HttpResponse:
     ended = services.account_kick(account=account, with_copies=bool(copies), actor=actor(request))
     sessions = "1 session" if ended == 1 else f"{ended} sessions"
     return _done(request, account, f"{account.username} was kicked{_also(copies)}: {sessions} ended.")
-
-
-@require_safe
-@role_required("operator")
-def account_confirm_delete(request: HttpRequest, account_id: str) -> HttpResponse:
-    return _confirm(request, account_id, "delete")
-
-
-@require_POST
-@role_required("operator")
-def account_delete(request: HttpRequest, account_id: str) -> HttpResponse:
-    account, copies = _chosen(request, account_id)
-    services.account_delete(account=account, with_copies=bool(copies), actor=actor(request))
-    return _done(request, account, f"{account.username} was removed{_also(copies)}.")
 
 
 def _chosen(request: HttpRequest, account_id: str) -> tuple[ClientAccount, list[ClientAccount]]:
@@ -87,7 +55,9 @@ def _done(request: HttpRequest, account: ClientAccount, message: str) -> HttpRes
     return web.done(request, web.safe_next(request, list_url(account)), message)
 
 
-def _confirm(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
+@require_safe
+@role_required("operator")
+def account_confirm(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
     """Ask whether to ``act``, and name the live sessions that end: the account's, and those of included copies."""
     account = account_or_404(account_id)
     copies: list[Any] = list(copies_of(account))
@@ -95,5 +65,15 @@ def _confirm(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
     for copy in copies:
         copy.live = live[copy.pk]
     back = web.safe_next(request, list_url(account))
-    context = {"account": account, "live": live[account.pk], "copies": copies, "list_url": back}
-    return render(request, f"roaming/accounts/confirm_{act}.html", context)
+    return web.ask(
+        request,
+        "Remove" if act == "delete" else act.capitalize(),
+        account.username,
+        action=reverse(f"roaming:account_{act}", args=[account.pk]),
+        back=back,
+        next=back,
+        template=f"roaming/accounts/confirm_{act}.html",
+        account=account,
+        live=live[account.pk],
+        copies=copies,
+    )

@@ -11,7 +11,6 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from roaming.accounts import mail, services
 from roaming.accounts.forms import AccountEditForm, AccountForm, PasswordForm
@@ -67,13 +66,10 @@ def account_add(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     form = AccountForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             account, password = services.account_create(
                 instance=instance, **form.cleaned_data, actor=actor(request)
             )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             told = mail.credentials([account], password or form.cleaned_data["password"])
             if password is None:
                 return _mailed(request, account, f"{account.username} was added.", told)
@@ -89,11 +85,8 @@ def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
     present = {"email": account.email, "bandwidth_kbps": account.bandwidth_kbps}
     form = AccountEditForm(request.POST or None, initial=present)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.account_update(account=account, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, list_url(account), f"{account.username} was changed.")
     context = {"form": form, "account": account, "list_url": list_url(account)}
     return web.form_page(request, "roaming/accounts/edit.html", context)
@@ -109,13 +102,10 @@ def account_reset_password(request: HttpRequest, account_id: str) -> HttpRespons
     form = PasswordForm(request.POST or None)
     copies = list(copies_of(account))
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             password = services.account_reset_password(
                 account=account, password=form.cleaned_data["password"], actor=actor(request)
             )
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             together = [account, *copies]
             told = mail.credentials(together, password or form.cleaned_data["password"], reset=True)
             if password is None:

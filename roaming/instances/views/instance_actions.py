@@ -1,12 +1,12 @@
 """Dialogs that change, start, stop, kick and delete an instance: the question names what breaks, then comes the act."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import web
 from roaming.accounts import dependants
 from roaming.instances import deletion, services
@@ -27,44 +27,46 @@ def instance_edit(request: HttpRequest, instance_id: str) -> HttpResponse:
     present = {name: getattr(instance, name) for name in ("name", "description", "account_quota")}
     form = InstanceEditForm(request.POST or None, initial=present)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             changed = services.instance_update(instance=instance, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, _url(instance), f"{changed.name} was changed.")
     context = {"form": form, "instance": instance}
     return web.form_page(request, "roaming/instances/edit.html", context)
 
 
+@require_POST
+@role_required("operator")
+def instance_switch(request: HttpRequest, instance_id: str, started: bool) -> HttpResponse:
+    instance = instance_or_404(instance_id)
+    switch, said = (services.instance_start, "started") if started else (services.instance_stop, "stopped")
+    switch(instance=instance, actor=actor(request))
+    return web.done(request, _url(instance), f"{instance.name} was {said}.")
+
+
+def _ask(request: HttpRequest, act: str, instance: Instance, **context: Any) -> HttpResponse:
+    return web.ask(
+        request,
+        act.capitalize(),
+        instance.name,
+        action=reverse(f"roaming:instance_{act}", args=[instance.pk]),
+        template=f"roaming/instances/confirm_{act}.html",
+        instance=instance,
+        **{"back": _url(instance), **context},
+    )
+
+
 @require_safe
 @role_required("operator")
 def instance_confirm_stop(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_or_404(instance_id)
-    return render(request, "roaming/instances/confirm_stop.html", {"instance": instance})
-
-
-@require_POST
-@role_required("operator")
-def instance_stop(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_or_404(instance_id)
-    services.instance_stop(instance=instance, actor=actor(request))
-    return web.done(request, _url(instance), f"{instance.name} was stopped.")
-
-
-@require_POST
-@role_required("operator")
-def instance_start(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_or_404(instance_id)
-    services.instance_start(instance=instance, actor=actor(request))
-    return web.done(request, _url(instance), f"{instance.name} was started.")
+    return _ask(request, "stop", instance_or_404(instance_id))
 
 
 @require_safe
 @role_required("operator")
 def instance_confirm_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
-    instance = instance_or_404(instance_id)
-    return render(request, "roaming/instances/confirm_kick.html", {"instance": instance})
+    return _ask(
+        request, "kick", instance_or_404(instance_id), back=reverse("roaming:sessions", args=[instance_id])
+    )
 
 
 @require_POST
@@ -80,13 +82,14 @@ def instance_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
 @role_required("operator")
 def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
-    context = {
-        "instance": instance,
-        "dependants": dependants_of(instance),
-        "naming": dependants.naming(instance.accounts.all()),
-        "in_background": getattr(instance, "accounts_used", 0) > deletion.MOST_ACCOUNTS,
-    }
-    return render(request, "roaming/instances/confirm_delete.html", context)
+    return _ask(
+        request,
+        "delete",
+        instance,
+        dependants=dependants_of(instance),
+        naming=dependants.naming(instance.accounts.all()),
+        in_background=getattr(instance, "accounts_used", 0) > deletion.MOST_ACCOUNTS,
+    )
 
 
 @require_POST

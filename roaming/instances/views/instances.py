@@ -6,7 +6,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.core.access import actor, role_required
-from console.core.errors import Refusal
 from console.kit import tables, web
 from console.models import Gateway
 from roaming.instances import services
@@ -48,11 +47,8 @@ def instance_list(request: HttpRequest) -> HttpResponse:
 def instance_add(request: HttpRequest) -> HttpResponse:
     form = InstanceForm(request.POST or None, area=web.area_or_404(request))
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             instance = services.instance_create(**form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("roaming:instances"), f"{instance.name} was created.")
     return web.form_page(request, "roaming/instances/add.html", {"form": form})
 
@@ -87,11 +83,8 @@ def instance_network(request: HttpRequest, instance_id: str) -> HttpResponse:
     }
     form = NetworkFields(request.POST or None, initial=present, area=instance.region.area)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             services.instance_network_update(instance=instance, **form.cleaned_data, actor=actor(request))
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             url = reverse("roaming:instance", args=[instance.pk])
             return web.done(request, url, f"The network configuration of {instance.name} was saved.")
     return web.form_page(request, "roaming/instances/network.html", {"form": form, "instance": instance})

@@ -13,7 +13,7 @@ from console.core.errors import Conflict, Invalid
 from console.machines import config
 from console.models import AuditRow, Cutover, EnrollmentCode, MachineKey
 from tests.connectors import factories
-from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory, region
+from tests.connectors.factories import ACTOR, ConnectorFactory, region
 from tests.console.machine import Machine
 
 pytestmark = pytest.mark.django_db
@@ -70,11 +70,6 @@ def test_an_unknown_region_is_refused(operator_client: Client) -> None:
     assert answer.status_code == 422 and "Region must be one of the list" in answer.content.decode()
 
 
-def test_a_viewer_adds_nothing(viewer_client: Client) -> None:
-    assert viewer_client.post("/sase/connectors/add/", GOOD).status_code == 403
-    assert not Connector.objects.exists()
-
-
 def test_the_database_itself_refuses_a_second_name() -> None:
     ConnectorFactory(name="twin")
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -128,17 +123,6 @@ def test_a_server_is_disabled_enabled_and_removed(operator_client: Client, conne
     assert not Server.objects.exists() and not MachineKey.objects.exists()
     reasons = [cutover.reason.split()[0] for cutover in Cutover.objects.filter(target=machine.id)]
     assert reasons == ["server.remove", "server.disable"]
-
-
-def test_a_server_of_another_connector_is_not_found(operator_client: Client, connector: Connector) -> None:
-    other = ServerFactory()
-    url = f"/sase/connectors/{connector.pk}/servers/{other.pk}/remove/"
-    assert operator_client.post(url).status_code == 404 and Server.objects.filter(pk=other.pk).exists()
-
-
-def test_a_viewer_removes_no_server(viewer_client: Client, server: Server) -> None:
-    url = f"/sase/connectors/{server.connector_id}/servers/{server.pk}/remove/"
-    assert viewer_client.post(url).status_code == 403 and Server.objects.exists()
 
 
 def test_two_servers_may_not_enable_twice(server: Server) -> None:

@@ -58,12 +58,6 @@ def test_the_page_with_a_code_is_kept_by_no_cache(operator_client: Client, conne
     assert "no-store" in operator_client.post(url(connector))["Cache-Control"]
 
 
-def test_a_viewer_makes_no_code(viewer_client: Client, connector: Connector) -> None:
-    assert viewer_client.get(url(connector)).status_code == 200
-    assert viewer_client.post(url(connector)).status_code == 403
-    assert not EnrollmentCode.objects.exists()
-
-
 def test_an_open_code_is_listed_and_revoked(operator_client: Client, connector: Connector) -> None:
     code, record = services.server_code_create(connector=connector, actor=ACTOR)
     assert record.pk in operator_client.get(url(connector)).content.decode()

@@ -72,17 +72,6 @@ def test_the_service_refuses_what_the_form_refuses(server: Server) -> None:
         services.server_drain(server=server, within=timedelta(days=2), actor=ACTOR)
 
 
-def test_viewers_may_not_and_unknown_servers_are_not_found(
-    viewer_client: Client, operator_client: Client, server: Server
-) -> None:
-    assert viewer_client.post(url(server), {"minutes": 5}).status_code == 403
-    other = ServerFactory()
-    foreign = f"/sase/connectors/{server.connector_id}/servers/{other.pk}/drain/"
-    assert operator_client.post(foreign, {"minutes": 5}).status_code == 404
-    assert operator_client.put(url(server)).status_code == 405
-    assert state(server) == state(other) == "enabled"
-
-
 def test_what_drains_or_is_off_cannot_be_drained(server: Server) -> None:
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     with pytest.raises(Conflict, match="draining already"):

@@ -52,12 +52,6 @@ def test_an_administrator_enters_another(
     assert not Cutover.objects.exists()
 
 
-def test_operators_may_not(operator_client: Client, administrator_client: Client) -> None:
-    assert operator_client.get(URL).status_code == 403
-    assert operator_client.post(URL, {"connectors": 20}).status_code == 403
-    assert administrator_client.put(URL).status_code == 405
-
-
 @pytest.mark.parametrize(
     ("form", "sentence"),
     [

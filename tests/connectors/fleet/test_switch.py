@@ -47,25 +47,6 @@ def test_a_next_on_another_host_is_not_followed(operator_client: Client, connect
     assert answer["Location"] == "/sase/connectors/"
 
 
-@pytest.mark.parametrize("action", ["enable", "disable", "delete"])
-def test_a_get_changes_nothing(operator_client: Client, connector: Connector, action: str) -> None:
-    assert operator_client.get(url(connector, action)).status_code == 405
-    assert Connector.objects.filter(enabled=True).count() == 1
-
-
-@pytest.mark.parametrize(
-    "action", ["enable", "disable", "delete", "rename", "confirm-disable", "revoke-code"]
-)
-def test_a_viewer_is_refused(viewer_client: Client, connector: Connector, action: str) -> None:
-    assert viewer_client.post(url(connector, action)).status_code in (403, 405)
-    assert Connector.objects.get().enabled
-
-
-@pytest.mark.parametrize("action", ["enable", "disable", "delete"])
-def test_an_unknown_connector_is_not_found(operator_client: Client, action: str) -> None:
-    assert operator_client.post(f"/sase/connectors/connector-0/{action}/").status_code == 404
-
-
 def test_of_two_who_switch_off_at_once_one_is_told_that_it_is_off(
     operator_client: Client, connector: Connector
 ) -> None:

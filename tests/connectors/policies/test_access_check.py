@@ -231,10 +231,6 @@ def test_a_part_of_a_name_suggests_accounts(viewer_client: Client, account: Clie
     assert "<option" not in viewer_client.get(URL + "accounts/").content.decode()
 
 
-def test_it_only_reads(operator_client: Client) -> None:
-    assert operator_client.post(URL).status_code == operator_client.post(URL + "accounts/").status_code == 405
-
-
 def test_it_keeps_to_the_budget_of_queries_while_the_configuration_stays(
     viewer_client: Client, account: ClientAccount, wiki: Application
 ) -> None:

@@ -76,14 +76,6 @@ def test_many_matches_end_with_a_hint(operator_client: Client, anna: ClientAccou
     )
 
 
-def test_viewers_do_not_search_and_a_get_is_refused(
-    viewer_client: Client, operator_client: Client, anna: ClientAccount
-) -> None:
-    assert viewer_client.post("/sase/policies/pick/accounts/", {"find_accounts": "a"}).status_code == 403
-    assert operator_client.get("/sase/policies/pick/accounts/").status_code == 405
-    assert operator_client.post("/sase/policies/pick/nonsense/").status_code == 404
-
-
 @pytest.mark.parametrize("url", FORMS)
 def test_without_a_script_find_shows_the_form_again_with_everything_typed(
     operator_client: Client, anna: ClientAccount, bob: ClientAccount, url: str

@@ -254,25 +254,6 @@ def test_the_database_itself_refuses_a_priority_out_of_range(connector: Connecto
         Policy.objects.bulk_create([Policy(name="x", priority=priority, connector=connector)])
 
 
-SWITCHED = [(kind, action) for kind in ("policies", "applications") for action in ("enable/", "disable/")]
-READ = [
-    (kind, action) for kind in ("policies", "applications", "groups") for action in ("", "confirm-delete/")
-]
-DELETED = [(kind, "delete/") for kind in ("policies", "applications", "groups")]
-
-
-@pytest.mark.parametrize(("kind", "action"), SWITCHED + READ + DELETED)
-def test_a_viewer_is_refused_and_an_unknown_id_not_found(
-    viewer_client: Client, operator_client: Client, kind: str, action: str
-) -> None:
-    url, writes = f"/sase/{kind}/nothing/{action}", action in ("enable/", "disable/", "delete/")
-    call = "post" if writes else "get"
-    assert getattr(viewer_client, call)(url).status_code == 403
-    assert getattr(operator_client, call)(url).status_code == 404
-    if writes:
-        assert operator_client.get(url).status_code == 405
-
-
 # --- User groups ------------------------------------------------------------------------------------------------------
 
 

@@ -13,31 +13,10 @@ from connectors.telemetry import intake, reports
 from connectors.telemetry.grouping import Busy, Groups
 from console.core.errors import NotFound
 from edge.protocol.reports import Path
+from tests.at_once import at_once
 from tests.connectors.factories import ServerFactory, sample
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-
-
-def together(calls: list[Callable[..., Any]]) -> list[Any]:
-    """Run all at once; returns (result or exception) of each, in order."""
-    results: list[Any] = [None] * len(calls)
-    begin = threading.Barrier(len(calls))
-
-    def run(place: int) -> None:
-        begin.wait()
-        try:
-            results[place] = calls[place]()
-        except Exception as error:
-            results[place] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def report(server: str, *samples: Any) -> reports.Report:
@@ -58,7 +37,7 @@ def test_each_call_of_a_crowd_is_written_once_and_answered_after_its_commit() ->
         # Another connection than the leader's, mostly: what it sees is committed.
         return Sample.objects.filter(server=server).count()
 
-    assert together([lambda s=s: call(s) for s in servers]) == [1] * len(servers)
+    assert at_once(*[lambda s=s: call(s) for s in servers]) == [1] * len(servers)
     assert Latest.objects.count() == len(servers)
 
 
@@ -66,7 +45,7 @@ def test_a_removed_servers_report_is_refused_and_spoils_no_other() -> None:
     servers = [ServerFactory() for _ in range(4)]
     calls: list[Callable[..., Any]] = [lambda s=s: reports.submit(report(s.pk, sample())) for s in servers]
     calls.insert(2, lambda: reports.submit(report("server-gone", sample())))
-    results = together(calls)
+    results = at_once(*calls)
     assert isinstance(results[2], NotFound)
     assert Sample.objects.count() == len(servers)
 

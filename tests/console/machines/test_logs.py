@@ -79,25 +79,6 @@ def test_asked_sent_in_pieces_and_fetched(operator_client: Client, machine: Mach
     assert verbs == [("logs.ask", "operator"), ("logs.ready", machine.id), ("logs.download", "operator")]
 
 
-def test_viewers_may_not_even_look(viewer_client: Client, machine: Machine) -> None:
-    export = ready(machine)
-    for path in ("", "state/", f"{export.pk}.tar.gz"):
-        assert viewer_client.get(url(machine, path)).status_code == 403
-    assert viewer_client.post(url(machine, "ask/")).status_code == 403
-
-
-def test_wrong_methods_and_foreign_ids(operator_client: Client, machine: Machine) -> None:
-    export = ready(machine)
-    assert operator_client.get(url(machine, "ask/")).status_code == 405
-    assert operator_client.post(url(machine)).status_code == 405
-    assert operator_client.post(url(machine, f"{export.pk}.tar.gz")).status_code == 405
-    for path in ("", "state/"):
-        assert operator_client.get(f"/machines/gateway-nobody/logs/{path}").status_code == 404
-    assert operator_client.post("/machines/gateway-nobody/logs/ask/").status_code == 404
-    foreign = f"/machines/gateway-nobody/logs/{export.pk}.tar.gz"
-    assert operator_client.get(foreign).status_code == 404
-
-
 def test_one_at_a_time(operator_client: Client, machine: Machine) -> None:
     asked(machine)
     with pytest.raises(Conflict, match="asked for already"):

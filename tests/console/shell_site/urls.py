@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.core.access import public, role_required
-from console.core.errors import Conflict, Invalid, Refusal
+from console.core.errors import Conflict, Invalid
 from console.kit import tables, web
 from console.models import Area, Region
 from console.pages import errors, shell
@@ -88,11 +88,8 @@ def region_watch(request: HttpRequest) -> HttpResponse:
 def region_add(request: HttpRequest) -> HttpResponse:
     form = RegionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with web.refusals_in(form):
             _region_create(form.cleaned_data)
-        except Refusal as refusal:
-            web.form_refused(form, refusal)
-        else:
             return web.done(request, reverse("trial_list"), f"{form.cleaned_data['name']} was added.")
     return web.form_page(request, "trial/add.html", {"form": form})
 

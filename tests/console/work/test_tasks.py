@@ -1,19 +1,12 @@
 """Background tasks: every item once, whatever happens to the worker."""
 
-import contextlib
 import csv
 import io
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -26,10 +19,11 @@ from console.models import AuditRow, Task, TaskItem, User
 from console.work import tasks
 from console.work.tasks import Step
 from tests.console.factories import UserFactory
+from tests.console.push_receivers import wait_for, worker
 from tests.console.task_site import kind
-from tests.ending import ended
 
 ROOT = Path(__file__).parents[3]
+SETTINGS = "tests.console.task_site.settings"
 HTMX_DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 
 pytestmark = pytest.mark.django_db
@@ -231,30 +225,6 @@ def test_a_tasks_page_costs_the_same_for_any_number_of_items(
         viewer_client.get(reverse("tasks:detail", args=[task.pk]))
 
 
-@contextlib.contextmanager
-def worker() -> Iterator[subprocess.Popen[bytes]]:
-    """Run a real ``manage.py worker`` on the test's database, for as long as the block lasts."""
-    settings = connection.settings_dict
-    if connection.vendor == "sqlite":
-        url = f"sqlite:///{settings['NAME']}"
-    else:
-        url = f"postgres://{settings['USER']}@{settings['HOST'].replace('/', '%2F')}/{settings['NAME']}"
-    environment = os.environ | {
-        "DATABASE_URL": url,
-        "DJANGO_SETTINGS_MODULE": "tests.console.task_site.settings",
-    }
-    command = [sys.executable, "manage.py", "worker"]
-    with ended(subprocess.Popen(command, cwd=ROOT, env=environment)) as process:
-        yield process
-
-
-def wait_for(condition: Any, seconds: int = 40) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "did not happen"
-        time.sleep(0.05)
-
-
 def pretend_time_passed() -> None:
     """So that the dead worker is noticed now and not in half a minute."""
     Task.objects.filter(state="running").update(heartbeat_at=timezone.now() - tasks.STALE * 2)
@@ -264,12 +234,12 @@ def pretend_time_passed() -> None:
 @pytest.mark.processes
 def test_a_worker_killed_in_the_middle_loses_and_repeats_nothing(tmp_path: Path) -> None:
     task = start("a", "kills once", "c", "d", mark=str(tmp_path / "mark"))
-    with worker() as first:
+    with worker(SETTINGS) as first:
         assert first.wait(40) == -9
     task.refresh_from_db()
     assert (task.state, task.done, noted()) == ("running", 1, ["A"])
     pretend_time_passed()
-    with worker():
+    with worker(SETTINGS):
         wait_for(lambda: Task.objects.get().state == "done")
     assert noted() == ["A", "KILLS ONCE", "C", "D"]
     assert states(task) == ["done"] * 4
@@ -280,10 +250,10 @@ def test_a_worker_killed_in_the_middle_loses_and_repeats_nothing(tmp_path: Path)
 def test_an_item_that_always_kills_the_worker_is_given_up() -> None:
     task = start("a", "kills always", "c")
     for _ in range(tasks.MOST_ATTEMPTS):
-        with worker() as running:
-            assert running.wait(40) == -9
+        with worker(SETTINGS) as doomed:
+            assert doomed.wait(40) == -9
         pretend_time_passed()
-    with worker():
+    with worker(SETTINGS):
         wait_for(lambda: Task.objects.get().state == "done")
     assert states(task) == ["done", "failed", "done"]
     assert "the worker ended 3 times" in task.items.get(position=1).message

@@ -22,18 +22,17 @@ from edge.envoy.process import EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
 from edge.protocol.configuration import ServerConfiguration
 from tests.edge.connector_lab import (
-    Authority,
-    FakeConsole,
     LabGateway,
     application,
     configuration,
     curl,
     enrolled_server,
-    refusal,
     running_application,
     until,
 )
-from tests.edge.connector_lab import grant as granted
+from tests.edge.console_lab import FakeConsole, refusal
+from tests.edge.console_lab import grant as granted
+from tests.edge.gateway_pki import Authority
 from tests.ending import ended
 from tests.ports import free_port
 

@@ -20,7 +20,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.edge.connector_lab import FakeConsole, grant, refusal
+from tests.edge.console_lab import FakeConsole, grant, refusal
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes

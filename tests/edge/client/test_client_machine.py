@@ -18,7 +18,8 @@ import jwt
 import psutil
 import pytest
 
-from tests.edge.connector_lab import Authority, FakeConsole, grant
+from tests.edge.console_lab import FakeConsole, grant
+from tests.edge.gateway_pki import Authority
 from tests.ports import free_port
 
 pytestmark = pytest.mark.processes

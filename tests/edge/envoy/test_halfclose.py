@@ -16,14 +16,8 @@ from edge.envoy.module import build
 from edge.envoy.process import EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
 from edge.protocol.configuration import ServerConfiguration
-from tests.edge.connector_lab import (
-    Authority,
-    LabGateway,
-    application,
-    configuration,
-    enrolled_server,
-    until,
-)
+from tests.edge.connector_lab import LabGateway, application, configuration, enrolled_server, until
+from tests.edge.gateway_pki import Authority
 from tests.pipe import Cell, Origin, Proxied, connect, measure
 from tests.ports import free_port
 

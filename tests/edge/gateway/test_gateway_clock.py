@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from edge.home import Identity
-from tests.edge.connector_lab import FakeConsole, refusal
+from tests.edge.console_lab import FakeConsole, refusal
 from tests.edge.gateway_lab import GATEWAY, GatewayLab, wait_until
 
 pytestmark = pytest.mark.processes

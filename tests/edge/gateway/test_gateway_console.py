@@ -35,7 +35,7 @@ from edge.machine.status import Report
 from edge.machine.upgrade_watch import _problem
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
-from tests.edge.connector_lab import grant
+from tests.edge.console_lab import grant
 from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
 from tests.edge.gateway_pki import Authority, TokenSigner
 

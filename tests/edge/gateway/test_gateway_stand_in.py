@@ -10,7 +10,8 @@ import pytest
 from edge.envoy.process import EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
 from edge.protocol.configuration import ServerConfiguration
-from tests.edge.connector_lab import Authority, LabGateway, configuration, enrolled_server, until
+from tests.edge.connector_lab import LabGateway, configuration, enrolled_server, until
+from tests.edge.gateway_pki import Authority
 
 pytestmark = pytest.mark.processes
 

@@ -15,7 +15,8 @@ from edge.home import Home, NotEnrolled
 from edge.machine.agent import Agent, Loops, run_agent
 from edge.machine.metrics import gauge
 from edge.machine.support import AlreadyRunning, agent_pid, held
-from tests.edge.connector_lab import Authority, enrolled_server
+from tests.edge.connector_lab import enrolled_server
+from tests.edge.gateway_pki import Authority
 
 
 class Trade(Agent):

@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from edge.home import Home, Identity, NotEnrolled
 from edge.machine.api import ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.protocol.message import Message
-from tests.edge.connector_lab import Authority, FakeConsole, enrolled_server, refusal
+from tests.edge.connector_lab import enrolled_server
+from tests.edge.console_lab import FakeConsole, refusal
+from tests.edge.gateway_pki import Authority
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from edge.home import Home
 from edge.machine.api import ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.machine.enrollment import EnrollmentError, enroll, renew, renewal_due
 from edge.protocol.enrollment import Kind
-from tests.edge.connector_lab import Authority, FakeConsole, refusal
+from tests.edge.console_lab import FakeConsole, refusal
+from tests.edge.gateway_pki import Authority
 
 NAMES = {
     "outer": ["server-1", "uri:connector-1"],

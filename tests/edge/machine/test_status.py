@@ -16,7 +16,8 @@ import pytest
 
 from edge.home import Home
 from edge.machine.checks import Check, checks
-from tests.edge.connector_lab import Authority, configuration, enrolled_server, until
+from tests.edge.connector_lab import configuration, enrolled_server, until
+from tests.edge.gateway_pki import Authority
 from tests.edge.server.test_connector_agent import World, in_world
 from tests.ports import free_port
 

@@ -21,7 +21,6 @@ from edge.machine.spool import Spool
 from edge.protocol.configuration import ServerConfiguration
 from edge.server.meter import KIND, Meter
 from tests.edge.connector_lab import (
-    Authority,
     LabGateway,
     application,
     configuration,
@@ -30,6 +29,7 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+from tests.edge.gateway_pki import Authority
 
 pytestmark = pytest.mark.processes
 

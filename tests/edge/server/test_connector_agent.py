@@ -19,17 +19,16 @@ import pytest
 from edge.envoy.process import EnvoyProcess
 from edge.home import Home
 from tests.edge.connector_lab import (
-    Authority,
-    FakeConsole,
     LabGateway,
     application,
     configuration,
     curl,
     enrolled_server,
-    refusal,
     running_application,
     until,
 )
+from tests.edge.console_lab import FakeConsole, refusal
+from tests.edge.gateway_pki import Authority
 
 pytestmark = pytest.mark.processes
 

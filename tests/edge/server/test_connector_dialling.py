@@ -18,7 +18,6 @@ from edge.envoy.tunnels import line_tunnels
 from edge.protocol.configuration import ServerConfiguration
 from edge.server.dialling import Dialler
 from tests.edge.connector_lab import (
-    Authority,
     LabGateway,
     application,
     configuration,
@@ -27,6 +26,7 @@ from tests.edge.connector_lab import (
     running_application,
     until,
 )
+from tests.edge.gateway_pki import Authority
 
 pytestmark = pytest.mark.processes
 

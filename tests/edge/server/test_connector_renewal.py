@@ -15,7 +15,8 @@ import pytest
 from cryptography import x509
 
 from edge.envoy.process import EnvoyProcess
-from tests.edge.connector_lab import GATEWAY, Authority, until
+from tests.edge.connector_lab import until
+from tests.edge.gateway_pki import GATEWAY_NAME, Authority
 from tests.edge.server.test_connector_agent import World, in_world
 from tests.edge.server.test_connector_dialling import open_flow
 
@@ -31,7 +32,7 @@ class Recorder:
 
     def __init__(self, authority: Authority, folder: Path) -> None:
         folder.mkdir()
-        key, certificate = authority.issue([GATEWAY, "gateway-2"])
+        key, certificate = authority.issue([GATEWAY_NAME, "gateway-2"])
         for name, data in (("key", key), ("pem", certificate), ("ca", authority.pem)):
             (folder / name).write_bytes(data)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

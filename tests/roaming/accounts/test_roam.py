@@ -1,6 +1,5 @@
 """Roaming a client account: the three limits, the copy, and the codes."""
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network
@@ -8,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import check_password
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from hypothesis import given, settings
@@ -22,6 +20,7 @@ from roaming.accounts.roaming import account_roam
 from roaming.instances import deletion
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
+from tests.at_once import at_once
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -204,7 +203,7 @@ def test_of_two_roamings_into_the_last_place_one_wins() -> None:
     def roam(account: Any) -> Any:
         return account_roam(account=account, destination=destination, actor=ACTOR) and "copied"
 
-    codes = at_once(*(partial(roam, account) for account in people))
+    codes = codes_of(*(partial(roam, account) for account in people))
     assert sorted(codes) == ["ClientUser.UserOverLimit"] * 3 + ["copied"]
 
 
@@ -217,30 +216,13 @@ def test_accounts_added_at_the_same_moment_keep_the_quota() -> None:
         email = f"person{number}@example.org"
         return accounts.account_create(instance=instance, email=email, actor=ACTOR) and "added"
 
-    codes = at_once(*(partial(add, number) for number in range(6)))
+    codes = codes_of(*(partial(add, number) for number in range(6)))
     assert sorted(codes) == ["ClientUser.UserOverLimit"] * 3 + ["added"] * 3
 
 
-def at_once(*jobs: Any) -> Any:
-    """Run the jobs in threads that start at one moment; returns what each returned or the code of its refusal."""
-    barrier = threading.Barrier(len(jobs))
-    results: list[object] = [None] * len(jobs)
-
-    def run(place: Any, job: Any) -> None:
-        try:
-            barrier.wait(30)
-            results[place] = job()
-        except Refusal as refused:
-            results[place] = refused.code
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=item) for item in enumerate(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
+def codes_of(*jobs: Callable[[], Any]) -> list[Any]:
+    """What each of the jobs, done at one moment, returned, or the code of its refusal."""
+    return [result.code if isinstance(result, Refusal) else result for result in at_once(*jobs)]
 
 
 @pytest.mark.postgres
@@ -257,7 +239,7 @@ def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(
         answer = client.post(url, {"area": "singapore", "instance": destination.pk})
         return answer.status_code, answer.content.decode()
 
-    answers = sorted(at_once(lambda: press(operator), lambda: press(administrator)))
+    answers = sorted(codes_of(lambda: press(operator), lambda: press(administrator)))
     assert [status for status, _ in answers] == [302, 422]
     assert f"{destination.name} has a client account named {account.username} already." in answers[1][1]
     assert destination.accounts.count() == 1
@@ -269,13 +251,9 @@ def test_a_reset_at_the_moment_of_roaming_reaches_the_copy() -> None:
     for number in range(5):
         account = AccountFactory(instance=InstanceFactory())
         destination = abroad(cidrs=[f"10.24{number}.0.0/24"])
-        at_once(
-            lambda account=account, there=destination: account_roam(
-                account=account, destination=there, actor=ACTOR
-            ),
-            lambda account=account: accounts.account_reset_password(
-                account=account, password="Autumn-2026", actor=ACTOR
-            ),
+        codes_of(
+            partial(account_roam, account=account, destination=destination, actor=ACTOR),
+            partial(accounts.account_reset_password, account=account, password="Autumn-2026", actor=ACTOR),
         )
         hashes = set(ClientAccount.objects.filter(origin=account.origin).values_list("password", flat=True))
         assert len(hashes) == 1
@@ -288,7 +266,7 @@ def test_opposite_roamings_and_a_change_of_blocks_do_not_wait_for_each_other_for
     here, there = InstanceFactory(), abroad()
     going, coming = AccountFactory(instance=here), AccountFactory(instance=there)
     block = str(here.blocks()[0])
-    results = at_once(
+    results = codes_of(
         lambda: account_roam(account=going, destination=there, actor=ACTOR).instance_id,
         lambda: account_roam(account=coming, destination=here, actor=ACTOR).instance_id,
         lambda: (

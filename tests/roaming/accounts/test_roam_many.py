@@ -11,7 +11,7 @@ from console.work import tasks
 from roaming.accounts import services as accounts
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
-from tests.responses import Response
+from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG, text
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
@@ -35,10 +35,6 @@ def url(instance: Instance) -> str:
 
 def chosen(*people: ClientAccount) -> str:
     return "?" + "&".join(f"account={account.pk}" for account in people)
-
-
-def words(response: Response) -> str:
-    return " ".join(text(response).split())
 
 
 def run_tasks() -> None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from console.models import AuditRow
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
-from tests.responses import Response
+from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG, text
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 
@@ -25,10 +25,6 @@ def url(account: ClientAccount) -> str:
 
 def abroad(**changes: Any) -> Instance:
     return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
-
-
-def words(response: Response) -> str:
-    return " ".join(text(response).split())
 
 
 def test_the_dialog_names_the_account_and_offers_every_area_but_its_own(

@@ -12,8 +12,8 @@ from console.machines import config
 from console.models import AuditRow, Cutover, Gateway
 from roaming.accounts.roaming import account_roam
 from roaming.models import CCN, ClientAccount, Instance, UserSession
-from tests.responses import Response
-from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL, text
+from tests.responses import words
+from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -22,10 +22,6 @@ pytestmark = pytest.mark.django_db
 
 def url(action: str, instance: Instance) -> str:
     return reverse(f"roaming:instance_{action}", args=[instance.pk])
-
-
-def words(response: Response) -> str:
-    return " ".join(text(response).split())
 
 
 def wishes(instance: Instance, **changes: Any) -> dict[str, Any]:

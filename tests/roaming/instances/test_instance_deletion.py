@@ -17,16 +17,12 @@ from roaming.accounts.roaming import account_roam
 from roaming.instances import deletion
 from roaming.models import ClientAccount, Instance, UserSession
 from tests.connectors import factories as private_access
-from tests.responses import Response
-from tests.roaming.answers import HTMX_DIALOG, text
+from tests.responses import Response, words
+from tests.roaming.answers import HTMX_DIALOG
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
 pytestmark = pytest.mark.django_db
-
-
-def words(response: Response) -> str:
-    return " ".join(text(response).split())
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Client IPs: unique among live sessions, usable, returned at the end."""
 
 import threading
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,6 +17,7 @@ from roaming.networks import usable_count, usable_range
 from roaming.sessions import logon
 from roaming.sessions import services as sessions
 from roaming.sessions.leases import LeaseExhausted, _steps
+from tests.at_once import at_once
 from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -120,25 +121,12 @@ def test_usable_counts() -> None:
 def test_log_ons_at_the_same_moment_never_share_an_address() -> None:
     instance = InstanceFactory(account_quota=20, cidrs=["10.9.0.0/27"])
     people = [AccountFactory(instance=instance) for _ in range(12)]
-    barrier = threading.Barrier(len(people))
-    failures: list[Exception] = []
 
-    def run(account: Any) -> None:
-        try:
-            barrier.wait(30)
-            for _ in range(2):
-                log_on(account)
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
+    def twice(account: ClientAccount) -> None:
+        log_on(account)
+        log_on(account)
 
-    threads = [threading.Thread(target=run, args=(account,)) for account in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert not failures
+    assert at_once(*(partial(twice, account) for account in people)) == [None] * 12
     addresses = list(UserSession.objects.values_list("client_ip", flat=True))
     assert len(addresses) == len(set(addresses)) == 24
 

@@ -9,8 +9,7 @@ from django.urls import reverse
 from console.models import Gateway
 from roaming.models import ClientAccount, Instance
 from roaming.sessions import logon
-from tests.responses import Response
-from tests.roaming.answers import text
+from tests.responses import words
 from tests.roaming.factories import PASSWORD, AccountFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -19,10 +18,6 @@ pytestmark = pytest.mark.django_db
 
 def url(instance: Instance) -> str:
     return reverse("roaming:sessions", args=[instance.pk])
-
-
-def words(response: Response) -> str:
-    return " ".join(text(response).split())
 
 
 def test_a_session_shows_who_and_from_where(

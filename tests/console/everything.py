@@ -1,0 +1,86 @@
+"""One object of every kind that a URL of the console names, each made as operators and machines make it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+
+from django.utils import timezone
+
+from connectors.alerts import evaluation
+from connectors.alerts import services as alerts
+from connectors.models import Alert
+from console.machines import logs
+from console.models import PushDelivery, PushMessage, User
+from console.push import services as push
+from roaming.imports import services as imports
+from roaming.sessions import logon
+from tests.connectors import factories
+from tests.connectors.alert_world import measured, rule
+from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
+from tests.console.factories import GatewayFactory
+from tests.console.machine import Machine
+from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory, locked_out
+
+Ids = dict[str, str | int]
+CSV = "username,email\nanna-berg,anna@example.org\n"
+
+
+def everything(owner: User) -> Ids:
+    """Make the objects, with a task and an upload of ``owner``; return the name in URLs → the id."""
+    ccn = CCNFactory(networks=["172.16.0.0/16"])
+    account = AccountFactory(instance=InstanceFactory(ccn=ccn))
+    draft = imports.import_create(instance=account.instance, content=CSV, actor=owner)
+    other = imports.import_create(instance=account.instance, content=CSV, actor=owner)
+    task = imports.import_start(draft=other, only_good=False, actor=owner)
+    ids: Ids = {"account_id": account.pk, "instance_id": account.instance_id, "ccn_id": ccn.pk}
+    ids |= {"lock_out_id": locked_out(account, "203.0.113.2").pk, "area_id": "mainland-china"}
+    ids |= {"network_id": ccn.cloud_networks.get().pk, "import_id": draft.pk, "task_id": task.pk}
+    return ids | _machines(account.instance_id, account.username) | _private_access() | _push()
+
+
+def _machines(instance: str, username: str) -> Ids:
+    gateway = GatewayFactory()
+    machine = Machine("gateway", gateway.pk)
+    _, session = logon.logon(
+        instance_id=instance,
+        username=username,
+        password=PASSWORD,
+        public_address="203.0.113.1",
+        gateway_id=gateway.pk,
+        kind="proxy",
+    )
+    export = logs.export_ask(machine=gateway.pk, actor=ACTOR)
+    archive = base64.b64encode(b"archive").decode()
+    assert machine.call("logs", {"export": export.pk, "part": 0, "last": True, "data": archive})
+    ids: Ids = {"gateway_id": gateway.pk, "machine_id": gateway.pk, "session_id": session.pk}
+    return ids | {"export_id": export.pk}
+
+
+def _private_access() -> Ids:
+    connector = ConnectorFactory()
+    server = ServerFactory(connector=connector, heard=True)
+    application = factories.application()
+    policy = factories.policy(connector, all_applications=False, applications=[application])
+    rule(connector, "bandwidth", threshold=100.0, hold_seconds=0)
+    measured(server, timezone.now(), mbit=150)
+    evaluation.evaluate()
+    alert = Alert.objects.get(kind="bandwidth", subject=server.pk)
+    silence = alerts.silence_create(
+        target=server.pk, target_name="host", lasts=timedelta(hours=1), actor=ACTOR
+    )
+    ids: Ids = {"connector_id": connector.pk, "server_id": server.pk, "application_id": application.pk}
+    ids |= {"policy_id": policy.pk, "group_id": factories.group().pk}
+    return ids | {"alert_id": alert.pk, "silence_id": silence.pk}
+
+
+def _push() -> Ids:
+    recipients = "duty@corp.example"
+    channel, _ = push.channel_create(
+        name=f"duty {next(factories.numbers)}", kind="email", recipients=recipients, actor=ACTOR
+    )
+    message = PushMessage.objects.create(kind="test", title="A test", text="Nothing happened.")
+    delivery = PushDelivery.objects.create(
+        message=message, channel=channel, state="failed", ended_at=timezone.now()
+    )
+    return {"channel_id": channel.pk, "delivery_id": delivery.pk}
