@@ -3,7 +3,8 @@
     python -m bench.ends --minutes 60 --threads 16
 
 A demo of its own carries the flows, on every way of `tests.pipe_demo`, of an account without and of one with a
-bandwidth. No Envoy may end, no flow may be left open, and each flow that is not whole is told.
+bandwidth. No Envoy may end, no flow may be left open, and each flow that is not whole is told; at the end Envoys have a
+minute and a half to let go of every connection of a flow.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import psutil
 import typer
 
+from bench.processes import wait_for
 from tests.pipe import Cell, Origin, Way, measure
 from tests.pipe_demo import Ways, capped_account, fitting, own_demo, ways
 
@@ -39,6 +42,7 @@ CAPPED_SIZES = (0, 1, 1000, 20_000)
 # the account wait for that debt. So such a cell runs one at a time, and seldom.
 CAPPED_AFTER_THE_END, ONE_IN = Cell("client goes on", 1_500_000), 300
 TELL_SECONDS = 30.0
+LET_GO_SECONDS = 90.0
 
 
 def main(
@@ -69,6 +73,16 @@ class Envoys:
             raise SystemExit(f"{len(ended)} of {len(self._running)} Envoys have ended.")
         return [each.memory_info().rss / 2**20 for each in self._running]
 
+    def kept(self) -> int:
+        """Return how many connections the Envoys keep between a client's side of a flow and the application's."""
+        count = 0
+        for process in self._running:
+            transport = httpx.HTTPTransport(uds=f"{process.cwd()}/admin.sock")
+            with httpx.Client(transport=transport, base_url="http://envoy") as admin:
+                text = admin.get("/stats", params={"filter": r"^cluster\.ends\.upstream_cx_active$"}).text
+            count += sum(int(line.rpartition(" ")[2]) for line in text.splitlines())
+        return count
+
 
 class Soak:
     def __init__(self, origin: Origin, plain: Ways, capped: Ways) -> None:
@@ -95,6 +109,9 @@ class Soak:
         for what, count in sorted(self._seen.items()):
             print(f"{count:8,}  {what}")
         print(f"No Envoy ended. MiB: {' '.join(f'{each:.0f}' for each in envoys.mebibytes())}")
+        print(f"{envoys.kept()} connections of flows that have ended are left;", end=" ", flush=True)
+        wait_for(lambda: envoys.kept() == 0, LET_GO_SECONDS, "the last connection of a flow")
+        print("later none.")
 
     def _flows(self) -> None:
         while time.monotonic() < self._stop:
