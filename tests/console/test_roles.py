@@ -47,7 +47,7 @@ POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 ELSEWHERE = {"/log-in/", "/log-out/", "/metrics"}
 # A page that notes in the audit trail who fetched from it; actions with nothing to act on, as in a world of one object.
 NOTED = {"/machines/<str:machine_id>/logs/<str:export_id>.tar.gz"}
-NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel)/$")
+NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")
 # What all gateways together do not have, though the URL exists for each connector.
 ABSENT = {f"/alerts/settings/{GATEWAYS}/silence/", f"/alerts/settings/{GATEWAYS}/<str:kind>/dry-run/"}
 # Forms that are pages of their own, with the shell about them.
