@@ -16,6 +16,7 @@ from roaming.accounts import services as accounts
 from roaming.ccns import services as ccns
 from roaming.instances import services as instances
 from roaming.models import CCN, ClientAccount, Instance, LogonFailures
+from roaming.sessions import lockout
 
 ACTOR = System("tests")
 PASSWORD = "Summer-2026"
@@ -82,8 +83,8 @@ def flows(*records: dict[str, Any]) -> dict[str, Any]:
 def locked_out(account: ClientAccount, address: str, *, hours: float = 1) -> LogonFailures:
     """Lock an account out from an address for so many hours from now."""
     now = timezone.now()
-    key = f"pair-{account.pk.rpartition('-')[2]}{address.replace('.', '')}"
-    until = now + timedelta(hours=hours)
-    return LogonFailures.objects.create(
-        key=key, kind="pair", account=account, address=address, level=99, updated_at=now, until=until
-    )
+    guess = lockout.Guess.of(account.instance_id, account.username, address, account)
+    row = next(row for row in guess.buckets.values() if row.kind == LogonFailures.Kind.PAIR)
+    row.level, row.updated_at, row.until = 99, now, now + timedelta(hours=hours)
+    row.save(force_insert=True)
+    return row
