@@ -28,7 +28,8 @@ def _text(value: str | bytes) -> str:
 
 
 def tls_context(protocol: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    # A default context reads all root certificates, which takes 60 ms, more than a flow does.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols([protocol])
     return context

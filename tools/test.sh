@@ -54,7 +54,8 @@ else
     part "SQLite" "$bin/python" -m pytest -q -n 2 -m "$quick" "$@"
 fi
 part "SQLite, one other day" "$bin/python" -m tests.days --of-today "$@"
-part "Real processes" "$bin/python" -m pytest -q -n 2 --durations=15 -o cache_dir=.pytest_cache/processes \
+# They wait as often as they work: with two workers a third of two cores was idle.
+part "Real processes" "$bin/python" -m pytest -q -n 4 --durations=15 -o cache_dir=.pytest_cache/processes \
     -m "processes and not browser and not alone" "$@"
 # Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
 part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
