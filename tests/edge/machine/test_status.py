@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> No
             "configuration": "green",
             "destinations": "green",
         }
-        assert "gateway-1: 2" in found["tunnel"][1]
+        # Two are wanted; one more may live for a while, where a slow machine took a tunnel for lost.
+        assert re.search("gateway-1: [23]", found["tunnel"][1])
 
         # The console wants what this server cannot get; an application is gone; so is the gateway.
         world.console.answers["server/config"] = lambda body: (503, {})

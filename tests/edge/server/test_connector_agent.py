@@ -135,7 +135,8 @@ def test_it_dials_follows_the_console_and_leaves_cleanly(tmp_path: Path) -> None
         machine = world.console.bodies("telemetry")[-1]["machine"]
         assert machine["envoy"] == "running" and machine["hostname"]
         before = world.envoy()
-        world.configuration = configuration(world.home, [world.gateway], [], version=2)
+        without = configuration(world.home, [world.gateway], [], version=2)
+        world.configuration = without | {"epoch": "e0", "seal": "5ea0"}
 
         async def refused() -> bool:
             return not await world.served()
