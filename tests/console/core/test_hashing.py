@@ -53,10 +53,18 @@ def test_so_many_are_hashed_at_a_time_and_no_more() -> None:
 
 def test_a_thread_that_holds_a_seat_needs_no_second_one() -> None:
     seats = Hashing(1, waiting=0)
-    with seats.seat(), seats.seat():
-        pass
-    with seats.seat():
-        pass
+
+    def finds_one() -> bool:
+        try:
+            with seats.seat():
+                return True
+        except HashingBusy:
+            return False
+
+    with ThreadPoolExecutor(1) as other:
+        with seats.seat(), seats.seat():
+            assert not other.submit(finds_one).result(20), "the seat is taken"
+        assert other.submit(finds_one).result(20), "the seat was given back, once"
 
 
 def test_hashes_are_those_of_django() -> None:
