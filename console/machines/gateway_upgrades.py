@@ -21,7 +21,10 @@ from console.machines.upgrades import Upgrades
 
 class _GatewayUpgrades(Upgrades[AreaUpgrade, GatewayUpgrade]):
     runs, steps, machine, owner = AreaUpgrade, GatewayUpgrade, "gateway", "area"
-    aftermath = "Look at the gateway."
+    aftermath = (
+        "Look at the gateway. A gateway of release 0.1 does not follow the console yet: "
+        "run the Upgrade command of its Deploy panel once."
+    )
 
     def drain(self, run: AreaUpgrade, step: GatewayUpgrade) -> None:
         # Forget how many flows the gateway reported: only a count from after this moment ends the drain.
