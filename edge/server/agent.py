@@ -217,7 +217,7 @@ class ConnectorAgent(Agent):
                 if self._pending is not None and not self._removed:
                     await self._apply(self._pending)
                 pause = await self._report() * random.uniform(0.8, 1.2)  # noqa: S311
-                failures, self._complaint = 0, ""
+                failures = 0
             except ConsoleUnreachable as error:
                 failures += 1
                 pause = backoff.pause(failures, asked=error.retry_after)
@@ -255,7 +255,9 @@ class ConnectorAgent(Agent):
             self._removed = False
             await self._apply_known()
         pending = self._pending.configuration.edition if self._pending else NONE
-        if answer.wanted.is_older_than(self._applied):
+        pause = answer.interval
+        older = answer.wanted.is_older_than(self._applied)
+        if older:
             self._complain(
                 f"The console wants configuration {answer.wanted.version}, older than {self._applied.version}; "
                 "keeping ours."
@@ -264,8 +266,10 @@ class ConnectorAgent(Agent):
             given = Given.of(await self._api.document("server/config", Nothing()))
             if not given.configuration.edition.is_older_than(self._applied):
                 await self._apply(given)
-            return 0.0 if answer.more else 1.0
-        return 0.0 if answer.more else answer.interval
+            pause = 1.0
+        if not older:
+            self._complaint = ""
+        return 0.0 if answer.more else pause
 
     async def _after_refusal(self, error: ApiRefused, failures: int) -> float:
         if error.code == Code.MACHINE_UNKNOWN and not self._removed:
