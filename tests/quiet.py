@@ -5,6 +5,9 @@ from __future__ import annotations
 import http.server
 import socketserver
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -25,3 +28,33 @@ class QuietServer(Quiet, socketserver.ThreadingTCPServer):
 
 class QuietHTTPServer(Quiet, http.server.ThreadingHTTPServer):
     """Server of HTTP with a thread for each connection."""
+
+
+class QuietHandler(http.server.BaseHTTPRequestHandler):
+    """Handler of HTTP that does not tell of each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class QuietFiles(QuietHandler, http.server.SimpleHTTPRequestHandler):
+    """Handler that serves the files of a folder."""
+
+
+@contextmanager
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
+    """Serve in a thread during a block; give the port."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -16,17 +16,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
+from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
 from tests.ports import free_port
 from tests.quiet import QuietServer
+from tests.running import ROOT
 from tests.waiting import rest
 
 GATEWAY = "gateway-00000000000000a1"
@@ -34,7 +37,6 @@ INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
 ACCOUNT = "user-00000000000000c1"
 SESSION = "session-00000000000000d1"
 CONNECTOR = "connector-00000000000000e1"
-ROOT = Path(__file__).parents[2]
 
 
 def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
@@ -58,6 +60,7 @@ class Echo:
 
         self.server = QuietServer((host, 0), Handler)
         self.host, self.port = host, int(self.server.server_address[1])
+        self.target = f"{host}:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -86,6 +89,26 @@ def snapshot_document(signer: TokenSigner, client_port: int, tunnel_port: int) -
     }  # fmt: skip
 
 
+def policy(name: str, connector: str, **changes: Any) -> dict[str, Any]:
+    """Return a policy for everybody and every application, in the shape of a gateway's configuration."""
+    return {
+        "id": f"fs-{name}", "name": name, "priority": 10, "users": "all", "groups": [], "accounts": [],
+        "applications": "all", "application_ids": [], "connector": connector,
+    } | changes  # fmt: skip
+
+
+def application(
+    *addresses: str, ports: Sequence[Sequence[int]] = ((80, 80),), **changes: Any
+) -> dict[str, Any]:
+    ranges = [list(pair) for pair in ports]
+    return {"name": addresses[0], "addresses": list(addresses), "ports": ranges, "protocol": "TCP"} | changes
+
+
+def connector(**changes: Any) -> dict[str, Any]:
+    """Return a connector that is switched on and licensed, with one server ``server-1``."""
+    return {"name": "office", "enabled": True, "licensed": True, "servers": {"server-1": True}} | changes
+
+
 class GatewayLab:
     def __init__(self, path: Path) -> None:
         self.home = Home(path / "home")
@@ -102,6 +125,11 @@ class GatewayLab:
 
     # -- The agent --
 
+    def knows(self, **sections: Any) -> None:
+        """Replace sections of the configuration by which the agent starts."""
+        self.document |= sections
+        self.home.write_json("snapshot.json", self.document)
+
     def start(self, *arguments: str) -> None:
         with self.log.open("ab") as log:
             self.agent = subprocess.Popen(
@@ -111,11 +139,12 @@ class GatewayLab:
         wait_until(self.answers, lambda: f"the gateway answers\n{self.log.read_text()[-3000:]}")
 
     def answers(self) -> bool:
-        """Whether the agent, and not only Envoy, answers: without it Envoy refuses with 503."""
+        """Whether the agent, and not only Envoy, answers, be it that nobody is let in without the console."""
         try:
-            return self.ask(None)[0] == 407
+            status, headers, _ = self.ask(None)
         except OSError:
             return False
+        return status == 407 or headers.get("x-causeway-reason") == "consolelost"
 
     def apply(self, **changes: Any) -> dict[str, Any]:
         """Apply the document with these sections replaced, its version raised by one unless given."""
@@ -165,6 +194,29 @@ class GatewayLab:
 
     # -- Clients --
 
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.client_port}"
+
+    def client(self, folder: Path, *, concurrency: int = 1) -> EnvoyProcess:
+        """Return the Envoy of ``causeway connect``, not started yet, whose session the gateway knows."""
+        home = Home(folder)
+        home.write_atomic(TOKEN_FILE, token_file(self.token()))
+        home.write_atomic(CA_FILE, ca_file(self.home.file("pki/ca.pem").read_text()))
+        return EnvoyProcess(folder, concurrency=concurrency, arguments=ARGUMENTS)
+
+    @asynccontextmanager
+    async def running_client(
+        self, folder: Path, *forwards: Forward, gateways: Sequence[str] = ()
+    ) -> AsyncIterator[int]:
+        """Run such an Envoy, by this gateway unless others are named; give the port of its local proxy."""
+        envoy, port = self.client(folder), free_port()
+        await envoy.start(bootstrap(("127.0.0.1", port), forwards, gateways or [self.url]))
+        try:
+            yield port
+        finally:
+            await envoy.stop()
+
     def token(
         self, session: str = "", account: str = ACCOUNT, instance: str = INSTANCE, **claims: Any
     ) -> str:
@@ -208,6 +260,11 @@ class GatewayLab:
         )
         answer[3].close()
         return answer[:3]
+
+    def verdict(self, target: str) -> tuple[int, str]:
+        """Status and reason of a new flow to the target; without a reason for a flow that was let in."""
+        status, headers, _ = self.ask(f"Bearer {self.token()}", target)
+        return status, headers.get("x-causeway-reason", "")
 
     def tunnel(self, target: str, **token: Any) -> ssl.SSLSocket:
         """An open flow to the target."""

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import h2.config
@@ -55,20 +55,14 @@ class Mirror:
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Mirror]:
-    made = Mirror()
-    yield made
-    made.close()
+    with closing(Mirror()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
+def lab(shared: GatewayLab) -> GatewayLab:
     assert not halfclose.hindrance()
-    gateway = GatewayLab(tmp_path_factory.mktemp("gateway"))
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.close()
+    return shared
 
 
 class Client:
@@ -253,8 +247,8 @@ class Deaf:
 
 def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: GatewayLab) -> None:
     """The answer has ended before, and the bucket is in debt: there Envoy's own buckets make Envoy crash."""
-    deaf, envoy = Deaf(), lab.envoy()
-    try:
+    envoy = lab.envoy()
+    with closing(Deaf()) as deaf:
         with open_tls(lab.client_port, "h2") as stream:
             client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
             client.initiate_connection()
@@ -273,13 +267,10 @@ def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: Ga
             wait_until(lambda: deaf.received, "the upload", 20)
         assert deaf.received == [45_000]
         assert lab.envoy() == envoy
-    finally:
-        deaf.close()
 
 
 def test_an_answer_that_waits_for_its_bandwidth_arrives_though_both_sides_have_ended(lab: GatewayLab) -> None:
-    deaf = Deaf(bytes(40_000))
-    try:
+    with closing(Deaf(bytes(40_000))) as deaf:
         with Client(lab) as client:
             client.tls.sendall(connect(lab, f"127.0.0.1:{deaf.port}", bandwidth=80))
             assert client.head().startswith(b"HTTP/1.1 200")
@@ -290,8 +281,6 @@ def test_an_answer_that_waits_for_its_bandwidth_arrives_though_both_sides_have_e
             assert len(begin + client.rest()) == 40_000
         wait_until(lambda: deaf.received, "the end of what the client sent")
         assert deaf.received == [1]
-    finally:
-        deaf.close()
 
 
 def test_every_slot_of_a_gateway_has_a_bucket() -> None:
@@ -301,19 +290,10 @@ def test_every_slot_of_a_gateway_has_a_bucket() -> None:
 
 
 def test_without_the_module_a_gateway_works_as_envoy_does(
-    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, echo: Echo, without_module: None
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import pathlib, edge.envoy.module\n"
-        "edge.envoy.module.library = lambda *_: pathlib.Path('/nowhere/libhalfclose.so')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    gateway, echo = GatewayLab(tmp_path / "gateway"), Echo()
-    try:
+    with closing(GatewayLab(tmp_path / "gateway")) as gateway:
         gateway.start()
-        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}"), b"x" * 100_000)
-        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}", bw=20_000), b"x" * 100_000)
+        assert echoes(gateway.tunnel(echo.target), b"x" * 100_000)
+        assert echoes(gateway.tunnel(echo.target, bw=20_000), b"x" * 100_000)
         assert "was not built" in (gateway.home.read_json("module.json") or {})["without"]
-    finally:
-        gateway.close()
-        echo.close()

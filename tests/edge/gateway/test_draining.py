@@ -10,7 +10,8 @@ from edge.gateway.flow import Flow
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.protocol.configuration import GatewayConfiguration
-from tests.edge.access.test_decision import ALICE, NOW, ask, connector, world
+from tests.edge.access.test_decision import ALICE, NOW, ask, world
+from tests.edge.gateway_lab import connector
 
 DESTINATION = Destination.parse("wiki.corp.example:80")
 
@@ -24,7 +25,7 @@ def state(**servers: str) -> GatewayState:
 
 
 def adopt(made: GatewayState, **servers: str) -> None:
-    document = world(connectors={"c1": connector() | {"servers": servers}})
+    document = world(connectors={"c1": connector(servers=servers)})
     made.adopt(Snapshot.compile(GatewayConfiguration.decode(document)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 import json
@@ -77,36 +76,36 @@ def test_an_order_that_could_name_other_files_is_none(change: dict) -> None:
 
 
 @pytest.mark.parametrize("kind", ["server", "gateway"])
-def test_a_program_that_the_script_did_not_install_says_so_once(home: Home, kind: str) -> None:
+async def test_a_program_that_the_script_did_not_install_says_so_once(home: Home, kind: str) -> None:
     home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
     console = Console(kind)
     agent = upgrader(home, console, GIVEN)
     for _ in range(3):
-        asyncio.run(agent.step())
+        await agent.step()
     (installing, _), (failed, why) = console.told
     assert (installing, failed) == ("installing", "failed")
     assert "was not installed by the deployment command" in why and "Nothing was changed" in why
     assert agent.successor is None
 
 
-def test_what_could_not_be_told_is_told_later_also_by_the_next_agent(home: Home) -> None:
+async def test_what_could_not_be_told_is_told_later_also_by_the_next_agent(home: Home) -> None:
     console = Console()
     console.away = True
     agent = upgrader(home, console, GIVEN)
-    asyncio.run(agent.step())
+    await agent.step()
     with pytest.raises(ConsoleUnreachable):
-        asyncio.run(agent.step())
+        await agent.step()
     console.away = False
-    asyncio.run(upgrader(home, console, GIVEN).step())
+    await upgrader(home, console, GIVEN).step()
     assert [state for state, _ in console.told] == ["failed"]
     record = Record.read(home)
     assert record is not None and record.told
 
 
-def test_without_the_newest_configuration_nothing_is_begun(home: Home) -> None:
+async def test_without_the_newest_configuration_nothing_is_begun(home: Home) -> None:
     console = Console()
     agent = Upgrader(home, console, current=lambda: None, switch=lambda: None)  # type: ignore[arg-type]
-    asyncio.run(agent.step())
+    await agent.step()
     assert console.told == [] and Record.read(home) is None
 
 
@@ -127,7 +126,7 @@ def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["server", "gateway"])
-def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
+async def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     async def looks_good(home: Home) -> Report:
@@ -149,11 +148,11 @@ def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
     monkeypatch.setattr(upgrade_watch, "report", looks_good)
     monkeypatch.setattr(upgrade_watch, "end_agent", ends)
     monkeypatch.setattr(upgrade_watch, "LOOK_SECONDS", 0.01)
-    assert asyncio.run(upgrade_watch.watch(home, place)) == "rolled_back"
+    assert (await upgrade_watch.watch(home, place)) == "rolled_back"
     assert place.program.resolve() == versions / "old"
     console = Console(kind)
     for _ in range(2):
-        asyncio.run(upgrader(home, console, GIVEN).step())
+        await upgrader(home, console, GIVEN).step()
     ((state, why),) = console.told
     assert state == "rolled_back" and "calls itself 1.0, not 9.9.9. Back at 1.0." in why
 
