@@ -26,7 +26,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.running import ROOT
+
 VARIABLE = "CAUSEWAY_TEST_DAY"
 FLOORS = ("tests/console", "tests/roaming", "tests/connectors")
 QUICK = "not browser and not processes"

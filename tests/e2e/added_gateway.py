@@ -83,8 +83,3 @@ def added_gateway(demo: Demo, port: int = 0, region: str = "") -> Iterator[Added
         finally:
             if made.row():
                 made.remove()
-
-
-def echoes(flow: Tunnel) -> bool:
-    flow.socket.sendall(b"hello")
-    return flow.socket.recv(100) == b"hello"

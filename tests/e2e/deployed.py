@@ -24,6 +24,7 @@ import psutil
 
 from tests.demo import Demo, clean_environment, is_alive, post, wait_until
 from tests.e2e.wheels import AGENT, BROKEN, deployment_python, offered, packages, with_file
+from tests.running import ran
 
 INSTALL_SECONDS = 240
 COMMAND = re.compile(
@@ -118,15 +119,7 @@ class Machine(Deployed):
         self.environment = clean_environment() | pip
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.work,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
+        return ran("sh", "-c", command, cwd=self.work, env=self.environment, seconds=INSTALL_SECONDS)
 
     def deploy(self, command: str) -> None:
         """Run the panel's command and leave it running, as in a terminal."""

@@ -31,7 +31,7 @@ def enrolled_machine(kind: str, folder: Path) -> None:
     home = enrolled_server(folder / "home", Authority(), "server-1", "connector-1")
     applications = [application(["wiki.corp.example"], [[80, 80]], "127.0.0.1:80")]
     gateway = {"id": "gateway-1", "host": "127.0.0.1", "port": 9}
-    home.write_json("config.json", {**configuration(home, [], applications), "gateways": [gateway]})
+    home.write_json("config.json", configuration(home, [], applications) | {"gateways": [gateway]})
 
 
 def laid_out(files: Path, kind: str) -> None:

@@ -52,9 +52,8 @@ time_t time(time_t *seconds) {
 
 def missing() -> str:
     """Return why clocks cannot be set wrong here; empty when they can."""
-    return (
-        "" if shutil.which("cc") else "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
-    )
+    bring = "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
+    return "" if shutil.which("cc") else bring
 
 
 def wrong_by(seconds: int) -> dict[str, str]:
@@ -68,19 +67,6 @@ def _library() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="causeway-clock-"))
     folder.chmod(0o755)
     library = folder / "wrong_clock.so"
-    command = [
-        "cc",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-shared",
-        "-fPIC",
-        "-x",
-        "c",
-        "-",
-        "-o",
-        str(library),
-    ]
-    subprocess.run(command, input=SOURCE, text=True, check=True)
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(library)]
+    subprocess.run([*command, "-x", "c", "-"], input=SOURCE, text=True, check=True)
     return library
