@@ -234,6 +234,4 @@ def ends(times: list[float]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

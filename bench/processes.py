@@ -1,41 +1,14 @@
-"""Processes that are started for a measurement and gone after it; free ports; waiting for conditions."""
+"""Processes that are started for a measurement and gone after it."""
 
 from __future__ import annotations
 
-import random
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
-T = TypeVar("T")
 STOP_SECONDS = 5
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ``count`` ports of 127.0.0.1 on which nobody listens, below the ports that outgoing connections take."""
-    found: list[int] = []
-    for port in random.sample(range(15000, 32000), 200):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError("there are not enough free ports between 15000 and 32000")
-
-
-def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """Return the first true value of ``condition``. Raises ``TimeoutError`` naming ``what`` after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
-    return value
 
 
 def answers(port: int, greeting: bytes) -> bool:

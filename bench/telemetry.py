@@ -26,10 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
-from bench.processes import free_ports
 from bench.telemetry_alerts import measure_alerts
 from bench.telemetry_load import (
-    ROOT,
     SAMPLE_SECONDS,
     Load,
     Server,
@@ -39,7 +37,9 @@ from bench.telemetry_load import (
     running,
     world,
 )
+from tests.ports import free_port
 from tests.postgres import private_postgres
+from tests.running import ROOT
 
 POSTGRES, SQLITE = "PostgreSQL", "SQLite"
 WANTED_P99, WANTED_ROLLUP, WANTED_CHART, WANTED_ALERT = 0.250, 60.0, 0.050, 15.0
@@ -92,7 +92,7 @@ def measure(database: str, servers: int, history: int, seconds: float) -> Found:
     finally:
         if cores:
             os.sched_setaffinity(0, cores)
-    with fresh_console(database, free_ports(1)[0], INTERVAL) as (environment, folder):
+    with fresh_console(database, free_port(), INTERVAL) as (environment, folder):
         world(environment, "servers", str(history), str(folder / "servers.json"))
         rolled = world(environment, "rollup", str(history), "1")
         chart = world(environment, "chart", str(history), "30")["charts"]
@@ -103,7 +103,7 @@ def _measure_ingest(
     database: str, servers: int, seconds: float
 ) -> tuple[Load, int, tuple[float, float, float], list[float]]:
     interval = INTERVAL if servers <= MANY else INTERVAL_OF_MANY
-    (port,) = free_ports(1)
+    port = free_port()
     bind_to_core(0)  # database and console, which are started from here on
     with fresh_console(database, port, interval) as (environment, folder):
         keys = folder / "servers.json"

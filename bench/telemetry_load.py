@@ -26,7 +26,8 @@ import jwt
 import psutil
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.running import ROOT
+
 PATH = "/edge/v1/telemetry"
 SAMPLE_SECONDS = 10
 CONNECTIONS = 256
@@ -101,13 +102,8 @@ class Server:
                     "cpu_percent": 12.5, "memory_percent": 40.0, "latency_ms": 3.25, "loss_percent": 0.0,
                 }
             )  # fmt: skip
-        machine = {
-            "hostname": self.name,
-            "version": "1",
-            "private_address": "10.0.0.1",
-            "uptime_seconds": 9,
-            "envoy": "running",
-        }
+        machine = {"hostname": self.name, "version": "1", "uptime_seconds": 9, "envoy": "running"}
+        machine |= {"private_address": "10.0.0.1"}
         paths = [
             {"gateway": f"gateway-{n}", "latency_ms": 3.25, "loss_percent": 0.0, "by": "udp"}
             for n in range(2)
@@ -126,14 +122,8 @@ class Server:
 
     def _request(self, body: bytes, now: int) -> bytes:
         digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-        claims = {
-            "iat": now,
-            "exp": now + 60,
-            "jti": uuid.uuid4().hex,
-            "htm": "POST",
-            "htu": PATH,
-            "bsh": digest,
-        }
+        claims = {"iat": now, "exp": now + 60, "jti": uuid.uuid4().hex}
+        claims |= {"htm": "POST", "htu": PATH, "bsh": digest}
         token = jwt.encode(claims, self._key, "ES256", headers={"kid": self.name})
         head = (
             f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
