@@ -25,9 +25,8 @@ MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and 
 
 REASON_HEADER = "x-causeway-reason"
 ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one of its servers) carries the flow
-NAME_HEADER = (
-    "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
-)
+# Whose certificate must be at the other end of the tunnel: the connector's id
+NAME_HEADER = "x-causeway-inner"
 # Headers by which a server refuses what is not among its applications; the gateway tries again after so many seconds.
 NOT_SERVED = ((REASON_HEADER, Code.NOT_SERVED), ("retry-after", "1"))
 
@@ -106,13 +105,8 @@ def static_cluster(
 
 
 def circuit_breakers() -> Config:
-    limits = {
-        "max_connections": MANY,
-        "max_pending_requests": MANY,
-        "max_requests": MANY,
-        "max_retries": MANY,
-    }
-    return {"thresholds": [limits]}
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {"thresholds": [dict.fromkeys(limits, MANY)]}
 
 
 def keepalive_options() -> list[Config]:

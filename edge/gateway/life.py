@@ -7,7 +7,8 @@ import logging
 
 import msgspec
 
-from edge.envoy.gateway import bootstrap, secret_files
+from edge.envoy.gateway import bootstrap
+from edge.envoy.parts import secret_files
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.flows import Flows
