@@ -10,17 +10,19 @@ from __future__ import annotations
 import gc
 import os
 import secrets
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from bench.cuts import percentile
+from bench.lists import cost, timed
 
 Answer = Callable[[], Any]
 
@@ -153,29 +155,8 @@ def bare() -> Answer:
     return answer
 
 
-def timed(answer: Answer, rounds: int, clock: Callable[[], float]) -> list[float]:
-    answer()
-    found = []
-    for _ in range(rounds):
-        began = clock()
-        answer()
-        found.append((clock() - began) * 1000)
-    return sorted(found)
-
-
 def figures(answer: Answer, rounds: int) -> list[str]:
-    """Time an answer by the clock and by this process's CPU time, in which other work on the machine does not count."""
-    clocks = (time.perf_counter, time.process_time)
-    return [f"{value:.1f}" for clock in clocks for value in ends(timed(answer, rounds, clock))]
-
-
-def queries(answer: Answer) -> int:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(connection) as captured:
-        answer()
-    return len(captured)
+    return [f"{percentile(values, part):.1f}" for values in timed(answer, rounds) for part in (50, 95)]
 
 
 def pages(connectors: int, policies: int) -> dict[str, str]:
@@ -220,17 +201,8 @@ def main(
 
 
 def line(browser: Any, url: str, rounds: int) -> list[str]:
-    def answer() -> Any:
-        found = browser.get(url)
-        assert found.status_code == 200, url
-        return found
-
-    size = len(answer().content) / 1000
-    return [*figures(answer, rounds), str(queries(answer)), f"{size:.0f}"]
-
-
-def ends(times: list[float]) -> tuple[float, float]:
-    return statistics.median(times), times[max(0, -(-len(times) * 95 // 100) - 1)]
+    queries, html = cost(browser, url)
+    return [*figures(partial(browser.get, url), rounds), str(queries), f"{html / 1000:.0f}"]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -38,6 +39,10 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 }
 # What people can read: of other texts the console keeps some only in part.
 READABLE = st.characters(exclude_categories=["C", "Z"])
+
+
+def on_the_wire(message: Message) -> Any:
+    return json.loads(json.dumps(message.encode()))
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from console.machines import reported
 from edge.protocol import enrollment, logon, reports
 from edge.protocol.message import Message, MessageInvalid
-from tests.wire.strategies import messages
+from tests.wire.strategies import messages, on_the_wire
 
 QUESTIONS: list[type[Message]] = [
     *(enrollment.Enroll, enrollment.Renew, logon.Login, logon.Token),
@@ -38,10 +38,6 @@ RELEASED = [
 # Fields that came since, by the messages that have them: as one of release 0.1 leaves them out.
 SINCE = {"epoch": "", "seal": ""}
 EVERY = pytest.mark.parametrize(("kind", "document"), RELEASED)
-
-
-def on_the_wire(message: Message) -> Any:
-    return json.loads(json.dumps(message.encode()))
 
 
 def as_released(kind: type[Message], document: Any) -> Any:
