@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import socketserver
 import sys
 import threading
@@ -24,6 +25,33 @@ class QuietServer(Quiet, socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+
+
+class _Served(socketserver.BaseRequestHandler):
+    server: Service
+
+    def handle(self) -> None:
+        self.server.serve(self.request)
+
+
+class Service(QuietServer):
+    """Server that runs on a port of its own until it is closed; ``serve`` has a thread for each connection."""
+
+    request_queue_size = 512
+
+    def __init__(
+        self, host: str = "127.0.0.1", handler: type[socketserver.BaseRequestHandler] = _Served
+    ) -> None:
+        super().__init__((host, 0), handler)
+        self.port = int(self.server_address[1])
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
 
 
 class QuietHTTPServer(Quiet, http.server.ThreadingHTTPServer):

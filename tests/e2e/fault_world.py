@@ -182,15 +182,9 @@ class World:
                 process.kill()
             elif name != "applications":
                 group = next((GROUPS[kind] for kind in GROUPS if name.startswith(kind)), 0)
-                self.programs[name] = Program(
-                    name,
-                    self.within(group),
-                    process.cmdline(),
-                    process.environ(),
-                    self.home / f"{name}.log",
-                    pid,
-                    children=name == "console",
-                )
+                how = (self.within(group), process.cmdline(), process.environ())
+                log, workers = self.home / f"{name}.log", name == "console"
+                self.programs[name] = Program(name, *how, log, pid, children=workers)
         for name in self.programs:
             if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows the program
                 self.programs[name].end(signal.SIGTERM)
@@ -201,13 +195,8 @@ class World:
         data, binaries = self.database_folder / "data", find_binaries()
         folder = self.seen(self.database_folder)
         os.chown(folder, who["user"], who["group"])
-        within = [
-            *self.within(),
-            "setpriv",
-            f"--reuid={who['user']}",
-            f"--regid={who['group']}",
-            "--clear-groups",
-        ]
+        within = [*self.within(), "setpriv", "--clear-groups"]
+        within += [f"--reuid={who['user']}", f"--regid={who['group']}"]
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "causeway", "-A", "trust", "-E", "UTF8"]
         subprocess.run([*within, *initdb, "--locale=C", "--no-sync"], check=True, capture_output=True)
         options = OPTIONS | {"listen_addresses": "127.0.0.1", "port": str(self.database_port)}

@@ -9,12 +9,10 @@ import os
 import select
 import signal
 import socket
-import socketserver
 import sqlite3
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
@@ -28,7 +26,7 @@ from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
 from tests.ports import free_port
-from tests.quiet import QuietServer
+from tests.quiet import Service
 from tests.running import ROOT
 from tests.waiting import rest
 
@@ -49,23 +47,16 @@ def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seco
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
-class Echo:
-    """A TCP service that returns every byte, on an address of its own below 127.10.0.0/16 where there are such."""
+class Echo(Service):
+    """A TCP service that returns every byte."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                while data := self.request.recv(65536):
-                    self.request.sendall(data)
+        super().__init__(host)
+        self.host, self.target = host, f"{host}:{self.port}"
 
-        self.server = QuietServer((host, 0), Handler)
-        self.host, self.port = host, int(self.server.server_address[1])
-        self.target = f"{host}:{self.port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def serve(self, connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            connection.sendall(data)
 
 
 def snapshot_document(signer: TokenSigner, client_port: int, tunnel_port: int) -> dict[str, Any]:

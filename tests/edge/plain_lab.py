@@ -20,29 +20,23 @@ from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, application,
 from tests.pipe import RESET
 from tests.pipe_tls import open_tls
 from tests.ports import free_port
-from tests.quiet import QuietServer
+from tests.quiet import Service
 
 SERVER = "server-00000000000000f1"
 UNDERSCORE = "my_host.corp.example"
 
 
-class Origin(QuietServer):
+class Origin(Service):
     """An HTTP server that keeps each request as its bytes were; ``/many/N`` and ``/big/KIB`` answer with long heads.
 
     ``/breaks``: an answer without a length, of which the connection is reset when `breaks` is set.
     """
 
     def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        self.port = int(self.server_address[1])
         self.seen: list[bytes] = []
         self.breaks = threading.Event()
         self.arrived = 0  # bytes of the request that is being read
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
+        super().__init__(handler=handler)
 
 
 class Plain(socketserver.BaseRequestHandler):

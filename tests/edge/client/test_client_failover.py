@@ -23,6 +23,7 @@ from edge.home import Home
 from tests.edge.gateway_lab import GATEWAY, INSTANCE, SESSION, Echo, GatewayLab, wait_until
 from tests.pipe import Cell, Origin, Plain, Proxied, measure, take
 from tests.ports import free_port
+from tests.quiet import Service
 
 pytestmark = pytest.mark.processes
 
@@ -241,33 +242,24 @@ def end(lab: GatewayLab, folder: Path, victim: str, number: signal.Signals) -> N
     os.kill(json.loads((home / "envoy.pid").read_text())["pid"], number)
 
 
-class Ends:
+class Ends(Service):
     """An application that reads to the end of each connection, and notes which were clean ends."""
 
     def __init__(self) -> None:
-        self.server = socket.create_server(("127.0.0.1", 0))
         self.heard: list[socket.socket] = []
         self.clean: list[socket.socket] = []
         self.reset: list[socket.socket] = []
-        self.port: int = self.server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self.server.accept()
-                threading.Thread(target=self._read, args=(connection,), daemon=True).start()
-
-    def _read(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.recv(65536)
-                self.heard.append(connection)
-                while connection.recv(65536):
-                    pass
-                self.clean.append(connection)
-            except OSError:
-                self.reset.append(connection)
+    def serve(self, connection: socket.socket) -> None:
+        try:
+            connection.recv(65536)
+            self.heard.append(connection)
+            while connection.recv(65536):
+                pass
+            self.clean.append(connection)
+        except OSError:
+            self.reset.append(connection)
 
 
 @pytest.mark.parametrize("victim", ["gateway", "client"])
@@ -277,7 +269,7 @@ async def test_no_flow_in_full_flight_ends_well_when_an_envoy_is_stopped(
     """An Envoy that is told to end ends its streams by itself; nobody may take that for the other side's end."""
     application, local = Ends(), free_port()
     forward = Forward("127.0.0.1", local, "127.0.0.1", application.port)
-    with ExitStack() as stack, application.server:
+    with ExitStack() as stack, closing(application):
         async with lab.running_client(tmp_path / "client", forward):
             flows = [stack.enter_context(Plain(local)) for _ in range(12)]
             threads = [threading.Thread(target=_send_for_ever, args=(flow,), daemon=True) for flow in flows]

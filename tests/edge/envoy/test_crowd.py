@@ -14,29 +14,20 @@ from edge.protocol.codes import Code
 from tests.crowd import Http2, Opener, by_connect, by_forward, crowd, long_flows, reset_rapidly
 from tests.edge.crowd_world import NEIGHBOUR, TARGET, World, running
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 
 
 def ways(world: World, http2: Http2) -> dict[str, tuple[Opener, int]]:
     """Each way with how many flows make a crowd there: beyond what nghttp2 would have taken in a burst."""
+    gateway, token = world.gateway, f"Bearer {world.gateway.token()}"
     return {
         "forward": (by_forward(world.forward), 2500),
         "proxy": (by_connect("127.0.0.1", world.proxy, TARGET), 1500),
         "HTTP/2": (http2.open, 1500),
-        "HTTP/1.1": (
-            by_connect(
-                "127.0.0.1",
-                world.gateway.client_port,
-                TARGET,
-                f"Bearer {world.gateway.token()}",
-                world.tls("http/1.1"),
-            ),
-            300,
-        ),
+        "HTTP/1.1": (by_connect("127.0.0.1", gateway.client_port, TARGET, token, world.tls("http/1.1")), 300),
     }
 
 
-@pytest.mark.timeout(300)
 async def test_of_a_crowd_every_flow_brings_its_byte_and_long_flows_and_tunnels_live(tmp_path: Path) -> None:
     async with running(tmp_path) as world, world.http2() as http2, world.http2(**NEIGHBOUR) as other:
         before = await world.ended_tunnels()
@@ -49,7 +40,6 @@ async def test_of_a_crowd_every_flow_brings_its_byte_and_long_flows_and_tunnels_
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.2")
-@pytest.mark.timeout(300)
 async def test_who_resets_without_end_is_held_back_and_the_neighbours_flows_live(tmp_path: Path) -> None:
     # From another address than the neighbours', with a pace that a loaded machine can exceed as well.
     async with running(tmp_path, "2048", "100") as world, world.http2(**NEIGHBOUR) as other:
@@ -69,7 +59,6 @@ async def test_who_resets_without_end_is_held_back_and_the_neighbours_flows_live
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no 127.0.0.2")
-@pytest.mark.timeout(300)
 async def test_a_busy_gateway_holds_back_who_opens_most(tmp_path: Path) -> None:
     async with (
         # An account may open two flows a second and ten at once while the gateway is busy.

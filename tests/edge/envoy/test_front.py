@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import h2.config
@@ -22,35 +22,19 @@ from edge.envoy.bandwidth import SLOTS
 from edge.envoy.module import FOLDER
 from tests.edge.gateway_lab import Echo, GatewayLab, echoes, wait_until
 from tests.pipe_tls import TlsStream, open_tls, tls_context
+from tests.quiet import Service
 
 pytestmark = pytest.mark.processes
 
 
-class Mirror:
+class Mirror(Service):
     """Takes all until its sender ends, then sends it back and ends."""
 
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            data = b""
-            while piece := connection.recv(65536):
-                data += piece
-            connection.sendall(data)
-
-    def close(self) -> None:
-        self._socket.close()
+    def serve(self, connection: socket.socket) -> None:
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+        connection.sendall(data)
 
 
 @pytest.fixture(scope="module")
@@ -218,31 +202,22 @@ def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirr
         assert len(client.rest()) == 1_000_000
 
 
-class Deaf:
+class Deaf(Service):
     """Says what it has to say, ends its sending at once, and counts what it gets until its peer ends."""
 
     def __init__(self, says: bytes = b"") -> None:
         self.received: list[int] = []
         self._says, self.said = says, threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection:
-                    connection.sendall(self._says)
-                    connection.shutdown(socket.SHUT_WR)
-                    self.said.set()
-                    count = 0
-                    while data := connection.recv(65536):
-                        count += len(data)
-                self.received.append(count)
-
-    def close(self) -> None:
-        self._socket.close()
+    def serve(self, connection: socket.socket) -> None:
+        connection.sendall(self._says)
+        connection.shutdown(socket.SHUT_WR)
+        self.said.set()
+        count = 0
+        while data := connection.recv(65536):
+            count += len(data)
+        self.received.append(count)
 
 
 def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: GatewayLab) -> None:

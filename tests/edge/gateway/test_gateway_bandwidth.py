@@ -26,6 +26,7 @@ from edge.protocol.identity import SessionIdentity
 from tests.edge.gateway_lab import ACCOUNT, INSTANCE, GatewayLab, snapshot_document, wait_until
 from tests.edge.gateway_pki import TokenSigner
 from tests.pipe_tls import Http2
+from tests.quiet import Service
 
 pytestmark = pytest.mark.processes
 
@@ -34,33 +35,22 @@ RATE = CAP / 8 * 1000  # bytes a second
 SECONDS = 4.0
 
 
-class Peer:
+class Peer(Service):
     """Takes every byte a client sends and counts it; or, asked with ``d``, sends for ever."""
 
     def __init__(self) -> None:
         self.received = 0
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
+    def serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
             if connection.recv(1) == b"d":
                 while True:
                     connection.sendall(bytes(65536))
             while data := connection.recv(65536):
                 with self._lock:
                     self.received += len(data)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 class Load:

@@ -56,6 +56,14 @@ def wanted(order: dict) -> UpgradeOrder:
     return UpgradeOrder.decode(order)
 
 
+def installed(folder: Path) -> tuple[Place, Path]:
+    """Two versions, ``old`` and ``new``, in a folder of versions, and the place of the old one."""
+    versions = folder / "versions"
+    for name in ("old", "new"):
+        (versions / name).mkdir(parents=True)
+    return Place(versions / "old"), versions
+
+
 def upgrader(home: Home, console: Console, given: dict) -> Upgrader:
     return Upgrader(home, console, current=lambda: wanted(given), switch=lambda: None)  # type: ignore[arg-type]
 
@@ -110,10 +118,7 @@ async def test_without_the_newest_configuration_nothing_is_begun(home: Home) -> 
 
 
 def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path: Path) -> None:
-    versions = tmp_path / "versions"
-    for name in ("old", "new"):
-        (versions / name).mkdir(parents=True)
-    place = Place(versions / "old")
+    place, versions = installed(tmp_path)
     place.use(versions / "old")
     assert place.program.resolve() == versions / "old"
     place.use(versions / "new")
@@ -136,10 +141,7 @@ async def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_w
         return None
 
     home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
-    versions = tmp_path / "versions"
-    for name in ("old", "new"):
-        (versions / name).mkdir(parents=True)
-    place = Place(versions / "old")
+    place, versions = installed(tmp_path)
     place.use(versions / "new")
     home.write_json("status.json", {"version": "1.0"})  # as the version before left it
     record = Record("upgrade-1", "9.9.9", "restarting", before=str(place.mine), version_before="1.0")
@@ -176,8 +178,6 @@ def test_an_archive_holds_no_secret_and_of_a_long_log_its_end(home: Home) -> Non
     for secret in ("f00dfeed", "c2VjcmV0", "abcdefghijkl", "hidden", "PRIVATE KEY"):
         assert secret not in whole
     assert "last line" in texts["server-1/agent.log"] and "first line" not in texts["server-1/agent.log"]
-    assert json.loads(texts["server-1/config.json"])["gateways"][0] == {
-        "id": "gateway-1",
-        "echo_key": "(removed)",
-    }
+    (gateway,) = json.loads(texts["server-1/config.json"])["gateways"]
+    assert gateway == {"id": "gateway-1", "echo_key": "(removed)"}
     assert json.loads(texts["server-1/facts.json"])["id"] == "server-1"
