@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import secrets
 import tempfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,22 +22,15 @@ from rich.table import Table
 
 from bench.cuts import percentile
 from bench.lists import cost, timed
+from bench.processes import console_environment
 
 Answer = Callable[[], Any]
 
 
 def prepare(folder: Path) -> None:
     """Set Django up on a database in ``folder``."""
-    os.environ.setdefault("CAUSEWAY_SECRET_KEY", secrets.token_urlsafe(50))
-    os.environ.setdefault("CAUSEWAY_ALLOWED_HOSTS", "testserver")
-    os.environ.setdefault("CAUSEWAY_PUBLIC_URL", "http://testserver")
-    os.environ.update(
-        CAUSEWAY_STATE_DIR=str(folder),
-        CAUSEWAY_HTTPS_ONLY="0",
-        CAUSEWAY_DEBUG="0",
-        DJANGO_SETTINGS_MODULE="console.settings",
-    )
-    os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'bench.sqlite3'}")
+    database = os.environ.get("DATABASE_URL", f"sqlite:///{folder / 'bench.sqlite3'}")
+    os.environ |= console_environment(folder, "http://testserver", database)
     (folder / "static").mkdir(exist_ok=True)
     import django
     from django.core.management import call_command

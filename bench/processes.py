@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -9,6 +11,22 @@ from pathlib import Path
 from types import TracebackType
 
 STOP_SECONDS = 5
+
+
+def console_environment(folder: Path, url: str, database: str, **more: str) -> dict[str, str]:
+    """Return the environment of a console of a measurement's own, whose files lie in a folder."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")}
+    own = {
+        "CAUSEWAY_SECRET_KEY": secrets.token_urlsafe(50),
+        "CAUSEWAY_PUBLIC_URL": url,
+        "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1,testserver",
+        "CAUSEWAY_STATE_DIR": str(folder),
+        "CAUSEWAY_HTTPS_ONLY": "0",
+        "CAUSEWAY_DEBUG": "0",
+        "DATABASE_URL": database,
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+    }
+    return usual | own | more
 
 
 def answers(port: int, greeting: bytes) -> bool:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import secrets
 import ssl
 import subprocess
 import sys
@@ -33,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
+from bench.processes import console_environment
 from edge.home import Home, Identity
 from edge.machine import backoff
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable, Signer
@@ -67,17 +66,7 @@ class ConsoleProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")
-        } | {
-            "CAUSEWAY_SECRET_KEY": secrets.token_urlsafe(50),
-            "CAUSEWAY_PUBLIC_URL": self.url,
-            "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
-            "CAUSEWAY_STATE_DIR": str(folder),
-            "CAUSEWAY_HTTPS_ONLY": "0",
-            "DATABASE_URL": database,
-            "DJANGO_SETTINGS_MODULE": "console.settings",
-        }
+        self._environment = console_environment(folder, self.url, database)
 
     def manage(self, *arguments: str, text: str = "") -> None:
         """Run a command to its end, with the console's environment."""

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
+from bench.processes import console_environment
 from bench.telemetry_alerts import measure_alerts
 from bench.telemetry_load import (
     SAMPLE_SECONDS,
@@ -72,13 +73,8 @@ def fresh_console(database: str, port: int, interval: int) -> Iterator[tuple[dic
             url = stack.enter_context(private_postgres(durable=True))
         else:
             url = f"sqlite:///{folder / 'db'}"
-        environment = os.environ | {
-            "DATABASE_URL": url, "CAUSEWAY_DEBUG": "0", "CAUSEWAY_HTTPS_ONLY": "0",
-            "CAUSEWAY_SECRET_KEY": "bench-" * 12, "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
-            "CAUSEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
-            "CAUSEWAY_STATE_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "console.settings",
-            "CAUSEWAY_TELEMETRY_INTERVAL": str(interval), "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1",
-        }  # fmt: skip
+        more = {"CAUSEWAY_TELEMETRY_INTERVAL": str(interval), "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1"}
+        environment = console_environment(folder, f"http://127.0.0.1:{port}", url, **more)
         for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
             subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
         yield environment, folder
