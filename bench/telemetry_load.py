@@ -102,16 +102,15 @@ class Server:
                     "cpu_percent": 12.5, "memory_percent": 40.0, "latency_ms": 3.25, "loss_percent": 0.0,
                 }
             )  # fmt: skip
-        machine = {"hostname": self.name, "version": "1", "uptime_seconds": 9, "envoy": "running"}
-        machine |= {"private_address": "10.0.0.1"}
+        machine = {"hostname": self.name, "private_address": "10.0.0.1", "version": "1", "envoy": "running"}
         paths = [
             {"gateway": f"gateway-{n}", "latency_ms": 3.25, "loss_percent": 0.0, "by": "udp"}
             for n in range(2)
         ]
         body = json.dumps(
             {
-                "batch": str(uuid.uuid4()), "applied_version": 1, "samples": samples, "machine": machine,
-                "paths": paths, "destinations": [],
+                "batch": str(uuid.uuid4()), "applied_version": 1, "samples": samples,
+                "machine": machine | {"uptime_seconds": 9}, "paths": paths, "destinations": [],
             }
         ).encode()  # fmt: skip
         return self._request(body, int(now)), len(samples)

@@ -56,6 +56,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(state, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests by asyncio alone: anyio's plugin for pytest would try other loops as well."""
+    return "asyncio"
+
+
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 
 # Files whose tests install on machines of their own, minutes each: first, so that both workers end at about one time.

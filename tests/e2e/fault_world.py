@@ -182,9 +182,10 @@ class World:
                 process.kill()
             elif name != "applications":
                 group = next((GROUPS[kind] for kind in GROUPS if name.startswith(kind)), 0)
-                how = (self.within(group), process.cmdline(), process.environ())
-                log, workers = self.home / f"{name}.log", name == "console"
-                self.programs[name] = Program(name, *how, log, pid, children=workers)
+                log, within = self.home / f"{name}.log", self.within(group)
+                program = Program(name, within, process.cmdline(), process.environ(), log, pid)
+                program.children = name == "console"
+                self.programs[name] = program
         for name in self.programs:
             if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows the program
                 self.programs[name].end(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""What the tests of the edge share: asyncio for tests that are asynchronous, a stand-in console, an echo, a gateway."""
+"""What the tests of the edge share: a stand-in console, an echo service, gateways and a connector's server."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -11,12 +11,6 @@ from tests.edge.gateway_lab import Echo, GatewayLab
 from tests.edge.gateway_network import Network
 from tests.edge.gateway_pki import Authority
 from tests.edge.server_lab import World, running_world
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    """Run asynchronous tests by asyncio alone: anyio's plugin for pytest would try other loops as well."""
-    return "asyncio"
 
 
 @pytest.fixture
