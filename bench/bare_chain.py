@@ -4,8 +4,6 @@ Binary, windows and TLS are those of the product, and the threads are as many as
 difference between the two chains is what the product adds.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from string import Template
 

@@ -5,8 +5,6 @@
 A database of its own is made in a temporary folder (or DATABASE_URL's is used, which must be empty).
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import tempfile

@@ -6,8 +6,6 @@ A flow is whole when its byte came, refused when a gateway said a documented rea
 server had to dial anew. Long flows that end fail the run.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl

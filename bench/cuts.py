@@ -6,8 +6,6 @@ to the last byte". A second time, from the console's answer to the end, is what 
 still waits.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Decisions a second: 10,000 applications, 100 policies, 100,000 accounts, and a tenth of each."""
 
-from __future__ import annotations
-
 import gc
 import random
 import time

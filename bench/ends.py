@@ -7,8 +7,6 @@ bandwidth. No Envoy may end, no flow may be left open, and each flow that is not
 minute and a half to let go of every connection of a flow.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 import time

@@ -8,8 +8,6 @@ killed and started again. At the end every account must be there once, with a ha
 log on. On two cores 10,000 accounts take about half an hour, nearly all for the passwords' hashes.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

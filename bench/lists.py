@@ -3,8 +3,6 @@
 ``python -m bench.lists`` measures both databases; ``make bench`` prints the same lines.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

@@ -3,8 +3,6 @@
 OpenSSH (``-R`` from the application's side, ``-L`` from the client's), squid and tinyproxy as HTTP/1.1 proxies.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from functools import partial

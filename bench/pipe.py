@@ -5,8 +5,6 @@
 The same cells go through ``ssh -L``, squid and tinyproxy as well, where these are installed.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

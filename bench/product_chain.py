@@ -1,7 +1,5 @@
 """Chain of Causeway's own in the running demo: ``causeway connect`` → gateway → connector server → the sink."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

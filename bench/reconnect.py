@@ -6,8 +6,6 @@ the agent's own pauses. A console of its own is started on SQLite or PostgreSQL,
     python -m bench.reconnect --servers 2000 --away 20 --postgres
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

@@ -9,8 +9,6 @@ What Envoy does not read stays in the system's memory for TCP, up to some megaby
 (by default a tenth of the machine's), the system resets connections, of other programs too: mind flows × megabytes.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import resource

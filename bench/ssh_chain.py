@@ -3,8 +3,6 @@
 Ciphers are OpenSSH's own choice, keys are made for this run, and all goes over loopback.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import shutil

@@ -8,8 +8,6 @@ console's worker have another. Roll-ups and charts are measured in a world of th
 fills.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

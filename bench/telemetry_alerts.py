@@ -4,8 +4,6 @@ The product's own worker watches; some servers report more than the threshold, o
 loopback notes when it is told of which server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence

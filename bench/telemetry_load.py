@@ -4,8 +4,6 @@ The servers sign their calls with keys of their own and send all their 10-second
 due, whether the calls before were answered or not, and are timed from then on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

@@ -9,8 +9,6 @@
 Every answer is one line of JSON.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys

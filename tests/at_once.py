@@ -1,7 +1,5 @@
 """Calls at one moment, each in a thread with a database connection of its own."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Any

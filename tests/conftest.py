@@ -1,7 +1,5 @@
 """What all tests share. Without Django installed, or before it is set up, the tests of `edge` still run."""
 
-from __future__ import annotations
-
 import gc
 import importlib.util
 import os

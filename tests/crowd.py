@@ -4,8 +4,6 @@ The origin greets every connection with one byte and then returns what it gets. 
 that byte: the client ends first, which is a reset stream at the gateway and at the server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ssl

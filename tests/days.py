@@ -10,8 +10,6 @@ As a program it runs the quick tests of the Django floors under each of the name
     python -m tests.days [--of-today | --list | --day NAME] [arguments of pytest]
 """
 
-from __future__ import annotations
-
 import argparse
 import calendar
 import os

@@ -1,7 +1,5 @@
 """Honest marks: a test that starts a program and is not marked ``processes`` fails; ``make quick`` would run it."""
 
-from __future__ import annotations
-
 import functools
 import os
 import subprocess

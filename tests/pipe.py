@@ -4,8 +4,6 @@ The origin reads one line, ``MODE KEY BYTES RATE``, and does as it says. Bodies 
 doubled or moved piece changes their hash.
 """
 
-from __future__ import annotations
-
 import hashlib
 import socket
 import struct

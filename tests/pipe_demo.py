@@ -1,7 +1,5 @@
 """The ways of the running demo to one origin, by name: what `tests.pipe` measures on the product's own agents."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping

@@ -9,8 +9,6 @@ or around a command, which finds it in ``DATABASE_URL``::
     python -m tests.postgres -- pytest -m database
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import shutil

@@ -1,7 +1,5 @@
 """The net under date-bound tests: a planted one falls into it, and the list of days never expires."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """Tests that lean on one another are found: the order is random, its seed is said, and a seed gives its order again."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

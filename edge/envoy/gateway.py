@@ -6,8 +6,6 @@ named → reverse tunnel, or the gateway itself dials. Where Envoy has the modul
 way (edge.envoy.halfclose).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from edge.envoy import halfclose, parts

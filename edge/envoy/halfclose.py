@@ -4,8 +4,6 @@ A flow that this Envoy dials goes on, once its destination was resolved and let 
 a connection ends as exactly as TCP does; a flow over HTTP/1 is given an end of its own.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import socket

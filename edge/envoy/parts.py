@@ -3,8 +3,6 @@
 Paths are relative to Envoy's working directory, because the path of a unix socket may have no more than 108 characters.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Answers of ext_authz: may this flow pass, and which way. Whatever is sent, the answer is a status and a sentence."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time

@@ -1,7 +1,5 @@
 """Configurations put in force: swap, cut what is no longer allowed, write down, confirm by the next poll."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -3,8 +3,6 @@
 `stands` and `plan` judge by what is in force and touch nothing. `Cutter` carries plans out.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -1,7 +1,5 @@
 """Life of the gateway's Envoy: started by the configuration in force, adopted, started anew, ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

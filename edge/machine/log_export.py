@@ -1,7 +1,5 @@
 """Logs of a machine as one archive without secrets, sent to the console in pieces when the console asks."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import io

@@ -5,8 +5,6 @@ in the machine's home. The file holds the document as it came: an upgraded agent
 did not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 

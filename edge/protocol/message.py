@@ -4,8 +4,6 @@ A field that a message does not know is ignored, so that the sender may be of a 
 may be missing, so that the sender may be of an older one.
 """
 
-from __future__ import annotations
-
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin

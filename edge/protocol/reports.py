@@ -5,8 +5,6 @@ console drops a value that makes no sense, as if it had not been sent (`console.
 `wait`, `epoch` and `seal` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Kinds of values that several messages have, each with its limits and the words by which a refusal names them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

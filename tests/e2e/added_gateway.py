@@ -1,7 +1,5 @@
 """Gateway of a test's own in the console, beside those of the demo."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The root is a layer over this machine's: what is written in it is gone at the end.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Faults of a part of the world (tests/e2e/fault_world.py): one block each, at whose end the fault is mended."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import signal

@@ -1,7 +1,5 @@
 """Fixtures of the one running demo; what a test changes is put back, whatever happened."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Upgrade by a click in the console, and the records of the upgrade in the console's database."""
 
-from __future__ import annotations
-
 import re
 
 import httpx

@@ -3,8 +3,6 @@
 `tests.e2e.booted` has the same with a systemd. What holds for each of them is tried by the functions at the end.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os

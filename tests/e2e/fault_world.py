@@ -5,8 +5,6 @@ their own. The demo's service manager is stopped once the demo is ready: from th
 and with which environment.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json

@@ -1,7 +1,5 @@
 """Private access as an administrator works on it by its pages, and a gateway's own view of it."""
 
-from __future__ import annotations
-
 import html
 import re
 import signal

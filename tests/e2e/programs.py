@@ -1,7 +1,5 @@
 """Applications for the programs of the world, on loopback; one application of the demo leads to all of them."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import datetime as dt

@@ -1,7 +1,5 @@
 """The applications of docs/clients.md for the time of a test: a git repository, an sshd, a PostgreSQL, on loopback."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import getpass

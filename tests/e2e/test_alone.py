@@ -1,7 +1,5 @@
 """The console is away: what is measured meanwhile waits on disk and arrives once, in order; after the limit, closed."""
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import closing

@@ -1,7 +1,5 @@
 """An account's bandwidth on the running demo: the last account of each instance has 2,000 kbit/s."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """An administrator's first walk, in Chromium on the running demo: add a connector, see traffic, flip the switch."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Bytes that are counted are those that were sent, and nobody can read them between gateway and connector."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """``causeway connect`` against the running demo: what it says, when it ends, and what it leaves behind."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket

@@ -1,7 +1,5 @@
 """The connector page of the product, from Add Connector to Disable a connector, in Chromium with a real server."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator
 

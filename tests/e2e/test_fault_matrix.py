@@ -4,8 +4,6 @@ Promised are open flows, new flows and the console's pages while the fault lasts
 a change that was made meanwhile has reached every machine, and the bytes on record are those that were sent.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Deaths on the running demo, and who notices: promises to open and new flows meanwhile."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Gateways added in the console: one run by its Deploy panel's commands; one removed while a flow is open."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The whole life of a server, by the commands of the Deploy panel: deployed, looked at, packed, taken away again."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

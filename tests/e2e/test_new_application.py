@@ -1,7 +1,5 @@
 """An application is there for whoever asks first, although servers hear of it later than gateways."""
 
-from __future__ import annotations
-
 import socketserver
 from functools import partial
 

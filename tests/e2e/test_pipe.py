@@ -3,8 +3,6 @@
 `python -m bench.pipe` has more and larger cells, and other programs beside them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import closing
 

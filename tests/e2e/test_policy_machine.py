@@ -1,7 +1,5 @@
 """Traffic obeys: whatever is changed, every answer of the real gateways is what ``decide`` says on their world."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

@@ -1,7 +1,5 @@
 """The recipes of docs/clients.md, with the real programs, through the running demo."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

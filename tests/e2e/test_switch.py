@@ -1,7 +1,5 @@
 """The switch that cuts: off in the console, and everybody is really cut off."""
 
-from __future__ import annotations
-
 import threading
 
 import httpx

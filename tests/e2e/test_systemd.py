@@ -1,7 +1,5 @@
 """The hardened services under a real systemd without any network, so that their console is away from the start."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -6,8 +6,6 @@ only the service's capability opens.
 The container shares this machine's network, so that it reaches the demo's console and gateways.
 """
 
-from __future__ import annotations
-
 import random
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Traffic of users through the running demo: who gets where, and what refused users are told."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from typing import Any
 

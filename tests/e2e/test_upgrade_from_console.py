@@ -3,8 +3,6 @@
 Real wheels, built out of this source under other version numbers; real processes, installed by the panel's command.
 """
 
-from __future__ import annotations
-
 import html
 import io
 import re

@@ -1,7 +1,5 @@
 """Wheels to install: of other versions, with other contents, and all that they need."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import io

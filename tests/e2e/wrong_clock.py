@@ -3,8 +3,6 @@
 It stands before the C library's three functions for the time of day; how long things last is left alone.
 """
 
-from __future__ import annotations
-
 import functools
 import shutil
 import subprocess

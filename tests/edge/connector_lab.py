@@ -5,8 +5,6 @@ request on its access port (HTTP, loopback) goes to the connector that the test 
 `causeway connect`) it asks for one token.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import http.server

@@ -1,7 +1,5 @@
 """A world for crowds: a gateway, a server of its connector, the origin behind it, and the Envoy of a client."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl

@@ -1,7 +1,5 @@
 """Functions of the deploy script by themselves, in the script's own words."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A real connector server for the tests of the gateway: the connector's own agent, its console down."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

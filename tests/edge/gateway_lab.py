@@ -1,7 +1,5 @@
 """A real gateway on free ports for tests: agent process, Envoy, a folder with its configuration, and raw clients."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import json

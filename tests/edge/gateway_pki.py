@@ -1,7 +1,5 @@
 """Certificates and session tokens for tests: a CA as the console has one, and what it issues."""
 
-from __future__ import annotations
-
 import datetime as dt
 import ipaddress
 import time

@@ -4,8 +4,6 @@
 line of JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

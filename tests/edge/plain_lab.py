@@ -1,7 +1,5 @@
 """Plain requests on every way: a gateway, a connector's server, ``causeway connect``, and origins that behave oddly."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re

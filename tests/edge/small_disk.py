@@ -1,7 +1,5 @@
 """A disk so small that it can be filled up."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

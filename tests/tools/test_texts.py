@@ -1,7 +1,5 @@
 """The checks of spelling and citations find what is planted, where it stands, and leave alone what is right."""
 
-from __future__ import annotations
-
 import pytest
 
 from tools import citations, spelling

@@ -1,7 +1,5 @@
 """Messages for property tests, made by their types alone: a new message needs no strategy of its own."""
 
-from __future__ import annotations
-
 import functools
 import json
 import types

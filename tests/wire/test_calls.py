@@ -1,7 +1,5 @@
 """Every call on the wire: out and back, from the release before, read by the console as the machine wrote it."""
 
-from __future__ import annotations
-
 import copy
 import json
 import types

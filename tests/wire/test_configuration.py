@@ -1,7 +1,5 @@
 """The two configurations on the wire: out and back, from the release before, and told in sentences when broken."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterator

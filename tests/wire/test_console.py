@@ -1,7 +1,5 @@
 """What the console builds is what a machine reads: both configurations, through the console's own door."""
 
-from __future__ import annotations
-
 import pytest
 
 from connectors.fleet import configuration

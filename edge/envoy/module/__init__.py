@@ -7,8 +7,6 @@ common. numbers.c and linger.c make a file of their own, which is loaded before 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
 
-from __future__ import annotations
-
 import platform
 import sys
 from pathlib import Path

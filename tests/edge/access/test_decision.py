@@ -1,7 +1,5 @@
 """``decide``: by tables of cases, and against an oracle that is slow but plain to read."""
 
-from __future__ import annotations
-
 import copy
 import ipaddress
 from typing import Any

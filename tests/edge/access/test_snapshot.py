@@ -1,7 +1,5 @@
 """What a snapshot document must be, told in sentences."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """``causeway connect`` as a process of its own, from a local port through a gateway to an application."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """The Envoy of ``causeway connect`` with two gateways: the first is preferred, the second takes over."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

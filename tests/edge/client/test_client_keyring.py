@@ -1,7 +1,5 @@
 """``causeway connect --keyring``: the real command at a real terminal, with a keyring in a file of the test's own."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json

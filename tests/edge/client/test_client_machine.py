@@ -1,7 +1,5 @@
 """What ``causeway connect`` needs of the machine: free ports, and what Linux has and macOS has not."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

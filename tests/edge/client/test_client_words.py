@@ -1,7 +1,5 @@
 """What programs rely on in ``causeway connect --json``, and what people read: the documents and the program agree."""
 
-from __future__ import annotations
-
 import re
 
 from edge.client.agent import Exit

@@ -1,7 +1,5 @@
 """Whether what machines and clients need can be had for macOS: asked of the package index; nothing is installed."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

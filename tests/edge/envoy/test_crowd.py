@@ -1,7 +1,5 @@
 """A crowd of short flows costs nobody a flow: neither a tunnel nor a client's connection ends for it."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sys

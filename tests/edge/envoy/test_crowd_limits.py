@@ -1,7 +1,5 @@
 """The guards of Envoy and its codecs that an honest crowd comes to: none may end what its flows share."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """A cut that meets flows which end by themselves at that moment: it is made all the same, and nothing breaks by it."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes

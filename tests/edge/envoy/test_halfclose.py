@@ -1,7 +1,5 @@
 """A server's Envoy with the module by which CONNECT ends byte for byte, and without it."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Envoy as a process: adopted, restarted, replaced, and its refusals told."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

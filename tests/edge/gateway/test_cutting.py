@@ -1,7 +1,5 @@
 """Which open flows are cut, by which means, and when Envoy has to be restarted for it."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A draining server keeps its flows and tunnels and is given no new flow; an expired license stops a connector."""
 
-from __future__ import annotations
-
 import pytest
 
 from edge.access.decision import Destination

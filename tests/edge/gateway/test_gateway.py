@@ -1,7 +1,5 @@
 """A whole gateway: real Envoy, real agent process, real bytes. The console is down throughout."""
 
-from __future__ import annotations
-
 import http.server
 import time
 

@@ -1,7 +1,5 @@
 """A gateway whose console is away: known cut-offs hold after a restart too, and its log tells of the limit."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 

@@ -3,8 +3,6 @@
 Never more than a cap lets through is what is promised; how long as much takes is up to the machine, and not judged.
 """
 
-from __future__ import annotations
-
 import socket
 import ssl
 import threading

@@ -1,7 +1,5 @@
 """The gateway with ``causeway connect``'s Envoy as its client: many flows over one HTTP/2 connection."""
 
-from __future__ import annotations
-
 import socket
 import sys
 from contextlib import ExitStack, closing

@@ -1,7 +1,5 @@
 """What the gateway asks its console, and what it makes of the answers. The network ends at httpx's transport."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A gateway's address is held by somebody with another gateway's certificate: one that was removed, say."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Flows through connectors: a real gateway, real connector servers that dial it, an echo service behind them."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

@@ -1,7 +1,5 @@
 """What the agents of gateways and servers do alike: run their loops, see one that ends, end in order."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Iterable

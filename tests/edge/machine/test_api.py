@@ -1,7 +1,5 @@
 """Calls to the console: signed, corrected for a wrong clock, and every failure told apart."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Enrollment: all or nothing; renewal: the same keys, one rename."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import os

@@ -1,7 +1,5 @@
 """Agents on a full disk: they start, work as far as they can, say what they cannot, and catch up when there is room."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import signal

@@ -1,7 +1,5 @@
 """What an agent tells Prometheus: a file always, and /metrics where an address is named."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

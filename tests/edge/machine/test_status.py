@@ -1,7 +1,5 @@
 """``causeway status`` and ``causeway check``: what a machine says of itself, its agent alive, dead or never started."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import json

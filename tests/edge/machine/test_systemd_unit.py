@@ -1,7 +1,5 @@
 """The service that the deploy script installs, as systemd reads it: no unknown line, and little left to attack."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What an agent does with an order before anything is installed, and what its logs are packed without."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """A connector server's Envoy between a gateway and applications: what it serves, what it refuses, what it counts."""
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """The connector server's agent as a process of its own, with a console and a gateway at its two ends."""
 
-from __future__ import annotations
-
 import os
 import signal
 from typing import Any

@@ -1,7 +1,5 @@
 """The deploy script, as the console serves it, up to what needs a package index: see the demo for the whole way."""
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Tunnels that were lost: dialled again at once, by a line of their own, and never at the price of a living one."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Probes of the way to a gateway and of destinations, over real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

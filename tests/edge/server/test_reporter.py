@@ -1,7 +1,5 @@
 """What a server says of itself to the console, and what it makes of an answer that makes no sense."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
