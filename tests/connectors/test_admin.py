@@ -57,9 +57,7 @@ def test_a_connector_switched_off_here_is_cut_like_everywhere(
 def test_a_refusal_stands_beside_its_field(admin_client: Client, connector: Connector) -> None:
     form = {"name": "office", "region": "cn-shanghai", "enabled": "on"}
     answer = admin_client.post(page("connector", "add"), form)
-    assert (
-        answer.status_code == 200 and "another connector with this Instance Name" in answer.content.decode()
-    )
+    assert answer.status_code == 200 and "another connector with this Instance Name" in answer.text
     assert Connector.objects.count() == 1
 
 
@@ -68,7 +66,7 @@ def test_an_application_is_written_with_its_addresses(admin_client: Client) -> N
     assert admin_client.post(page("application", "add"), form).status_code == 302
     application = Application.objects.get()
     url = page("application", "change", application.pk)
-    assert "wiki.example" in admin_client.get(url).content.decode()
+    assert "wiki.example" in admin_client.get(url).text
     assert (
         admin_client.post(url, form | {"addresses": "b.example\nc.example", "ports": "81"}).status_code == 302
     )
@@ -93,7 +91,7 @@ def test_a_policy_is_written_with_what_it_names(admin_client: Client, connector:
 def test_a_connector_in_use_is_not_deleted(admin_client: Client, connector: Connector) -> None:
     factories.policy(connector, name="needs it")
     answer = admin_client.post(page("connector", "delete", connector.pk), {"post": "yes"}, follow=True)
-    assert "needs it" in answer.content.decode() and Connector.objects.exists()
+    assert "needs it" in answer.text and Connector.objects.exists()
 
 
 def test_a_server_is_removed_by_its_service(admin_client: Client, server: Server) -> None:

@@ -15,6 +15,7 @@ from console.models import Gateway
 from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
+from tests.responses import words
 from tests.roaming.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +74,7 @@ def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_ha
 
 @pytest.mark.parametrize("url", LISTS)
 def test_an_empty_list_says_what_to_do_next(viewer_client: Client, url: str) -> None:
-    assert "There is no" in viewer_client.get(url).content.decode()
+    assert "There is no" in viewer_client.get(url).text
 
 
 @pytest.mark.parametrize("url", LISTS)
@@ -84,7 +85,7 @@ def test_a_list_needs_a_log_in(client: Client, url: str) -> None:
 @pytest.mark.parametrize("url", LISTS)
 def test_htmx_gets_the_table_alone(viewer_client: Client, url: str) -> None:
     answer = viewer_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
-    assert "<html" not in answer.content.decode() and 'id="table"' in answer.content.decode()
+    assert "<html" not in answer.text and 'id="table"' in answer.text
 
 
 def test_the_list_tells_status_servers_policies_and_throughput(
@@ -94,7 +95,7 @@ def test_the_list_tells_status_servers_policies_and_throughput(
     factories.policy(connector)
     factories.measured(server, seconds=2, rx_bytes=250_000, tx_bytes=500_000)
     ServerFactory(connector=connector)
-    text = " ".join(viewer_client.get("/sase/connectors/").content.decode().split())
+    text = words(viewer_client.get("/sase/connectors/"))
     assert "Online" in text and "1 of 2" in text
     assert "1 Mbit/s" in text and "2 Mbit/s" in text
 
@@ -102,7 +103,7 @@ def test_the_list_tells_status_servers_policies_and_throughput(
 def test_an_old_sample_is_no_throughput_of_now(viewer_client: Client, server: Server) -> None:
     old = timezone.now() - timedelta(minutes=5)
     factories.measured(server, time=old, seconds=2, rx_bytes=250_000, tx_bytes=0)
-    assert "bit/s" not in viewer_client.get("/sase/connectors/").content.decode()
+    assert "bit/s" not in viewer_client.get("/sase/connectors/").text
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_every_panel_and_dialog_draws(
     headers = {"HX-Request": "true", "HX-Target": overlay} if htmx else {}
     answer = operator_client.get(f"/sase/connectors/{connector.pk}/{path}", headers=headers)
     assert answer.status_code == 200
-    assert ("<html" in answer.content.decode()) is (not htmx and path not in ("cut/", "traffic/"))
+    assert ("<html" in answer.text) is (not htmx and path not in ("cut/", "traffic/"))
 
 
 def test_forms_name_the_chosen_accounts(operator_client: Client, connector: Connector) -> None:
@@ -126,13 +127,13 @@ def test_forms_name_the_chosen_accounts(operator_client: Client, connector: Conn
     group = factories.group(accounts=[account])
     policy = factories.policy(connector, all_users=False, groups=[group], accounts=[account])
     member = f"{account.username}@{account.instance_id}"
-    assert member in operator_client.get(f"/sase/groups/{group.pk}/").content.decode()
-    assert member in operator_client.get(f"/sase/policies/{policy.pk}/").content.decode()
+    assert member in operator_client.get(f"/sase/groups/{group.pk}/").text
+    assert member in operator_client.get(f"/sase/policies/{policy.pk}/").text
 
 
 def test_what_is_not_measured_is_a_dash_and_never_zero(viewer_client: Client, connector: Connector) -> None:
     ServerFactory(connector=connector)
-    text = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/").content.decode()
+    text = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/").text
     loss = re.search(r"Packet Loss Rate</dt>\s*<dd>\s*(\S+)", text)
     assert loss and loss[1] == "—"
     assert "0 %" not in text and "0 bit/s" not in text

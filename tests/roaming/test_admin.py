@@ -8,7 +8,6 @@ from django.urls import reverse
 
 from console.models import AuditRow, User
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, UserSession
-from tests.roaming.answers import text
 from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -63,15 +62,15 @@ def test_a_refusal_stands_beside_its_field_and_nothing_is_written(staff_client: 
     wish = {"name": "by-admin", "region": "cn-shanghai", "account_quota": 500, "cidrs": "10.9.0.0/24"}
     response = staff_client.post(url("instance", "add"), wish)
     assert response.status_code == 200
-    assert "fewer than the quota of 500" in text(response)
-    assert "10.9.0.0/24" in text(response)
+    assert "fewer than the quota of 500" in response.text
+    assert "10.9.0.0/24" in response.text
     assert not Instance.objects.exists()
 
 
 def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance: Instance) -> None:
     wish = {"instance": instance.pk, "username": "alice-ant", "email": "a@example.org", "bandwidth_kbps": 100}
     response = staff_client.post(url("clientaccount", "add"), wish)
-    assert "Give the account a password." in text(response)
+    assert "Give the account a password." in response.text
     staff_client.post(url("clientaccount", "add"), wish | {"new_password": "Winter-2026"})
     account = ClientAccount.objects.get()
     session = log_on_with(account, "Winter-2026")
@@ -105,10 +104,10 @@ def test_a_refused_removal_is_a_message(staff_client: Client) -> None:
     for model, row in (("ccn", instance.ccn), ("instance", instance)):
         response = staff_client.post(url(model, "delete", row.pk), {"post": "yes"}, follow=True)
         assert response.status_code == 200
-        assert "is bound to the instance" in text(response) or "has client accounts (1)" in text(response)
+        assert "is bound to the instance" in response.text or "has client accounts (1)" in response.text
     chosen = {"action": "delete_selected", "_selected_action": [instance.ccn_id], "post": "yes"}
     response = staff_client.post(url("ccn", "changelist"), chosen, follow=True)
-    assert "is bound to the instance" in text(response)
+    assert "is bound to the instance" in response.text
     assert CCN.objects.exists()
 
 
@@ -117,7 +116,7 @@ def test_cloud_networks_are_added_and_removed(staff_client: Client) -> None:
     staff_client.post(url("cloudnetwork", "add"), {"ccn": ccn.pk, "cidr": "172.16.0.0/16"})
     network = CloudNetwork.objects.get()
     response = staff_client.post(url("cloudnetwork", "add"), {"ccn": ccn.pk, "cidr": "172.16.1.0/24"})
-    assert "overlaps 172.16.0.0/16" in text(response)
+    assert "overlaps 172.16.0.0/16" in response.text
     staff_client.post(url("cloudnetwork", "delete", network.pk), {"post": "yes"})
     assert not CloudNetwork.objects.exists()
 
@@ -126,7 +125,7 @@ def test_selected_sessions_are_kicked(staff_client: Client, account: ClientAccou
     session = log_on(account)
     chosen = {"action": "kick", "_selected_action": [session.pk]}
     response = staff_client.post(url("usersession", "changelist"), chosen, follow=True)
-    assert "Sessions ended: 1." in text(response)
+    assert "Sessions ended: 1." in response.text
     assert UserSession.objects.get().end_reason == "kicked"
 
 

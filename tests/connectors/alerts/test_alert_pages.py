@@ -102,7 +102,7 @@ def test_a_type_is_switched_on_and_off(operator_client: Client, connector: Conne
 def test_a_connector_is_silenced_before_work_on_it(
     operator_client: Client, connector: Connector, server: Server, of: str
 ) -> None:
-    assert tab(connector, "silence/") in operator_client.get(tab(connector)).content.decode()
+    assert tab(connector, "silence/") in operator_client.get(tab(connector)).text
     target = {"connector": connector, "server": server}[of]
     form = {"scope": target.pk, "minutes": "240", "reason": "new switch"}
     answer = operator_client.post(tab(connector, "silence/"), form, headers=HTMX)
@@ -164,7 +164,7 @@ def test_an_unknown_type_is_not_found(operator_client: Client, connector: Connec
 
 
 def test_the_gateways_have_their_own_settings(operator_client: Client) -> None:
-    assert tab(None) in operator_client.get("/alerts/").content.decode()
+    assert tab(None) in operator_client.get("/alerts/").text
     text = words(operator_client.get(tab(None)))
     assert "Configuration Drift" in text and "Bandwidth" not in text
     operator_client.post(tab(None, "drift/"), {"hold_seconds": "90", "recovery": "on"})
@@ -291,7 +291,7 @@ def test_reminders_and_grouping_are_set(operator_client: Client) -> None:
             form = {"remind_minutes": "30", "group_from": "3"} | {name: bad}
             answer = operator_client.post("/alerts/settings/", form)
             assert answer.status_code == 422 and legal in words(answer)
-            assert not bad or f'value="{bad}"' in answer.content.decode(), "the input is kept"
+            assert not bad or f'value="{bad}"' in answer.text, "the input is kept"
 
 
 def test_django_admin_knows_them(

@@ -12,6 +12,7 @@ from connectors.models import Server
 from console.models import ConfigVersion, Gateway
 from tests.connectors.factories import ConnectorFactory
 from tests.console.machine import Machine
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 HOUR_AGO = timedelta(hours=1)
@@ -31,7 +32,7 @@ def heartbeat(machine: Machine, version: int) -> None:
 
 
 def text(client: Client, url: str) -> str:
-    return " ".join(client.get(url).content.decode().split())
+    return words(client.get(url))
 
 
 def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client: Client) -> None:

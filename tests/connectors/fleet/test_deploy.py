@@ -39,8 +39,8 @@ def url(connector: Connector) -> str:
 def test_looking_makes_no_code_and_asking_makes_one_that_admits_a_server(
     operator_client: Client, connector: Connector, wheels: Path
 ) -> None:
-    assert not CODE.search(operator_client.get(url(connector)).content.decode())
-    text = operator_client.post(url(connector)).content.decode()
+    assert not CODE.search(operator_client.get(url(connector)).text)
+    text = operator_client.post(url(connector)).text
     found = CODE.search(text)
     assert found is not None
     code = found[1]
@@ -48,7 +48,7 @@ def test_looking_makes_no_code_and_asking_makes_one_that_admits_a_server(
     for command in ("--upgrade", "--uninstall", "--export-logs"):
         assert command in text
     assert code not in str(list(EnrollmentCode.objects.values())) + str(list(AuditRow.objects.values()))
-    assert code not in operator_client.get(url(connector)).content.decode(), "it is shown once"
+    assert code not in operator_client.get(url(connector)).text, "it is shown once"
     machine = Machine("server", connector.pk)
     answer = machine.enroll(code)
     assert answer.status_code == 200 and answer.json()["connector"] == connector.pk
@@ -60,7 +60,7 @@ def test_the_page_with_a_code_is_kept_by_no_cache(operator_client: Client, conne
 
 def test_an_open_code_is_listed_and_revoked(operator_client: Client, connector: Connector) -> None:
     code, record = services.server_code_create(connector=connector, actor=ACTOR)
-    assert record.pk in operator_client.get(url(connector)).content.decode()
+    assert record.pk in operator_client.get(url(connector)).text
     revoke = f"/sase/connectors/{connector.pk}/revoke-code/"
     other = f"/sase/connectors/{ConnectorFactory().pk}/revoke-code/"
     assert operator_client.post(other, {"code": record.pk}).status_code == 404
@@ -74,7 +74,7 @@ def test_an_open_code_is_listed_and_revoked(operator_client: Client, connector: 
 
 def test_the_script_names_the_newest_wheel_and_its_digest(client: Client, wheels: Path) -> None:
     answer = client.get("/deploy/connector.sh")
-    text = answer.content.decode()
+    text = answer.text
     assert answer["Content-Type"].startswith("text/x-shellscript")
     assert "causeway-0.2.0-py3-none-any.whl" in text and hashlib.sha256(b"wheel 0.2.0").hexdigest() in text
     assert django_settings.PUBLIC_URL in text
@@ -98,5 +98,5 @@ def test_without_a_wheel_the_script_says_so_and_the_panel_warns(
 ) -> None:
     settings.WHEEL_DIR = tmp_path / "missing"
     answer = client.get("/deploy/connector.sh")
-    assert answer.status_code == 503 and "no causeway wheel" in answer.content.decode()
-    assert "no <code>causeway</code> wheel" in operator_client.get(url(connector)).content.decode()
+    assert answer.status_code == 503 and "no causeway wheel" in answer.text
+    assert "no <code>causeway</code> wheel" in operator_client.get(url(connector)).text

@@ -19,6 +19,7 @@ from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ServerFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 
@@ -150,7 +151,7 @@ def test_a_servers_state_is_fetched_alone(
     viewer_client: Client, connector: Connector, server: Server
 ) -> None:
     answer = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/{server.pk}/")
-    text = answer.content.decode()
+    text = answer.text
     assert answer.status_code == 200 and f'id="state-{server.pk}"' in text and "<html" not in text
 
 
@@ -158,4 +159,4 @@ def test_the_overview_counts_connectors_online(
     viewer_client: Client, connector: Connector, server: Server, machine: Machine
 ) -> None:
     machine.call("gateway/status", status(**{server.pk: 2}))
-    assert "1 of 1" in " ".join(viewer_client.get("/").content.decode().split())
+    assert "1 of 1" in words(viewer_client.get("/"))

@@ -13,7 +13,7 @@ from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR
 from tests.console.factories import GatewayFactory
-from tests.responses import Response
+from tests.responses import Response, words
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +23,7 @@ def url(connector: Connector, action: str) -> str:
 
 
 def texts(answer: Response) -> str:
-    return " ".join(answer.content.decode().split())
+    return words(answer)
 
 
 def test_off_and_on_again_by_plain_posts(operator_client: Client, connector: Connector) -> None:

@@ -50,8 +50,8 @@ def ask(
     client: Client, account: ClientAccount, host: str = "wiki.corp.example", port: str = "80", **more: Any
 ) -> str:
     answer = client.get(URL, {"account": account.pk, "host": host, "port": port, **more})
-    assert answer.status_code == 200, answer.content.decode()
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.content.decode().split("<main")[1])).split())
+    assert answer.status_code == 200, answer.text
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text.split("<main")[1])).split())
 
 
 def test_a_viewer_sees_the_decision_its_steps_the_server_and_the_gateway(
@@ -69,7 +69,7 @@ def test_the_account_may_be_written_as_people_write_it_and_the_port_with_the_hos
     viewer_client: Client, account: ClientAccount, wiki: Application
 ) -> None:
     query = {"account": f"Anna.Berg@{account.instance_id}", "host": "wiki.corp.example:80"}
-    assert "Allowed" in viewer_client.get(URL, query).content.decode()
+    assert "Allowed" in viewer_client.get(URL, query).text
 
 
 def test_what_gets_in_the_way_is_said_rule_by_rule(
@@ -101,7 +101,7 @@ def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_i
     factories.tunnel(gateway, spare)
     fallback = factories.policy(spare.connector, "fallback", priority=20)
     query = {"account": account.pk, "host": "wiki.corp.example", "port": "80"}
-    page = viewer_client.get(URL, query).content.decode()
+    page = viewer_client.get(URL, query).text
     assert "What if" in page and f"&amp;without={connector.pk}" in page and "switched off." not in page
 
     text = ask(viewer_client, account, without=connector.pk)
@@ -218,17 +218,17 @@ def test_a_bad_field_is_named_and_what_was_typed_stays(
     viewer_client: Client, account: ClientAccount, query: dict[str, str], sentence: str
 ) -> None:
     answer = viewer_client.get(URL, {"account": account.pk, **query})
-    text = unescape(answer.content.decode())
+    text = unescape(answer.text)
     assert answer.status_code == 422 and sentence in text
     assert all(f'value="{value}"' in text for value in query.values() if value and value != "ICMP")
 
 
 def test_a_part_of_a_name_suggests_accounts(viewer_client: Client, account: ClientAccount) -> None:
-    text = viewer_client.get(URL, {"account": "berg", "host": "x.example", "port": "1"}).content.decode()
+    text = viewer_client.get(URL, {"account": "berg", "host": "x.example", "port": "1"}).text
     assert f"?account=anna.berg%40{account.instance_id}&amp;host=x.example&amp;port=1" in text
-    options = viewer_client.get(URL + "accounts/", {"account": "BERG"}).content.decode()
+    options = viewer_client.get(URL + "accounts/", {"account": "BERG"}).text
     assert f'<option value="anna.berg@{account.instance_id}">' in options
-    assert "<option" not in viewer_client.get(URL + "accounts/").content.decode()
+    assert "<option" not in viewer_client.get(URL + "accounts/").text
 
 
 def test_it_keeps_to_the_budget_of_queries_while_the_configuration_stays(

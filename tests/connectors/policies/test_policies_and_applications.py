@@ -66,15 +66,15 @@ def test_a_bad_field_is_named_and_nothing_is_written(
     operator_client: Client, field: str, value: str, sentence: str
 ) -> None:
     answer = operator_client.post("/sase/applications/add/", APPLICATION | {field: value})
-    assert answer.status_code == 422 and sentence in answer.content.decode()
-    assert f"id_{field}" in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
+    assert f"id_{field}" in answer.text
     assert not Application.objects.exists()
 
 
 def test_more_than_a_thousand_addresses_are_refused(operator_client: Client) -> None:
     many = "\n".join(f"host{number}.example" for number in range(1001))
     answer = operator_client.post("/sase/applications/add/", APPLICATION | {"addresses": many})
-    assert answer.status_code == 422 and "at most 1,000 addresses" in answer.content.decode()
+    assert answer.status_code == 422 and "at most 1,000 addresses" in answer.text
 
 
 def test_an_edit_cuts_only_when_it_takes_something_away(operator_client: Client) -> None:
@@ -109,7 +109,7 @@ def test_an_application_is_switched_and_deleted(operator_client: Client, connect
     assert operator_client.post(f"{base}/disable/").status_code == 409
     assert operator_client.post(f"{base}/enable/").status_code == 302
     refused = operator_client.post(f"{base}/delete/")
-    assert refused.status_code == 409 and "wiki way" in refused.content.decode()
+    assert refused.status_code == 409 and "wiki way" in refused.text
     policies.policy_update(policy=policy, applications=[], actor=ACTOR)
     assert operator_client.post(f"{base}/delete/").status_code == 302
     assert not Application.objects.exists()
@@ -189,7 +189,7 @@ def test_a_bad_policy_is_refused(
     operator_client: Client, policy_form: dict[str, list[str] | str], changes: dict[str, Any], sentence: str
 ) -> None:
     answer = operator_client.post("/sase/policies/add/", policy_form | changes)
-    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
     assert not Policy.objects.exists()
 
 
@@ -199,7 +199,7 @@ def test_the_list_is_in_evaluation_order_and_marks_what_is_passed_over(
     off = ConnectorFactory(enabled=False)
     for name, priority, by in (("late", 50, connector), ("first", 1, off), ("tie", 50, connector)):
         factories.policy(by, name=name, priority=priority)
-    text = operator_client.get("/sase/policies/").content.decode()
+    text = operator_client.get("/sase/policies/").text
     places = [text.index(f">{name}</a>") for name in ("first", "late", "tie")]
     assert places == sorted(places)
     assert text.count("Disabled: passed over") == 1 and text.count("Offline: passed over") == 2
@@ -267,14 +267,14 @@ def test_a_group_is_created_edited_and_deleted(operator_client: Client, connecto
     assert not group.accounts.exists() and cuts() == ["user_group.update staff"]
     policy = factories.policy(connector, all_users=False, groups=[group], name="for staff")
     refused = operator_client.post(f"/sase/groups/{group.pk}/delete/")
-    assert refused.status_code == 409 and "for staff" in refused.content.decode()
+    assert refused.status_code == 409 and "for staff" in refused.text
     policies.policy_delete(policy=policy, actor=ACTOR)
     assert operator_client.post(f"/sase/groups/{group.pk}/delete/").status_code == 302
 
 
 def test_a_group_names_the_line_of_an_unknown_account(operator_client: Client) -> None:
     answer = operator_client.post("/sase/groups/add/", {"name": "staff", "accounts": "\nwho@sag-x"})
-    assert answer.status_code == 422 and "Line 2: there is no client account" in answer.content.decode()
+    assert answer.status_code == 422 and "Line 2: there is no client account" in answer.text
 
 
 def test_a_second_switch_is_a_conflict(connector: Connector) -> None:

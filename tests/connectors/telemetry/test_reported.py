@@ -95,7 +95,7 @@ def shown(client: Client) -> str:
     record = Server.objects.get()
     answer = client.get(f"/sase/connectors/{record.connector_id}/servers/{record.pk}/")
     assert answer.status_code == 200
-    return answer.content.decode()
+    return answer.text
 
 
 def test_every_field_of_a_report_is_dropped_by_itself_or_with_its_row() -> None:

@@ -23,6 +23,7 @@ from console.models import AuditRow, ConfigVersion, Cutover, Gateway, PastEpoch
 from edge.protocol.edition import Edition
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.responses import words
 
 HERE = "0123456789abcdef"
 LATER = "fedcba9876543210"
@@ -177,7 +178,7 @@ def test_who_waits_is_woken_by_a_new_epoch_of_a_lower_number() -> None:
 
 def test_pages_say_who_works_by_another_history(gateway: Gateway, viewer_client: Client) -> None:
     def shown() -> str:
-        return " ".join(viewer_client.get("/gateways/").content.decode().split())
+        return words(viewer_client.get("/gateways/"))
 
     Gateway.objects.update(applied_epoch=LATER, applied_version=40, applied_at=timezone.now())
     assert "Another history" in shown() and "Current" not in shown()
@@ -193,7 +194,7 @@ def test_the_audit_page_tells_of_the_epoch(gateway: Gateway, viewer_client: Clie
     restored()
     poll(Machine("gateway", gateway.pk), 400, HERE)
     page = viewer_client.get("/audit/")
-    assert page.status_code == 200 and "configuration.epoch" in page.content.decode()
+    assert page.status_code == 200 and "configuration.epoch" in page.text
 
 
 def test_a_poll_without_contradiction_costs_no_more_queries(gateway: Gateway) -> None:

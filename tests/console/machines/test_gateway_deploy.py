@@ -22,21 +22,21 @@ def url(gateway: Gateway) -> str:
 
 
 def test_asking_makes_a_code_that_admits_this_gateway(administrator_client: Client, gateway: Gateway) -> None:
-    assert not CODE.search(administrator_client.get(url(gateway)).content.decode())
+    assert not CODE.search(administrator_client.get(url(gateway)).text)
     answer = administrator_client.post(url(gateway))
-    text = answer.content.decode()
+    text = answer.text
     shown = CODE.search(text)
     assert shown
     code = shown[1]
     assert "no-store" in answer["Cache-Control"]
     assert all(f"--{command}" in text for command in ("upgrade", "uninstall", "export-logs"))
-    assert code not in administrator_client.get(url(gateway)).content.decode(), "it is shown once"
+    assert code not in administrator_client.get(url(gateway)).text, "it is shown once"
     assert Machine("gateway", gateway.pk).enroll(code).status_code == 200
 
 
 def test_an_open_code_is_listed_and_revoked(administrator_client: Client, gateway: Gateway) -> None:
     code, record = enrollment.code_create(kind="gateway", target=gateway.pk, actor=audit.System("test"))
-    assert record.pk in administrator_client.get(url(gateway)).content.decode()
+    assert record.pk in administrator_client.get(url(gateway)).text
     revoke = f"/gateways/{gateway.pk}/revoke-code/"
     other = GatewayFactory(name="other", client_port=4011, tunnel_port=4012)
     assert (
@@ -53,5 +53,5 @@ def test_an_open_code_is_listed_and_revoked(administrator_client: Client, gatewa
 def test_the_script_is_for_a_gateway(client: Client, tmp_path: Path, settings: Settings) -> None:
     settings.WHEEL_DIR = tmp_path
     (tmp_path / "causeway-0.2.0-py3-none-any.whl").write_bytes(b"wheel")
-    assert "KIND='gateway'" in client.get("/deploy/gateway.sh").content.decode()
-    assert "KIND='connector'" in client.get("/deploy/connector.sh").content.decode()
+    assert "KIND='gateway'" in client.get("/deploy/gateway.sh").text
+    assert "KIND='connector'" in client.get("/deploy/connector.sh").text

@@ -14,6 +14,7 @@ from console.machines.gateway_upgrades import GATEWAYS
 from console.models import AreaUpgrade, AuditRow, Gateway
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Target": "dialog"}
@@ -124,11 +125,11 @@ def test_wrong_methods_and_unknown_ids(operator_client: Client, enrolled: Gatewa
 def test_the_dialog_says_what_breaks_and_warns_of_the_only_gateway(
     operator_client: Client, enrolled: Gateway
 ) -> None:
-    text = " ".join(operator_client.get(URL).text.split())
+    text = words(operator_client.get(URL))
     assert "1 gateway gets version 0.2.0" in text and "break then" in text
     assert "Only one gateway or none of Mainland China" in text
     Machine("gateway", GatewayFactory().pk).call("gateway/status", STATUS)
-    text = " ".join(operator_client.get(URL).text.split())
+    text = words(operator_client.get(URL))
     assert "2 gateways get version 0.2.0" in text and "Only one gateway or none" not in text
 
 

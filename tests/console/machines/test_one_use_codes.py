@@ -44,33 +44,33 @@ def button(page: str) -> str:
 
 
 def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client: Client, panel: str) -> None:
-    action = button(administrator_client.get(panel).content.decode())
-    first = administrator_client.post(action).content.decode()
+    action = button(administrator_client.get(panel).text)
+    first = administrator_client.post(action).text
     assert CODE.search(first)
     again = administrator_client.post(action)
-    assert again.status_code == 409 and "is not shown again" in again.content.decode()
-    assert not CODE.search(again.content.decode()) and EnrollmentCode.objects.count() == 1
+    assert again.status_code == 409 and "is not shown again" in again.text
+    assert not CODE.search(again.text) and EnrollmentCode.objects.count() == 1
     assert AuditRow.objects.filter(verb="enrollment_code.create").count() == 1
     # The button of the answer is another one.
-    assert CODE.search(administrator_client.post(button(first)).content.decode())
+    assert CODE.search(administrator_client.post(button(first)).text)
     assert EnrollmentCode.objects.count() == 2
 
 
 def test_a_post_that_is_loaded_again_after_the_code_was_revoked_makes_none_either(
     administrator_client: Client, panel: str
 ) -> None:
-    action = button(administrator_client.get(panel).content.decode())
+    action = button(administrator_client.get(panel).text)
     administrator_client.post(action)
     record = EnrollmentCode.objects.get()
     revoke = panel.replace("/deploy/", "/revoke-code/")
     assert administrator_client.post(revoke, {"code": record.pk}).status_code == 302
-    assert record.pk not in administrator_client.get(panel).content.decode(), "it is listed no more"
+    assert record.pk not in administrator_client.get(panel).text, "it is listed no more"
     assert administrator_client.post(action).status_code == 409
 
 
 @pytest.mark.parametrize("click", ["", "a\0b", "x" * 5000])
 def test_any_click_will_do(administrator_client: Client, panel: str, click: str) -> None:
-    assert CODE.search(administrator_client.post(f"{panel}?click={click}").content.decode())
+    assert CODE.search(administrator_client.post(f"{panel}?click={click}").text)
 
 
 def test_a_code_that_was_used_cannot_be_revoked(gateway: Gateway) -> None:
@@ -90,7 +90,7 @@ def test_the_command_is_good_for_any_shell_wherever_the_console_is(
     administrator_client: Client, panel: str, settings: Settings, console: str, tmp_path: Path
 ) -> None:
     settings.PUBLIC_URL = console
-    page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).content.decode()))
+    page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).text))
     command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)
     assert command
     curl = tmp_path / "curl"
@@ -111,7 +111,7 @@ def test_no_log_and_no_audit_row_holds_a_code(
     administrator_client: Client, panel: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    shown = CODE.search(administrator_client.post(panel).content.decode())
+    shown = CODE.search(administrator_client.post(panel).text)
     assert shown
     code = shown[1]
     kind = "gateway" if "gateways" in panel else "server"

@@ -139,9 +139,9 @@ def test_it_is_given_up_after_days_and_the_failure_stays_visible(
     due_now()
     turn()
     assert len(receiver.got) == 1
-    page = operator_client.get("/settings/push/").content.decode()
+    page = operator_client.get("/settings/push/").text
     assert "Messages were given up" in page
-    page = operator_client.get("/settings/push/messages/?state=failed").content.decode()
+    page = operator_client.get("/settings/push/messages/?state=failed").text
     assert "Given up" in page and "Answered 500" in page
     receiver.status = 200
     operator_client.post(f"/settings/push/messages/{delivery.pk}/retry/")

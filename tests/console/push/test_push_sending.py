@@ -226,7 +226,7 @@ def test_public_addresses_are_not(address: str) -> None:
 def test_what_is_no_address_is_refused_when_it_is_typed_in(url: str, operator_client: Client) -> None:
     answer = operator_client.post("/settings/push/add/webhook/", {"name": "x", "url": url})
     assert answer.status_code == 422 and not PushChannel.objects.exists()
-    page = answer.content.decode()
+    page = answer.text
     assert "must" in page or "at most 2,000 ASCII characters" in page
 
 
@@ -260,7 +260,7 @@ def test_secrets_are_sealed_and_appear_nowhere(receiver: WebReceiver, operator_c
     stored = " ".join(str(value) for value in row.values())
     assert secret not in stored and "t0p-53cret" not in stored
     for path in ("", f"{channel.pk}/", f"{channel.pk}/test/", "messages/"):
-        page = operator_client.get(f"/settings/push/{path}").content.decode()
+        page = operator_client.get(f"/settings/push/{path}").text
         assert secret not in page and "t0p-53cret" not in page
     from console.models import AuditRow
 

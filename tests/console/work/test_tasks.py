@@ -195,21 +195,21 @@ def test_cancelling_leaves_the_rest_undone(operator_client: Client, headers: dic
     assert not task.items.filter(state="cancelled").exclude(secret="").exists()
     again = operator_client.post(reverse("tasks:cancel", args=[task.pk]))
     assert again.status_code == 409
-    assert "is over already" in again.content.decode()
+    assert "is over already" in again.text
 
 
 def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
     task = start("a", "refused", "=c")
     tasks.work("one", seconds=0)
-    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).content.decode()
+    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).text
     assert 'value="1"' in page
     assert "data-live" in page
     run()
-    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).content.decode()
+    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).text
     assert "3 of 3, 1 failed" in " ".join(page.split())
     assert "This one is refused." in page
     assert "data-live" not in page, "what is over asks no more"
-    assert "Notes" in viewer_client.get(reverse("tasks:list")).content.decode()
+    assert "Notes" in viewer_client.get(reverse("tasks:list")).text
     answer = viewer_client.get(reverse("tasks:results", args=[task.pk]))
     rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
     assert rows[2] == ["2", "refused", "Failed", "This one is refused."]

@@ -13,8 +13,8 @@ from console.models import AuditRow, Cutover
 from roaming.accounts import roaming
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, UserSession
-from tests.responses import Response
-from tests.roaming.answers import HTMX_DIALOG, text
+from tests.responses import Response, words
+from tests.roaming.answers import HTMX_DIALOG
 from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -71,7 +71,7 @@ def test_what_is_not_possible_now_is_said(
 ) -> None:
     response = act(operator_client, action, account)
     assert response.status_code == 409
-    assert f"{account.username} {sentence}" in text(response)
+    assert f"{account.username} {sentence}" in response.text
     assert not Cutover.objects.exists()
 
 
@@ -103,7 +103,7 @@ def test_the_question_says_what_breaks(operator_client: Client, account: ClientA
     log_on(account)
     log_on(account)
     url = reverse(f"roaming:account_confirm_{action}", args=[account.pk])
-    question = " ".join(text(operator_client.get(url)).split())
+    question = words(operator_client.get(url))
     assert "2 sessions end now, and every connection of them breaks." in question
 
 
@@ -132,4 +132,4 @@ def test_one_session_can_be_kicked(operator_client: Client, account: ClientAccou
     assert Cutover.objects.get().target == account.pk
     again = operator_client.post(reverse("roaming:session_kick", args=[first.pk]))
     assert again.status_code == 409
-    assert "This session has ended already." in text(again)
+    assert "This session has ended already." in again.text

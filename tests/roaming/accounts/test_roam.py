@@ -237,7 +237,7 @@ def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(
         client = Client()
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         answer = client.post(url, {"area": "singapore", "instance": destination.pk})
-        return answer.status_code, answer.content.decode()
+        return answer.status_code, answer.text
 
     answers = sorted(codes_of(lambda: press(operator), lambda: press(administrator)))
     assert [status for status, _ in answers] == [302, 422]

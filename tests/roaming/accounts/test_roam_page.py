@@ -12,7 +12,7 @@ from console.models import AuditRow
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.responses import words
-from tests.roaming.answers import HTMX_DIALOG, text
+from tests.roaming.answers import HTMX_DIALOG
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def test_choosing_an_area_shows_its_instances_and_no_others(
 def test_htmx_gets_the_changing_part_alone(operator_client: Client, account: ClientAccount) -> None:
     there = abroad()
     response = operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
-    page = text(response)
+    page = response.text
     assert page.strip().startswith('<div class="field">')
     assert there.pk in page
     assert "csrfmiddlewaretoken" not in page

@@ -11,7 +11,7 @@ from console.machines import config
 from console.models import Cutover
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance, UserSession
-from tests.roaming.answers import HTMX_PANEL, text
+from tests.roaming.answers import HTMX_PANEL
 from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory
 from tests.roaming.sessions.test_leases import log_on
 
@@ -79,7 +79,7 @@ def test_blocks_must_suit_the_accounts(
     AccountFactory(instance=instance, username="fixed-address", static_ip="10.9.0.7")
     response = operator_client.post(url(instance), {"cidrs": cidrs}, headers=headers)
     assert response.status_code == 422
-    assert sentence in text(response)
+    assert sentence in response.text
     assert [str(block) for block in instance.blocks()] == ["10.9.0.0/24"]
 
 

@@ -12,7 +12,6 @@ from roaming.models import ClientAccount, UserSession
 from roaming.usage import buckets as usage
 from tests.console.machine import Machine
 from tests.responses import Response
-from tests.roaming.answers import text
 from tests.roaming.factories import AccountFactory, flow, flows
 from tests.roaming.sessions.test_leases import log_on
 
@@ -24,7 +23,7 @@ def told(session: UserSession, **values: Any) -> dict[str, Any]:
 
 
 def row_of(page: Response, name: str) -> str:
-    body = text(page)
+    body = page.text
     start = body.index(f"{name}</label>") if f"{name}</label>" in body else body.index(f">{name}</a>")
     return body[start : body.index("</tr>", start)]
 
