@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from django.test import Client
+    from pytest_django import Settings
 
     from console.models import Gateway, User
 
@@ -65,6 +68,15 @@ def gateway(db: None) -> Gateway:
     from tests.console.factories import GatewayFactory
 
     return GatewayFactory()
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, settings: Settings) -> Path:
+    """The wheel of version 0.2.0, which the console has to install from."""
+    settings.WHEEL_DIR = tmp_path
+    path = tmp_path / "causeway-0.2.0-py3-none-any.whl"
+    path.write_bytes(b"a wheel")
+    return path
 
 
 @pytest.fixture(scope="session")

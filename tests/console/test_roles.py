@@ -14,7 +14,6 @@ from django.contrib import admin
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import get_resolver
-from pytest_django import Settings
 
 from connectors.alerts.views.rules import GATEWAYS
 from console.checks import every_url_declares_its_role, url_views
@@ -192,10 +191,8 @@ def nobodys(text: str, number: int) -> Ids:
 
 
 @pytest.fixture(autouse=True)
-def world(tmp_path: Path, settings: Settings) -> Iterator[None]:
+def world(wheel: Path) -> Iterator[None]:
     """Offer a wheel to deploy, and write no log of the thousands of refusals."""
-    settings.WHEEL_DIR = tmp_path
-    (tmp_path / WHEEL).write_bytes(b"wheel")
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
