@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from console.models import AuditRow, EnrollmentCode, Gateway, MachineKey
+from console.models import AuditRow, Gateway, MachineKey
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 
@@ -55,14 +55,6 @@ def test_bad_input_is_named_and_kept(
     assert sentence in response.text
     assert "192.0.2.1" in response.text or "public_host" in change
     assert not Gateway.objects.exists()
-
-
-def test_a_code_is_made_when_asked_for_and_shown_once(administrator_client: Client, gateway: Gateway) -> None:
-    url = f"/gateways/{gateway.pk}/deploy/"
-    assert not EnrollmentCode.objects.exists() and administrator_client.get(url).status_code == 200
-    assert not EnrollmentCode.objects.exists()
-    administrator_client.post(url)
-    assert EnrollmentCode.objects.get().target == gateway.pk
 
 
 def test_the_list_says_what_is_known_and_a_dash_for_what_is_not(
