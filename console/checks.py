@@ -26,7 +26,7 @@ def every_url_declares_its_role(app_configs: Any, **kwargs: Any) -> list[Error]:
     return [
         Error(
             f"The URL “{path}” declares no role.",
-            hint="Decorate its view with console.core.access.role_required(…) or console.core.access.public.",
+            hint="Decorate its view with shows, acts, takes_form or public of console.core.access.",
             id="causeway.E001",
         )
         for path, view in url_views(get_resolver().url_patterns)

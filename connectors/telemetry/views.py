@@ -3,14 +3,14 @@
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import conditional_page
 
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.selectors import server_ids
 from connectors.telemetry import charts, selectors
 from connectors.telemetry.store import Series
 from connectors.telemetry.windows import window
-from console.core.access import role_required
+from console.core.access import shows
 from console.kit.charts import file_name
 from console.kit.csv_export import download
 from console.kit.windows import Window
@@ -18,8 +18,7 @@ from console.kit.windows import Window
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_traffic(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the words beside a connector's chart; the page fetches them anew while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -27,15 +26,13 @@ def connector_traffic(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/_traffic_words.html", words)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def all_traffic(request: HttpRequest) -> HttpResponse:
     """Show the words beside the overview's chart, of all connectors together."""
     return render(request, "connectors/_traffic_words.html", selectors.all_words(window(request.GET)))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
     server = get_object_or_404(Server, pk=server_id)
     shown, kind = window(request.GET), charts.kind(request.GET.get("kind", ""))
@@ -45,8 +42,7 @@ def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def connector_chart(request: HttpRequest, connector_id: str) -> HttpResponse:
@@ -60,8 +56,7 @@ def connector_chart(request: HttpRequest, connector_id: str) -> HttpResponse:
     return JsonResponse(charts.bandwidth(charts.series(servers, shown), servers=len(servers)))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def server_chart(request: HttpRequest, server_id: str) -> HttpResponse:
@@ -73,8 +68,7 @@ def server_chart(request: HttpRequest, server_id: str) -> HttpResponse:
     return JsonResponse(charts.gauge(charts.per_server([server.pk], shown).get(server.pk), kind, shown))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def all_chart(request: HttpRequest) -> HttpResponse:
@@ -87,16 +81,14 @@ def all_chart(request: HttpRequest) -> HttpResponse:
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponseBase:
     connector = get_object_or_404(Connector, pk=connector_id)
     shown = window(request.GET)
     return _csv(charts.series(server_ids(connector), shown), connector.pk, shown)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     server = get_object_or_404(Server, pk=server_id)
     shown = window(request.GET)
@@ -104,8 +96,7 @@ def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     return _csv(measured, server.pk, shown)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def all_chart_csv(request: HttpRequest) -> HttpResponseBase:
     shown = window(request.GET)
     return _csv(charts.series(None, shown), "connectors", shown)

@@ -1,9 +1,8 @@
 """Page of the audit: every change with its person, time and address."""
 
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
 
-from console.core.access import role_required
+from console.core.access import shows
 from console.core.models.audit import AuditRow
 from console.kit import tables
 
@@ -26,7 +25,6 @@ TABLE = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def audit_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "console/audit/list.html", TABLE.page(request, AuditRow.objects.all()))

@@ -4,19 +4,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
 from connectors.fleet import services
 from connectors.fleet.models.connectors import Connector
-from console.core.access import actor, has_role, role_required
+from console.core.access import actor, acts, has_role, takes_form
 from console.core.errors import Forbidden
 from console.kit import web
 from console.machines import deploy
 
 
-@require_http_methods(["GET", "POST"])
+@takes_form("viewer")
 @never_cache
-@role_required("viewer")
 def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the commands for a server. A POST makes a one-use code, which no other answer shows again."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -30,8 +28,7 @@ def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/deploy.html", context | deploy.panel("connector", connector.pk))
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def code_revoke(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Revoke a code, named in the body: what stands in a URL stands in logs as well."""
     connector = get_object_or_404(Connector, pk=connector_id)
