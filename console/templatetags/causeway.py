@@ -261,6 +261,14 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
     )
 
 
+@register.simple_block_tag(takes_context=True)
+def operators(context: Context, content: str, label: str, css: str = "link") -> SafeString:
+    """Draw what operators may do; a viewer sees ``label`` as an action that is not possible."""
+    if context["user"].role == "viewer":
+        return unavailable(label, "This needs the role of operator.", css)
+    return mark_safe(content)  # nosec B703 # noqa: S308 (escaped where it was rendered)
+
+
 @register.simple_tag
 def widget(field: BoundField) -> SafeString:
     """Draw the field's control; a check box becomes a switch unless its widget has the class "plain"."""

@@ -1,7 +1,7 @@
 """Pages of live sessions, and of who is kept from opening one."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from console.core.access import actor, acts, shows
@@ -69,7 +69,15 @@ def session_list(request: HttpRequest, instance_id: str) -> HttpResponse:
 @shows("operator")
 def session_confirm_kick(request: HttpRequest, session_id: str) -> HttpResponse:
     session = get_object_or_404(UserSession.objects.select_related("gateway"), pk=session_id)
-    return render(request, "roaming/sessions/confirm_kick.html", {"session": session})
+    return web.ask(
+        request,
+        "Kick",
+        session.username,
+        action=reverse("roaming:session_kick", args=[session.pk]),
+        back=reverse("roaming:sessions", args=[session.instance_id]),
+        template="roaming/sessions/confirm_kick.html",
+        session=session,
+    )
 
 
 @acts("operator")

@@ -44,11 +44,11 @@ def upgrade(request: HttpRequest, connector_id: str) -> HttpResponse:
             message = f"{connector} is upgraded to {run.version}, one server after the other."
             return web.done(request, reverse("connectors:servers", args=[connector.pk]), message)
     servers = list(connector.servers.all())
+    serving = [server for server in servers if server.state == "enabled"]
     context = {
         "form": form,
         "connector": connector,
-        "servers": servers,
-        "serving": [server for server in servers if server.state == "enabled"],
+        "alone": len(serving) < 2,
         **SERVERS.shown({connector.pk: [server.version for server in servers]})[connector.pk],
     }
     return web.form_page(request, "connectors/upgrade.html", context)

@@ -87,7 +87,15 @@ def gateway_code_revoke(request: HttpRequest, gateway_id: str) -> HttpResponse:
 @shows("administrator")
 def gateway_confirm_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway.objects.select_related("region__area"), pk=gateway_id)
-    return render(request, "console/gateways/confirm_delete.html", {"gateway": gateway})
+    return web.ask(
+        request,
+        "Delete",
+        gateway.name,
+        action=reverse("gateways:delete", args=[gateway.pk]),
+        back=reverse("gateways:list"),
+        template="console/gateways/confirm_delete.html",
+        gateway=gateway,
+    )
 
 
 @acts("administrator")

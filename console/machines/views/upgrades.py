@@ -41,7 +41,7 @@ def upgrade(request: HttpRequest, area_id: str) -> HttpResponse:
             message = f"The gateways of {area} are upgraded to {run.version}, one after the other."
             return web.done(request, reverse("gateways:list"), message)
     reached = sum(1 for gateway in gateway_upgrades.gateways_of(area) if gateway.is_heard)
-    context = {"form": form, "reached": reached, **gateway_upgrades.shown_of(area)}
+    context = {"form": form, "alone": reached < 2, **gateway_upgrades.shown_of(area)}
     return web.form_page(request, "console/gateways/upgrade.html", context)
 
 
