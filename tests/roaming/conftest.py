@@ -55,11 +55,12 @@ def post() -> Post:
 @pytest.fixture
 def credentials(account: ClientAccount) -> dict[str, Any]:
     """The body of a log-on of ``account`` by a stock proxy client."""
-    from tests.roaming.factories import PASSWORD
+    from tests.roaming.factories import credentials_of
 
-    return {
-        "instance": account.instance_id,
-        "username": account.username,
-        "password": PASSWORD,
-        "kind": "proxy",
-    }
+    return credentials_of(account)
+
+
+@pytest.fixture
+def login(post: Post, credentials: dict[str, Any]) -> Post:
+    """Log ``account`` on, unsigned: ``login(password="wrong")``."""
+    return lambda **changes: post("login", credentials | changes)

@@ -8,8 +8,7 @@ from django.urls import reverse
 
 from console.models import AuditRow, User
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, UserSession
-from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 MODELS = ["ccn", "cloudnetwork", "instance", "instancecidr", "clientaccount", "usersession", "logonfailures"]
@@ -73,7 +72,7 @@ def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance
     assert "Give the account a password." in response.text
     staff_client.post(url("clientaccount", "add"), wish | {"new_password": "Winter-2026"})
     account = ClientAccount.objects.get()
-    session = log_on_with(account, "Winter-2026")
+    session = log_on(account, password="Winter-2026")
     change = {"email": "new@example.org", "bandwidth_kbps": 200}  # the box «enabled» is not ticked
     assert staff_client.post(url("clientaccount", "change", account.pk), change).status_code == 302
     account.refresh_from_db()
@@ -83,19 +82,6 @@ def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance
     staff_client.post(url("clientaccount", "delete", account.pk), {"post": "yes"})
     assert not ClientAccount.objects.exists()
     assert AuditRow.objects.filter(verb="account.delete").exists()
-
-
-def log_on_with(account: ClientAccount, password: str) -> UserSession:
-    from roaming.sessions import logon
-
-    return logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=password,
-        public_address="",
-        gateway_id=None,
-        kind="connect",
-    )[1]
 
 
 def test_a_refused_removal_is_a_message(staff_client: Client) -> None:

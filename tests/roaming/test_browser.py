@@ -13,8 +13,7 @@ from console.work import tasks
 from roaming.models import ClientAccount, Instance
 from roaming.usage import buckets as usage
 from tests.browser import log_in, settle
-from tests.roaming.factories import AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, InstanceFactory, log_on
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
 PASSWORD = "a long password"

@@ -13,8 +13,7 @@ from roaming.accounts import roaming
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
 from tests.responses import words
-from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 LIMIT = 8

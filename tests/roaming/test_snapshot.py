@@ -14,8 +14,7 @@ from roaming.accounts import services as accounts
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, UserSession
 from roaming.snapshot import part
-from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 

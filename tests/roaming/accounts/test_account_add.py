@@ -12,8 +12,7 @@ from console.models import AuditRow
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
 from tests.roaming.answers import HTMX_PANEL
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 WISH: dict[str, Any] = {

@@ -9,8 +9,7 @@ from roaming.accounts import services as accounts
 from roaming.accounts.roaming import account_roam
 from roaming.models import ClientAccount, UserSession
 from tests.responses import Response, words
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 

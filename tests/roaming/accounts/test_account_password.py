@@ -14,8 +14,7 @@ from roaming.accounts.roaming import account_roam
 from roaming.models import ClientAccount, Instance
 from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG
-from tests.roaming.factories import ACTOR, PASSWORD, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, PASSWORD, InstanceFactory, credentials_of, log_on
 
 pytestmark = pytest.mark.django_db
 NOBODY_LISTENS = {
@@ -34,13 +33,7 @@ def shown_password(page: str) -> str:
 
 
 def may_log_on(post: Callable[..., Any], account: ClientAccount, password: str) -> bool:
-    body = {
-        "instance": account.instance_id,
-        "username": account.username,
-        "password": password,
-        "kind": "proxy",
-    }
-    return post("login", body).status_code == 200
+    return post("login", credentials_of(account, password=password)).status_code == 200
 
 
 @pytest.fixture

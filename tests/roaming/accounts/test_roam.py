@@ -21,8 +21,7 @@ from roaming.instances import deletion
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.at_once import at_once
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,7 @@ from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 

@@ -21,8 +21,7 @@ from console.work import tasks
 from roaming.imports import services as imports
 from roaming.models import AccountImport, ClientAccount, Instance
 from tests.responses import Response
-from tests.roaming.factories import AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 HEADER = "username,email,password,bandwidth_kbps,static_ip\n"

@@ -19,8 +19,7 @@ from roaming.models import ClientAccount, Instance, UserSession
 from tests.connectors import factories as private_access
 from tests.responses import Response, words
 from tests.roaming.answers import HTMX_DIALOG
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -55,8 +54,7 @@ def test_it_is_cut_off_with_the_click_and_gone_in_the_end(
     delete: Callable[..., Any],
     instance: Instance,
     people: list[ClientAccount],
-    post: Callable[..., Any],
-    credentials: dict[str, str],
+    login: Callable[..., Any],
     gateway: Gateway,
     headers: dict[str, Any],
 ) -> None:
@@ -71,7 +69,7 @@ def test_it_is_cut_off_with_the_click_and_gone_in_the_end(
     # With the click: nobody is on, nobody gets in, gateways are told to cut, nothing is removed in the request.
     session.refresh_from_db()
     assert session.end_reason == "instance_inactive"
-    assert (refused := post("login", credentials)).status_code == 403
+    assert (refused := login()).status_code == 403
     assert refused.json()["error"]["code"] == "InstanceInactive"
     assert Cutover.objects.get().target == instance.pk
     assert snapshot.build(gateway).instances[instance.pk].active is False

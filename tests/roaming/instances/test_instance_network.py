@@ -12,8 +12,7 @@ from console.models import Cutover
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance, UserSession
 from tests.roaming.answers import HTMX_PANEL
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -84,8 +83,8 @@ def test_blocks_must_suit_the_accounts(
 
 
 def test_a_password_still_works_after_the_move(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     operator_client.post(url(account.instance), {"cidrs": "10.200.0.0/24"})
-    answer = post("login", credentials | {"password": PASSWORD}).json()
+    answer = login(password=PASSWORD).json()
     assert answer["session"]["client_ip"].startswith("10.200.0.")

@@ -18,7 +18,7 @@ from roaming.sessions import logon
 from roaming.sessions import services as sessions
 from roaming.sessions.leases import LeaseExhausted, _steps
 from tests.at_once import at_once
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -26,18 +26,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def one_account_may_take_all(settings: Settings) -> None:
     settings.SESSIONS_PER_ACCOUNT = 10_000
-
-
-def log_on(account: ClientAccount, kind: str = "connect") -> UserSession:
-    _, session = logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=PASSWORD,
-        public_address="203.0.113.1",
-        gateway_id=None,
-        kind=kind,
-    )
-    return session
 
 
 def test_every_usable_address_is_leased_once_and_then_no_more() -> None:

@@ -8,10 +8,8 @@ from django.urls import reverse
 
 from console.models import Gateway
 from roaming.models import ClientAccount, Instance
-from roaming.sessions import logon
 from tests.responses import words
-from tests.roaming.factories import PASSWORD, AccountFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -23,14 +21,7 @@ def url(instance: Instance) -> str:
 def test_a_session_shows_who_and_from_where(
     operator_client: Client, account: ClientAccount, gateway: Gateway
 ) -> None:
-    _, session = logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=PASSWORD,
-        public_address="203.0.113.7",
-        gateway_id=gateway.pk,
-        kind="proxy",
-    )
+    session = log_on(account, public_address="203.0.113.7", gateway_id=gateway.pk, kind="proxy")
     page = words(operator_client.get(url(account.instance)))
     for shown in (account.username, session.client_ip, "203.0.113.7", gateway.name, "just now"):
         assert shown in page

@@ -17,8 +17,7 @@ from roaming.usage import buckets as usage
 from roaming.usage import flows as service
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.roaming.factories import AccountFactory, flow, flows
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,7 @@ from roaming.models import ClientAccount, Instance, Usage
 from roaming.usage import monitoring
 from tests.console.machine import Machine
 from tests.responses import words
-from tests.roaming.factories import flow, flows
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 7, 15, 12, 30, 30, tzinfo=UTC)

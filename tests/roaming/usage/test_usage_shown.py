@@ -12,8 +12,7 @@ from roaming.models import ClientAccount, UserSession
 from roaming.usage import buckets as usage
 from tests.console.machine import Machine
 from tests.responses import Response
-from tests.roaming.factories import AccountFactory, flow, flows
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
 
