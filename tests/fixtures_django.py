@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from django.test import Client
     from pytest_django import Settings
 
     from console.models import Gateway, User
+    from tests.console.machine import Machine
+    from tests.console.push_receivers import WebReceiver
 
 
 def _user(role: str) -> User:
@@ -63,11 +66,50 @@ def administrator_client(administrator: User) -> Client:
 
 
 @pytest.fixture
+def staff_client(operator: User) -> Client:
+    """An operator who may use Django admin."""
+    operator.is_staff = True
+    operator.save(update_fields=["is_staff"])
+    return _client(operator)
+
+
+@pytest.fixture
+def superuser_client(administrator: User) -> Client:
+    """Whom Django admin shows everything."""
+    administrator.is_staff = administrator.is_superuser = True
+    administrator.save(update_fields=["is_staff", "is_superuser"])
+    return _client(administrator)
+
+
+@pytest.fixture
 def gateway(db: None) -> Gateway:
     """A gateway in Mainland China, not enrolled yet."""
     from tests.console.factories import GatewayFactory
 
     return GatewayFactory()
+
+
+@pytest.fixture
+def machine(gateway: Gateway) -> Machine:
+    """The enrolled agent of ``gateway``."""
+    from tests.console.machine import Machine
+
+    return Machine("gateway", gateway.pk)
+
+
+@pytest.fixture
+def private_allowed(settings: Settings) -> None:
+    """Message push to addresses such as those of the tests' receivers."""
+    settings.PUSH_ALLOW_PRIVATE = True
+
+
+@pytest.fixture
+def receiver(private_allowed: None) -> Iterator[WebReceiver]:
+    """A real receiver of message push by HTTP."""
+    from tests.console.push_receivers import web_receiver
+
+    with web_receiver() as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors.models import Connector, Server
@@ -15,7 +13,9 @@ from console.models import Gateway
 from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
+from tests.queries import queries
 from tests.responses import words
+from tests.roaming.answers import HTMX_PANEL
 from tests.roaming.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
@@ -38,14 +38,6 @@ def world(number: int, gateway: Gateway, account: ClientAccount) -> None:
         )
 
 
-def queries(client: Client, url: str, **headers: str) -> int:
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
-        assert client.get(url, headers=headers).status_code == 200
-    return len(captured)
-
-
 @pytest.mark.parametrize("url", LISTS)
 def test_a_list_asks_the_same_number_of_queries_for_3_and_10_rows(
     operator_client: Client, gateway: Gateway, url: str
@@ -53,9 +45,9 @@ def test_a_list_asks_the_same_number_of_queries_for_3_and_10_rows(
     account = AccountFactory()
     world(3, gateway, account)
     operator_client.get(url)
-    few = queries(operator_client, url)
+    few = queries(operator_client.get, url)
     world(7, gateway, account)
-    assert queries(operator_client, url) == few <= BUDGET
+    assert len(queries(operator_client.get, url)) == len(few) <= BUDGET
 
 
 def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_has(
@@ -67,19 +59,14 @@ def test_the_panels_of_a_connector_keep_to_the_budget_however_many_servers_it_ha
         for _ in range(2):
             for _ in range(3):
                 factories.tunnel(gateway, ServerFactory(connector=connector, heard=True))
-            target = {"HX-Request": "true", "HX-Target": "panel"}
-            counts.append(queries(operator_client, f"/sase/connectors/{connector.pk}/{url}", **target))
+            page = f"/sase/connectors/{connector.pk}/{url}"
+            counts.append(len(queries(operator_client.get, page, headers=HTMX_PANEL)))
         assert counts[0] == counts[1] <= BUDGET
 
 
 @pytest.mark.parametrize("url", LISTS)
 def test_an_empty_list_says_what_to_do_next(viewer_client: Client, url: str) -> None:
     assert "There is no" in viewer_client.get(url).text
-
-
-@pytest.mark.parametrize("url", LISTS)
-def test_a_list_needs_a_log_in(client: Client, url: str) -> None:
-    assert client.get(url).status_code == 302
 
 
 @pytest.mark.parametrize("url", LISTS)

@@ -10,7 +10,6 @@ import pytest
 # Django is not set up yet when this file is read.
 if TYPE_CHECKING:
     from roaming.models import ClientAccount, Instance
-    from tests.console.machine import Machine
 
 Post = Callable[..., Any]
 
@@ -29,14 +28,6 @@ def account(instance: Instance) -> ClientAccount:
     from tests.roaming.factories import AccountFactory
 
     return AccountFactory(instance=instance)
-
-
-@pytest.fixture
-def machine(gateway: Any) -> Machine:
-    """The enrolled agent of ``gateway``."""
-    from tests.console.machine import Machine
-
-    return Machine("gateway", gateway.pk)
 
 
 @pytest.fixture

@@ -11,24 +11,10 @@ from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, UserSessi
 from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
-MODELS = ["ccn", "cloudnetwork", "instance", "instancecidr", "clientaccount", "usersession", "logonfailures"]
-
-
-@pytest.fixture
-def staff_client(operator_client: Client, operator: User) -> Client:
-    User.objects.filter(pk=operator.pk).update(is_staff=True)
-    return operator_client
 
 
 def url(model: str, view: str, *args: Any) -> str:
     return reverse(f"admin:roaming_{model}_{view}", args=args)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_list_with_search(staff_client: Client, account: ClientAccount, model: str) -> None:
-    log_on(account)
-    CCNFactory(networks=["172.16.0.0/16"])
-    assert staff_client.get(url(model, "changelist"), {"q": "a"}).status_code == 200
 
 
 def test_a_viewer_deletes_nothing(viewer_client: Client, viewer: User, account: ClientAccount) -> None:

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from roaming.accounts import roaming
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
+from tests.queries import queries
 from tests.responses import words
 from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory, log_on
 
@@ -60,16 +59,9 @@ WORLDS = [world_of_instances, world_of_accounts, world_of_copies, world_of_sessi
 
 @pytest.mark.parametrize("make", WORLDS, ids=lambda make: make.__name__)
 def test_ten_rows_cost_as_many_queries_as_three(operator_client: Client, make: Callable[..., Any]) -> None:
-    counts = []
-    for rows in (3, 7):  # the second lot is added to the first
-        url = make(rows)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert operator_client.get(url).status_code == 200
-        counts.append(len(queries))
-    assert counts[0] == counts[1]
-    assert counts[0] <= LIMIT, [query["sql"] for query in queries.captured_queries]
+    few = queries(operator_client.get, make(3))
+    many = queries(operator_client.get, make(7))  # besides the first lot
+    assert len(few) == len(many) <= LIMIT
 
 
 @pytest.mark.parametrize("words", ["ALICE", "alice-ant", "example.net", "ce-an"])

@@ -4,9 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connectors.fleet import selectors, services
@@ -19,6 +17,7 @@ from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ServerFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.queries import queries
 from tests.responses import words
 
 pytestmark = pytest.mark.django_db
@@ -96,13 +95,12 @@ def test_unknown_servers_are_passed_over_and_counts_follow(
 
 
 def test_many_tunnels_cost_no_more_queries_than_few(connector: Connector, machine: Machine) -> None:
-    def queries(number: int) -> int:
+    def cost(number: int) -> int:
         servers = [ServerFactory(connector=connector) for _ in range(number)]
-        with CaptureQueriesContext(connection) as captured:
-            machine.call("gateway/status", status(**{server.pk: 1 for server in servers}))
-        return len(captured)
+        tunnels = status(**{server.pk: 1 for server in servers})
+        return len(queries(machine.call, "gateway/status", tunnels))
 
-    assert queries(2) == queries(40)
+    assert cost(2) == cost(40)
 
 
 # --- Lights -----------------------------------------------------------------------------------------------------------

@@ -3,9 +3,7 @@
 import re
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +18,7 @@ from roaming.accounts import services as accounts
 from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR
+from tests.queries import queries
 from tests.roaming.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -187,17 +186,12 @@ def test_without_rules_in_force_a_new_account_is_no_news() -> None:
 def test_the_number_of_queries_does_not_grow_with_groups(
     connector: Connector, gateway: Gateway, people: dict[str, ClientAccount]
 ) -> None:
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            snapshot.part(gateway)
-        return len(captured)
-
     def grow(number: int) -> None:
         for _ in range(number):
             group = factories.group(rules=[Rule("email", "Equal", "*@corp.example")])
             factories.policy(connector, all_users=False, groups=[group])
 
     grow(2)
-    few = queries()
+    few = len(queries(snapshot.part, gateway))
     grow(6)
-    assert queries() == few and GroupRule.objects.count() == 8
+    assert len(queries(snapshot.part, gateway)) == few and GroupRule.objects.count() == 8

@@ -231,12 +231,6 @@ def test_what_else_a_server_measures(page: Page, console: str, servers: Any, kin
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/servers/?range=24h")
     settle(page)
     page.get_by_role("navigation", name="What the charts show").get_by_role("link", name=kind).click()
-    name = {
-        "CPU Utilization": "cpu",
-        "Memory Usage": "memory",
-        "Latency": "latency",
-        "Packet Loss Rate": "loss",
-    }[kind]
     chart = drawn(page, f"kind={name}")
     assert "Average" in hover(page, chart)
     expect(page.get_by_role("row", name=kind).first).to_contain_text(re.compile(r"\d (%|ms)"))

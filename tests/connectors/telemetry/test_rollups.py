@@ -1,9 +1,9 @@
 """Roll-ups: whatever the order of samples, repetitions and rounds of the worker, they say what the samples say."""
 
 import math
-import threading
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from connectors.models import Connector, FiveMinutes, Hour, Latest, Sample, Server, StaleRollup
 from connectors.telemetry import partitions, store
 from connectors.telemetry.sql import MEASURES, VALUES
+from tests.at_once import at_once
 from tests.connectors.factories import ServerFactory
 
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)  # the span crosses midnight, where one table ends
@@ -299,36 +300,22 @@ def test_a_removed_server_leaves_nothing(connector: Connector, server: Server) -
 def test_samples_written_while_the_worker_counts_are_all_counted() -> None:
     server = ServerFactory()
     writers, each = 4, 60
-    stop, failures = threading.Event(), []
+    written: list[int] = []
 
     def write(number: int) -> None:
         try:
             for place in range(each):
                 # All into the same quarter of an hour, so that writers and worker meet at the same roll-ups.
                 store.write([make(server, 0.5 + number * 0.1 + place * 15, seconds=0.1, rx=1, tx=2)], NOW)
-        except Exception as error:
-            failures.append(error)
         finally:
-            connection.close()
+            written.append(number)
 
     def count() -> None:
-        try:
-            while not stop.is_set():
-                store.roll_up(LONG_AFTER)
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
+        while len(written) < writers:
+            store.roll_up(LONG_AFTER)
 
-    worker = threading.Thread(target=count)
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
-    for thread in (worker, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    stop.set()
-    worker.join()
-    assert not failures
+    calls = [count, *(partial(write, number) for number in range(writers))]
+    assert at_once(*calls) == [None] * len(calls)
     store.roll_up(LONG_AFTER)
     assert sum(FiveMinutes.objects.values_list("rx_bytes", flat=True)) == writers * each
     assert sum(Hour.objects.values_list("tx_bytes", flat=True)) == 2 * writers * each

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from console.models import AuditRow, Gateway, MachineKey
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.queries import queries
 
 pytestmark = pytest.mark.django_db
 FORM = {
@@ -101,17 +101,12 @@ def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client: Clien
     assert Gateway.objects.exists()
 
 
-def test_the_page_costs_the_same_for_three_and_thirty(
-    administrator_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_the_page_costs_the_same_for_three_and_thirty(administrator_client: Client) -> None:
     GatewayFactory.create_batch(3)
     administrator_client.get("/gateways/")
-    with django_assert_max_num_queries(8) as few:
-        administrator_client.get("/gateways/")
+    few = queries(administrator_client.get, "/gateways/")
     GatewayFactory.create_batch(27)
-    with django_assert_max_num_queries(8) as many:
-        administrator_client.get("/gateways/")
-    assert len(few) == len(many)
+    assert len(queries(administrator_client.get, "/gateways/")) == len(few) <= 8
 
 
 def test_the_overview_counts_only_what_was_heard(viewer_client: Client, gateway: Gateway) -> None:

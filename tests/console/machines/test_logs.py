@@ -24,11 +24,6 @@ HTMX = {"HX-Request": "true", "HX-Target": "dialog"}
 STATUS = {"version": "1", "applied_version": 0, "open_flows": 0, "envoy": "running", "tunnels": {}}
 
 
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
 def url(machine: Machine, action: str = "") -> str:
     return f"/machines/{machine.id}/logs/{action}"
 

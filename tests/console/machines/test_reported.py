@@ -23,11 +23,6 @@ STATUS = {"version": "1", "applied_version": 1, "open_flows": 1, "envoy": "runni
 STORED = ("software", "open_flows", "envoy_state")
 
 
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
 

@@ -1,7 +1,6 @@
 """The outbox: what was posted arrives, at least once, known by its id."""
 
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,17 +18,6 @@ from tests.console.push_receivers import WebReceiver, wait_for, web_receiver, wo
 
 pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
-
-
-@pytest.fixture(autouse=True)
-def private_allowed(settings: Settings) -> None:
-    settings.PUSH_ALLOW_PRIVATE = True
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebReceiver]:
-    with web_receiver() as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import socket
 import threading
-from collections.abc import Iterator
 from email import policy
 from socket import SocketKind
 from typing import Any
@@ -24,17 +23,6 @@ from tests.console.push_receivers import WebReceiver, mail_receiver, web_receive
 
 ACTOR = audit.System("test")
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def private_allowed(settings: Settings) -> None:
-    settings.PUSH_ALLOW_PRIVATE = True
-
-
-@pytest.fixture
-def receiver(private_allowed: Any) -> Iterator[WebReceiver]:
-    with web_receiver() as made:
-        yield made
 
 
 def message(**values: Any) -> PushMessage:

@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from console import ports
 from console.core import audit
@@ -21,6 +20,7 @@ from console.work.tasks import Step
 from tests.console.factories import UserFactory
 from tests.console.push_receivers import wait_for, worker
 from tests.console.task_site import kind
+from tests.queries import queries
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = "tests.console.task_site.settings"
@@ -217,12 +217,9 @@ def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [3, 60])
-def test_a_tasks_page_costs_the_same_for_any_number_of_items(
-    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries, number: int
-) -> None:
+def test_a_tasks_page_costs_the_same_for_any_number_of_items(viewer_client: Client, number: int) -> None:
     task = start(*(f"item {n}" for n in range(number)))
-    with django_assert_max_num_queries(8):
-        viewer_client.get(reverse("tasks:detail", args=[task.pk]))
+    assert len(queries(viewer_client.get, reverse("tasks:detail", args=[task.pk]))) <= 8
 
 
 def pretend_time_passed() -> None:

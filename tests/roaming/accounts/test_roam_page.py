@@ -1,16 +1,16 @@
 """The dialog Configure Roaming: areas, instances with their limits, the copy, and every way to be refused."""
 
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from console.models import AuditRow
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
+from tests.queries import queries
 from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG
 from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
@@ -167,10 +167,9 @@ def test_the_pre_flight_costs_the_same_for_one_instance_and_for_many(
     operator_client: Client, account: ClientAccount
 ) -> None:
     abroad()
-    with CaptureQueriesContext(connection) as one:
-        operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    ask = partial(operator_client.get, url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    one = queries(ask)
     for third in range(30):
         AccountFactory(instance=abroad(cidrs=[f"10.240.{third}.0/24"]))
-    with CaptureQueriesContext(connection) as many:
-        operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    many = queries(ask)
     assert len(one) == len(many) <= 8

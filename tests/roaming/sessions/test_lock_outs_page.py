@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from pytest_django import Settings
 from console.models import AuditRow
 from roaming.models import ClientAccount, LogonFailures
 from tests.console.machine import Machine
+from tests.queries import queries
 from tests.roaming.answers import refusal
 from tests.roaming.factories import locked_out
 
@@ -76,12 +76,8 @@ def test_a_lock_out_that_is_over_is_not_shown(viewer_client: Client, account: Cl
     assert "Nobody is locked out" in viewer_client.get(URL).text
 
 
-def test_as_many_queries_for_many_as_for_few(
-    operator_client: Client,
-    account: ClientAccount,
-    django_assert_max_num_queries: Callable[[int], Any],
-) -> None:
+def test_as_many_queries_for_many_as_for_few(operator_client: Client, account: ClientAccount) -> None:
     for number in range(12):
         locked_out(account, f"203.0.113.{number}")
-    with django_assert_max_num_queries(8):
-        assert operator_client.get(URL).text.count("Lift</button>") == 12
+    assert len(queries(operator_client.get, URL)) <= 8
+    assert operator_client.get(URL).text.count("Lift</button>") == 12

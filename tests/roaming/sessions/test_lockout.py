@@ -1,16 +1,15 @@
 """Repeated failures lock out whoever guesses, and nobody else; guesses at large are slowed."""
 
 import secrets
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -18,6 +17,7 @@ from console.core import hashing
 from console.core.hashing import Hashing
 from roaming.models import Instance, LogonFailures
 from roaming.sessions import lockout
+from tests.at_once import at_once
 from tests.console.machine import Machine
 from tests.responses import Response
 from tests.roaming.answers import refusal
@@ -181,16 +181,10 @@ def test_guesses_at_once_are_no_more_than_guesses_one_after_another(
     login: Callable[..., Any], credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "seat", Hashing(1, waiting=20).seat)
-    together = threading.Barrier(20)
 
     def guess(number: int) -> tuple[int, str]:
-        together.wait(20)
-        try:
-            body = credentials | {"password": f"guess-{number}"}
-            return refusal(Client().post("/edge/v1/login", body, content_type="application/json"))
-        finally:
-            connection.close()
+        body = credentials | {"password": f"guess-{number}"}
+        return refusal(Client().post("/edge/v1/login", body, content_type="application/json"))
 
-    with ThreadPoolExecutor(20) as pool:
-        answers = Counter(pool.map(guess, range(20)))
+    answers = Counter(at_once(*(partial(guess, number) for number in range(20))))
     assert answers == {(401, "LogonRefused"): 3, (429, "LockedOut"): 17}

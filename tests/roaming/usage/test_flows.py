@@ -22,11 +22,6 @@ from tests.roaming.factories import AccountFactory, flow, flows, log_on
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
 def test_a_later_record_replaces_an_earlier_one(machine: Machine, gateway: Gateway) -> None:
     machine.call("flows", flows(flow()))
     ended = time.time()
