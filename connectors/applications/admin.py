@@ -66,8 +66,7 @@ class ApplicationAdmin(ServiceAdmin):
         enabled = data.pop("enabled")
         obj = services.application_update(application=obj, **data, actor=actor(request))
         if obj.enabled != enabled:
-            switch = services.application_enable if enabled else services.application_disable
-            obj = switch(application=obj, actor=actor(request))
+            obj = services.application_switch(application=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Application) -> None:

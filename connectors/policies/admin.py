@@ -91,8 +91,7 @@ class PolicyAdmin(ServiceAdmin):
         enabled = data.pop("enabled")
         obj = services.policy_update(policy=obj, **data, actor=actor(request))
         if obj.enabled != enabled:
-            switch = services.policy_enable if enabled else services.policy_disable
-            obj = switch(policy=obj, actor=actor(request))
+            obj = services.policy_switch(policy=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Policy) -> None:

@@ -136,16 +136,12 @@ def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
 
 
 @transaction.atomic
-def channel_enable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send through the channel again, waiting messages first. Raises ``Conflict`` when it is on."""
-    switch(channel, kind="push_channel", enabled=True, actor=actor)
-    return channel
+def channel_switch(*, channel: PushChannel, enabled: bool, actor: audit.Actor) -> PushChannel:
+    """Send through the channel again, waiting messages first; or send nothing, so that waiting messages wait on.
 
-
-@transaction.atomic
-def channel_disable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send nothing through the channel; waiting messages wait on. Raises ``Conflict`` when it is off."""
-    switch(channel, kind="push_channel", enabled=False, actor=actor)
+    Raises ``Conflict`` when the channel is so already.
+    """
+    switch(channel, kind="push_channel", enabled=enabled, actor=actor)
     return channel
 
 

@@ -134,8 +134,7 @@ def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
 @acts("operator")
 def channel_switch(request: HttpRequest, channel_id: str, enabled: bool) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    switch = services.channel_enable if enabled else services.channel_disable
-    switch(channel=channel, actor=actor(request))
+    services.channel_switch(channel=channel, enabled=enabled, actor=actor(request))
     said = "is enabled." if enabled else "is disabled: nothing is sent through it."
     return web.done(request, reverse(LIST), f"{channel.name} {said}")
 

@@ -92,8 +92,7 @@ def _initial(application: Application) -> dict[str, object]:
 @acts("operator")
 def application_switch(request: HttpRequest, application_id: str, enabled: bool) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    switch = services.application_enable if enabled else services.application_disable
-    switch(application=application, actor=actor(request))
+    services.application_switch(application=application, enabled=enabled, actor=actor(request))
     said = "is enabled." if enabled else "is disabled: open connections to it are cut."
     return web.done(request, reverse(URL), f"{application.name} {said}")
 

@@ -90,11 +90,10 @@ def connector_add(request: HttpRequest) -> HttpResponse:
 def connector_switch(request: HttpRequest, connector_id: str, enabled: bool) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     url = web.safe_next(request, reverse("connectors:list"))
+    services.connector_switch(connector=connector, enabled=enabled, actor=actor(request))
     if not enabled:
-        services.connector_disable(connector=connector, actor=actor(request))
         message = f"{connector.name} is disabled: nobody reaches the applications behind it."
         return web.done(request, url, message)
-    services.connector_enable(connector=connector, actor=actor(request))
     message = f"{connector.name} is enabled: users reach the applications behind it again."
     # Stay in the Details panel after a switch there.
     return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")

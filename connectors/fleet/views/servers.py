@@ -83,10 +83,9 @@ def _servers_url(connector_id: str) -> str:
 @acts("operator")
 def server_switch(request: HttpRequest, connector_id: str, server_id: str, enabled: bool) -> HttpResponse:
     server, url = _server(connector_id, server_id), _servers_url(connector_id)
+    services.server_switch(server=server, enabled=enabled, actor=actor(request))
     if enabled:
-        services.server_enable(server=server, actor=actor(request))
         return web.done(request, url, f"{server} is enabled.", into="panel")
-    services.server_disable(server=server, actor=actor(request))
     return web.done(request, url, f"{server} is disabled: its tunnels close.")
 
 

@@ -131,10 +131,9 @@ def _back(request: HttpRequest, message: str) -> HttpResponse:
 @acts("operator")
 def policy_switch(request: HttpRequest, policy_id: str, enabled: bool) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
+    services.policy_switch(policy=policy, enabled=enabled, actor=actor(request))
     if enabled:
-        services.policy_enable(policy=policy, actor=actor(request))
         return _back(request, f"{policy.name} is enabled.")
-    services.policy_disable(policy=policy, actor=actor(request))
     url = web.safe_next(request, reverse(URL))
     return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
 

@@ -125,7 +125,7 @@ def test_a_server_that_never_came_is_no_alert(connector: Connector) -> None:
 def test_whoever_switches_off_is_not_told_that_it_is_off(watched: Server, connector: Connector) -> None:
     channel()
     rounds(watched, (0, 150), (60, 150))
-    fleet.connector_disable(connector=connector, actor=ACTOR)
+    fleet.connector_switch(connector=connector, enabled=False, actor=ACTOR)
     rounds(watched, (65, 150))
     assert Alert.objects.get().end == "not_watched" and told() == ["firing", "resolved"]
 

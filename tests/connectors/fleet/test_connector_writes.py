@@ -10,7 +10,7 @@ from connectors.fleet import services as fleet
 from connectors.models import Connector, Server
 from connectors.policies import services as policies
 from console.core.errors import Conflict, Invalid
-from console.machines import config
+from console.machines import config, enrollment
 from console.models import AuditRow, Cutover, EnrollmentCode, MachineKey
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, region
@@ -99,7 +99,7 @@ def test_delete_is_refused_while_policies_name_it(operator_client: Client, conne
 
 def test_delete_takes_servers_their_keys_and_open_codes_along(connector: Connector) -> None:
     machine = Machine("server", connector.pk)
-    fleet.server_code_create(connector=connector, actor=ACTOR)
+    enrollment.code_create(kind="server", target=connector.pk, actor=ACTOR)
     fleet.connector_delete(connector=connector, actor=ACTOR)
     assert not Server.objects.exists() and not MachineKey.objects.exists()
     assert not EnrollmentCode.objects.filter(used_at=None).exists()
@@ -124,7 +124,7 @@ def test_a_server_is_disabled_enabled_and_removed(operator_client: Client, conne
 
 def test_two_servers_may_not_enable_twice(server: Server) -> None:
     with pytest.raises(Conflict):
-        fleet.server_enable(server=server, actor=ACTOR)
+        fleet.server_switch(server=server, enabled=True, actor=ACTOR)
 
 
 def test_a_service_refuses_what_a_form_would(connector: Connector) -> None:

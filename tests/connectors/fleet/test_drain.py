@@ -76,7 +76,7 @@ def test_what_drains_or_is_off_cannot_be_drained(server: Server) -> None:
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     with pytest.raises(Conflict, match="draining already"):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
-    services.server_disable(server=server, actor=ACTOR)
+    services.server_switch(server=server, enabled=False, actor=ACTOR)
     with pytest.raises(Conflict, match="disabled already"):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
 

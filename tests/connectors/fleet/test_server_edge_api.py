@@ -61,7 +61,7 @@ def test_a_code_of_a_deleted_connector_admits_nobody(connector: Connector, serve
 
 
 def test_a_disabled_servers_certificates_are_not_renewed(server: Machine) -> None:
-    fleet.server_disable(server=Server.objects.get(), actor=ACTOR)
+    fleet.server_switch(server=Server.objects.get(), enabled=False, actor=ACTOR)
     answer = server.call("renew", {"csrs": server.csrs()})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "ServerDisabled")
 
@@ -111,7 +111,7 @@ def test_a_policy_for_all_applications_serves_every_enabled_one(
     factories.policy(connector)
     served = [item["id"] for item in server.call("server/config", {}).json()["applications"]]
     assert served == [wiki.pk]
-    applications.application_enable(application=off, actor=ACTOR)
+    applications.application_switch(application=off, enabled=True, actor=ACTOR)
     assert len(server.call("server/config", {}).json()["applications"]) == 2
 
 

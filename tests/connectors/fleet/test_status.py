@@ -51,7 +51,7 @@ def test_a_tunnel_of_a_disabled_server_does_not_count(
     connector: Connector, server: Server, machine: Machine
 ) -> None:
     machine.call("gateway/status", status(**{server.pk: 2}))
-    services.server_disable(server=server, actor=ACTOR)
+    services.server_switch(server=server, enabled=False, actor=ACTOR)
     assert not online()
 
 
@@ -59,7 +59,7 @@ def test_a_switched_off_connector_may_be_online_all_the_same(
     connector: Connector, server: Server, machine: Machine
 ) -> None:
     machine.call("gateway/status", status(**{server.pk: 2}))
-    services.connector_disable(connector=connector, actor=ACTOR)
+    services.connector_switch(connector=connector, enabled=False, actor=ACTOR)
     assert online(), "the status is about the way, the switch about who may go it"
 
 

@@ -51,9 +51,9 @@ def test_of_two_who_switch_off_at_once_one_is_told_that_it_is_off(
     operator_client: Client, connector: Connector
 ) -> None:
     stale = Connector.objects.get()
-    services.connector_disable(connector=connector, actor=ACTOR)
+    services.connector_switch(connector=connector, enabled=False, actor=ACTOR)
     with pytest.raises(Conflict, match="already disabled"):
-        services.connector_disable(connector=stale, actor=ACTOR)
+        services.connector_switch(connector=stale, enabled=False, actor=ACTOR)
     answer = operator_client.post(url(connector, "disable"))
     assert answer.status_code == 409 and "already disabled" in texts(answer)
     assert Cutover.objects.count() == 1

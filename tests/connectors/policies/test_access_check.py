@@ -77,7 +77,7 @@ def test_what_gets_in_the_way_is_said_rule_by_rule(
     assert "does not name" not in ask(operator_client, account)
     text = ask(operator_client, account, port="81")
     assert "Refused" in text and "names the host, but not port 81" in text
-    fleet.connector_disable(connector=connector, actor=factories.ACTOR)
+    fleet.connector_switch(connector=connector, enabled=False, actor=factories.ACTOR)
     text = ask(operator_client, account)
     assert "403 ConnectorDisabled" in text and "Passed over The policy staff fits, but" in text
 
@@ -88,7 +88,7 @@ def test_the_next_connector_takes_over_from_one_that_is_off(
     spare = ServerFactory(connector=ConnectorFactory(name="spare"), heard=True, hostname="spare-1")
     factories.tunnel(gateway, spare)
     factories.policy(spare.connector, "fallback", priority=20)
-    fleet.connector_disable(connector=connector, actor=factories.ACTOR)
+    fleet.connector_switch(connector=connector, enabled=False, actor=factories.ACTOR)
     text = ask(viewer_client, account)
     assert "Allowed" in text and "the connector spare carries the flow" in text and "spare-1" in text
 
@@ -125,13 +125,13 @@ def test_what_if_is_what_follows_when_it_is_done(
     for key, switch_off, switch_on in (
         (
             policy.pk,
-            lambda: policies.policy_disable(policy=policy, actor=actor),
-            lambda: policies.policy_enable(policy=policy, actor=actor),
+            lambda: policies.policy_switch(policy=policy, enabled=False, actor=actor),
+            lambda: policies.policy_switch(policy=policy, enabled=True, actor=actor),
         ),
         (
             connector.pk,
-            lambda: fleet.connector_disable(connector=connector, actor=actor),
-            lambda: fleet.connector_enable(connector=connector, actor=actor),
+            lambda: fleet.connector_switch(connector=connector, enabled=False, actor=actor),
+            lambda: fleet.connector_switch(connector=connector, enabled=True, actor=actor),
         ),
     ):
         foretold = ask(operator_client, account, without=key)
@@ -239,7 +239,7 @@ def test_it_keeps_to_the_budget_of_queries_while_the_configuration_stays(
 
 def test_a_change_is_seen_at_once(operator_client: Client, account: ClientAccount, wiki: Application) -> None:
     assert "Allowed" in ask(operator_client, account)
-    applications.application_disable(application=wiki, actor=factories.ACTOR)
+    applications.application_switch(application=wiki, enabled=False, actor=factories.ACTOR)
     assert "No enabled application names wiki.corp.example." in ask(operator_client, account)
 
 

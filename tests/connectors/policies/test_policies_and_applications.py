@@ -215,7 +215,7 @@ def test_an_edit_that_narrows_cuts_and_one_that_widens_does_not(connector: Conne
     policies.policy_update(policy=policy, connector=ConnectorFactory(), actor=ACTOR)
     policies.policy_update(policy=policy, all_users=False, actor=ACTOR)
     assert len(cuts()) == 3
-    policies.policy_disable(policy=policy, actor=ACTOR)
+    policies.policy_switch(policy=policy, enabled=False, actor=ACTOR)
     policies.policy_update(policy=policy, all_applications=False, actor=ACTOR)
     policies.policy_delete(policy=policy, actor=ACTOR)
     assert len(cuts()) == 4, "what is disabled allows nothing, so nothing is cut"
@@ -280,4 +280,4 @@ def test_a_group_names_the_line_of_an_unknown_account(operator_client: Client) -
 def test_a_second_switch_is_a_conflict(connector: Connector) -> None:
     policy = factories.policy(connector)
     with pytest.raises(Conflict):
-        policies.policy_enable(policy=policy, actor=ACTOR)
+        policies.policy_switch(policy=policy, enabled=True, actor=ACTOR)

@@ -69,17 +69,17 @@ def test_a_policy_that_is_passed_over_shadows_none(
     factories.policy(away, priority=1)
     off = factories.policy(online, priority=2)
     last = factories.policy(online, "last", priority=3)
-    policies.policy_disable(policy=off, actor=ACTOR)
+    policies.policy_switch(policy=off, enabled=False, actor=ACTOR)
     assert shadow(last) is None
     factories.tunnel(gateway, ServerFactory(connector=away, heard=True))
     assert shadow(last) is not None
-    fleet.connector_disable(connector=away, actor=ACTOR)
+    fleet.connector_switch(connector=away, enabled=False, actor=ACTOR)
     assert shadow(last) is None
 
 
 def test_rows_name_the_connector_that_is_off_or_offline(viewer_client: Client, connector: Connector) -> None:
     factories.policy(connector)
-    fleet.connector_disable(connector=connector, actor=ACTOR)
+    fleet.connector_switch(connector=connector, enabled=False, actor=ACTOR)
     factories.policy(ConnectorFactory())
     page = viewer_client.get(LIST).text
     assert page.count("Disabled: passed over") == 1 and page.count("Offline: passed over") == 1

@@ -101,9 +101,9 @@ def test_it_is_what_decide_says_before_and_after(gateway: Gateway, seed: int) ->
     before = world()
     for connector in connectors:
         effect = reach.without(connector)
-        services.connector_disable(connector=connector, actor=ACTOR)
+        services.connector_switch(connector=connector, enabled=False, actor=ACTOR)
         after = world()
-        services.connector_enable(connector=connector, actor=ACTOR)
+        services.connector_switch(connector=connector, enabled=True, actor=ACTOR)
         affected = {
             (person, application, way(after, person, application))
             for person in people

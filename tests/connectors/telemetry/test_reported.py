@@ -261,6 +261,6 @@ def test_tunnels_of_invented_servers_are_left_out(gateway: Gateway, server: Mach
 
 def test_a_server_switched_off_meanwhile_is_told_so(server: Machine) -> None:
     tell(server, telemetry())
-    services.server_disable(server=Server.objects.get(), actor=ACTOR)
+    services.server_switch(server=Server.objects.get(), enabled=False, actor=ACTOR)
     tell(server, telemetry(machine={"uptime_seconds": -1}))
     assert server.call("server/config", {}).json()["server"]["enabled"] is False

@@ -46,7 +46,7 @@ def test_without_a_channel_nothing_is_written() -> None:
 
 def test_a_message_goes_to_every_enabled_channel(receiver: WebReceiver, channel: PushChannel) -> None:
     services.channel_create(name="off", kind="webhook", url=receiver.url, actor=ACTOR)
-    services.channel_disable(channel=PushChannel.objects.get(name="off"), actor=ACTOR)
+    services.channel_switch(channel=PushChannel.objects.get(name="off"), enabled=False, actor=ACTOR)
     message = post(body={"alerts": []})
     assert message
     turn()
