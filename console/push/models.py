@@ -4,6 +4,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from console.core.constraints import one_of, unique_name
 from console.core.ids import new_id
 
 NAME = RegexValidator(
@@ -47,15 +48,12 @@ class PushChannel(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="push_channel_name_unique",
-                violation_error_message="There is another channel with this name. Choose another.",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(kind__in=["email", "webhook", "dingtalk", "slack"]),
+            unique_name("channel", name="push_channel_name_unique"),
+            one_of(
+                "kind",
+                ["email", "webhook", "dingtalk", "slack"],
                 name="push_channel_kind_known",
-                violation_error_message="The kind must be email, webhook, dingtalk or slack.",
+                called="The kind",
             ),
         ]
 
@@ -116,10 +114,11 @@ class PushDelivery(models.Model):
                 name="push_delivery_once",
                 violation_error_message="This message is on its way to this channel already.",
             ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "delivered", "failed"]),
+            one_of(
+                "state",
+                ["waiting", "delivered", "failed"],
                 name="push_delivery_state_known",
-                violation_error_message="The state must be waiting, delivered or failed.",
+                called="The state",
             ),
         ]
         indexes = [

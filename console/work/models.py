@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
+from console.core.constraints import one_of
 from console.core.ids import new_id
 from console.core.models.access import User
 
@@ -48,11 +49,7 @@ class Task(models.Model):
     class Meta:
         ordering = ["-created_at", "id"]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(state__in=["queued", "running", "done", "failed", "cancelled"]),
-                name="task_state_known",
-                violation_error_message="State must be queued, running, done, failed or cancelled.",
-            )
+            one_of("state", ["queued", "running", "done", "failed", "cancelled"], name="task_state_known")
         ]
         indexes = [
             models.Index(
@@ -106,11 +103,7 @@ class TaskItem(models.Model):
         ordering = ["task", "position"]
         constraints = [
             models.UniqueConstraint(fields=["task", "position"], name="task_item_place_once"),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "done", "failed", "cancelled"]),
-                name="task_item_state_known",
-                violation_error_message="State must be waiting, done, failed or cancelled.",
-            ),
+            one_of("state", ["waiting", "done", "failed", "cancelled"], name="task_item_state_known"),
         ]
         indexes = [
             models.Index(

@@ -44,10 +44,8 @@ def test_an_application_is_written_with_its_addresses(superuser_client: Client) 
     application = Application.objects.get()
     url = page("application", "change", application.pk)
     assert "wiki.example" in superuser_client.get(url).text
-    assert (
-        superuser_client.post(url, form | {"addresses": "b.example\nc.example", "ports": "81"}).status_code
-        == 302
-    )
+    form |= {"addresses": "b.example\nc.example", "ports": "81"}
+    assert superuser_client.post(url, form).status_code == 302
     assert [address.address for address in application.addresses.all()] == ["b.example", "c.example"]
 
 
@@ -61,10 +59,8 @@ def test_a_policy_is_written_with_what_it_names(superuser_client: Client, connec
     assert superuser_client.post(page("policy", "add"), form).status_code == 302
     policy = Policy.objects.get()
     assert list(policy.applications.all()) == [wiki] and list(policy.accounts.all()) == [account]
-    assert (
-        superuser_client.post(page("policy", "change", policy.pk), form | {"priority": "6"}).status_code
-        == 302
-    )
+    url = page("policy", "change", policy.pk)
+    assert superuser_client.post(url, form | {"priority": "6"}).status_code == 302
     policy.refresh_from_db()
     assert policy.priority == 6 and list(policy.groups.all()) == [group]
 

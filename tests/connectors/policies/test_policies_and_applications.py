@@ -233,9 +233,8 @@ def test_a_policy_is_edited_switched_and_deleted(
     operator_client.post("/sase/policies/add/", policy_form)
     policy = Policy.objects.get()
     base = f"/sase/policies/{policy.pk}"
-    assert (
-        operator_client.post(f"{base}/", policy_form | {"scope": "all", "priority": "7"}).status_code == 302
-    )
+    answer = operator_client.post(f"{base}/", policy_form | {"scope": "all", "priority": "7"})
+    assert answer.status_code == 302
     policy.refresh_from_db()
     assert (policy.priority, policy.all_applications, policy.enabled) == (7, True, True)
     assert operator_client.get(f"{base}/confirm-disable/").status_code == 200

@@ -288,9 +288,8 @@ def test_a_removed_server_leaves_nothing(connector: Connector, server: Server) -
     store.write([make(server, 10)], NOW)
     server.delete()
     store.roll_up(LONG_AFTER)
-    assert (
-        not StaleRollup.objects.exists() and not FiveMinutes.objects.exists() and not Latest.objects.exists()
-    )
+    for model in (StaleRollup, FiveMinutes, Latest):
+        assert not model.objects.exists()
 
 
 # --- Really at the same time ------------------------------------------------------------------------------------------
