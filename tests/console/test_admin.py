@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from console.models import AuditRow, Gateway, Region, User
 from tests.console.everything import everything
+from tests.console.factories import GATEWAY_FORM
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("console", "roaming", "connectors")]
 SINGLE = {"AlertSettings", "ConfigVersion"}
@@ -33,28 +34,20 @@ def test_every_list_opens_and_searches(superuser_client: Client, administrator: 
             assert superuser_client.get(url, asked).status_code == 200, (model, search)
 
 
-FORM = {
-    "name": "gateway-x",
-    "region": "cn-shanghai",
-    "public_host": "gw.example.org",
-    "listen_address": "0.0.0.0",
-    "client_port": 8443,
-    "tunnel_port": 9443,
-}
-
-
 @pytest.mark.django_db
 def test_a_gateway_added_in_admin_is_audited(superuser_client: Client) -> None:
-    assert superuser_client.post(reverse("admin:console_gateway_add"), FORM).status_code == 302
+    assert superuser_client.post(reverse("admin:console_gateway_add"), GATEWAY_FORM).status_code == 302
     gateway = Gateway.objects.get(name="gateway-x")
     row = AuditRow.objects.get(verb="gateway.create", target=gateway.pk)
-    assert row.after["public_host"] == "gw.example.org"
-    assert gateway.region == Region.objects.get(pk="cn-shanghai")
+    assert row.after["public_host"] == "192.0.2.1"
+    assert gateway.region == Region.objects.get(pk="ap-southeast-1")
 
 
 @pytest.mark.django_db
 def test_equal_ports_are_refused_with_a_sentence(superuser_client: Client) -> None:
-    response = superuser_client.post(reverse("admin:console_gateway_add"), FORM | {"tunnel_port": 8443})
+    response = superuser_client.post(
+        reverse("admin:console_gateway_add"), GATEWAY_FORM | {"tunnel_port": 8443}
+    )
     assert response.status_code == 200
     assert "must differ" in response.text
     assert not Gateway.objects.exists()
@@ -65,7 +58,7 @@ def test_operators_see_gateways_in_admin_and_do_not_change_them(
     staff_client: Client, gateway: Gateway
 ) -> None:
     assert staff_client.get(reverse("admin:console_gateway_change", args=[gateway.pk])).status_code == 200
-    assert staff_client.post(reverse("admin:console_gateway_add"), FORM).status_code == 403
+    assert staff_client.post(reverse("admin:console_gateway_add"), GATEWAY_FORM).status_code == 403
 
 
 LINK = re.compile(r'href="\?([^"]+)"')

@@ -16,9 +16,9 @@ from connectors.models import Sample
 from connectors.telemetry import store
 from tests.browser import log_in, settle
 from tests.connectors.factories import ConnectorFactory, ServerFactory, measured
+from tests.console.factories import PASSWORD
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
-PASSWORD = "a long password"
 ZONE = "Asia/Shanghai"
 FIRST_PIXEL = """async (bytes) => {
   const picture = await createImageBitmap(new Blob([new Uint8Array(bytes)], {type: "image/png"}));
@@ -68,12 +68,9 @@ def servers() -> Any:
 
 
 @pytest.fixture
-def console(live_server: Any, page: Page, servers: Any) -> Iterator[str]:
-    from console.models import User
-
-    User.objects.create_user("viewer", password=PASSWORD, role="viewer")
+def console(live_server: Any, page: Page, servers: Any, viewer: Any) -> Iterator[str]:
     page.set_default_timeout(20_000)
-    log_in(page, live_server.url, "viewer", PASSWORD, "/sase/connectors/")
+    log_in(page, live_server.url, viewer.username, PASSWORD, "/sase/connectors/")
     settle(page)
     yield str(live_server.url)
     page.goto("about:blank")  # no live part asks while the database is emptied

@@ -7,7 +7,7 @@ from django.test import Client
 from console.core import audit
 from console.machines import services
 from console.models import AuditRow, User
-from tests.console.factories import GatewayFactory
+from tests.console.factories import GATEWAY_FORM, GatewayFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -52,16 +52,8 @@ def test_a_missing_row_shows(administrator: User) -> None:
 
 
 def test_the_callers_address_is_noted(administrator_client: Client) -> None:
-    body = {
-        "name": "g",
-        "region": "cn-shanghai",
-        "public_host": "127.0.0.1",
-        "listen_address": "127.0.0.1",
-        "client_port": 1,
-        "tunnel_port": 2,
-    }
     administrator_client.post(
-        "/gateways/add/", body, REMOTE_ADDR="192.0.2.7", headers={"x-forwarded-for": "1.2.3.4"}
+        "/gateways/add/", GATEWAY_FORM, REMOTE_ADDR="192.0.2.7", headers={"x-forwarded-for": "1.2.3.4"}
     )
     assert AuditRow.objects.get(verb="gateway.create").source == "192.0.2.7"
 

@@ -11,14 +11,10 @@ from tests.at_once import at_once
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 from tests.queries import queries
-from tests.responses import Response
+from tests.roaming.answers import refusal
 
 pytestmark = pytest.mark.django_db
 STATUS = {"open_flows": 3, "envoy": "running", "tunnels": {}}
-
-
-def refusal(response: Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
 
 
 def test_a_signed_call_is_answered_and_noted(machine: Machine) -> None:

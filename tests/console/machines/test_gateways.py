@@ -8,31 +8,23 @@ from django.test import Client
 from django.utils import timezone
 
 from console.models import AuditRow, Gateway, MachineKey
-from tests.console.factories import GatewayFactory
+from tests.console.factories import GATEWAY_FORM, GatewayFactory
 from tests.console.machine import Machine
 from tests.queries import queries
 
 pytestmark = pytest.mark.django_db
-FORM = {
-    "name": "gateway-x",
-    "region": "ap-southeast-1",
-    "public_host": "192.0.2.1",
-    "listen_address": "0.0.0.0",
-    "client_port": 8443,
-    "tunnel_port": 9443,
-}
 PANEL = {"HX-Request": "true", "HX-Target": "panel"}
 
 
 def test_added_and_shown(administrator_client: Client) -> None:
-    response = administrator_client.post("/gateways/add/", FORM, follow=True)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM, follow=True)
     assert "gateway-x" in response.text
     assert Gateway.objects.get().region_id == "ap-southeast-1"
     assert "gateway-x" in administrator_client.get("/gateways/").text
 
 
 def test_added_in_the_panel_leads_to_its_commands(administrator_client: Client) -> None:
-    response = administrator_client.post("/gateways/add/", FORM, headers=PANEL)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM, headers=PANEL)
     assert f"/gateways/{Gateway.objects.get().pk}/deploy/" in response["HX-Location"]
 
 
@@ -50,7 +42,7 @@ def test_added_in_the_panel_leads_to_its_commands(administrator_client: Client) 
 def test_bad_input_is_named_and_kept(
     administrator_client: Client, change: dict[str, Any], sentence: str
 ) -> None:
-    response = administrator_client.post("/gateways/add/", FORM | change)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM | change)
     assert response.status_code == 422
     assert sentence in response.text
     assert "192.0.2.1" in response.text or "public_host" in change
