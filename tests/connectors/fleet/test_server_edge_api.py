@@ -13,17 +13,12 @@ from connectors.applications import services as applications
 from connectors.fleet import services as fleet
 from connectors.models import Connector, Sample, Server
 from console.machines import config, snapshot
-from console.models import Gateway, MachineKey, ReceivedBatch
+from console.models import Gateway, ReceivedBatch
 from tests.connectors import factories
-from tests.connectors.factories import ACTOR, ConnectorFactory, sample, telemetry
+from tests.connectors.factories import ACTOR, sample, telemetry
 from tests.console.machine import Machine
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def connector() -> Connector:
-    return ConnectorFactory(name="office")
 
 
 @pytest.fixture
@@ -52,12 +47,6 @@ def test_enrollment_makes_the_server_and_names_it_in_its_certificates(connector:
     assert names(certificates["outer"]) == ([machine.id], [connector.pk], ["clientAuth"])
     assert names(certificates["inner"]) == ([connector.pk], [], ["serverAuth"])
     assert config.current().version > before, "gateways must learn of the new server"
-
-
-def test_a_code_of_a_deleted_connector_admits_nobody(connector: Connector, server: Machine) -> None:
-    fleet.connector_delete(connector=connector, actor=ACTOR)
-    assert server.call("server/config", {}).json()["error"]["code"] == "MachineUnknown"
-    assert not Server.objects.exists() and not MachineKey.objects.exists()
 
 
 def test_a_disabled_servers_certificates_are_not_renewed(server: Machine) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -23,6 +24,7 @@ from roaming.accounts import services as accounts
 from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory, ServerFactory
+from tests.console.factories import GatewayFactory
 from tests.queries import queries
 from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
 
@@ -110,9 +112,8 @@ def test_what_if_a_policy_or_a_connector_were_off_is_answered_without_touching_i
     assert "Refused" in text and "403 ConnectorDisabled" in text and "were switched off?" not in text
     assert "spare carries the flow" not in text
     text = ask(viewer_client, account, without="fs-0000000000000000")
-    assert (
-        "No policy or connector that is in use has the ID fs-0000000000000000." in text and "Allowed" in text
-    )
+    assert "No policy or connector that is in use has the ID fs-0000000000000000." in text
+    assert "Allowed" in text
     assert "office carries the flow" in ask(viewer_client, account), "as it is, as before"
 
 
@@ -121,24 +122,15 @@ def test_what_if_is_what_follows_when_it_is_done(
 ) -> None:
     """Compare the answer foretold with the answer after the act."""
     policy = connector.policies.get()
-    actor = factories.ACTOR
-    for key, switch_off, switch_on in (
-        (
-            policy.pk,
-            lambda: policies.policy_switch(policy=policy, enabled=False, actor=actor),
-            lambda: policies.policy_switch(policy=policy, enabled=True, actor=actor),
-        ),
-        (
-            connector.pk,
-            lambda: fleet.connector_switch(connector=connector, enabled=False, actor=actor),
-            lambda: fleet.connector_switch(connector=connector, enabled=True, actor=actor),
-        ),
+    for key, switch in (
+        (policy.pk, partial(policies.policy_switch, policy=policy, actor=factories.ACTOR)),
+        (connector.pk, partial(fleet.connector_switch, connector=connector, actor=factories.ACTOR)),
     ):
         foretold = ask(operator_client, account, without=key)
-        switch_off()
+        switch(enabled=False)
         answer = ask(operator_client, account)
         assert foretold.split("How it was decided")[1] == answer.split("How it was decided")[1]
-        switch_on()
+        switch(enabled=True)
 
 
 def test_a_disabled_account_is_refused_before_anything_else(
@@ -155,13 +147,7 @@ def test_the_cloud_network_of_an_area_is_dialled_by_its_gateways_only(
     network = CCNFactory(networks=["10.9.0.0/16"])
     account = AccountFactory(instance=InstanceFactory(ccn=network))
     factories.enrolled_gateway(gateway)
-    far = Gateway.objects.create(
-        name="far",
-        region=factories.region("ap-southeast-1"),
-        public_host="192.0.2.1",
-        enrolled_at=timezone.now(),
-    )
-    factories.enrolled_gateway(far)
+    factories.enrolled_gateway(GatewayFactory(name="far", region_id="ap-southeast-1"))
     text = ask(viewer_client, account, "10.9.1.1", "443")
     here, there = text.split("How it was decided")[0], text.split("How it was decided")[1]
     assert "Allowed" in here and gateway.name in here and "The gateway dials it itself" in here
@@ -172,13 +158,8 @@ def test_gateways_that_are_not_heard_of_are_named_and_late_ones_too(
     viewer_client: Client, account: ClientAccount, wiki: Application, gateway: Gateway
 ) -> None:
     Gateway.objects.update(applied_version=1)
-    Gateway.objects.create(
-        name="lost",
-        region=factories.region(),
-        public_host="192.0.2.1",
-        enrolled_at=timezone.now(),
-        heard_at=timezone.now() - timedelta(hours=1),
-    )
+    now = timezone.now()
+    GatewayFactory(name="lost", enrolled_at=now, heard_at=now - timedelta(hours=1))
     text = ask(viewer_client, account)
     assert f"Behind {gateway.name} does not work by configuration" in text
     assert "Not asked lost: not heard of" in text

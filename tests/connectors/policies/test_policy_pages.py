@@ -77,14 +77,6 @@ def test_a_policy_that_is_passed_over_shadows_none(
     assert shadow(last) is None
 
 
-def test_rows_name_the_connector_that_is_off_or_offline(viewer_client: Client, connector: Connector) -> None:
-    factories.policy(connector)
-    fleet.connector_switch(connector=connector, enabled=False, actor=ACTOR)
-    factories.policy(ConnectorFactory())
-    page = viewer_client.get(LIST).text
-    assert page.count("Disabled: passed over") == 1 and page.count("Offline: passed over") == 1
-
-
 def test_ties_are_named_and_the_older_goes_first(viewer_client: Client, online: Connector) -> None:
     older, younger = factories.policy(online, "older"), factories.policy(online, "younger")
     factories.policy(online, "off", enabled=False)

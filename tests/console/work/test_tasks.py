@@ -135,10 +135,8 @@ def test_an_unknown_kind_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> No
     del ports.task_kinds[kind.NAME]
     run()
     task.refresh_from_db()
-    assert (task.state, task.message) == (
-        "failed",
-        "This console does not know tasks of the kind test.note.",
-    )
+    assert task.state == "failed"
+    assert task.message == "This console does not know tasks of the kind test.note."
 
 
 def test_nothing_to_do_is_refused() -> None:

@@ -33,11 +33,8 @@ def abroad(**changes: Any) -> Instance:
 def test_the_copy_logs_on_abroad_with_the_same_password(account: ClientAccount) -> None:
     destination = abroad()
     copy = account_roam(account=account, destination=destination, actor=ACTOR)
-    assert (copy.username, copy.email, copy.bandwidth_kbps) == (
-        account.username,
-        account.email,
-        account.bandwidth_kbps,
-    )
+    for name in ("username", "email", "bandwidth_kbps"):
+        assert getattr(copy, name) == getattr(account, name)
     assert (copy.source, copy.origin, copy.password) == (account, account.origin, account.password)
     assert log_on(copy).client_ip.startswith("10.250.0.")
     row = AuditRow.objects.get(verb="account.roam")

@@ -17,7 +17,7 @@ from roaming.usage import buckets as usage
 from roaming.usage import flows as service
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.roaming.factories import AccountFactory, flow, flows, log_on
+from tests.roaming.factories import flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -107,16 +107,9 @@ def test_a_gateways_fast_clock_loses_no_bytes(machine: Machine) -> None:
     assert Flow.objects.get().started_at <= timezone.now()
 
 
-def test_the_session_counts_as_active(machine: Machine) -> None:
-    account = AccountFactory()
-    session = UserSession.objects.create(
-        account=account,
-        username=account.username,
-        instance=account.instance,
-        client_ip="10.9.0.1",
-        kind="proxy",
-        expires_at=timezone.now() + timedelta(hours=1),
-    )
+def test_the_session_counts_as_active(machine: Machine, account: ClientAccount) -> None:
+    session = log_on(account)
+    UserSession.objects.update(last_active_at=None)
     old = time.time() - 7200
     machine.call("flows", flows(flow(session=session.pk, started_at=old, ended_at=old + 1, end="closed")))
     session.refresh_from_db()
