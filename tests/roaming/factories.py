@@ -53,6 +53,11 @@ class InstanceFactory(factory.django.DjangoModelFactory):
         return instances.instance_create(region=Region.objects.get(pk=region_id), actor=ACTOR, **kwargs)
 
 
+def abroad(**changes: Any) -> Instance:
+    """An instance in Singapore, where accounts of Mainland China may roam to."""
+    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
+
+
 class AccountFactory(factory.django.DjangoModelFactory):
     """A client account with ``PASSWORD``."""
 

@@ -172,10 +172,7 @@ def test_why_it_cannot_be_begun_is_said(
 # Of the queries for a connector's tab, two are the upgrade's.
 @pytest.mark.parametrize(("kind", "most"), [("servers", 10), ("gateways", 8)])
 def test_pages_cost_the_same_for_many_machines(
-    operator_client: Client,
-    kind: str,
-    most: int,
-    request: pytest.FixtureRequest,
+    operator_client: Client, kind: str, most: int, request: pytest.FixtureRequest
 ) -> None:
     world: World = request.getfixturevalue(kind)
     for region in ("cn-shanghai", "ap-southeast-1", "eu-central-1"):

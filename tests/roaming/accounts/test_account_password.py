@@ -1,6 +1,7 @@
 """Resetting a password: random or custom, on all copies, shown once, mailed; and the mails of new accounts."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,6 +41,12 @@ def may_log_on(post: Callable[..., Any], account: ClientAccount, password: str) 
 def there(account: ClientAccount) -> ClientAccount:
     destination = InstanceFactory(region_id="ap-southeast-1", name="Singapore-office")
     return account_roam(account=account, destination=destination, actor=ACTOR)
+
+
+@pytest.fixture
+def committed(django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Callable[..., Any]:
+    """What is done within is committed at its end: mails go out."""
+    return partial(django_capture_on_commit_callbacks, execute=True)
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
@@ -107,12 +114,9 @@ def test_the_dialog_says_what_ends_and_where_the_password_holds(
 
 
 def test_the_new_password_is_mailed_to_its_owner_with_every_instance(
-    operator_client: Client,
-    account: ClientAccount,
-    there: ClientAccount,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    operator_client: Client, account: ClientAccount, there: ClientAccount, committed: Callable[..., Any]
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
+    with committed():
         answer = operator_client.post(url(account), {"how": "random"})
     password = shown_password(answer.text)
     (message,) = mail.outbox
@@ -123,13 +127,10 @@ def test_the_new_password_is_mailed_to_its_owner_with_every_instance(
 
 
 def test_a_copy_with_another_address_gets_a_mail_of_its_own(
-    operator_client: Client,
-    account: ClientAccount,
-    there: ClientAccount,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    operator_client: Client, account: ClientAccount, there: ClientAccount, committed: Callable[..., Any]
 ) -> None:
     ClientAccount.objects.filter(pk=there.pk).update(email="other@example.org")
-    with django_capture_on_commit_callbacks(execute=True):
+    with committed():
         operator_client.post(url(account), {"how": "custom", "password": "Autumn-2026"})
     bodies = {message.to[0]: message.body for message in mail.outbox}
     assert set(bodies) == {account.email, "other@example.org"}
@@ -139,13 +140,10 @@ def test_a_copy_with_another_address_gets_a_mail_of_its_own(
 
 @pytest.mark.parametrize("given", ["", "Autumn-2026"], ids=["generated", "given"])
 def test_a_new_account_is_mailed_instance_name_and_password(
-    operator_client: Client,
-    instance: Instance,
-    given: str,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    operator_client: Client, instance: Instance, given: str, committed: Callable[..., Any]
 ) -> None:
     data = {"email": "wu@example.org", "username": "alice.wu", "password": given, "bandwidth_kbps": 2000}
-    with django_capture_on_commit_callbacks(execute=True):
+    with committed():
         answer = operator_client.post(reverse("roaming:account_add", args=[instance.pk]), data)
     (message,) = mail.outbox
     assert message.to == ["wu@example.org"]
@@ -155,11 +153,9 @@ def test_a_new_account_is_mailed_instance_name_and_password(
 
 
 def test_no_mail_goes_out_when_the_change_is_refused(
-    operator_client: Client,
-    account: ClientAccount,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    operator_client: Client, account: ClientAccount, committed: Callable[..., Any]
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
+    with committed():
         operator_client.post(url(account), {"how": "custom", "password": "short"})
         data = {"email": "x@example.org", "username": account.username, "bandwidth_kbps": 2000}
         operator_client.post(reverse("roaming:account_add", args=[account.instance_id]), data)

@@ -21,13 +21,9 @@ from roaming.instances import deletion
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.at_once import at_once
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, abroad, log_on
 
 pytestmark = pytest.mark.django_db
-
-
-def abroad(**changes: Any) -> Instance:
-    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
 
 
 def test_the_copy_logs_on_abroad_with_the_same_password(account: ClientAccount) -> None:

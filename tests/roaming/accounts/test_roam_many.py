@@ -84,10 +84,8 @@ def test_each_account_has_a_result_of_its_own(
     run_tasks()
     found = results(Task.objects.get())
     assert found["traveller0"] == ("failed", "traveller0 was removed meanwhile.")
-    assert found["traveller1"] == (
-        "failed",
-        f"{there.name} has a client account named traveller1 already.",
-    )
+    taken = f"{there.name} has a client account named traveller1 already."
+    assert found["traveller1"] == ("failed", taken)
     assert found["traveller2"][0] == found["traveller3"][0] == "done"
 
 

@@ -9,11 +9,11 @@ from django.urls import reverse
 
 from console.models import AuditRow
 from roaming.instances import services as instances
-from roaming.models import ClientAccount, Instance
+from roaming.models import ClientAccount
 from tests.queries import queries
 from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, abroad
 
 pytestmark = pytest.mark.django_db
 HTMX_CHOICE = {"HX-Request": "true", "HX-Target": "roam-choice"}
@@ -21,10 +21,6 @@ HTMX_CHOICE = {"HX-Request": "true", "HX-Target": "roam-choice"}
 
 def url(account: ClientAccount) -> str:
     return reverse("roaming:account_roam", args=[account.pk])
-
-
-def abroad(**changes: Any) -> Instance:
-    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
 
 
 def test_the_dialog_names_the_account_and_offers_every_area_but_its_own(
