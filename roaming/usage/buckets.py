@@ -90,9 +90,9 @@ def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
     }
 
 
-def this_month(now: datetime | None = None) -> QuerySet[Usage]:
+def this_month() -> QuerySet[Usage]:
     """Return the rows of the present month, one for each subject. Data of the month counts the larger direction."""
-    return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
+    return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, timezone.now()))
 
 
 def usage_forget(now: datetime | None = None) -> int:
