@@ -34,8 +34,8 @@ class Column:
     key: str
     label: str
     order_by: tuple[str, ...] = ()
-    align: Literal["start", "end", "center"] = "start"
-    width: Literal["", "xs", "s", "m", "l"] = ""
+    align: Literal["start", "end"] = "start"
+    width: Literal["", "xs", "s", "m"] = ""
 
     @property
     def classes(self) -> str:
