@@ -64,7 +64,7 @@ def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeCon
     scheme, token = headers["authorization"].split()
     assert scheme == "Bearer" and jwt.get_unverified_header(token)["kid"] == "server-1"
     claims = claims_of(home, token)
-    sent = json.dumps(body, separators=(",", ":")).encode()
+    sent = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     digest = base64.urlsafe_b64encode(hashlib.sha256(sent).digest()).rstrip(b"=").decode()
     assert (claims["htm"], claims["htu"], claims["bsh"]) == ("POST", "/edge/v1/telemetry", digest)
     assert claims["exp"] - claims["iat"] == 60
