@@ -254,15 +254,16 @@ def test_what_fires_and_ends_within_a_silence_is_never_told(watched: Server) -> 
 )
 def test_of_alerts_at_once(connector: Connector, watched: Server, count: int, messages: int) -> None:
     channel()
-    others = [ServerFactory(connector=connector, heard=True) for _ in range(count - 1)]
+    servers: list[Server] = ServerFactory.create_batch(count - 1, connector=connector, heard=True)
+    servers.append(watched)
     for seconds in (0, 60):
-        for server in (watched, *others):
+        for server in servers:
             measured(server, after(seconds), mbit=200)
         evaluation.evaluate(after(seconds))
     found = PushMessage.objects.all()
     assert len(found) == messages and (found[0].title == "7 alerts: 7 firing") == (messages == 1)
     told_of = [item["subject"]["id"] for message in found for item in message.body["alerts"]]
-    assert sorted(told_of) == sorted(server.pk for server in (watched, *others))
+    assert sorted(told_of) == sorted(server.pk for server in servers)
 
 
 def test_a_change_and_its_notice_are_one_transaction(

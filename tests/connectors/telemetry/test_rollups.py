@@ -313,8 +313,7 @@ def test_samples_written_while_the_worker_counts_are_all_counted() -> None:
         while len(written) < writers:
             store.roll_up(LONG_AFTER)
 
-    calls = [count, *(partial(write, number) for number in range(writers))]
-    assert at_once(*calls) == [None] * len(calls)
+    assert at_once(count, *(partial(write, number) for number in range(writers))) == [None] * (1 + writers)
     store.roll_up(LONG_AFTER)
     assert sum(FiveMinutes.objects.values_list("rx_bytes", flat=True)) == writers * each
     assert sum(Hour.objects.values_list("tx_bytes", flat=True)) == 2 * writers * each
