@@ -50,9 +50,9 @@ def running(*command: str, environment: dict[str, str], log: Path) -> Iterator[s
 
 @contextmanager
 def console_running(environment: dict[str, str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    from console.management.commands.serve import granian_arguments
+    from console.front import granian
 
-    command = ("-m", "granian", *granian_arguments(host="127.0.0.1", port=port))
+    command = ("-m", "granian", *granian.alone(host="127.0.0.1", port=port))
     with running(*command, environment=environment, log=log) as process:
         deadline = time.monotonic() + 60
         while True:

@@ -59,6 +59,7 @@ try:
     PUSH_GIVE_UP = timedelta(days=env.int("PUSH_GIVE_UP_DAYS", default=3))
     METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
+    TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -184,6 +185,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "console.core.address.client_address"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -1,0 +1,4 @@
+"""The console's own front: an Envoy before granian that can stand on the Internet.
+
+Here is no Django, so that the process which watches Envoy and granian stays small.
+"""
