@@ -92,8 +92,8 @@ class Serving:
         return not ended
 
     def _listen(self) -> bool:
-        """Tell whether the console's processes take calls; calls before their workers are ready wait."""
-        return all((self.folder / f"{lane.process}.sock").exists() for lane in LANES)
+        """Tell whether all processes of the console take calls."""
+        return all(_answers(self.folder / f"{lane.process}.sock") for lane in LANES)
 
     def _prepare(self) -> None:
         """Write what Envoy reads. Raise `CertificateInvalid`."""
@@ -180,6 +180,15 @@ class Serving:
                 log.warning("%s did not end in time and is killed.", name)
                 child.kill()
                 child.wait()
+
+
+def _answers(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+    except OSError:
+        return False
+    return True
 
 
 def _leave_with_parent() -> None:

@@ -27,12 +27,13 @@ from edge.envoy.parts import (
     http_protocol_options,
     keepalive_options,
     runtime,
+    secured,
     typed,
 )
 
 SECRET_FILE = "secret.json"  # noqa: S105 (a name)
 SECRET = "console"  # noqa: S105 (a name)
-HEADERS_SECONDS, BODY_SECONDS, IDLE_SECONDS, HANDSHAKE_SECONDS = 10, 120, 30, 10
+HEADERS_SECONDS, BODY_SECONDS, IDLE_SECONDS = 10, 120, 30
 # Longest silence of a request: a gateway's long poll is silent for 25 s, and a page may take its time.
 SILENT_SECONDS = 60
 CONNECTIONS = 10_000
@@ -99,7 +100,7 @@ def _overload(connections: int) -> Config:
 def _listener(front: Front) -> Config:
     chain: Config = {"filters": [_http()]}
     if front.tls:
-        chain |= {"transport_socket": _tls(), "transport_socket_connect_timeout": f"{HANDSHAKE_SECONDS}s"}
+        chain |= secured(_tls())
     return {
         "name": "front",
         "address": address(front.host, front.port),

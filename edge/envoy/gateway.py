@@ -33,6 +33,7 @@ from edge.envoy.parts import (
     keepalive_options,
     runtime,
     secret_files,
+    secured,
     server_tls,
     typed,
 )
@@ -121,7 +122,7 @@ def _tunnel_listener(gateway: Gateway) -> Config:
             "cluster_id_format": "%DOWNSTREAM_PEER_URI_SAN%",
         },
     )
-    chain = {"transport_socket": server_tls("tunnel", clients=True), "filters": [admission, handshake]}
+    chain = secured(server_tls("tunnel", clients=True)) | {"filters": [admission, handshake]}
     return {
         "name": "tunnels",
         "address": address(gateway.listen, gateway.tunnel_port),
@@ -231,7 +232,7 @@ def _access_listener(gateway: Gateway, slots: int, flows: int, *, exact: bool) -
         "per_connection_buffer_limit_bytes": 65_536,
         "tcp_backlog_size": 4096,  # beyond it (else 128) a client's first packet is dropped and sent again
         "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": filters}],
+        "filter_chains": [secured(tls) | {"filters": filters}],
     }
 
 

@@ -21,6 +21,8 @@ PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder besid
 # server's tunnels evenly over the workers, so a server keeps at least one a worker; with two, the loss of one is
 # not felt.
 GATEWAY_WORKERS = 2
+# A connection that never begins TLS would otherwise stay for as long as its client likes.
+HANDSHAKE_TIMEOUT = "10s"
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
 REASON_HEADER = "x-causeway-reason"
@@ -183,6 +185,11 @@ def server_tls(
         require_client_certificate=clients,
         common_tls_context=_common_tls(certificate, alpn, validate=clients, names=names),
     )
+
+
+def secured(transport: Config) -> Config:
+    """Return a filter chain's part for TLS; a connection that does not finish the handshake in time is closed."""
+    return {"transport_socket": transport, "transport_socket_connect_timeout": HANDSHAKE_TIMEOUT}
 
 
 def client_tls(
