@@ -1,9 +1,10 @@
-"""System check of the console, which fails for a URL whose view declares no role."""
+"""System checks of the console: every URL's view declares a role; what stands before the console is said."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.checks import Error, register
+from django.conf import settings
+from django.core.checks import Error, Info, Tags, Warning, register
 from django.urls import URLPattern, URLResolver, get_resolver
 
 # Namespaces that check by themselves: Django admin has its log-in and permissions, the edge API signed calls.
@@ -32,3 +33,29 @@ def every_url_declares_its_role(app_configs: Any, **kwargs: Any) -> list[Error]:
         for path, view in url_views(get_resolver().url_patterns)
         if not hasattr(view, "required_role")
     ]
+
+
+# What `console.front` does, and what granian alone cannot: a proxy in its place must.
+PROXY_MUST = (
+    "The proxy must take a request whole before it passes the request on (nginx: proxy_request_buffering on), give up "
+    "headers after 10 s, bodies after 120 s, idle connections after 30 s and a TLS handshake after 10 s, refuse bodies "
+    "of more than 11 MiB, limit connections and requests of one address, wait 60 s for an answer (gateways' polls last "
+    "25 s), drop headers with an underscore, write the client's address last into X-Forwarded-For and the scheme into "
+    "X-Forwarded-Proto. docs/operations.md has an example."
+)
+
+
+@register(Tags.security, deploy=True)
+def what_stands_before_the_console(app_configs: Any, **kwargs: Any) -> list[Info | Warning]:
+    """Say what a proxy must do where the console has no front of its own; warn of half a front."""
+    if bool(settings.TLS_CERTIFICATE) != bool(settings.TLS_KEY):
+        message = "CAUSEWAY_TLS_CERTIFICATE and CAUSEWAY_TLS_KEY belong together, and one of them is not set."
+        return [Warning(message, hint="Set both, or neither.", id="causeway.W002")]
+    if settings.TLS_CERTIFICATE:
+        return []
+    if settings.TRUSTED_PROXY:
+        message = "The console stands behind a proxy of yours (CAUSEWAY_TRUSTED_PROXY)."
+    else:
+        message = "The console has no front of its own, and takes no address from a proxy either."
+    hint = f"Set CAUSEWAY_TLS_CERTIFICATE and CAUSEWAY_TLS_KEY for a front of its own. {PROXY_MUST}"
+    return [Info(message, hint=hint, id="causeway.I001")]

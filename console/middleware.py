@@ -26,10 +26,26 @@ TITLES = {
 }
 
 
+class StoredNowhereMiddleware:
+    """Middleware that has no browser and no proxy on the way keep a page, a download or an answer to a machine.
+
+    Whoever logs out leaves nothing behind. Static files, which say themselves for how long they hold, are kept.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
 class RefusalMiddleware:
     """Middleware that turns uncaught refusals into their sentence, a lost database into a 503.
 
-    Htmx is told to go to the log-in page. Pages of a person who is logged on are stored nowhere.
+    Htmx is told to go to the log-in page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -46,9 +62,6 @@ class RefusalMiddleware:
             # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.
             here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
             response = HttpResponseClientRedirect(redirect_to_login(here).url)
-        if request.user.is_authenticated and not response.has_header("Cache-Control"):
-            # Pages stored nowhere: a person who logs off leaves none behind in the browser or a proxy on the way.
-            response["Cache-Control"] = "private, no-store"
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
         return response
 

@@ -60,6 +60,7 @@ try:
     METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
     TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
+    CONNECTIONS_PER_ADDRESS = max(1, env.int("CONNECTIONS_PER_ADDRESS", default=300))
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -104,6 +105,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.middleware.StoredNowhereMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

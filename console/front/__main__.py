@@ -25,7 +25,8 @@ from console.front.certificate import CertificateFiles, CertificateInvalid
 from console.front.envoy import Front, bootstrap
 from console.front.granian import behind_front
 from console.front.lanes import GATEWAYS, LANES
-from edge.envoy.process import envoy_binary
+from edge.envoy import halfclose
+from edge.envoy.process import environment, envoy_binary
 from edge.home import Home
 
 log = logging.getLogger("front")
@@ -34,7 +35,9 @@ CERTIFICATE_LOOKS = 10  # one look at the certificate's files in so many at the 
 # Seconds for requests in hand when told to end, and for processes to go after that.
 DRAIN_SECONDS, END_SECONDS = 5.0, 6.0
 # What Envoy needs of the environment; the console's secrets are none of its business.
-ENVOY_VARIABLES = ("PATH", "LANG", "TZ", "LD_PRELOAD", "CAUSEWAY_STATE_DIR")
+ENVOY_VARIABLES = (
+    "PATH", "LANG", "TZ", "LD_PRELOAD", "CAUSEWAY_STATE_DIR", "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
+)  # fmt: skip
 
 
 @dataclass
@@ -114,7 +117,7 @@ class Serving:
     def _start_envoy(self) -> None:
         envoy = [str(envoy_binary()), "--config-path", "bootstrap.json", "--concurrency", "1"]
         envoy += ["--disable-hot-restart", "--log-level", "warning"]
-        own = {name: os.environ[name] for name in ENVOY_VARIABLES if name in os.environ}
+        own = {name: value for name, value in environment().items() if name in ENVOY_VARIABLES}
         self._spawn("Envoy", envoy, own, self.folder)
 
     def _spawn(self, name: str, command: list[str], environment: dict[str, str], folder: Path | None) -> None:
@@ -208,6 +211,7 @@ def main() -> int:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--per-address", type=int, required=True)
     parser.add_argument("--tls-certificate", type=Path)
     parser.add_argument("--tls-key", type=Path)
     given = parser.parse_args()
@@ -215,7 +219,16 @@ def main() -> int:
     _open_files()
     tls = given.tls_certificate is not None
     certificate = CertificateFiles(given.tls_certificate, given.tls_key) if tls else None
-    return Serving(Front(given.host, given.port, tls), certificate, given.workers).run()
+    front = Front(given.host, given.port, tls, _countable(given.per_address))
+    return Serving(front, certificate, given.workers).run()
+
+
+def _countable(per_address: int) -> int | None:
+    """Return the number of connections that one address may have; None, and a warning, where Envoy cannot count."""
+    if not (reason := halfclose.hindrance()):
+        return per_address
+    log.warning("Connections are limited all together, but not by address. %s", reason)
+    return None
 
 
 if __name__ == "__main__":

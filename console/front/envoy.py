@@ -19,6 +19,7 @@ from console.front.lanes import (
     Pace,
 )
 from console.front.words import local_replies
+from edge.envoy.halfclose import callers
 from edge.envoy.parts import (
     MANY,
     Config,
@@ -48,11 +49,15 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Front:
-    """What the front is told. ``tls``: whether the certificate lies in ``secret.json``."""
+    """What the front is told. ``tls``: whether the certificate lies in ``secret.json``.
+
+    ``per_address``: connections that one address may have open; None where Envoy cannot count them.
+    """
 
     host: str
     port: int
     tls: bool
+    per_address: int | None
     connections: int = CONNECTIONS
 
 
@@ -98,7 +103,8 @@ def _overload(connections: int) -> Config:
 
 
 def _listener(front: Front) -> Config:
-    chain: Config = {"filters": [_http()]}
+    counted = [] if front.per_address is None else [callers(front.per_address)]
+    chain: Config = {"filters": [*counted, _http()]}
     if front.tls:
         chain |= secured(_tls())
     return {

@@ -22,6 +22,12 @@ class Command(BaseCommand):
             "--front", action="store_true", help="put a front before the console also without TLS"
         )
         parser.add_argument(
+            "--per-address",
+            type=int,
+            default=settings.CONNECTIONS_PER_ADDRESS,
+            help="connections that the front allows one address to have open",
+        )
+        parser.add_argument(
             "--tls-certificate", metavar="FILE", default=settings.TLS_CERTIFICATE, help="chain in PEM"
         )
         parser.add_argument("--tls-key", metavar="FILE", default=settings.TLS_KEY, help="its key in PEM")
@@ -32,7 +38,8 @@ class Command(BaseCommand):
             raise CommandError("Give --tls-certificate and --tls-key together, or neither.")
         where = {name: options[name] for name in ("host", "port", "workers")}
         if certificate or options["front"]:
-            arguments = ["-m", "console.front", *(f"--{name}={value}" for name, value in where.items())]
+            told = where | {"per-address": options["per_address"]}
+            arguments = ["-m", "console.front", *(f"--{name}={value}" for name, value in told.items())]
             if certificate:
                 arguments += [f"--tls-certificate={certificate}", f"--tls-key={key}"]
         else:
