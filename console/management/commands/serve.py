@@ -38,7 +38,8 @@ class Command(BaseCommand):
             raise CommandError("Give --tls-certificate and --tls-key together, or neither.")
         where = {name: options[name] for name in ("host", "port", "workers")}
         if certificate or options["front"]:
-            told = where | {"per-address": options["per_address"]}
+            folder = settings.STATE_DIR / f"front-{options['port']}"
+            told = where | {"per-address": options["per_address"], "folder": folder}
             arguments = ["-m", "console.front", *(f"--{name}={value}" for name, value in told.items())]
             if certificate:
                 arguments += [f"--tls-certificate={certificate}", f"--tls-key={key}"]

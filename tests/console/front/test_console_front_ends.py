@@ -1,0 +1,90 @@
+"""The end of a console with a front: requests in hand are answered, and nothing outlives the others."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.console.front.served import Served, request, rest_of
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    console = Served(tmp_path_factory.mktemp("front"), tls=False)
+    console.make()
+    return console
+
+
+@pytest.fixture
+def served(made: Served) -> Iterator[Served]:
+    made.log.write_text("")
+    with made.running():
+        yield made
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, timeout=0)[1]
+
+
+def test_told_to_end_it_answers_what_is_in_hand_and_leaves_nothing(served: Served) -> None:
+    assert served.process
+    children = served.children()
+    with served.connect() as connection:
+        connection.sendall(request("POST /edge/v1/enroll", b"{", length=2))
+        served.process.send_signal(signal.SIGTERM)
+        served.until(lambda: "in hand" in served.said(), "it has heard")
+        connection.sendall(b"}")
+        answer = rest_of(connection)
+    assert answer.startswith(b"HTTP/1.1 422 "), answer
+    assert served.process.wait(60) == 0
+    assert gone(children)
+    assert list(served.folder.glob("front-*")) == [], "the key is not left behind"
+
+
+@pytest.mark.parametrize("part", ["envoy", "granian"])
+def test_one_part_that_ends_ends_all_with_a_sentence(served: Served, part: str) -> None:
+    assert served.process
+    children = served.children()
+    direct = [each for each in children if each.ppid() == served.process.pid]
+    victim = next(each for each in direct if part in " ".join(each.cmdline()))
+    victim.kill()
+    assert served.process.wait(60) == 1
+    assert "has ended with code -9, and so the console ends" in served.said()
+    assert gone(children)
+
+
+def test_killed_it_takes_its_parts_along_and_starts_again(served: Served) -> None:
+    assert served.process
+    children = served.children()
+    served.process.kill()
+    served.process.wait()
+    served.until(lambda: gone(children), "no part is left")
+    with served.running():
+        assert served.answers()
+
+
+def test_a_second_console_on_the_port_leaves_the_first_alone(served: Served) -> None:
+    first = served.process
+    second = served.start()
+    assert second.wait(120) == 1 and "served already" in served.said()
+    served.process = first
+    assert served.answers()
+
+
+def test_a_key_of_another_certificate_is_named_at_the_start(tmp_path: Path) -> None:
+    console = Served(tmp_path)
+    console.key.write_bytes(console.authority.issue(["127.0.0.1"])[0])
+    assert console.start().wait(120) == 1
+    assert "tls.key does not belong to the first certificate" in console.said()
+
+
+def test_half_a_certificate_is_refused(tmp_path: Path) -> None:
+    console = Served(tmp_path, tls=False)
+    assert console.start(f"--tls-certificate={console.certificate}").wait(120) == 1
+    assert "Give --tls-certificate and --tls-key together, or neither." in console.said()
