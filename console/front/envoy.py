@@ -66,7 +66,8 @@ def bootstrap(front: Front) -> Config:
     return {
         "node": {"id": "console", "cluster": "front"},
         "admin": admin(),
-        "layered_runtime": {"layers": [runtime()]},
+        # A connection that opens requests and resets them is closed: here nobody has a reason to.
+        "layered_runtime": {"layers": [runtime(**{"overload.premature_reset_total_stream_count": 500})]},
         "overload_manager": _overload(front.connections),
         "static_resources": {"listeners": [_listener(front)], "clusters": [_cluster(lane) for lane in LANES]},
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -23,14 +24,26 @@ from tests.waiting import rest
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 120.0
-ADMIN = "admin-of-tests"
+MAKE = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+call_command("collectstatic", interactive=False, verbosity=0)
+"""
 
 
 class Served:
-    """Console in a folder. ``authority`` signs its certificate, ``url`` is where it answers."""
+    """Console in a folder. ``authority`` signs its certificate, ``url`` is where it answers.
 
-    def __init__(self, folder: Path, *, tls: bool = True) -> None:
-        self.folder, self.tls = folder, tls
+    ``made``: another console's folder, whose database and static files this console begins with.
+    """
+
+    def __init__(
+        self, folder: Path, made: Path | None = None, *, tls: bool = True, front: bool = True
+    ) -> None:
+        self.folder, self.tls, self.front = folder, tls, front
         self.authority, self.port = Authority(), free_port()
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.certificate, self.key, self.log = folder / "tls.pem", folder / "tls.key", folder / "console.log"
@@ -47,8 +60,9 @@ class Served:
             "CAUSEWAY_STATIC_COMPRESSED": "0",
             "CAUSEWAY_HTTPS_ONLY": str(int(tls)),
             "DATABASE_URL": f"sqlite:///{folder}/causeway.sqlite3",
-            "DJANGO_SUPERUSER_PASSWORD": ADMIN,
         }
+        if made is not None:
+            shutil.copytree(made, folder, dirs_exist_ok=True)
         self.write_certificate()
 
     def write_certificate(self) -> bytes:
@@ -58,15 +72,10 @@ class Served:
         self.certificate.write_bytes(certificate)
         return ssl.PEM_cert_to_DER_cert(certificate.decode())
 
-    def manage(self, *arguments: str) -> None:
-        command = [sys.executable, "manage.py", *arguments]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
-
     def make(self) -> None:
-        """Make the database, with an administrator, and what pages are made of."""
-        self.manage("collectstatic", "--no-input", "--verbosity=0")
-        self.manage("migrate", "--verbosity=0")
-        self.manage("createsuperuser", "--no-input", "--username=admin", "--email=admin@corp.example")
+        """Make the database, and what pages are made of."""
+        command = [sys.executable, "-c", MAKE]
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=True)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         front = (

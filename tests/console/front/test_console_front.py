@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +19,8 @@ linux = pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no addres
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    console = Served(tmp_path_factory.mktemp("front"))
-    console.make()
+def served(tmp_path_factory: pytest.TempPathFactory, made: Path) -> Iterator[Served]:
+    console = Served(tmp_path_factory.mktemp("front"), made)
     with console.running(f"--per-address={PER_ADDRESS}"):
         yield console
 

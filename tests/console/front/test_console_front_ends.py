@@ -14,18 +14,11 @@ from tests.console.front.served import Served, request, rest_of
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    console = Served(tmp_path_factory.mktemp("front"), tls=False)
-    console.make()
-    return console
-
-
 @pytest.fixture
-def served(made: Served) -> Iterator[Served]:
-    made.log.write_text("")
-    with made.running():
-        yield made
+def served(tmp_path: Path, made: Path) -> Iterator[Served]:
+    console = Served(tmp_path, made, tls=False)
+    with console.running():
+        yield console
 
 
 def gone(processes: list[psutil.Process]) -> bool:
