@@ -72,7 +72,7 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
         built = pool.submit(static_and_wheel, options.home)
         made = world.create(options)
         built.result()
-    # Without TLS, since no browser knows the demo's CA; all else is as on the Internet.
+    # Without TLS, since no browser knows the demo's CA; all else is as on the internet.
     manager.start("console", "manage.py", "serve", "--front", f"--port={options.port}")
     manager.start("worker", "manage.py", "worker")
     descriptors = tuple(each.fileno() for each in made.sockets.values())

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from console.front.envoy import SECRET, SECRET_FILE
@@ -54,6 +56,10 @@ class CertificateFiles:
             private = load_pem_private_key(key, password=None)
         except (ValueError, TypeError) as error:
             raise CertificateInvalid(f"{of_key} holds no key in PEM without a password: {error}.") from None
+        if not isinstance(private, EllipticCurvePrivateKey | RSAPrivateKey):
+            raise CertificateInvalid(
+                f"{of_key} must be an RSA key or one of an elliptic curve such as P-256."
+            )
         form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         if chain[0].public_key().public_bytes(*form) != private.public_key().public_bytes(*form):
             raise CertificateInvalid(

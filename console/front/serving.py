@@ -52,10 +52,11 @@ class Serving:
             self._start_console()
             if not self._watch(until=self._listen):
                 return 1
-            self._start_envoy()
-            if not self._watch():
-                return 1
-            self._drain()
+            if not self.told_to_end:
+                self._start_envoy()
+                if not self._watch():
+                    return 1
+                self._drain()
             return 0
         except CertificateInvalid as problem:
             log.error("The console cannot be served: %s", problem)
@@ -129,7 +130,7 @@ class Serving:
         try:
             self.certificate.give_to_envoy(self.folder)
             log.info("The renewed certificate is in use.")
-        except CertificateInvalid as problem:
+        except (CertificateInvalid, OSError) as problem:
             log.error("The certificate of before stays in use: %s", problem)
 
     # -- The end ------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ are changed in transactions of their own, so that parallel guesses all count and
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -89,13 +88,12 @@ def check(guess: Guess) -> None:
         raise LockedOut(max(1, math.ceil((until - timezone.now()).total_seconds())))
 
 
-def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
+def take_turn(guess: Guess, *, known: bool) -> None:
     """Raise ``Slowed`` when account or address alone have failed too often, unless it is this log-on's turn.
 
-    ``known`` tells whether the account has logged on from the address before; then no turn is needed.
+    ``known``: the account has logged on from the address before; then no turn is needed.
     """
-    over = guess.full(Kind.NAME, Kind.ADDRESS)
-    if not over or known():
+    if known or not (over := guess.full(Kind.NAME, Kind.ADDRESS)):
         return
     now = timezone.now()
     free = Q(turn_at=None) | Q(turn_at__lte=now)

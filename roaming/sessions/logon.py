@@ -73,8 +73,9 @@ def logon(
     account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
     guess = lockout.Guess.of(instance_id, username, public_address, account)
     lockout.check(guess)
-    lockout.take_turn(guess, lambda: _was_here(account, public_address))
-    with hashing.seat():
+    known = _was_here(account, public_address)
+    lockout.take_turn(guess, known=known)
+    with hashing.seat(known=known):
         # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.
         lockout.check(guess)
         if not _password_is_right(account, password) or account is None:
@@ -116,7 +117,7 @@ def logout(token: str) -> None:
 
 
 def _was_here(account: ClientAccount | None, address: str) -> bool:
-    """Tell whether an account has logged on from an address before: the wrong passwords of others slow it no more."""
+    """Tell whether an account has logged on from an address before: others' wrong passwords slow it no more there."""
     if account is None or not address:
         return False
     return UserSession.objects.filter(account=account, public_address=address).exists()
