@@ -2,3 +2,6 @@
 
 Here is no Django, so that the process which watches Envoy and granian stays small.
 """
+
+# Variable by which the console's processes know that a front stands before them.
+BEHIND_FRONT = "CAUSEWAY_BEHIND_FRONT"

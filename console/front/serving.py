@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from console.front import BEHIND_FRONT
 from console.front.certificate import CertificateFiles, CertificateInvalid
 from console.front.envoy import Front, bootstrap
 from console.front.granian import behind_front
@@ -99,7 +100,7 @@ class Serving:
 
     def _start_console(self) -> None:
         # The front alone reaches the console's sockets, so that its word on a client's address is believed.
-        behind = os.environ | {"CAUSEWAY_TRUSTED_PROXY": "1"}
+        behind = os.environ | {"CAUSEWAY_TRUSTED_PROXY": "1", BEHIND_FRONT: "1"}
         for process in dict.fromkeys(lane.process for lane in LANES):
             lanes = [lane for lane in LANES if lane.process == process]
             workers = self.workers if process == "pages" else 1

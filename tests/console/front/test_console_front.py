@@ -74,6 +74,7 @@ def test_the_console_knows_a_client_by_its_connection_and_by_no_claim(served: Se
         ("/healthz", PAGES.largest + 1, 413),
         ("/edge/v1/login", 2**17, 413),
         ("/edge/v1/telemetry", 2**21, 401),
+        ("/edge/v1/telemetry", 8 * 2**20, 401),
         ("/edge/v1/telemetry", 9 * 2**20, 413),
         ("/sase/applications/import/", 10_000_000, 403),  # no token of a form
         ("/sase/applications/import/", 12 * 2**20, 413),
