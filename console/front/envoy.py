@@ -113,6 +113,8 @@ def _listener(front: Front) -> Config:
         "address": address(front.host, front.port),
         "per_connection_buffer_limit_bytes": 32_768,
         "tcp_backlog_size": 4096,
+        # Of two consoles at one port, the second one fails, and does not take a part of the first one's connections.
+        "enable_reuse_port": False,
         "socket_options": keepalive_options(),
         "filter_chains": [chain],
     }

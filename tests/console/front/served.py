@@ -23,7 +23,7 @@ from tests.ports import free_port
 from tests.waiting import rest
 
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE = 120.0
+PATIENCE = 150.0
 MAKE = """
 import os, django
 os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"

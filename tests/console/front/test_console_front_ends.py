@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.console.front.served import Served, request, rest_of
+from tests.console.front.served import PATIENCE, Served, request, rest_of
 
 pytestmark = pytest.mark.processes
 
@@ -35,7 +36,7 @@ def test_told_to_end_it_answers_what_is_in_hand_and_leaves_nothing(served: Serve
         connection.sendall(b"}")
         answer = rest_of(connection)
     assert answer.startswith(b"HTTP/1.1 422 "), answer
-    assert served.process.wait(60) == 0
+    assert served.process.wait(PATIENCE) == 0
     assert gone(children)
     assert list(served.folder.glob("front-*")) == [], "the key is not left behind"
 
@@ -47,7 +48,7 @@ def test_one_part_that_ends_ends_all_with_a_sentence(served: Served, part: str) 
     direct = [each for each in children if each.ppid() == served.process.pid]
     victim = next(each for each in direct if part in " ".join(each.cmdline()))
     victim.kill()
-    assert served.process.wait(60) == 1
+    assert served.process.wait(PATIENCE) == 1
     assert "has ended with code -9, and so the console ends" in served.said()
     assert gone(children)
 
@@ -65,19 +66,26 @@ def test_killed_it_takes_its_parts_along_and_starts_again(served: Served) -> Non
 def test_a_second_console_on_the_port_leaves_the_first_alone(served: Served) -> None:
     first = served.process
     second = served.start()
-    assert second.wait(120) == 1 and "served already" in served.said()
+    assert second.wait(PATIENCE) == 1 and "served already" in served.said()
     served.process = first
     assert served.answers()
+
+
+def test_a_port_that_is_taken_is_no_port_to_share(tmp_path: Path, made: Path) -> None:
+    console = Served(tmp_path, made, tls=False)
+    with socket.create_server(("127.0.0.1", console.port)):
+        assert console.start().wait(PATIENCE) == 1
+    assert "Envoy has ended with code 1" in console.said() and "Address already in use" in console.said()
 
 
 def test_a_key_of_another_certificate_is_named_at_the_start(tmp_path: Path) -> None:
     console = Served(tmp_path)
     console.key.write_bytes(console.authority.issue(["127.0.0.1"])[0])
-    assert console.start().wait(120) == 1
+    assert console.start().wait(PATIENCE) == 1
     assert "tls.key does not belong to the first certificate" in console.said()
 
 
 def test_half_a_certificate_is_refused(tmp_path: Path) -> None:
     console = Served(tmp_path, tls=False)
-    assert console.start(f"--tls-certificate={console.certificate}").wait(120) == 1
+    assert console.start(f"--tls-certificate={console.certificate}").wait(PATIENCE) == 1
     assert "Give --tls-certificate and --tls-key together, or neither." in console.said()
