@@ -31,6 +31,17 @@ django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 call_command("collectstatic", interactive=False, verbosity=0)
+from pathlib import Path
+from console.core import audit
+from console.machines import enrollment, services
+from console.models import Region
+actor = audit.System("test")
+gateway = services.gateway_create(
+    actor=actor, name="g1", region=Region.objects.get(pk="cn-shanghai"), public_host="127.0.0.1",
+    listen_address="127.0.0.1", client_port=40001, tunnel_port=40002,
+)
+code, _ = enrollment.code_create(kind="gateway", target=gateway.pk, actor=actor)
+Path(os.environ["CAUSEWAY_STATE_DIR"], "code").write_text(code)
 """
 
 
@@ -61,6 +72,7 @@ class Served:
             "CAUSEWAY_HTTPS_ONLY": str(int(tls)),
             "DATABASE_URL": f"sqlite:///{folder}/causeway.sqlite3",
         }
+        folder.mkdir(exist_ok=True)
         if made is not None:
             shutil.copytree(made, folder, dirs_exist_ok=True)
         self.write_certificate()
@@ -73,7 +85,7 @@ class Served:
         return ssl.PEM_cert_to_DER_cert(certificate.decode())
 
     def make(self) -> None:
-        """Make the database, and what pages are made of."""
+        """Make the database, what pages are made of, and a gateway with its code in the file ``code``."""
         command = [sys.executable, "-c", MAKE]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True)
 
@@ -134,7 +146,8 @@ class Served:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
-        with contextlib.closing(sqlite3.connect(self.folder / "causeway.sqlite3", timeout=60)) as database:
+        file = self.folder / "causeway.sqlite3"
+        with contextlib.closing(sqlite3.connect(file, timeout=60)) as database, database:
             return database.execute(sql).fetchall()
 
 
