@@ -63,14 +63,17 @@ def _own(wanted: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"The console is served already by a process that uses {folder}.") from None
         folder.chmod(0o700)
         for left in folder.iterdir():
             left.unlink()
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        raise SystemExit(f"The console is served already by a process that uses {folder}.") from None
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
 

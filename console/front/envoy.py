@@ -222,8 +222,10 @@ def _route(lane: Lane, path: str, largest: int, pace: Pace, *, methods: tuple[st
 
 def _paces(lane: Lane, pace: Pace) -> Config:
     """Hold each address to the pace of a lane, and to a slower one for calls that no machine has signed."""
-    by_address = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
-    held = [([by_address], [{"key": "masked_remote_address"}], pace)]
+    by_address: Config = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
+    held: list[tuple[list[Config], list[Config], Pace]] = [
+        ([by_address], [{"key": "masked_remote_address"}], pace)
+    ]
     if lane.unsigned is not None:
         header = {"name": "authorization", "present_match": True, "invert_match": True}
         unsigned = {"header_value_match": {"descriptor_value": "unsigned", "headers": [header]}}

@@ -36,7 +36,7 @@ def test_pages_come_by_tls_over_both_versions_of_http(served: Served) -> None:
 def test_a_renewed_certificate_is_in_use_without_a_restart(served: Served) -> None:
     def shown() -> bytes | None:
         with served.connect() as connection:
-            return connection.getpeercert(binary_form=True)  # type: ignore[attr-defined,no-any-return]
+            return connection.getpeercert(binary_form=True)  # type: ignore[attr-defined]
 
     with served.connect() as open_before:
         renewed = served.write_certificate()
@@ -135,7 +135,7 @@ def reaches(served: Served, address: str) -> bool:
 @linux
 def test_an_address_that_asks_too_often_is_told_so_and_others_are_served(served: Served) -> None:
     with served.client("127.0.0.8") as client:
-        statuses = []
+        statuses: list[int] = []
         while 429 not in statuses and len(statuses) < 1000:
             answer = client.post("/sase/applications/import/", content=b"")
             statuses.append(answer.status_code)
