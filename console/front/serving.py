@@ -27,6 +27,8 @@ LOOK_SECONDS = 0.2
 CERTIFICATE_LOOKS = 10  # one look at the certificate's files in so many at the processes
 # Seconds for requests in hand when told to end, and for processes to go after that.
 DRAIN_SECONDS, END_SECONDS = 5.0, 6.0
+# Passwords take a core each for as long as somebody guesses: pages and cut-offs get the processors before them.
+NICE = {"machines": 5}
 # What Envoy needs of the environment; the console's secrets are none of its business.
 ENVOY_VARIABLES = (
     "PATH", "LANG", "TZ", "LD_PRELOAD", "CAUSEWAY_STATE_DIR", "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
@@ -105,15 +107,27 @@ class Serving:
             lanes = [lane for lane in LANES if lane.process == process]
             workers = self.workers if process == "pages" else 1
             command = behind_front(self.folder / f"{process}.sock", lanes, workers=workers)
-            self._spawn(f"The process of {process}", command, behind, None)
+            self._spawn(f"The process of {process}", command, behind, nice=NICE.get(process, 0))
 
     def _start_envoy(self) -> None:
         envoy = [str(envoy_binary()), "--config-path", "bootstrap.json", "--concurrency", "1"]
         envoy += ["--disable-hot-restart", "--log-level", "warning"]
         own = {name: value for name, value in environment().items() if name in ENVOY_VARIABLES}
-        self._spawn("Envoy", envoy, own, self.folder)
+        self._spawn("Envoy", envoy, own, folder=self.folder)
 
-    def _spawn(self, name: str, command: list[str], environment: dict[str, str], folder: Path | None) -> None:
+    def _spawn(
+        self,
+        name: str,
+        command: list[str],
+        environment: dict[str, str],
+        *,
+        folder: Path | None = None,
+        nice: int = 0,
+    ) -> None:
+        def prepare() -> None:
+            _leave_with_parent()
+            os.nice(nice)
+
         # A session of its own: a Ctrl-C in the terminal reaches this process alone, which ends the others in order.
         self.children[name] = subprocess.Popen(
             command,
@@ -121,7 +135,7 @@ class Serving:
             cwd=folder,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_leave_with_parent,
+            preexec_fn=prepare,
         )
 
     def _renew(self) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -185,6 +185,25 @@ def test_a_console_that_checks_as_many_passwords_as_it_can_says_when_to_come_aga
             assert refusal(response) == (503, "TryAgainLater") and int(response["Retry-After"]) >= 1
         other.submit(held.close).result(20)
     assert post("login", credentials).status_code == 200, "nobody's password was wrong"
+
+
+def test_where_the_account_was_before_it_waits_and_is_not_turned_away(
+    machine: Machine, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = (credentials | {"public_address": f"203.0.113.{number}"} for number in (1, 2))
+    assert machine.call("login", here).status_code == 200
+    seats = Hashing(1, waiting=0)
+    with ThreadPoolExecutor(1) as other, ExitStack() as held:
+
+        def seat(*, known: bool = False) -> AbstractContextManager[None]:
+            if known:
+                other.submit(held.close)  # the seat is free a moment later
+            return seats.seat(known=known)
+
+        monkeypatch.setattr(hashing, "seat", seat)
+        other.submit(held.enter_context, seats.seat()).result(20)
+        assert refusal(machine.call("login", elsewhere)) == (503, "TryAgainLater")
+        assert machine.call("login", here).status_code == 200
 
 
 @pytest.mark.postgres
