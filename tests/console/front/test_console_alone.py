@@ -9,7 +9,7 @@ import pytest
 
 from tests.console.front.served import Served, request
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 def test_slow_bodies_do_not_keep_gateways_waiting(tmp_path: Path, made: Path) -> None:

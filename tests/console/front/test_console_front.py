@@ -12,7 +12,7 @@ import pytest
 from console.front.lanes import PAGES
 from tests.console.front.served import Served, request, rest_of
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 ELSEWHERE = "127.0.0.9"
 PER_ADDRESS = 200
 linux = pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no address 127.0.0.9")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.console.front.served import PATIENCE, Served, request, rest_of
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 
 @pytest.fixture

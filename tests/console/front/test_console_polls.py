@@ -15,7 +15,7 @@ from edge.machine.enrollment import enroll
 from edge.protocol.reports import GatewayPoll
 from tests.console.front.served import PATIENCE, Served, request
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 SLOW = (
     "/log-in/",
     "/edge/v1/login",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.edge.gateway_lab import Echo, GatewayLab, echoes
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.slow]
 
 PATIENCE = 60.0
 
