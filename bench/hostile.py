@@ -9,6 +9,7 @@ under open flows, and right passwords log on from other addresses.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
 import time
@@ -142,6 +143,7 @@ def table(title: str, seen: Seen) -> tuple[Table, bool]:
         ("switch-off: POST sent to end of flow", seen.cuts, 99, CUT_LIMIT),
         ("log-on with the right password", seen.logons, 95, LOGON_LIMIT),
     ):
+        values = values or [math.inf]
         parts = [f"{percentile(values, part) * 1000:.0f} ms" for part in (50, 95, 99, 100)]
         kept = kept and percentile(values, percent) <= limit
         drawn.add_row(name, *parts, str(len(values)), f"p{percent} ≤ {limit * 1000:.0f} ms")
