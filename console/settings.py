@@ -58,6 +58,9 @@ try:
     PUSH_ALLOW_PRIVATE = env.bool("PUSH_ALLOW_PRIVATE", default=False)
     PUSH_GIVE_UP = timedelta(days=env.int("PUSH_GIVE_UP_DAYS", default=3))
     METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+    # The first key seals, the others and the secret key open (console.core.sealed).
+    SEALING_KEYS = env.list("SEALING_KEYS", default=[])
+    SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
@@ -67,6 +70,10 @@ SECRET_KEY = required(
     "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
     debug_default="insecure-for-debug-only-" + "0" * 40,
 )
+if any(len(key) < 32 for key in SEALING_KEYS):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_SEALING_KEYS must be keys of at least 32 characters each, separated by commas."
+    )
 PUBLIC_URL = required(
     "PUBLIC_URL",
     "Give the address under which browsers, gateways and servers reach the console, such as https://console.example.com.",

@@ -7,6 +7,8 @@ import threading
 
 from django.core.wsgi import get_wsgi_application
 
+from console.core.own_file import OTHERS
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 
@@ -22,6 +24,7 @@ def leave_with_parent() -> None:
 
 
 leave_with_parent()
+os.umask(OTHERS)
 application = get_wsgi_application()
 # Objects loaded until here stay for good: the garbage collector need not look at them during requests.
 gc.collect()

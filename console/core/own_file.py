@@ -1,4 +1,4 @@
-"""Permissions of the SQLite database: its owner's alone, since much stands in it unsealed."""
+"""Permissions of what the console writes: its owner's alone, since much stands in the database unsealed."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 OWNERS = 0o600
+# What others may do with new files and folders of console and worker, taken away by `os.umask`.
+OTHERS = 0o077
 
 
 def close_to_others(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:

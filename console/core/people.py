@@ -1,20 +1,12 @@
 """Writes of users' passwords and of the access keys of their programs."""
 
-import base64
-import hashlib
 import secrets
 
-from cryptography.fernet import Fernet
-from django.conf import settings
 from django.db import transaction
 
 from console.core import audit
-from console.core.models.access import AccessKey, User
-
-
-def _box() -> Fernet:
-    digest = hashlib.sha256(b"causeway.access-keys" + settings.SECRET_KEY.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+from console.core.models.access import ACCESS_KEYS, AccessKey, User
+from console.core.sealed import open_text, seal_text
 
 
 @transaction.atomic
@@ -24,7 +16,7 @@ def access_key_create(*, user: User, actor: audit.Actor) -> tuple[AccessKey, str
     key = AccessKey.objects.create(
         id="LTAI" + secrets.token_hex(10),
         user=user,
-        secret_encrypted=_box().encrypt(secret.encode()).decode(),
+        secret_encrypted=seal_text(ACCESS_KEYS, secret),
     )
     audit.record(actor=actor, verb="access_key.create", target=key, after={"user": user.username})
     return key, secret
@@ -32,7 +24,7 @@ def access_key_create(*, user: User, actor: audit.Actor) -> tuple[AccessKey, str
 
 def access_key_secret(key: AccessKey) -> str:
     """Return the secret that checks a request's signature. For the cloud API's front door alone."""
-    return _box().decrypt(key.secret_encrypted.encode()).decode()
+    return open_text(ACCESS_KEYS, key.secret_encrypted)
 
 
 @transaction.atomic

@@ -5,6 +5,10 @@ from django.db import models
 from django.utils import timezone
 
 from console.core.ids import new_id
+from console.core.sealed import SealedField
+
+# Purpose for which addresses and secrets of channels are sealed.
+PURPOSE = "push"
 
 NAME = RegexValidator(
     r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+(?<!\s)\Z",
@@ -38,7 +42,7 @@ class PushChannel(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     enabled = models.BooleanField(default=True)
     destination = models.TextField(editable=False)
-    sealed = models.TextField(editable=False)
+    sealed = SealedField(purpose=PURPOSE, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_at = models.DateTimeField(null=True, blank=True, editable=False)

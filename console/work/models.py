@@ -5,6 +5,10 @@ from django.utils import timezone
 
 from console.core.ids import new_id
 from console.core.models.access import User
+from console.core.sealed import SealedField
+
+# Purpose for which secrets of items are sealed.
+PURPOSE = "tasks"
 
 
 def new_task_id() -> str:
@@ -96,7 +100,7 @@ class TaskItem(models.Model):
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=200)
     parameters = models.JSONField(default=dict)
-    secret = models.TextField(blank=True, editable=False)
+    secret = SealedField(purpose=PURPOSE, blank=True, editable=False)
     state = models.CharField(max_length=20, choices=State.choices, default=State.WAITING)
     message = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -8,6 +8,7 @@ from console.core import audit
 from console.core.sealed import unseal
 from console.models import AuditRow, PushChannel, User
 from console.push import outbox, services
+from console.push.models import PURPOSE
 from tests.console.push_receivers import web_receiver
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +34,7 @@ def url(channel: PushChannel, action: str = "") -> str:
 
 
 def sealed(channel: PushChannel) -> dict[str, str]:
-    return unseal(outbox.PURPOSE, PushChannel.objects.get(pk=channel.pk).sealed)
+    return unseal(PURPOSE, PushChannel.objects.get(pk=channel.pk).sealed)
 
 
 def test_a_webhooks_secret_is_shown_once(operator_client: Client) -> None:

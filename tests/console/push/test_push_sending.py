@@ -18,7 +18,8 @@ from pytest_django import Settings
 from console.core import audit
 from console.core.sealed import unseal
 from console.models import PushChannel, PushMessage
-from console.push import addresses, formats, outbox, services
+from console.push import addresses, formats, services
+from console.push.models import PURPOSE
 from console.push.sending import send
 from tests.console.push_receivers import WebReceiver, mail_receiver, web_receiver
 
@@ -44,7 +45,7 @@ def message(**values: Any) -> PushMessage:
 
 def made(kind: str, **values: str) -> tuple[Any, ...]:
     channel, secret = services.channel_create(name=kind, kind=kind, actor=ACTOR, **values)
-    return channel, secret, unseal(outbox.PURPOSE, channel.sealed)
+    return channel, secret, unseal(PURPOSE, channel.sealed)
 
 
 def test_a_webhook_is_the_documented_json_with_a_signature_that_holds(receiver: WebReceiver) -> None:
