@@ -111,7 +111,9 @@ class Configuration:
         self._sessions.forget(snapshot.ended_sessions)
         if before is not None and set(before.session_keys) - set(snapshot.session_keys):
             self._sessions.forget_all()
-        await self._cutter.enforce()
+            await self._cutter.end_sessions()
+        else:
+            await self._cutter.enforce()
         took = (time.monotonic() - started) * 1000
         logger.info(
             "Configuration %d is in force, %d flows are cut, after %.1f ms.",

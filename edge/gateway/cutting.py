@@ -102,6 +102,13 @@ class Cutter:
         """Cut the open flows that would not be let in now."""
         await self._cut(lambda flow: not stands(flow, self._latest(flow.identity), self._state))
 
+    async def end_sessions(self) -> None:
+        """Cut every flow that is open now: tokens of a key that is gone count no more, whoever they name."""
+        old = set(self._flows)
+        await self._cut(
+            lambda flow: flow in old or not stands(flow, self._latest(flow.identity), self._state)
+        )
+
     async def end_expired(self) -> None:
         """Cut the open flows of sessions that are over."""
         await self._cut(lambda flow: self._latest(flow.identity).expires_at <= self._state.clock())

@@ -21,6 +21,7 @@ from tests.edge.gateway_lab import (
     records,
     wait_until,
 )
+from tests.edge.gateway_pki import TokenSigner
 from tests.ports import free_port
 from tests.quiet import QuietHTTPServer
 
@@ -331,3 +332,18 @@ def test_a_renewed_certificate_is_taken_without_breaking_a_flow(lab: GatewayLab,
         lambda: lab.connect().getpeercert(binary_form=True) != before, "the renewed certificate is shown"
     )
     assert echoes(flow)
+
+
+def test_flows_and_tokens_by_a_key_that_is_gone_end_whoever_they_name(lab: GatewayLab, echo: Echo) -> None:
+    old, new = lab.signer, TokenSigner()
+    new.kid = "another-key"
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert echoes(flow)
+    assert lab.apply(session_keys={new.kid: new.public_pem}) == {"cut": 1}
+    assert not echoes(flow)
+    status, headers, _ = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    assert (status, headers["x-causeway-reason"]) == (407, "tokenrefused")
+    lab.signer = new
+    kept = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert lab.apply(session_keys={new.kid: new.public_pem, old.kid: old.public_pem}) == {"cut": 0}
+    assert echoes(kept)
