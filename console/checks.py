@@ -1,10 +1,13 @@
-"""System check of the console, which fails for a URL whose view declares no role."""
+"""System checks of the console: a role for every URL, and a state directory that is closed to others."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.checks import Error, register
+from django.conf import settings
+from django.core.checks import Error, Tags, Warning, register
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from console.core.own_file import OTHERS
 
 # Namespaces that check by themselves: Django admin has its log-in and permissions, the edge API signed calls.
 NAMESPACES_WITH_THEIR_OWN = {"admin", "edge"}
@@ -31,4 +34,18 @@ def every_url_declares_its_role(app_configs: Any, **kwargs: Any) -> list[Error]:
         )
         for path, view in url_views(get_resolver().url_patterns)
         if not hasattr(view, "required_role")
+    ]
+
+
+@register(Tags.security, deploy=True)
+def state_is_its_owners_alone(app_configs: Any, **kwargs: Any) -> list[Warning]:
+    folder = settings.STATE_DIR
+    if not folder.is_dir() or not folder.stat().st_mode & OTHERS:
+        return []
+    return [
+        Warning(
+            f"Others on this machine may look into {folder}, where the console's files lie.",
+            hint=f"Close the folder: chmod 700 {folder}. Files that another program serves go to CAUSEWAY_STATIC_ROOT.",
+            id="causeway.W001",
+        )
     ]

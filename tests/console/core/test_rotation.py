@@ -161,7 +161,7 @@ def test_whoever_writes_between_read_and_write_wins(
     assert [secret_of(hook)] == made
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_pages_write_and_read_secrets_while_the_key_changes(settings: Settings) -> None:
     settings.PUSH_ALLOW_PRIVATE = True
     hooks = [channel(f"hook {number}") for number in range(20)]
