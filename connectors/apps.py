@@ -20,7 +20,7 @@ class ConnectorsConfig(AppConfig):
         from connectors.fleet.services.license import license_expire
         from connectors.fleet.services.servers import drains_finish
         from connectors.fleet.services.tunnels import tunnels_seen
-        from connectors.fleet.services.upgrades import SERVERS
+        from connectors.fleet.services.upgrades import SERVERS, upgrades_end_after_restore
         from connectors.policies import dependants
         from connectors.policies.services.groups import account_written
         from connectors.telemetry import store
@@ -34,6 +34,7 @@ class ConnectorsConfig(AppConfig):
         ports.machine_names.add("server", servers.name_of)
         ports.snapshot_parts.add(snapshot.part)
         ports.cards.add(overview.cards)
+        ports.restored.add(upgrades_end_after_restore)
         ports.charts.add(overview.CHART)
         ports.cards.add(alert_selectors.cards)
         ports.rows_written.add(account_written)

@@ -83,6 +83,10 @@ gateway_faults: Port[Callable[[Gateway], list[str]]] = Port()
 # Function called with a gateway and {server id: number of tunnels, None unknown}. Reader: edge_api.routes, at a status.
 tunnels_reported: Port[Callable[[Gateway, Mapping[str, int | None]], None]] = Port()
 
+# Function called when a backup was restored, within the transaction: ends what must not go on from the time of the
+# backup; returns (what was ended, how many). Reader: backup.services.
+restored: Port[Callable[[], tuple[str, int]]] = Port()
+
 # Function that reads metrics from the database whenever Prometheus asks. Reader: machines.metrics.
 metrics: Port[Callable[[], Iterable[Metric]]] = Port()
 

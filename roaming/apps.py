@@ -30,6 +30,7 @@ class RoamingConfig(AppConfig):
         api.add_router("", router)
         ports.snapshot_parts.add(part)
         ports.cards.add(cards)
+        ports.restored.add(sessions.sessions_end_after_restore)
         ports.jobs.add("end expired sessions", Job(timedelta(seconds=10), sessions.sessions_expire))
         ports.jobs.add("forget log-on failures", Job(timedelta(hours=1), lockout.forget_old))
         ports.jobs.add("forget old usage", Job(timedelta(minutes=10), usage.usage_forget))

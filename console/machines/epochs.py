@@ -155,6 +155,11 @@ def _begin(look: Look) -> ConfigVersion:
     return now
 
 
+def begin_after_restore() -> ConfigVersion:
+    """Begin an epoch for a backup that was restored, above the numbers that this host gave out before."""
+    return _begin(lambda now: Evidence("A backup was restored.", *(stamp.read() or ())))
+
+
 # -- What pages and alerts say of a machine
 
 

@@ -117,6 +117,14 @@ def _fail(export: LogExport, message: str) -> None:
     export.save(update_fields=["state", "message"])
 
 
+def exports_end(*, reason: str) -> int:
+    """Give up all exports that somebody waits for; return how many."""
+    waiting = list(LogExport.objects.select_for_update().filter(state__in=LogExport.OPEN))
+    for export in waiting:
+        _fail(export, reason)
+    return len(waiting)
+
+
 def _make_room(newest: LogExport) -> None:
     """Let the oldest archives go while all together are more than may be stored."""
     others = LogExport.objects.filter(state=State.READY).exclude(pk=newest.pk)

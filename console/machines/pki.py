@@ -102,6 +102,11 @@ def session_signing_key() -> tuple[str, ed25519.Ed25519PrivateKey]:
     return found.key_id, open_private_key(found.private_key)  # type: ignore[return-value]
 
 
+def session_keys_replace() -> None:
+    """Forget the keys of session tokens: no token of before counts any more. The next log-on makes another key."""
+    Authority.objects.filter(kind="session").delete()
+
+
 def session_public_keys() -> dict[str, str]:
     """Return key id → public key in PEM, retired keys included, so that their tokens live out their life."""
     authority("session")

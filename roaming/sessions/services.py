@@ -47,6 +47,11 @@ def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
     return ended
 
 
+def sessions_end_after_restore() -> tuple[str, int]:
+    """End all sessions of a restored database: which of them ended since is not known, nor who has their client IPs."""
+    return "user sessions", end(UserSession.objects.all(), UserSession.End.KICKED)
+
+
 def sessions_expire(*, now: datetime | None = None) -> int:
     """Let the worker end sessions whose time is over, so that client IPs return to the pool; return how many.
 

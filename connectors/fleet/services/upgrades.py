@@ -50,6 +50,11 @@ class _ServerUpgrades(Upgrades[Upgrade, ServerUpgrade]):
 SERVERS = _ServerUpgrades()
 
 
+def upgrades_end_after_restore() -> tuple[str, int]:
+    """End the upgrades of a restored database: whether they ended since is not known."""
+    return "upgrades of servers", SERVERS.end_all(reason="Ended, because a backup was restored.")
+
+
 def upgrade_start(*, connector: Connector, in_window: bool, drain: timedelta, actor: Actor) -> Upgrade:
     """Bring every server of a connector to the console's version, now or within the connector's upgrade window.
 
