@@ -40,6 +40,14 @@ try:
     INSTANCE_CIDR_LIMIT = env.int("INSTANCE_CIDR_LIMIT", default=5)
     BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
+    # Fair shares: of a server, a gateway, a client account, an address. Each process of the console counts for itself.
+    SERVER_LINE_GBPS = env.float("SERVER_LINE_GBPS", default=100.0)
+    TELEMETRY_CALLS_PER_MINUTE = env.int("TELEMETRY_CALLS_PER_MINUTE", default=120)
+    TELEMETRY_SAMPLES_PER_MINUTE = env.int("TELEMETRY_SAMPLES_PER_MINUTE", default=10_000)
+    TELEMETRY_TOLERANCE_PERCENT = env.int("TELEMETRY_TOLERANCE_PERCENT", default=50)
+    FLOW_RECORDS_PER_MINUTE = env.int("FLOW_RECORDS_PER_MINUTE", default=300_000)
+    LOGONS_PER_MINUTE = env.int("LOGONS_PER_MINUTE", default=30)
+    ENROLLMENT_FAILURES_PER_MINUTE = env.int("ENROLLMENT_FAILURES_PER_MINUTE", default=30)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
     # Compression when static files are collected: 15 s for the charts' library, worth it if a network is between.
     STATIC_COMPRESSED = env.bool("STATIC_COMPRESSED", default=True)

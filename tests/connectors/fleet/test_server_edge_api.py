@@ -190,7 +190,7 @@ def test_refused_samples_are_told_in_the_log_with_the_server(
 ) -> None:
     ahead = sample(time=time.time() + 600)
     with caplog.at_level("WARNING", "causeway.telemetry"):
-        server.call("telemetry", telemetry(sample(), ahead))
+        server.call("telemetry", telemetry(sample(time=time.time() - 10), ahead))
         server.call("telemetry", telemetry(sample()))
     (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.telemetry"]
     assert line.startswith(f"{server.id}: 1 of 2 samples refused")

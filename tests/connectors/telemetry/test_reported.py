@@ -167,7 +167,7 @@ def test_a_sample_counts_without_the_gauge_that_makes_no_sense(
 ) -> None:
     begin = time.time() - len(absurd.ABSURD)
     for place, value in enumerate(absurd.ABSURD):
-        odd = absurd.put(sample(time=begin + place, rx_bytes=place), field, value)
+        odd = absurd.put(sample(time=begin + place, seconds=1.0, rx_bytes=place), field, value)
         answer = server.call("telemetry", telemetry(odd))
         assert (answer.status_code, answer.json()["refused"]) == (200, 0), value
     stored = Sample.objects.all()

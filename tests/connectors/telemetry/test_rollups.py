@@ -214,9 +214,9 @@ def test_peaks_and_averages_reach_a_chart_of_hours(server: Server) -> None:
 def test_samples_of_days_ago_are_kept_once(server: Server) -> None:
     days_later = NOW + timedelta(days=5)
     late = [make(server, at, rx=1000) for at in (10, 20, 400)]
-    assert store.write(late[:2], days_later) == 2
-    assert store.write(late[:2], days_later) == 0, "sent again"
-    assert store.write(late, days_later) == 1
+    assert store.write(late[:2], days_later).new == 2
+    assert store.write(late[:2], days_later).new == 0, "sent again"
+    assert store.write(late, days_later).new == 1
     assert not Sample.objects.exists()
     measured = store.series([server.pk], start=START, end=NOW, width=3600)
     assert measured.receive[0] == pytest.approx(800), "before the worker came"
