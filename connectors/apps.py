@@ -23,7 +23,7 @@ class ConnectorsConfig(AppConfig):
         from connectors.fleet.services.upgrades import SERVERS
         from connectors.policies import dependants
         from connectors.policies.services.groups import account_written
-        from connectors.telemetry import store
+        from connectors.telemetry import comparison, store
         from console.edge_api import api
         from roaming.accounts import dependants as account_dependants
 
@@ -47,6 +47,7 @@ class ConnectorsConfig(AppConfig):
         ports.jobs.add("evaluate alerts", Job(evaluation.EVERY, evaluation.evaluate, urgent=True))
         ports.jobs.add("forget old alerts", Job(timedelta(hours=1), evaluation.forget_old))
         ports.jobs.add("roll samples up", Job(timedelta(seconds=20), store.roll_up))
+        ports.jobs.add("compare servers' figures", Job(timedelta(minutes=1), comparison.compare))
         ports.jobs.add("forget old samples", Job(timedelta(minutes=10), store.prune))
         for order, (label, url_name) in enumerate(
             (

@@ -9,7 +9,7 @@ from django.db.models import F, FilteredRelation, Q
 from django.utils import timezone
 
 from connectors.fleet.models.connectors import Connector, Server, Tunnel
-from connectors.telemetry import store
+from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
 from console.machines import epochs
@@ -39,7 +39,7 @@ class Way:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """Lights of one server. ``latest``: its newest sample while the sample is fresh."""
+    """Lights of one server. ``latest``: its newest sample while fresh; ``doubted``: gateways counted other bytes."""
 
     server: Server
     process: Light
@@ -47,12 +47,13 @@ class ServerStatus:
     configuration: Light
     destinations: Light
     latest: Latest | None
+    doubted: bool
     ways: list[Way]
 
 
 def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStatus]:
     """Return every server of a connector with its lights. Run two queries, however many servers there are."""
-    servers = list(connector.servers.select_related("latest"))
+    servers = list(connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted()))
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
     return [
         ServerStatus(
@@ -62,6 +63,7 @@ def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStat
             configuration=_configuration(server, now),
             destinations=_destinations(server),
             latest=store.latest_of(server),
+            doubted=server.doubted,
             ways=_ways(server, gateways),
         )
         for server in servers

@@ -7,13 +7,15 @@ from django.urls import reverse
 
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.selectors import server_ids
-from connectors.telemetry import capacity, charts
+from connectors.telemetry import capacity, charts, comparison
 from connectors.telemetry.store import ServerSeries
 from connectors.telemetry.windows import RANGES, window
 from console.kit.windows import Window
 
 # Charts of at least this time show a trend, and the words tell of it.
 TREND = RANGES["7d"].span
+# Number of servers with figures in doubt that a chart names one by one.
+MOST_DOUBTS = 3
 
 
 def chosen(query: Mapping[str, str]) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
             "rows": rows,
             "single": len(servers) <= 1,
             "capacity": _capacity(servers, what, shown),
+            **_doubts(comparison.doubts(servers, shown.start, shown.end)),
         }
     }
 
@@ -57,6 +60,7 @@ def all_words(shown: Window) -> dict[str, Any]:
             "rows": charts.rows(charts.series(None, shown), servers=servers),
             "single": servers <= 1,
             "every": 30,
+            **_doubts(comparison.doubts(None, shown.start, shown.end)),
         }
     }
 
@@ -69,9 +73,14 @@ def server_words(server: Server, shown: Window, kind: charts.Kind) -> dict[str, 
 
 
 def servers_words(servers: Sequence[Server], shown: Window, kind: charts.Kind) -> dict[str, dict[str, Any]]:
-    """Map each server (id) to the words beside its chart. Run one query, however many servers there are."""
-    measured = charts.per_server([server.pk for server in servers], shown)
-    return {server.pk: _of_server(server.pk, measured.get(server.pk), shown, kind) for server in servers}
+    """Map each server (id) to the words beside its chart. Run two queries, however many servers there are."""
+    ids = [server.pk for server in servers]
+    measured, doubts = charts.per_server(ids, shown), comparison.doubts(ids, shown.start, shown.end)
+    return {
+        pk: _of_server(pk, measured.get(pk), shown, kind)
+        | _doubts({pk: doubts[pk]} if pk in doubts and not kind.gauge else {})
+        for pk in ids
+    }
 
 
 def _of_server(
@@ -89,6 +98,11 @@ def _of_server(
         # Trends of many servers would hold up the page: words that can have one ask for it a second later.
         "every": 1 if _has_trend(shown) and not kind.gauge else None,
     }
+
+
+def _doubts(doubts: Mapping[str, comparison.Doubt]) -> dict[str, Any]:
+    """Return the first servers whose figures the gateways' counts do not bear out, and how many more there are."""
+    return {"doubts": list(doubts.values())[:MOST_DOUBTS], "more_doubts": max(0, len(doubts) - MOST_DOUBTS)}
 
 
 def _capacity(servers: Sequence[str], what: str, shown: Window) -> str:

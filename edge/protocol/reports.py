@@ -103,6 +103,7 @@ FlowPath = Literal["cloud", "connector"]
 class FlowRecord(Message, frozen=True, kw_only=True):
     """Flow as its gateway knows it; a later record of the same flow replaces an earlier one. Ids may be null or empty.
 
+    `server`: of the connector, which carried the flow; null where the gateway does not know, or is of release 0.1.
     Times are epoch seconds. `ended_at`, `end`: null while the flow is open. `time`: when these bytes were counted,
     believed from the flow's beginning to now; else the end of the flow, else the record's arrival. Bytes are at most
     2⁵³ = 9 PB, what 100 Gbit/s carry in eight days: the records of a batch together stay below 2⁶³, where a database
@@ -118,6 +119,7 @@ class FlowRecord(Message, frozen=True, kw_only=True):
     application: Id | None = None
     policy: Id | None = None
     connector: Id | None = None
+    server: Id | None = None
     path: FlowPath
     started_at: Moment
     ended_at: Moment | None = None

@@ -41,12 +41,17 @@ class Sums:
     def __init__(self) -> None:
         self._sums: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
 
-    def add(self, *, account: str, instance: str, session: str, moment: datetime, up: int, down: int) -> None:
-        """Count ``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty."""
+    def add(
+        self, *, account: str, instance: str, session: str, carrier: str, moment: datetime, up: int, down: int
+    ) -> None:
+        """Count ``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty.
+
+        ``carrier``: the server that carried them, or its connector where the server is not known.
+        """
         if not up and not down:
             return
         keys = [(subject, span) for subject in (account, instance) for span in KEEP]
-        for subject, span in [*keys, (session, Span.TOTAL)]:
+        for subject, span in [*keys, (session, Span.TOTAL), (carrier, Span.HOUR)]:
             if subject:
                 row = self._sums[subject, span, bucket(span, moment)]
                 row[0] += up
@@ -85,6 +90,14 @@ def of(subject: str, span: str, start: datetime, end: datetime) -> dict[datetime
 def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
     """Return session → (bytes up, bytes down); one query."""
     rows = Usage.objects.filter(subject__in=sessions, span=Span.TOTAL)
+    return {
+        subject: (up, down) for subject, up, down in rows.values_list("subject", "bytes_up", "bytes_down")
+    }
+
+
+def of_hour(subjects: Sequence[str], start: datetime) -> dict[str, Bytes]:
+    """Return subject → (bytes up, bytes down) of the hour that begins at ``start``; one query."""
+    rows = Usage.objects.filter(subject__in=subjects, span=Span.HOUR, time=start)
     return {
         subject: (up, down) for subject, up, down in rows.values_list("subject", "bytes_up", "bytes_down")
     }

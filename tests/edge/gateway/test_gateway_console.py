@@ -19,6 +19,7 @@ from edge.access.decision import Destination
 from edge.access.hosts import parse_host
 from edge.access.snapshot import Snapshot
 from edge.envoy.agent import METADATA
+from edge.gateway import reports
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.configuration import Configuration, ConfigurationRefused
 from edge.gateway.cutting import Cutter
@@ -400,6 +401,28 @@ def test_flow_records_leave_the_spool_only_when_acknowledged(network: Network, t
     asyncio.run(sender.send())
     spool.close()
     assert [body["records"] for _, body in network.calls] == [[{"flow": "f1", "bytes_up": 2}]] * 2
+
+
+def test_flow_records_that_are_too_many_wait_as_long_as_the_console_says(
+    network: Network, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "flows.sqlite3")
+    spool.put_latest("flow", "f1", {"flow": "f1"})
+    network.answer = lambda name, body: refusal(429, "TooMany", **{"Retry-After": "40"})
+    with pytest.raises(ApiError) as refused:
+        asyncio.run(FlowSender(network.api, spool).send())
+    assert reports._pause(1, refused.value) >= 40
+    assert spool.peek("flow", 10)[1] == [{"flow": "f1"}]
+    spool.close()
+
+
+def test_the_record_of_a_flow_names_the_server_that_carried_it() -> None:
+    identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", 2**31, None)
+    wiki = Destination(parse_host("wiki.corp.example"), 80)
+    flow = Flow("f1", identity, wiki, "connector", "connector-1", None, None, 1.0, server="server-1")
+    assert flow.record().encode()["server"] == "server-1"
+    flow.connector = None  # by a cloud network
+    assert flow.record().encode()["server"] is None
 
 
 def logged(flow: Flow, up: int, kind: accesslog_pb2.AccessLogType) -> als_pb2.StreamAccessLogsMessage:
