@@ -1,5 +1,6 @@
 """Failed log-ons, counted in buckets that leak: by account and address together, by account, by address.
 
+Log-ons by the right password have a share of each minute, so that a loop of log-ons and log-offs stays cheap.
 Account and address together are locked out: whoever guesses shuts out nobody but themselves. An account or an address
 alone is slowed to one log-on a second, and never where that account has logged on from that address before. Buckets
 are changed in transactions of their own, so that parallel guesses all count and nothing rolls them back.
@@ -20,6 +21,7 @@ from django.utils.crypto import salted_hmac
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Refusal
+from console.core.rates import Rate
 from edge.protocol.codes import Code
 from roaming.accounts.models import ClientAccount
 from roaming.sessions.models import LogonFailures
@@ -29,6 +31,8 @@ Kind = LogonFailures.Kind
 # each has this many times the failures of an account from an address.
 WIDE_FACTOR = 5
 TURN = timedelta(seconds=1)
+# Log-ons by the right password: whoever has none cannot use up an account's share.
+logons = Rate(lambda: settings.LOGONS_PER_MINUTE)
 
 
 class LockedOut(Refusal):
@@ -57,6 +61,20 @@ class Slowed(Refusal):
         )
 
 
+class TooManyLogons(Refusal):
+    """Refusal of a log-on of an account that has had its share of the minute. ``retry_after``: seconds."""
+
+    status = 429
+    code = Code.LOCKED_OUT
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(
+            f"This client account has logged on {settings.LOGONS_PER_MINUTE} times within a minute, which is as often "
+            "as an account may. Try again in a minute."
+        )
+        self.retry_after = max(1, math.ceil(wait))
+
+
 @dataclass(frozen=True)
 class Guess:
     """One log-on's buckets: empty rows by their keys. Unknown names count as existing names do."""
@@ -81,6 +99,12 @@ class Guess:
         keys = [key for key, row in self.buckets.items() if row.kind in kinds]
         full = LogonFailures.objects.filter(key__in=keys, until__gt=timezone.now()).order_by("key")
         return {key: until for key, until in full.values_list("key", "until") if until}
+
+
+def share(account: ClientAccount | None) -> None:
+    """Raise ``TooManyLogons`` for an account that has logged on as often as an account may in a minute."""
+    if account is not None and (wait := logons.wait(account.pk)) > 0:
+        raise TooManyLogons(wait)
 
 
 def check(guess: Guess) -> None:

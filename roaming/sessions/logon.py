@@ -66,11 +66,13 @@ def logon(
 ) -> tuple[str, UserSession]:
     """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
-    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``Slowed`` or ``HashingBusy`` (503); after the right password
-    ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
-    transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
+    Raises ``LogonRefused`` (401), ``LockedOut`` or ``TooManyLogons`` (429), ``Slowed`` or ``HashingBusy`` (503); after
+    the right password ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call
+    ``logon`` within a transaction: none may be held while the password is hashed, and failures must be counted
+    whatever happens.
     """
     account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+    lockout.share(account)
     guess = lockout.Guess.of(instance_id, username, public_address, account)
     lockout.check(guess)
     lockout.take_turn(guess, lambda: _was_here(account, public_address))
@@ -81,6 +83,7 @@ def logon(
             lockout.failed(guess, password)
             raise LogonRefused
     lockout.succeeded(guess)
+    lockout.logons.count(account.pk)
     caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
     try:
         session = _open(account, caller)
