@@ -18,7 +18,15 @@ class ConsoleConfig(AppConfig):
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
-        from console.machines import enrollment, gateway_upgrades, logs, metrics, overview, retention
+        from console.machines import (
+            config,
+            enrollment,
+            gateway_upgrades,
+            logs,
+            metrics,
+            overview,
+            retention,
+        )
         from console.push import outbox
         from console.work import tasks
 
@@ -30,6 +38,7 @@ class ConsoleConfig(AppConfig):
         ports.metrics.add(metrics.gateways)
         ports.jobs.add("forget old enrollment codes", Job(timedelta(hours=1), retention.forget_old_codes))
         ports.jobs.add("forget used signatures", Job(timedelta(minutes=1), retention.forget_old_calls))
+        ports.jobs.add("forget old ends", Job(timedelta(minutes=10), config.forget_old_ends))
         ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))

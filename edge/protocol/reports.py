@@ -2,7 +2,7 @@
 
 Fields without a default decide, so that a call with a wrong one is refused. Fields with a default are measured: the
 console drops a value that makes no sense, as if it had not been sent (`console.machines.reported`). Exceptions are
-`wait`, `epoch` and `seal` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
+`wait`, `epoch`, `seal` and `ends` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from edge.protocol.values import (
     CpuPercent,
     Epoch,
     Id,
+    Mark,
     Milliseconds,
     Moment,
     Percent,
@@ -57,6 +58,8 @@ class GatewayPoll(Message, frozen=True):
     `applied_version`: 0 before the first; confirms every cut-over up to that version. `wait`: how long the console may
     take until there is something newer, in seconds; a wrong one is refused. `cut_flows`: cut by applying that version.
     `epoch`, `seal`: those of the configuration in force, as they came; a poll of another epoch confirms nothing.
+    `ends`: the last mark that came, which confirms every end up to that; null from release 0.1, which has to be told of
+    ends by configurations.
     """
 
     applied_version: Version
@@ -64,13 +67,20 @@ class GatewayPoll(Message, frozen=True):
     wait: Wait = 0
     epoch: Epoch = ""
     seal: Seal = ""
+    ends: Mark | None = None
 
 
-class Unchanged(Message, frozen=True):
-    """Answer to a poll by the present configuration; else it is the `GatewayConfiguration`. `unchanged`: true."""
+class Unchanged(Message, frozen=True, omit_defaults=True):
+    """Answer to a poll by the present configuration; else it is the `GatewayConfiguration`. `unchanged`: true.
+
+    `ended_sessions`: session → reason, of those that ended since the poll's `ends`, ahead of the configuration.
+    `ends`: the mark of the last of them.
+    """
 
     unchanged: bool
     version: Version
+    ends: Mark = ""
+    ended_sessions: Mapping[str, str] = {}
 
 
 class GatewayStatus(Message, frozen=True, kw_only=True):

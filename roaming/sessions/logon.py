@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from console.core import hashing
 from console.core.errors import Forbidden, NotFound, Refusal
-from console.machines import config
 from edge.protocol.identity import SessionIdentity
 from roaming.accounts.models import ClientAccount
 from roaming.instances import services as instances
@@ -113,9 +112,8 @@ def renew(token: str) -> tuple[str, UserSession]:
 def logout(token: str) -> None:
     """End the token's session. Raises ``SessionEnded`` for an ended session, ``TokenInvalid`` (401)."""
     session = _session_of(tokens.read(token))
-    if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
+    if not sessions.end_ahead(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
         raise tokens.SessionEnded(_why(session))
-    config.publish()
 
 
 def _was_here(account: ClientAccount | None, address: str) -> bool:
@@ -208,8 +206,7 @@ def _make_room(account: ClientAccount, now: datetime) -> None:
     live = UserSession.objects.filter(account=account, ended_at=None, expires_at__gt=now)
     by_use = live.order_by(F("last_active_at").desc(nulls_last=True), "-created_at", "pk")
     too_many = list(by_use.values_list("pk", flat=True)[settings.SESSIONS_PER_ACCOUNT - 1 :])
-    if too_many and sessions.end(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED):
-        config.publish()
+    sessions.end_ahead(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED)
 
 
 def _expiry(now: datetime) -> datetime:

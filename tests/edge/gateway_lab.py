@@ -119,15 +119,23 @@ class GatewayLab:
 
     def apply(self, **changes: Any) -> dict[str, Any]:
         """Apply the document with these sections replaced, its version raised by one unless given."""
-        assert self.agent and self.agent.stdin and self.agent.stdout
         document = copy.deepcopy(self.document) | {"version": self.document["version"] + 1} | changes
+        answer = self._tell(document)
+        if "cut" in answer:
+            self.document = document
+        return answer
+
+    def end(self, session: str) -> None:
+        """Tell of a session that was logged off, ahead of the next configuration."""
+        self._tell({"ended": {session: "logged_off"}, "ends": f"1.{session}"})
+
+    def _tell(self, document: dict[str, Any]) -> dict[str, Any]:
+        assert self.agent and self.agent.stdin and self.agent.stdout
         self.agent.stdin.write(json.dumps(document).encode() + b"\n")
         self.agent.stdin.flush()
         ready, _, _ = select.select([self.agent.stdout], [], [], 30)
         assert ready, f"no answer from the agent\n{self.log.read_text()[-3000:]}"
         answer: dict[str, Any] = json.loads(self.agent.stdout.readline())
-        if "cut" in answer:
-            self.document = document
         return answer
 
     def kill_agent(self) -> None:

@@ -24,6 +24,7 @@ ANNOTATED: dict[Any, st.SearchStrategy[Any]] = {
     logon.SessionToken: st.from_regex(r"[A-Za-z0-9._-]{1,4}", fullmatch=True),
     values.Epoch: st.text("0123456789abcdef", max_size=16),
     values.Seal: st.text("0123456789abcdef", max_size=64),
+    values.Mark: st.just("") | st.from_regex(r"[0-9]{1,4}\.[a-z0-9-]{1,4}", fullmatch=True),
     values.Address: st.just("") | st.ip_addresses().map(str),
     wire.ServerState: st.sampled_from(["enabled", "draining", "disabled", True, False]),
 }

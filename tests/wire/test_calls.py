@@ -36,7 +36,7 @@ RELEASED = [
     for name, document in json.loads((Path(__file__).parent / "release_0_1" / "calls.json").read_text())
 ]
 # Fields that came since, by the messages that have them: as one of release 0.1 leaves them out.
-SINCE = {"epoch": "", "seal": ""}
+SINCE = {"epoch": "", "seal": "", "ends": None, "server": None}
 EVERY = pytest.mark.parametrize(("kind", "document"), RELEASED)
 
 
@@ -46,6 +46,8 @@ def on_the_wire(message: Message) -> Any:
 
 def as_released(kind: type[Message], document: Any) -> Any:
     """What was written, with the fields that came since at their defaults."""
+    if kind.__struct_config__.omit_defaults:
+        return document
     return {name: value for name, value in SINCE.items() if name in kind.__struct_fields__} | document
 
 

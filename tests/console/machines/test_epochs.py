@@ -163,13 +163,13 @@ def test_who_waits_is_woken_by_a_new_epoch_of_a_lower_number() -> None:
     found = config.Watcher()
     found._watching = True  # its thread is not there: the row is what this test says
     woken: list[bool] = []
-    edition = Edition(LATER, 40)
-    waiting = threading.Thread(target=lambda: woken.append(found.wait_beyond(edition, 20)))
+    now = ConfigVersion(epoch=LATER, version=40)
+    waiting = threading.Thread(target=lambda: woken.append(found.wait_beyond(now, 20)))
     waiting.start()
     while not found._waiting:
         pass
     with found._changed:
-        found._found = Edition(HERE, 21)
+        found._found = config.Known(HERE, 21, 0)
         found._changed.notify_all()
     waiting.join(25)
     assert woken == [True]

@@ -203,6 +203,27 @@ def test_a_newer_configuration_cuts_what_it_no_longer_allows(lab: GatewayLab, ec
     assert not echoes(other)
 
 
+def test_a_session_that_ended_is_cut_ahead_of_the_next_configuration_and_stays_so(
+    lab: GatewayLab, echo: Echo
+) -> None:
+    target = f"127.0.0.1:{echo.port}"
+    doomed, other = lab.tunnel(target), lab.tunnel(target, session="session-00000000000000d2")
+    assert echoes(doomed) and echoes(other)
+    lab.end(SESSION)
+    assert not echoes(doomed)
+    assert echoes(other)
+
+    def refused() -> None:
+        status, headers, _ = lab.ask(f"Bearer {lab.token()}", target)
+        assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
+
+    refused()
+    lab.kill_agent()
+    lab.start()
+    assert echoes(other)
+    refused()
+
+
 def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: Echo) -> None:
     target = f"127.0.0.1:{echo.port}"
     flow = lab.tunnel(target)
