@@ -12,6 +12,7 @@ from connectors.fleet.models.connectors import Connector, Server, Tunnel
 from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
+from console.kit.windows import Window
 from console.machines import epochs
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
@@ -51,9 +52,15 @@ class ServerStatus:
     ways: list[Way]
 
 
-def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStatus]:
-    """Return every server of a connector with its lights. Run two queries, however many servers there are."""
-    servers = list(connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted()))
+def server_statuses(
+    connector: Connector, now: ConfigVersion, shown: Window | None = None
+) -> list[ServerStatus]:
+    """Return every server of a connector with its lights. Run two queries, however many servers there are.
+
+    ``shown``: the time of charts for which the servers are read ``comparison.with_doubts``.
+    """
+    known = connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted())
+    servers = list(comparison.with_doubts(known, shown.start, shown.end) if shown else known)
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
     return [
         ServerStatus(
@@ -63,7 +70,7 @@ def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStat
             configuration=_configuration(server, now),
             destinations=_destinations(server),
             latest=store.latest_of(server),
-            doubted=server.doubted,
+            doubted=getattr(server, "doubted", False),
             ways=_ways(server, gateways),
         )
         for server in servers

@@ -5,13 +5,13 @@ which alone no server is marked. An hour that goes on is compared for what a ser
 out as well. While a gateway is silent, what it counted is not known, and nothing is compared.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from connectors.fleet.models.connectors import Server, heard_within
@@ -26,6 +26,7 @@ FLOOR = 64 * 2**20
 # Time after which what a server left out of an hour counts: samples and their roll-ups come in batches.
 SETTLED = timedelta(minutes=10)
 
+FIGURES = ("start", "told_rx", "told_tx", "counted_up", "counted_down")
 Bytes = tuple[int, int]
 
 
@@ -137,13 +138,31 @@ class Doubt:
     more: int
 
 
-def doubts(servers: Sequence[str] | None, start: datetime, end: datetime) -> dict[str, Doubt]:
-    """Map each of the servers (None: all) with marked hours in the time to its doubt. Run one query."""
-    rows = Disagreement.objects.filter(start__gt=start.timestamp() - HOUR, start__lt=end.timestamp())
-    if servers is not None:
-        rows = rows.filter(server__in=servers)
-    found: dict[str, Doubt] = {}
-    for row in rows.select_related("server"):
-        before = found.get(row.server_id)
-        found[row.server_id] = Doubt(before.newest, before.more + 1) if before else Doubt(row, 0)
+def with_doubts(servers: QuerySet[Server], start: datetime, end: datetime) -> QuerySet[Server]:
+    """Have each server's marked hours in a time read with the server, for ``doubts``; no query is added."""
+    marked = _marked(start, end)
+    newest = marked.order_by("-start")
+    number = marked.order_by().values("server").annotate(number=Count("pk")).values("number")
+    figures = {f"marked_{name}": Subquery(newest.values(name)[:1]) for name in FIGURES}
+    return servers.annotate(**figures, marked_hours=Subquery(number))
+
+
+def all_with_doubts(start: datetime, end: datetime) -> QuerySet[Server]:
+    """Return the servers that have marked hours in a time, for ``doubts``."""
+    return with_doubts(Server.objects.filter(Exists(_marked(start, end))), start, end)
+
+
+def _marked(start: datetime, end: datetime) -> QuerySet[Disagreement]:
+    shown = Disagreement.objects.filter(start__gt=start.timestamp() - HOUR, start__lt=end.timestamp())
+    return shown.filter(server=OuterRef("pk"))
+
+
+def doubts(servers: Iterable[Server]) -> dict[str, Doubt]:
+    """Map each of the servers, read ``with_doubts``, that has marked hours in the time to its doubt."""
+    found = {}
+    for server in servers:
+        hours: int | None = getattr(server, "marked_hours", None)
+        if hours is not None:
+            newest = {name: getattr(server, f"marked_{name}") for name in FIGURES}
+            found[server.pk] = Doubt(Disagreement(server=server, **newest), hours - 1)
     return found

@@ -6,7 +6,6 @@ from typing import Any
 from django.urls import reverse
 
 from connectors.fleet.models.connectors import Connector, Server
-from connectors.fleet.selectors import server_ids
 from connectors.telemetry import capacity, charts, comparison
 from connectors.telemetry.store import ServerSeries
 from connectors.telemetry.windows import RANGES, window
@@ -31,7 +30,8 @@ def chosen(query: Mapping[str, str]) -> dict[str, Any]:
 
 def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
     """Return the words beside a connector's chart."""
-    servers = server_ids(connector)
+    known = list(comparison.with_doubts(connector.servers.all(), shown.start, shown.end))
+    servers = [server.pk for server in known]
     rows = charts.rows(charts.series(servers, shown), servers=len(servers))
     what = "this connector" if len(servers) > 1 else "this server"
     return {
@@ -43,7 +43,7 @@ def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
             "rows": rows,
             "single": len(servers) <= 1,
             "capacity": _capacity(servers, what, shown),
-            **_doubts(comparison.doubts(servers, shown.start, shown.end)),
+            **_doubts(comparison.doubts(known)),
         }
     }
 
@@ -60,22 +60,26 @@ def all_words(shown: Window) -> dict[str, Any]:
             "rows": charts.rows(charts.series(None, shown), servers=servers),
             "single": servers <= 1,
             "every": 30,
-            **_doubts(comparison.doubts(None, shown.start, shown.end)),
+            **_doubts(comparison.doubts(comparison.all_with_doubts(shown.start, shown.end))),
         }
     }
 
 
 def server_words(server: Server, shown: Window, kind: charts.Kind) -> dict[str, Any]:
     """Return the words beside a server's chart, with the trend of the server's traffic."""
-    words = servers_words([server], shown, kind)[server.pk]
+    known = comparison.with_doubts(Server.objects.filter(pk=server.pk), shown.start, shown.end)
+    words = servers_words(list(known), shown, kind)[server.pk]
     trend = "" if kind.gauge else _capacity([server.pk], "this server", shown)
     return {"words": words | {"capacity": trend, "every": None}}
 
 
 def servers_words(servers: Sequence[Server], shown: Window, kind: charts.Kind) -> dict[str, dict[str, Any]]:
-    """Map each server (id) to the words beside its chart. Run two queries, however many servers there are."""
+    """Map each server (id) to the words beside its chart. Run one query, however many servers there are.
+
+    ``servers`` are read with ``comparison.with_doubts``.
+    """
     ids = [server.pk for server in servers]
-    measured, doubts = charts.per_server(ids, shown), comparison.doubts(ids, shown.start, shown.end)
+    measured, doubts = charts.per_server(ids, shown), comparison.doubts(servers)
     return {
         pk: _of_server(pk, measured.get(pk), shown, kind)
         | _doubts({pk: doubts[pk]} if pk in doubts and not kind.gauge else {})

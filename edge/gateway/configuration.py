@@ -127,9 +127,8 @@ class Configuration:
             took,
         )
         self._unsaved = {FILE: json.dumps(document).encode()}
-        if (
-            told is not None and told.ended_sessions
-        ):  # the file of before is there, or the disk did not take it
+        # What was told ahead is in the configuration: the file of it must not count at the next start.
+        if told is not None and told.ended_sessions:
             self._unsaved[ENDS] = self._ends.file()
         await self.save()
         await self._envoy.follow()

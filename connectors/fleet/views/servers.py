@@ -26,8 +26,8 @@ from console.machines import config
 def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the tab Deploy Server; for htmx aimed at the list of servers, the list alone."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    statuses = server_statuses(connector, config.current())
     shown = telemetry.chosen(request.GET)
+    statuses = server_statuses(connector, config.current(), shown["window"])
     words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
     versions = [status.server.version for status in statuses]
     upgrade = SERVERS.shown({connector.pk: versions})[connector.pk]
