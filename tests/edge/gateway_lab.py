@@ -125,7 +125,7 @@ class GatewayLab:
             self.document = document
         return answer
 
-    def end(self, session: str) -> None:
+    def end_session(self, session: str) -> None:
         """Tell of a session that was logged off, ahead of the next configuration."""
         self._tell({"ended": {session: "logged_off"}, "ends": f"1.{session}"})
 

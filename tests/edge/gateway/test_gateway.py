@@ -209,7 +209,7 @@ def test_a_session_that_ended_is_cut_ahead_of_the_next_configuration_and_stays_s
     target = f"127.0.0.1:{echo.port}"
     doomed, other = lab.tunnel(target), lab.tunnel(target, session="session-00000000000000d2")
     assert echoes(doomed) and echoes(other)
-    lab.end(SESSION)
+    lab.end_session(SESSION)
     assert not echoes(doomed)
     assert echoes(other)
 
