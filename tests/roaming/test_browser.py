@@ -87,7 +87,8 @@ def measured(instance: Any, minutes: int) -> None:
     sums = usage.Sums()
     for age in range(1, minutes):
         moment = now - timedelta(minutes=age)
-        sums.add(account="", instance=instance.pk, session="", moment=moment, up=1024, down=2048)
+        ids = {"account": "", "instance": instance.pk, "session": "", "carrier": ""}
+        sums.add(**ids, moment=moment, up=1024, down=2048)
     sums.write()
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -130,7 +131,13 @@ def test_a_configuration_holds_every_end_and_says_up_to_which(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_gateway_that_waits_is_answered_at_once(gateway_told: Told, log_off: Callable[[], str]) -> None:
-    waiting = threading.Thread(target=gateway_told.poll, args=(20,))
+    def poll() -> None:
+        try:
+            gateway_told.poll(wait=20)
+        finally:
+            connection.close()
+
+    waiting = threading.Thread(target=poll)
     waiting.start()
     gone = log_off()
     waiting.join(25)
