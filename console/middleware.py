@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.request import UnreadablePostError
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
@@ -29,7 +30,8 @@ TITLES = {
 class RefusalMiddleware:
     """Middleware that turns uncaught refusals into their sentence, a lost database into a 503.
 
-    Htmx is told to go to the log-in page. Pages of a person who is logged on are stored nowhere.
+    A body that breaks off is a 400. Htmx is told to go to the log-in page. Pages of a person who is logged on are
+    stored nowhere.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -66,6 +68,8 @@ class RefusalMiddleware:
             if (seconds := getattr(exception, "retry_after", None)) is not None:
                 response["Retry-After"] = str(seconds)
             return response
+        if isinstance(exception, UnreadablePostError):
+            return error_pages.bad_request(request, exception)
         if isinstance(exception, OperationalError | InterfaceError):
             log.error("The database cannot be used: %s", exception)
             return error_pages.unavailable(request)

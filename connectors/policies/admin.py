@@ -42,6 +42,10 @@ class UserGroupAdmin(ServiceAdmin):
     autocomplete_fields = ("accounts",)
     fields = ("name", "description", "accounts", "rules")
 
+    def rules(self, group: UserGroup) -> str:
+        """Return the rules for those who see the page and may not change the group."""
+        return "\n".join(str(rule) for rule in group.rules.all())
+
     def create(self, request: HttpRequest, form: forms.ModelForm) -> UserGroup:
         return services.group_create(**form.cleaned_data, actor=actor(request))
 

@@ -39,6 +39,10 @@ class ListedLookups(admin.ModelAdmin):
             for name in offered
         )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row by its key also where an address names an empty field, of which Django knows nothing."""
+        return super().get_object(request, object_id, from_field or None)
+
 
 class HistoryAdmin(ListedLookups):
     """Admin that only shows, for rows that machines write and for history. Viewers see them."""

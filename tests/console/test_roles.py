@@ -270,6 +270,16 @@ def test_every_page_opens_by_htmx_and_a_form_comes_without_the_shell() -> None:
             assert not all("<html" in answer.text for answer in answers), page
 
 
+@pytest.mark.parametrize("next_", ["7", "x:y", "//evil.example/", "https://evil.example/"])
+def test_a_question_leads_back_into_the_console_whatever_the_address_says(next_: str) -> None:
+    caller = Caller("administrator")
+    questions = [page for page in PAGES if "/confirm-" in page.path]
+    assert len(questions) > 15
+    for page in questions:
+        answer, _ = caller.call("GET", f"{page.url(caller.ids)}?next={next_}")
+        assert answer.status_code == 200 and f'="{next_}"' not in answer.text, page
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("staff", [False, True])
 def test_django_admin_is_entered_by_staff_of_any_role_and_by_no_role_alone(

@@ -1,5 +1,6 @@
 """The shell: pages and fragments, forms and refusals, errors, the area, roles in the navigation."""
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,13 @@ PANEL = {"HX-Request": "true", "HX-Target": "panel"}
 DIALOG = {"HX-Request": "true", "HX-Target": "dialog"}
 TABLE = {"HX-Request": "true", "HX-Target": "table"}
 NEW = {"area": "singapore", "name": "New", "users": "all"}
+
+
+class GoneAway(io.BytesIO):
+    """Body whose sender went away."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("the sender went away")
 
 
 @pytest.mark.usefixtures("shell_site")
@@ -144,6 +152,11 @@ class TestErrors:
         assert answer.status_code == 403
         assert "This needs the role of operator." in answer.content.decode()
 
+    def test_a_body_that_breaks_off_is_the_senders_fault(self, viewer_client: Client) -> None:
+        form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "9"}
+        answer = viewer_client.generic("POST", "/area/", **form, **{"wsgi.input": GoneAway()})
+        assert answer.status_code == 400 and "could not be understood" in answer.text
+
     def test_a_wrong_method_says_which_are_right(self, operator_client: Client) -> None:
         answer = operator_client.get("/regions/cn-beijing/delete/")
         assert answer.status_code == 405
@@ -200,7 +213,10 @@ class TestArea:
         assert (answer.status_code, answer["Location"]) == (302, "/regions/?q=x")
         assert viewer_client.get("/regions/").context["area"].pk == "singapore"
 
-    @pytest.mark.parametrize("url", ["//evil.example/", "https://evil.example/", "javascript:alert(1)", ""])
+    @pytest.mark.parametrize(
+        "url",
+        ["//evil.example/", "/\\evil.example/", "https://evil.example/", "javascript:alert(1)", "7", ""],
+    )
     def test_it_does_not_lead_to_another_site(self, viewer_client: Client, url: str) -> None:
         assert viewer_client.post("/area/", {"area": "singapore", "next": url})["Location"] == "/"
 
