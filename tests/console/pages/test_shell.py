@@ -153,8 +153,8 @@ class TestErrors:
         assert "This needs the role of operator." in answer.content.decode()
 
     def test_a_body_that_breaks_off_is_the_senders_fault(self, viewer_client: Client) -> None:
-        form = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "9"}
-        answer = viewer_client.generic("POST", "/area/", **form, **{"wsgi.input": GoneAway()})
+        form: dict[str, Any] = {"CONTENT_TYPE": "application/x-www-form-urlencoded", "CONTENT_LENGTH": "9"}
+        answer = viewer_client.generic("POST", "/area/", **form | {"wsgi.input": GoneAway()})
         assert answer.status_code == 400 and "could not be understood" in answer.text
 
     def test_a_wrong_method_says_which_are_right(self, operator_client: Client) -> None:
