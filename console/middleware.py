@@ -46,8 +46,7 @@ class RefusalMiddleware:
             response["Allow"] = allowed
         if web.is_htmx(request) and _leads_to_login(response):
             # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.
-            here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
-            response = HttpResponseClientRedirect(redirect_to_login(here).url)
+            response = HttpResponseClientRedirect(redirect_to_login(_page(request)).url)
         if request.user.is_authenticated and not response.has_header("Cache-Control"):
             # Pages stored nowhere: a person who logs off leaves none behind in the browser or a proxy on the way.
             response["Cache-Control"] = "private, no-store"
@@ -74,6 +73,15 @@ class RefusalMiddleware:
             log.error("The database cannot be used: %s", exception)
             return error_pages.unavailable(request)
         return None
+
+
+def _page(request: HttpRequest) -> str:
+    """Return the path of the page that htmx works for; of the request itself where htmx names no page of ours."""
+    try:
+        named: str | None = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:  # no URL at all
+        named = None
+    return named or request.get_full_path()
 
 
 def _leads_to_login(response: HttpResponse) -> bool:

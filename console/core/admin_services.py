@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -40,8 +41,21 @@ class ListedLookups(admin.ModelAdmin):
         )
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return the row by its key also where an address names an empty field, of which Django knows nothing."""
-        return super().get_object(request, object_id, from_field or None)
+        """Return the row by its key, as well where an address names an empty field; None for a key of no sense."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field or None)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Make the list; an address that narrows by what is no value, such as the year 10000, leads to all rows."""
+        if any("\0" in value for values in request.GET.lists() for value in values[1]):
+            raise IncorrectLookupParameters
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters from error
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> Any:
+        """Search for a word without the character that no row can have."""
+        return super().get_search_results(request, queryset, search_term.replace("\0", ""))
 
 
 class HistoryAdmin(ListedLookups):

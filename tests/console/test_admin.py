@@ -81,6 +81,33 @@ def test_operators_see_gateways_in_admin_and_do_not_change_them(operator: User, 
     assert client.post(reverse("admin:console_gateway_add"), FORM).status_code == 403
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "query", ["at__year=9999", f"at__year={2**70}", "at__year=2026&at__month=0", "verb=%00", "q=%00"]
+)
+def test_a_list_that_is_narrowed_by_what_is_no_value_is_the_whole_list(
+    superuser_client: Client, query: str
+) -> None:
+    answer = superuser_client.get(f"/admin/console/auditrow/?{query}", follow=True)
+    assert answer.status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
+def test_a_key_that_no_row_can_have_leads_to_the_start(superuser_client: Client, model: Any) -> None:
+    for page in ("change", "delete", "history"):
+        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=["a_00b"])
+        assert superuser_client.get(url).status_code in (302, 403), url
+
+
+@pytest.mark.django_db
+def test_a_search_for_a_character_that_no_row_can_have_finds_what_the_rest_finds(
+    superuser_client: Client,
+) -> None:
+    asked = {"app_label": "roaming", "model_name": "clientaccount", "field_name": "instance", "term": "\0"}
+    assert superuser_client.get("/admin/autocomplete/", asked).json()["results"] == []
+
+
 LINK = re.compile(r'href="\?([^"]+)"')
 
 

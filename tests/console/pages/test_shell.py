@@ -179,6 +179,11 @@ class TestErrors:
         answer = client.get("/regions/add/", headers=headers | here)
         assert answer["HX-Redirect"] == "/log-in/?next=/regions/%3Fpage%3D2"
 
+    @pytest.mark.parametrize("url", ["http://[", "http://[v1.x]/", "", "\xff", "//evil.example/audit/"])
+    def test_and_so_is_htmx_that_names_no_page(self, client: Client, url: str) -> None:
+        answer = client.get("/regions/", headers=TABLE | {"HX-Current-URL": url})
+        assert answer.status_code == 200 and answer["HX-Redirect"] == "/log-in/?next=/regions/"
+
     def test_and_never_to_another_site_afterwards(self, client: Client) -> None:
         here = {"HX-Current-URL": "https://evil.example/regions/"}
         assert client.get("/regions/", headers=TABLE | here)["HX-Redirect"] == "/log-in/?next=/regions/"
