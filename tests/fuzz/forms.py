@@ -20,11 +20,15 @@ CALLS = ("hx-post", "hx-get", "hx-put", "hx-delete")
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, and each field with the values that it offers; ``files``: those of a file."""
+    """A form of a page: where it goes, and each field with the values that it offers.
+
+    ``files``: fields of a file; ``buttons``: of a button, which a browser sends when it is pressed.
+    """
 
     action: str
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    buttons: set[str] = field(default_factory=set)
 
 
 class Reader(HTMLParser):
@@ -64,6 +68,8 @@ class Reader(HTMLParser):
         values = self._form.fields.setdefault(name, [])
         if given.get("type") == "file":
             self._form.files.add(name)
+        if tag == "button" or given.get("type") == "submit":
+            self._form.buttons.add(name)
         if tag == "select":
             self._select = name
         elif given.get("value"):

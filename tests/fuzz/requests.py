@@ -11,6 +11,7 @@ from urllib.parse import quote_from_bytes
 from tests.fuzz import values
 from tests.fuzz.cast import MACHINES, PEOPLE, Cast
 from tests.fuzz.targets import Map, Target, filled
+from tests.fuzz.usual import usual
 
 BOUNDARY = "fuzzfuzzfuzz"
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -169,8 +170,8 @@ def _query(rng: Random, known: dict[str, list[str]], names: Sequence[str], cast:
     pairs = []
     for _ in range(rng.choice((1, 1, 1, 2, 3, 6))):
         name = rng.choice(list(known)) if known and rng.random() < 0.7 else rng.choice(names)
-        usual = filled(rng.choice(known.get(name) or [""]), cast.ids)
-        pairs.append((name, usual if rng.random() < 0.3 else values.text(rng, usual)[:5000]))
+        honest = filled(rng.choice(known.get(name) or [""]), cast.ids)
+        pairs.append((name, honest if rng.random() < 0.3 else values.text(rng, honest)[:5000]))
     if rng.random() < 0.1:
         return "&".join(
             f"{name}={rng.choice(('%ff', '%', '%zz', '%00', '%u1234', '%ed%a0%80'))}" for name, _ in pairs
@@ -189,18 +190,18 @@ def _urlencoded(pairs: Sequence[tuple[str, str]]) -> bytes:
 def _form(rng: Random, target: Target, names: Sequence[str], cast: Cast) -> tuple[str, bytes]:
     """Make content type and body: fields of the page's form as it offers them, some of them absurd, gone or doubled."""
     fields = dict(target.fields) or {rng.choice(names): [] for _ in range(3)}
-    wrong = set(rng.sample(sorted(fields), min(len(fields), rng.choice((0, 1, 1, 2, 3, 50)))))
+    buttons = [name for name in fields if name in target.buttons]
+    pressed = rng.choice([*buttons, "", ""])
+    wrong = set(rng.sample(sorted(fields), min(len(fields), rng.choice((0, 1, 1, 1, 2, 3, 50)))))
     pairs: list[tuple[str, str]] = []
     for name, known in fields.items():
-        usual = (
-            filled(rng.choice(known), cast.ids)
-            if known
-            else rng.choice(("", "a-name", "10", "a@example.org"))
-        )
+        honest = usual(rng, name, known, cast.ids)
+        if name in buttons and name != pressed:
+            continue
         if name not in wrong:
-            pairs.append((name, usual))
+            pairs.append((name, honest))
         elif rng.random() < 0.9:
-            pairs += [(name, values.text(rng, usual)) for _ in range(rng.choice((1, 1, 1, 2)))]
+            pairs += [(name, values.text(rng, honest)) for _ in range(rng.choice((1, 1, 1, 2)))]
     if rng.random() < 0.05:
         return rng.choice(TYPES), rng.choice(
             (b"", b"%ff=%fe&&&=%", b"a=" * 1100, json.dumps(dict(pairs)).encode())

@@ -77,6 +77,7 @@ class Target:
     path: str
     fields: dict[str, list[str]] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    buttons: set[str] = field(default_factory=set)
     query: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -173,6 +174,7 @@ class Map:
                 goes_to.fields.setdefault(name, []).extend(self._neutral(known))
                 goes_to.query.setdefault(name, []).extend(self._neutral(known))
             goes_to.files |= form.files
+            goes_to.buttons |= form.buttons
 
     def _target(self, action: str, url: str) -> Target:
         path = urlsplit(action).path or urlsplit(url).path
