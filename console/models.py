@@ -1,5 +1,5 @@
 from console.core.models.access import AccessKey, User
-from console.core.models.audit import AuditRow
+from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
 from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
@@ -14,12 +14,14 @@ __all__ = [
     "AccessKey",
     "Area",
     "AreaUpgrade",
+    "AuditCheckpoint",
     "AuditRow",
     "Authority",
     "ConfigVersion",
     "Cutover",
     "CutoverConfirmation",
     "EnrollmentCode",
+    "FailedLogIns",
     "Gateway",
     "GatewayUpgrade",
     "LogExport",

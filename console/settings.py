@@ -59,6 +59,10 @@ try:
     PUSH_GIVE_UP = timedelta(days=env.int("PUSH_GIVE_UP_DAYS", default=3))
     METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
+    AUDIT_KEYS: list[str] = list(filter(None, env.list("AUDIT_KEY", default=[])))
+    # Zero: for ever.
+    AUDIT_KEPT = timedelta(days=max(0, env.int("AUDIT_KEPT_DAYS", default=0)))
+    AUDIT_HEAD_PUSHED = env.bool("AUDIT_HEAD_PUSHED", default=False)
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -75,6 +79,12 @@ PUBLIC_URL = required(
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured(
         "CAUSEWAY_ALLOWED_HOSTS is not set. Give the console's host names, comma-separated."
+    )
+
+if any(len(key) < 32 for key in AUDIT_KEYS):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_AUDIT_KEY has a key of fewer than 32 characters. "
+        "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
@@ -184,6 +194,9 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "console.core.address.client_address"
+# Records of log-ins are shown by read-only pages of our own (console.core.admin).
+AXES_ENABLE_ADMIN = False
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -75,7 +75,11 @@ def django_db_setup(django_db_setup: None) -> None:
     connection object, which could not put the areas back after a test that emptied the tables.
     """
     from django.db import connections
+    from django.db.backends.base.operations import BaseDatabaseOperations
 
+    from tests.console.forging import emptying
+
+    BaseDatabaseOperations.execute_sql_flush = emptying(BaseDatabaseOperations.execute_sql_flush)  # type: ignore[method-assign]
     for connection in connections.all():
         if contents := getattr(connection, "_test_serialized_contents", None):
             type(connection)._test_serialized_contents = contents  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from console.core import audit
+from console.core import audit, log_ins
 from console.core.audit import Actor
 from console.core.errors import Refusal
 from edge.protocol.codes import Code
@@ -115,9 +115,14 @@ def failed(guess: Guess, password: str) -> None:
         found = {Kind(row.kind): row for row in rows}
         repeated = found[Kind.PAIR].last_wrong == wrong
         found[Kind.PAIR].last_wrong = wrong
+        before = found[Kind.PAIR].until
         for row in found.values():
             _fill(row, now, 0 if repeated else 1)
         LogonFailures.objects.bulk_update(found.values(), ["level", "updated_at", "until", "last_wrong"])
+    pair = found[Kind.PAIR]
+    if pair.until is not None and (before is None or before <= now):
+        name = pair.account.username if pair.account else "a name that does not exist"
+        log_ins.note(log_ins.ACCOUNT, name, lock_outs=1, address=pair.address)
 
 
 def succeeded(guess: Guess) -> None:

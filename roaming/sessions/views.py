@@ -5,6 +5,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from console.core import log_ins
 from console.core.access import actor, role_required
 from console.kit import tables, web
 from roaming.instances.selectors import instance_or_404
@@ -88,7 +89,8 @@ def session_kick(request: HttpRequest, session_id: str) -> HttpResponse:
 @role_required("viewer")
 def lock_out_list(request: HttpRequest) -> HttpResponse:
     page = LOCK_OUTS.page(request, selectors.lock_outs())
-    return tables.render(request, "roaming/sessions/lock_outs.html", page)
+    context = {"lock_outs": log_ins.lock_outs()}
+    return tables.render(request, "roaming/sessions/lock_outs.html", page, context)
 
 
 @require_POST

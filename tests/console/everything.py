@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
+from axes.models import AccessAttempt
 from django.utils import timezone
 
 from connectors.alerts import evaluation
@@ -35,7 +36,13 @@ def everything(owner: User) -> Ids:
     task = imports.import_start(draft=other, only_good=False, actor=owner)
     ids: Ids = {"account_id": account.pk, "instance_id": account.instance_id, "ccn_id": ccn.pk}
     ids |= {"lock_out_id": locked_out(account, "203.0.113.2").pk, "area_id": "mainland-china"}
-    ids |= {"network_id": ccn.cloud_networks.get().pk, "import_id": draft.pk, "task_id": task.pk}
+    failed = AccessAttempt.objects.create(username="guess", ip_address="203.0.113.3", failures_since_start=9)
+    ids |= {
+        "attempt_id": failed.pk,
+        "network_id": ccn.cloud_networks.get().pk,
+        "import_id": draft.pk,
+        "task_id": task.pk,
+    }
     return ids | _machines(account.instance_id, account.username) | _private_access() | _push()
 
 

@@ -5,15 +5,19 @@ import re
 from typing import Any
 
 import pytest
+from axes.models import AccessAttempt, AccessLog
 from django.apps import apps
 from django.contrib import admin
-from django.test import Client
+from django.contrib.admin.utils import flatten_fieldsets
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from console.core.admin_services import HistoryAdmin, ListedLookups, ServiceAdmin
 from console.models import AuditRow, Gateway, Region, User
-from tests.console.factories import GatewayFactory
+from tests.console.factories import PASSWORD, GatewayFactory
 
 OURS = [model for model in apps.get_models() if model._meta.app_label in ("console", "roaming", "connectors")]
+ALL = [*OURS, AccessAttempt, AccessLog]
 SINGLE = {"AlertSettings", "ConfigVersion"}
 
 
@@ -83,7 +87,7 @@ LINK = re.compile(r'href="\?([^"]+)"')
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("model", OURS, ids=[model.__name__ for model in OURS])
+@pytest.mark.parametrize("model", ALL, ids=[model.__name__ for model in ALL])
 def test_a_list_is_narrowed_by_what_it_offers_and_by_nothing_else(
     superuser_client: Client, model: Any
 ) -> None:
@@ -96,7 +100,88 @@ def test_a_list_is_narrowed_by_what_it_offers_and_by_nothing_else(
         f"{field.name}__{name}__startswith"
         for field in model._meta.concrete_fields
         if isinstance(field.related_model, type)
-        for name in ("password", "pk")
+        for name in ("password", "pk", *SECRET)
     ]
+    secrets += [f"{name}__regex" for name in SECRET] + ["user__password__regex", "accounts__password__regex"]
     for lookup in secrets:
         assert superuser_client.get(url, {lookup: "a"}).status_code == 400, lookup
+
+
+# Columns that hold what lets somebody in, sealed or hashed; and words that call for a look at a new column.
+SECRET = {
+    *(
+        "password",
+        "secret",
+        "secret_encrypted",
+        "private_key",
+        "sealed",
+        "last_wrong",
+        "click",
+        "session_hash",
+    ),
+    *("get_data", "post_data", "content", "data", "signature"),
+}
+# Digests that tell whether something was changed, and let nobody in; keys that are public, or are only names.
+OPEN = {"public_key", "private_ip", "sha256", "username_key", "email_key", "key_id", "subject_kind", "key"}
+OPEN |= {"AuditRow.digest", "AuditCheckpoint.digest"}
+LOOKS_SECRET = re.compile("password|secret|seal|hash|digest|private|token|key|signature|sha")
+
+
+def test_the_admin_has_no_door_but_ours() -> None:
+    """Each is closed to all look-ups that it does not offer, and none of another package stands open beside."""
+    assert set(admin.site._registry) == set(ALL)
+    for door in admin.site._registry.values():
+        assert isinstance(door, ListedLookups)
+        assert isinstance(door, HistoryAdmin | ServiceAdmin), door
+
+
+def secret_columns(model: Any) -> set[str]:
+    names = {field.name for field in model._meta.concrete_fields}
+    named = {name for name in names if LOOKS_SECRET.search(name)}
+    doubtful = {name for name in named - SECRET - OPEN if f"{model.__name__}.{name}" not in OPEN}
+    return (names & SECRET) | doubtful
+
+
+@pytest.mark.parametrize("model", ALL, ids=[model.__name__ for model in ALL])
+def test_secrets_are_in_no_list_search_filter_or_form(rf: RequestFactory, model: Any) -> None:
+    door: Any = admin.site._registry[model]
+    request = rf.get("/")
+    request.user = User(username="root", role="administrator", is_superuser=True, is_staff=True)
+    asked = {*door.list_display, *door.list_filter, *door.search_fields, *(door.ordering or ())}
+    asked = {part for each in asked for part in str(each).lstrip("-").split("__")}
+    secrets = secret_columns(model)
+    assert not asked & secrets
+    shown = {
+        name for each in (None, model()) for name in flatten_fieldsets(door.get_fieldsets(request, each))
+    }
+    # Field of the form that takes a new password, and never shows the old one.
+    shown -= {"password"} if model is User else set()
+    assert not shown & secrets, shown & secrets
+    for related in model._meta.concrete_fields:
+        if isinstance(related.related_model, type):
+            assert not asked & secret_columns(related.related_model) - {
+                field.name for field in model._meta.fields
+            }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [AccessAttempt, AccessLog, AuditRow], ids=["attempt", "log", "audit"])
+def test_records_are_neither_changed_nor_removed(
+    superuser_client: Client, administrator: User, model: Any
+) -> None:
+    for _ in range(2):
+        superuser_client.post("/log-in/", {"username": "administrator", "password": "wrong"})
+    superuser_client.post("/log-in/", {"username": "administrator", "password": PASSWORD})
+    superuser_client.force_login(
+        User.objects.get(username="root"), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    superuser_client.post("/log-in/", {"username": "administrator", "password": "wrong"})
+    row = model.objects.first()
+    label = f"{model._meta.app_label}_{model._meta.model_name}"
+    for name in ("change", "delete"):
+        url = reverse(f"admin:{label}_{name}", args=[row.pk])
+        assert superuser_client.post(url, {"post": "yes", "username": "x"}).status_code == 403
+    body = {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"}
+    superuser_client.post(reverse(f"admin:{label}_changelist"), body)
+    assert superuser_client.post(reverse(f"admin:{label}_add"), {}).status_code == 403
+    assert model.objects.filter(pk=row.pk).exists()

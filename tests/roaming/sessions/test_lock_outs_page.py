@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import Settings
 
+from console.core import log_ins
 from console.models import AuditRow
 from roaming.models import ClientAccount, LogonFailures
 from tests.console.machine import Machine
@@ -69,6 +72,19 @@ def test_a_lock_out_is_lifted(
     assert audited.before == {"address": "203.0.113.9", "kind": "pair"}
     again = operator_client.post(reverse("roaming:lock_out_lift", args=[row.pk]))
     assert again.status_code == 404, "two people at once lift it once"
+
+
+def test_a_lock_out_that_begins_is_one_row_of_the_audit(
+    machine: Machine, credentials: dict[str, Any], account: ClientAccount
+) -> None:
+    for password in ("one", "two", "three", "four"):
+        guess(machine, credentials, "203.0.113.9", password)
+    for password in ("one", "two"):
+        guess(machine, credentials | {"username": "my-secret-typed-here"}, "203.0.113.9", password)
+    assert log_ins.tell(timezone.now() + timedelta(minutes=1)) == 1
+    row = AuditRow.objects.get(verb="account.lock_out")
+    assert (row.actor, row.source, row.after["locked_out"]) == ("log-on", "203.0.113.9", 2)
+    assert row.after["user_names"] == [account.username, "a name that does not exist"]
 
 
 def test_a_lock_out_that_is_over_is_not_shown(viewer_client: Client, account: ClientAccount) -> None:
