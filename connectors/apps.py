@@ -40,6 +40,8 @@ class ConnectorsConfig(AppConfig):
         ports.metrics.add(metrics.connectors)
         ports.metrics.add(metrics.servers)
         ports.metrics.add(metrics.telemetry)
+        ports.places.update(connector="connectors:details", application="connectors:applications")
+        ports.places.update(policy="connectors:policies", usergroup="connectors:groups")
         account_dependants.contribute(dependants.naming)
         ports.jobs.add("notice the license's end", Job(timedelta(minutes=1), license_expire))
         ports.jobs.add("switch off drained servers", Job(timedelta(seconds=2), drains_finish))

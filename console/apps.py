@@ -44,6 +44,8 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))
         ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
         ports.cards.add(overview.cards)
+        ports.places.update(gateway="gateways:list", pushchannel="push:list", task="tasks:detail")
+        ports.places.add("user", "admin:console_user_change")
         ports.navigation.add("overview", Entry(ports.OVERVIEW, "Overview", 0))
         ports.navigation.add("gateways:list", Entry(ports.OPERATIONS, "Gateways", 10))
         ports.navigation.add("tasks:list", Entry(ports.OPERATIONS, "Tasks", 15))

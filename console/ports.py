@@ -146,6 +146,10 @@ class Chart:
     render: Callable[[HttpRequest], SafeString]
 
 
+# Name of the URL of the page where an object lives: one that takes the object's id, or a list, which is searched by the
+# id; by the kind in audit rows (the model's name in small letters). Reader: auditing.views.
+places: NamedPort[str] = NamedPort()
+
 # Function that returns cards. Reader: pages.overview, which sorts the cards of all by their order.
 cards: Port[Callable[[], list[Card]]] = Port()
 

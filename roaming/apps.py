@@ -35,6 +35,9 @@ class RoamingConfig(AppConfig):
         ports.jobs.add("forget old usage", Job(timedelta(minutes=10), usage.usage_forget))
         ports.jobs.add("forget old flows", Job(timedelta(hours=1), flows.flows_forget))
         ports.jobs.add("forget uploads", Job(timedelta(hours=1), imports.imports_forget))
+        ports.places.update(
+            instance="roaming:instance", ccn="roaming:ccn", clientaccount="roaming:account_edit"
+        )
         ports.task_kinds.add(imports.KIND, TaskKind(imports.apply, imports.prepare, imports.url))
         ports.task_kinds.add(bulk_roaming.KIND, TaskKind(bulk_roaming.apply, url=bulk_roaming.url))
         ports.task_kinds.add(deletion.KIND, TaskKind(deletion.apply, url=deletion.url))

@@ -10,10 +10,13 @@ from connectors.fleet.selectors import server_ids
 from connectors.telemetry import charts, selectors
 from connectors.telemetry.store import Series
 from connectors.telemetry.windows import window
-from console.core.access import role_required
+from console.core.access import actor, role_required
+from console.core.audit import Matter
 from console.kit.charts import file_name
 from console.kit.csv_export import download
 from console.kit.windows import Window
+
+EVERYTHING = Matter("connector", "all connectors")
 
 # --- Words ------------------------------------------------------------------------------------------------------------
 
@@ -92,7 +95,7 @@ def all_chart(request: HttpRequest) -> HttpResponse:
 def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponseBase:
     connector = get_object_or_404(Connector, pk=connector_id)
     shown = window(request.GET)
-    return _csv(charts.series(server_ids(connector), shown), connector.pk, shown)
+    return _csv(request, charts.series(server_ids(connector), shown), connector, shown)
 
 
 @require_safe
@@ -101,15 +104,18 @@ def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     server = get_object_or_404(Server, pk=server_id)
     shown = window(request.GET)
     measured = charts.per_server([server.pk], shown).get(server.pk) or charts.series([server.pk], shown)
-    return _csv(measured, server.pk, shown)
+    return _csv(request, measured, server, shown)
 
 
 @require_safe
 @role_required("viewer")
 def all_chart_csv(request: HttpRequest) -> HttpResponseBase:
     shown = window(request.GET)
-    return _csv(charts.series(None, shown), "connectors", shown)
+    return _csv(request, charts.series(None, shown), EVERYTHING, shown)
 
 
-def _csv(measured: Series, name: str, shown: Window) -> HttpResponseBase:
-    return download(file_name(name, shown.start, shown.end), *charts.table(measured))
+def _csv(
+    request: HttpRequest, measured: Series, of: Connector | Server | Matter, shown: Window
+) -> HttpResponseBase:
+    name = file_name("connectors" if isinstance(of, Matter) else of.pk, shown.start, shown.end)
+    return download(name, *charts.table(measured), by=actor(request), of=of)

@@ -1,1 +1,1 @@
-"""The audit to people: lock-outs of users, the nightly verification, and the end of old rows."""
+"""The audit to people: its page and exports, the nightly verification, and the end of old rows."""

@@ -7,11 +7,13 @@ from django.conf import settings
 from django.db import transaction
 
 from console.auditing import kept_head
+from console.core import audit
 from console.core.audit_chain import Walk
 from console.push import outbox
 
 log = logging.getLogger("causeway.audit")
 EVERY_SECONDS = 24 * 3600.0
+WORKER, AUDIT, FAILED = audit.System("worker"), audit.Matter("audit", "Audit"), "audit.verify_failed"
 RESTORED = "A restore of the database does that, and is told of once. Else somebody removed rows."
 
 
@@ -61,6 +63,7 @@ class Nightly:
         url = f"{settings.PUBLIC_URL}/audit/"
         if found:
             log.error("%s", found)
+            audit.record(actor=WORKER, verb=FAILED, target=AUDIT, after={"problem": found})
             outbox.post(kind="audit", title="The console's audit does not hold", text=found, url=url)
         elif settings.AUDIT_HEAD_PUSHED:
             text = f"{sentence(walk)} Keep the head outside of the console: {walk.head}"

@@ -37,12 +37,6 @@ def dash(value: Any) -> Any:
 
 
 @register.filter
-def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return names with values. A template's ``values.items`` is the value called "items" where there is one."""
-    return list(values.items())
-
-
-@register.filter
 def bitrate(value: float | None) -> str:
     """Write bits per second with an SI prefix: 1500000 → "1.5 Mbit/s"; None → a dash."""
     return _scaled(value, 1000, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))

@@ -98,7 +98,7 @@ def _context(request: HttpRequest, task: Task) -> dict[str, Any]:
 def task_results(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     """Send every item and its result as CSV."""
     task = task_or_404(task_id)
-    return csv_export.download(f"{task.pk}.csv", HEADER, _rows(task))
+    return csv_export.download(f"{task.pk}.csv", HEADER, _rows(task), by=actor(request), of=task)
 
 
 def _rows(task: Task) -> Iterator[tuple[Any, ...]]:
@@ -117,7 +117,7 @@ def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     rows = [
         (*row, *(secrets.get(row[0] - 1, {}).get(name, "") for name in names)) for row in list(_rows(task))
     ]
-    return csv_export.download(f"{task.pk}.csv", (*HEADER, *(name.capitalize() for name in names)), rows)
+    return csv_export.plain(f"{task.pk}.csv", (*HEADER, *(name.capitalize() for name in names)), rows)
 
 
 @require_safe

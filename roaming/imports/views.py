@@ -58,7 +58,7 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
 @require_safe
 @role_required("viewer")
 def import_template(request: HttpRequest) -> StreamingHttpResponse:
-    return csv_export.download("client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
+    return csv_export.plain("client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
 
 
 @require_safe
@@ -95,7 +95,7 @@ def import_wrong_lines(request: HttpRequest, import_id: str) -> StreamingHttpRes
     rows = (
         (line.number, line.username, line.email, " ".join(line.problems)) for line in lines if line.problems
     )
-    return csv_export.download("wrong-lines.csv", ("line", "username", "email", "problem"), rows)
+    return csv_export.plain("wrong-lines.csv", ("line", "username", "email", "problem"), rows)
 
 
 @require_POST
@@ -126,7 +126,15 @@ def account_export(request: HttpRequest, instance_id: str) -> StreamingHttpRespo
     """Send the accounts as CSV, narrowed and ordered as in their list; rows are sent while they are read."""
     instance = instance_or_404(instance_id)
     rows = TABLE.all_rows(request, accounts_of(instance))
-    return csv_export.download(f"{instance.pk}-accounts.csv", EXPORTED, _exported(rows))
+    narrowed = {name: value for name, value in request.GET.items() if value}
+    return csv_export.download(
+        f"{instance.pk}-accounts.csv",
+        EXPORTED,
+        _exported(rows),
+        by=actor(request),
+        of=instance,
+        narrowed=narrowed,
+    )
 
 
 def _exported(rows: Any) -> Iterator[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 
-from console.core.access import role_required
+from console.core.access import actor, role_required
 from console.kit import charts, web
 from console.kit.csv_export import download
 from roaming.accounts.selectors import account_or_404
@@ -75,6 +75,7 @@ def chart(request: HttpRequest, kind: monitoring.Kind, what: str, **ids: str) ->
 @require_safe
 @role_required("viewer")
 def csv(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponseBase:
-    chosen, key = monitoring.window(request.GET), _found(kind, ids).pk
-    name = charts.file_name(key, chosen.start, chosen.end)
-    return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))
+    chosen, found = monitoring.window(request.GET), _found(kind, ids)
+    name = charts.file_name(found.pk, chosen.start, chosen.end)
+    rows = monitoring.table(monitoring.series(kind, found.pk, chosen))
+    return download(name, monitoring.COLUMNS, rows, by=actor(request), of=found)

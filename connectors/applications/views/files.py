@@ -7,13 +7,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 from connectors.applications import files as application_csv
 from connectors.applications.forms import ImportForm
 from console.core.access import actor, role_required
+from console.core.audit import Matter
 from console.kit import csv_export, web
 
 
 @require_safe
 @role_required("viewer")
 def application_export(request: HttpRequest) -> HttpResponseBase:
-    return csv_export.download("applications.csv", application_csv.COLUMNS, application_csv.rows())
+    everything = Matter("application", "all applications")
+    rows = application_csv.rows()
+    return csv_export.download(
+        "applications.csv", application_csv.COLUMNS, rows, by=actor(request), of=everything
+    )
 
 
 @require_http_methods(["GET", "POST"])

@@ -8,7 +8,7 @@ class AuditRow(models.Model):
 
     ``digest`` covers the row and the digest of the row before it, so that a missing or altered row shows. ``key`` names
     the key of the digest (`console.core.audit_keys`); rows of release 0.1 have none. Triggers of the database refuse to
-    change a row, and to delete one that no checkpoint stands for (migration 0011).
+    change a row, and to delete one that no checkpoint stands for (migration `audit_keyed`).
     """
 
     at = models.DateTimeField(db_index=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -251,7 +252,7 @@ def test_nobody_is_told_of_nights_without_a_finding(nightly: check.Nightly) -> N
 
 
 def test_a_row_that_does_not_hold_is_told_of_and_logged(
-    nightly: check.Nightly, caplog: pytest.LogCaptureFixture
+    nightly: check.Nightly, caplog: pytest.LogCaptureFixture, viewer_client: Client
 ) -> None:
     found = rows()
     with as_owner_of_the_table():
@@ -260,6 +261,9 @@ def test_a_row_that_does_not_hold_is_told_of_and_logged(
     assert message is not None and message.title == "The console's audit does not hold"
     assert f"Row {found[1].pk} does not hold" in message.text and message.url.endswith("/audit/")
     assert message.text in caplog.text
+    page = viewer_client.get("/audit/").text
+    assert "The audit does not hold" in page and f"Row {found[1].pk} does not hold" in page
+    assert AuditRow.objects.get(verb="audit.verify_failed").after == {"problem": message.text}
 
 
 def test_the_next_night_tells_of_rows_cut_off_since_and_then_goes_on(nightly: check.Nightly) -> None:
