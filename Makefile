@@ -14,7 +14,7 @@ MODULE := hatch_build.py edge/envoy/module/build.py $(wildcard edge/envoy/module
 DEMO_READY := $(VENV)/.ready-demo
 TEST_READY := $(VENV)/.ready-test
 
-.PHONY: help demo test quick test-days check fresh bench lock clean
+.PHONY: help demo test quick test-days check fresh bench lock sbom clean
 
 help:
 	@echo "make demo    the whole product on this machine; ARGS=\"--home DIR --port 8000 --fresh\""
@@ -25,6 +25,7 @@ help:
 	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
+	@echo "make sbom    the bill of materials in dist/, as CycloneDX"
 	@echo "make clean   remove what the other targets made, the virtual environment too"
 
 demo: $(DEMO_READY)
@@ -55,6 +56,9 @@ bench: $(TEST_READY)
 
 lock: $(TEST_READY)
 	@sh tools/lock.sh $(BIN)
+
+sbom: $(TEST_READY)
+	@sh tools/sbom.sh $(BIN)
 
 clean:
 	rm -rf $(VENV) build dist var/demo staticfiles test-results .pytest_cache .mypy_cache .ruff_cache \

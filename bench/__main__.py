@@ -26,7 +26,7 @@ from bench.product_chain import one_server, start_product_chain
 from bench.ssh_chain import missing_programs, start_ssh_chain
 from bench.throughput import BARE, CAUSEWAY, SSH, Rates, measure_rates, throughput_table
 from bench.traffic import Sink
-from tests.demo import Demo, start_demo, stop_demo
+from tests.demo import Demo, running_demo
 
 
 def main(
@@ -94,10 +94,7 @@ class Chains:
 
     def start_product(self) -> Demo:
         self._console.print("Starting the demo ...")
-        home = self._folder()
-        process, output = start_demo(home, "--fresh")
-        self._stack.callback(stop_demo, process, home)
-        demo = Demo(home, process, output)
+        demo = self._stack.enter_context(running_demo(self._folder()))
         self.ports[CAUSEWAY] = start_product_chain(demo, self._processes(), self.sink.port)
         return demo
 
@@ -108,6 +105,4 @@ class Chains:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

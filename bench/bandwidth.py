@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import threading
 import time
 from contextlib import suppress
-from typing import Any
 
 from rich.table import Table
 
@@ -36,7 +34,7 @@ class _Flows:
 
     @staticmethod
     def _open(demo: Demo) -> Tunnel:
-        account = _capped(demo)
+        account = demo.capped_account()
         tunnel = demo.connect(HOST, PORT, account=account)
         if tunnel.status != 200 or read_exactly(tunnel.socket, 1) != GREETING:
             raise RuntimeError(f"a flow of {account['username']} does not reach the sink ({tunnel.status})")
@@ -68,11 +66,6 @@ class _Flows:
             tunnel.close()
 
 
-def _capped(demo: Demo) -> dict[str, Any]:
-    instance = demo.account()["instance"]
-    return next(a for a in reversed(demo.world["accounts"]) if a["instance"] == instance)
-
-
 def _upload(demo: Demo, sink: Sink, count: int, seconds: float) -> float:
     with _Flows(demo, UPLOAD, count):
         time.sleep(WARM_UP_SECONDS)
@@ -94,16 +87,12 @@ def _download(demo: Demo, count: int, seconds: float) -> float:
 def measure_cap(demo: Demo, sink: Sink, seconds: float) -> dict[tuple[str, int], float]:
     """Return kbit/s by direction and number of flows."""
     measured: dict[tuple[str, int], float] = {}
-    # The demo's own traffic goes by all accounts, and would take a share of the cap.
-    demo.kill(demo.pid("traffic"), signal.SIGSTOP)
-    try:
+    with demo.quiet():
         for count in FLOWS:
             measured["download", count] = _download(demo, count, seconds)
         for count in FLOWS:
             measured["upload", count] = _upload(demo, sink, count, seconds)
             _until_quiet(sink)  # bytes of the upload in the gateway's buffers still arrive
-    finally:
-        demo.kill(demo.pid("traffic"), signal.SIGCONT)
     return measured
 
 
@@ -118,14 +107,8 @@ def _until_quiet(sink: Sink) -> None:
 
 
 def cap_table(demo: Demo, sink: Sink, seconds: float) -> Table:
-    table = Table(
-        "direction",
-        "flows",
-        "kbit/s",
-        "of the cap",
-        "wanted",
-        title=f"An account with a cap of {CAP_KBPS:,} kbit/s",
-    )
+    title = f"An account with a cap of {CAP_KBPS:,} kbit/s"
+    table = Table("direction", "flows", "kbit/s", "of the cap", "wanted", title=title)
     for (direction, flows), rate in measure_cap(demo, sink, seconds).items():
         share = rate / CAP_KBPS
         missed = "" if abs(share - 1) <= CAP_TOLERANCE else "  missed"

@@ -5,16 +5,12 @@
 A database of its own is made in a temporary folder (or DATABASE_URL's is used, which must be empty).
 """
 
-from __future__ import annotations
-
 import gc
 import os
-import secrets
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,21 +18,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.cuts import percentile
+from bench.lists import cost, timed
+from bench.processes import console_environment
+
 Answer = Callable[[], Any]
 
 
 def prepare(folder: Path) -> None:
     """Set Django up on a database in ``folder``."""
-    os.environ.setdefault("CAUSEWAY_SECRET_KEY", secrets.token_urlsafe(50))
-    os.environ.setdefault("CAUSEWAY_ALLOWED_HOSTS", "testserver")
-    os.environ.setdefault("CAUSEWAY_PUBLIC_URL", "http://testserver")
-    os.environ.update(
-        CAUSEWAY_STATE_DIR=str(folder),
-        CAUSEWAY_HTTPS_ONLY="0",
-        CAUSEWAY_DEBUG="0",
-        DJANGO_SETTINGS_MODULE="console.settings",
-    )
-    os.environ.setdefault("DATABASE_URL", f"sqlite:///{folder / 'bench.sqlite3'}")
+    database = os.environ.get("DATABASE_URL", f"sqlite:///{folder / 'bench.sqlite3'}")
+    os.environ |= console_environment(folder, "http://testserver", database)
     (folder / "static").mkdir(exist_ok=True)
     import django
     from django.core.management import call_command
@@ -153,29 +145,8 @@ def bare() -> Answer:
     return answer
 
 
-def timed(answer: Answer, rounds: int, clock: Callable[[], float]) -> list[float]:
-    answer()
-    found = []
-    for _ in range(rounds):
-        began = clock()
-        answer()
-        found.append((clock() - began) * 1000)
-    return sorted(found)
-
-
 def figures(answer: Answer, rounds: int) -> list[str]:
-    """Time an answer by the clock and by this process's CPU time, in which other work on the machine does not count."""
-    clocks = (time.perf_counter, time.process_time)
-    return [f"{value:.1f}" for clock in clocks for value in ends(timed(answer, rounds, clock))]
-
-
-def queries(answer: Answer) -> int:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(connection) as captured:
-        answer()
-    return len(captured)
+    return [f"{percentile(values, part):.1f}" for values in timed(answer, rounds) for part in (50, 95)]
 
 
 def pages(connectors: int, policies: int) -> dict[str, str]:
@@ -220,20 +191,9 @@ def main(
 
 
 def line(browser: Any, url: str, rounds: int) -> list[str]:
-    def answer() -> Any:
-        found = browser.get(url)
-        assert found.status_code == 200, url
-        return found
-
-    size = len(answer().content) / 1000
-    return [*figures(answer, rounds), str(queries(answer)), f"{size:.0f}"]
-
-
-def ends(times: list[float]) -> tuple[float, float]:
-    return statistics.median(times), times[max(0, -(-len(times) * 95 // 100) - 1)]
+    queries, html = cost(browser, url)
+    return [*figures(partial(browser.get, url), rounds), str(queries), f"{html / 1000:.0f}"]
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

@@ -6,8 +6,6 @@ A flow is whole when its byte came, refused when a gateway said a documented rea
 server had to dial anew. Long flows that end fail the run.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl
@@ -22,12 +20,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.register import HOST, PORT
 from edge.envoy.process import EnvoyProcess
 from tests.crowd import Http2, Opener, Outcome, by_connect, by_forward, crowd, long_flows, origin
-from tests.demo import Demo, start_demo, stop_demo
+from tests.demo import Demo, running_demo
 from tests.e2e.connect import connected
-from tests.pipe_demo import CLOUD, CONNECTOR, register
+from tests.pipe_demo import ends, register
 from tests.pipe_tls import basic
 from tests.ports import free_port
 
@@ -47,13 +44,9 @@ def main(
         "way", "flows", "whole", "refused", "lost", "flows/s", "tunnels lost", title="Crowds of short flows"
     )
     with tempfile.TemporaryDirectory(prefix="causeway-crowd-") as folder:
-        home = Path(folder) / "demo"
-        process, output = start_demo(home, "--fresh", seconds=READY_SECONDS)
-        try:
-            demo, begins = Demo(home, process, output), tuple(filter(None, only.split(",")))
+        begins = tuple(filter(None, only.split(",")))
+        with running_demo(Path(folder) / "demo", READY_SECONDS) as demo:
             lost = asyncio.run(_measure(demo, Path(folder), begins, flows, at_once, long, table))
-        finally:
-            stop_demo(process, home)
     Console(width=120).print(table)
     raise typer.Exit(int(lost))
 
@@ -89,8 +82,7 @@ def _tell(table: Table, name: str, flows: int, outcome: Outcome, seconds: float,
 
 async def _ways(demo: Demo, folder: Path, port: int, stack: AsyncExitStack) -> dict[str, Opener]:
     """Connect as a client and give the ways to the origin, by the names of `tests.pipe_demo.ways`."""
-    here = [one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]]
-    targets = {CONNECTOR: f"{HOST}:{PORT}"} | ({CLOUD: f"{here[0]['host']}:{port}"} if here else {})
+    targets = ends(demo, port)
     forwards = {path: free_port() for path in targets}
     options = [part for path in targets for part in ("--forward", f"{forwards[path]}={targets[path]}")]
     client = stack.enter_context(connected(demo, folder, *options))
@@ -133,6 +125,4 @@ async def tunnels(demo: Demo) -> int:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

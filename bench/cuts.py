@@ -6,8 +6,6 @@ to the last byte". A second time, from the console's answer to the end, is what 
 still waits.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from contextlib import closing
@@ -16,8 +14,7 @@ from dataclasses import dataclass
 import httpx
 from rich.table import Table
 
-from bench.processes import wait_for
-from tests.demo import Demo, Tunnel, post
+from tests.demo import Demo, Tunnel, post, wait_until
 
 READY_SECONDS = 30
 CUT_SECONDS = 30
@@ -78,9 +75,7 @@ def _open_flow(demo: Demo, host: str, port: int) -> OpenFlow:
         tunnel.close()
         return None
 
-    tunnel = wait_for(attempt, READY_SECONDS, "a flow to echo")
-    assert tunnel is not None
-    return OpenFlow(tunnel)
+    return OpenFlow(wait_until(attempt, READY_SECONDS, what="a flow to echo"))
 
 
 def measure_cuts(demo: Demo, count: int) -> list[Cut]:

@@ -1,20 +1,18 @@
 """Decisions a second: 10,000 applications, 100 policies, 100,000 accounts, and a tenth of each."""
 
-from __future__ import annotations
-
 import gc
 import random
 import time
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rich.table import Table
 
 from edge.access.decision import Destination, decide
 from edge.access.snapshot import Snapshot
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import SessionIdentity
+from tests.edge.gateway_lab import INSTANCE, application, connector, policy, snapshot_document
+from tests.edge.gateway_pki import TokenSigner
 
 WORLD = (10_000, 100, 100_000)
 ASKED = 20_000
@@ -25,45 +23,33 @@ DECIDE_WANTED, DECIDE_RATIO = 50_000, 2.0
 
 def _document(applications: int, policies: int, accounts: int) -> dict[str, Any]:
     """Make a configuration of names, wildcards and networks; half of the policies by group, half by single accounts."""
-    key = (
-        Ed25519PrivateKey.generate()
-        .public_key()
-        .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
     chance = random.Random(7)
     group = max(1, accounts // policies)
-    return {
-        "version": 1,
-        "gateway": {
-            "id": "gateway-1", "name": "g", "area": "a", "area_name": "A", "region": "r", "listen": "127.0.0.1",
-            "client_port": 1, "tunnel_port": 2, "public_host": "127.0.0.1",
-        },
-        "session_keys": {"k": key.decode()},
-        "offline_seconds": 3600,
-        "instances": {"sag-1": {"area": "a", "active": True, "ccn": None, "cloud_networks": ["172.16.0.0/12"]}},
-        "ended_sessions": {},
+    document = snapshot_document(TokenSigner(), 1, 2)
+    document["instances"][INSTANCE]["cloud_networks"] = ["172.16.0.0/12"]
+    return document | {
         "connectors": {
-            f"connector-{n}": {"name": str(n), "enabled": True, "licensed": True, "servers": {f"server-{n}": "enabled"}}
-            for n in range(policies)
+            f"connector-{n}": connector(servers={f"server-{n}": "enabled"}) for n in range(policies)
         },
         "applications": {
-            f"app-{n}": {
-                "name": str(n), "addresses": [_address(n)], "ports": [[443, 443], [8000, 8100]], "protocol": "TCP"
-            }
+            f"app-{n}": application(_address(n), ports=[(443, 443), (8000, 8100)])
             for n in range(applications)
         },
         "groups": {f"group-{n}": [f"user-{n * group + m}" for m in range(group)] for n in range(policies)},
         "policies": [
-            {
-                "id": f"fs-{n}", "name": str(n), "priority": 1 + n % 100, "connector": f"connector-{n}",
-                "users": "selected", "groups": [f"group-{n}"] if n % 2 else [],
-                "accounts": [] if n % 2 else [f"user-{chance.randrange(accounts)}" for _ in range(group)],
-                "applications": "selected",
-                "application_ids": [f"app-{chance.randrange(applications)}" for _ in range(applications // 10)],
-            }
+            policy(
+                str(n),
+                f"connector-{n}",
+                priority=1 + n % 100,
+                users="selected",
+                groups=[f"group-{n}"] if n % 2 else [],
+                accounts=[] if n % 2 else [f"user-{chance.randrange(accounts)}" for _ in range(group)],
+                applications="selected",
+                application_ids=[f"app-{chance.randrange(applications)}" for _ in range(applications // 10)],
+            )
             for n in range(policies)
         ],
-    }  # fmt: skip
+    }
 
 
 def _address(number: int) -> str:
@@ -80,7 +66,7 @@ def _questions(applications: int, accounts: int) -> list[tuple[SessionIdentity, 
     for _ in range(ASKED):
         account, number = chance.randrange(accounts), chance.randrange(applications)
         identity = SessionIdentity(
-            f"session-{account}", f"user-{account}", "sag-1", "u", "10.0.0.1", NOW + 60
+            f"session-{account}", f"user-{account}", INSTANCE, "u", "10.0.0.1", NOW + 60
         )
         host = _address(number).replace("*", "www").replace(".0/24", ".7")
         asked.append((identity, Destination.parse(f"{host}:443")))

@@ -7,8 +7,6 @@ bandwidth. No Envoy may end, no flow may be left open, and each flow that is not
 minute and a half to let go of every connection of a flow.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 import time
@@ -22,19 +20,13 @@ import httpx
 import psutil
 import typer
 
-from bench.processes import wait_for
+from tests.demo import wait_until
 from tests.pipe import Cell, Origin, Way, measure
-from tests.pipe_demo import Ways, capped_account, fitting, own_demo, ways
+from tests.pipe_demo import Ways, fitting, own_demo, ways
 
 MODES = (
-    "app closes",
-    "app half-closes",
-    "app resets",
-    "client closes",
-    "client goes on",
-    "client half-closes",
-    "client resets",
-    "both",
+    *("app closes", "app half-closes", "app resets", "both"),
+    *("client closes", "client goes on", "client half-closes", "client resets"),
 )
 SIZES = (0, 1, 1000, 100_000, 1_000_000)
 CAPPED_SIZES = (0, 1, 1000, 20_000)
@@ -52,7 +44,7 @@ def main(
     """Soak, and tell every 30 s."""
     with own_demo("causeway-ends-") as (demo, origin, folder), ExitStack() as stack:
         plain = stack.enter_context(ways(demo, origin, folder))
-        capped = stack.enter_context(ways(demo, origin, folder, capped_account(demo)))
+        capped = stack.enter_context(ways(demo, origin, folder, demo.capped_account()))
         soak = Soak(origin, plain, capped)
         soak.run(minutes * 60, threads, Envoys(folder))
 
@@ -110,7 +102,7 @@ class Soak:
             print(f"{count:8,}  {what}")
         print(f"No Envoy ended. MiB: {' '.join(f'{each:.0f}' for each in envoys.mebibytes())}")
         print(f"{envoys.kept()} connections of flows that have ended are left;", end=" ", flush=True)
-        wait_for(lambda: envoys.kept() == 0, LET_GO_SECONDS, "the last connection of a flow")
+        wait_until(lambda: envoys.kept() == 0, LET_GO_SECONDS, what="the last connection of a flow")
         print("later none.")
 
     def _flows(self) -> None:
@@ -145,6 +137,4 @@ def _abandon(way: Callable[[], Way], cell: Cell) -> None:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

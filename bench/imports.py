@@ -8,8 +8,6 @@ killed and started again. At the end every account must be there once, with a ha
 log on. On two cores 10,000 accounts take about half an hour, nearly all for the passwords' hashes.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -33,8 +31,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.processes import wait_for
-from bench.reconnect import ROOT, START_SECONDS, ConsoleProcess
+from bench.reconnect import START_SECONDS, ConsoleProcess
+from tests.demo import wait_until
 
 USERNAME = "importer"
 LOOK_SECONDS = 1.0
@@ -78,16 +76,8 @@ class Installation(ConsoleProcess):
 
     def start(self) -> None:
         super().start()
-        with (self._folder / "worker.log").open("ab") as log:
-            self._worker = subprocess.Popen(
-                [sys.executable, "manage.py", "worker"],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        wait_for(self.answers, START_SECONDS, "the console")
+        self._worker = self._started("worker")
+        wait_until(self.answers, START_SECONDS, what="the console")
 
     def kill(self) -> None:
         if self._worker is not None:
@@ -254,13 +244,8 @@ def world(password: str, accounts: int) -> None:
 
     User.objects.create_user(username=USERNAME, password=password, role=User.Role.OPERATOR)
     region = Region.objects.get(pk="cn-shanghai")
-    instance_create(
-        region=region,
-        name="large",
-        cidrs=["10.0.0.0/12"],
-        account_quota=max(accounts, 5),
-        actor=System("bench"),
-    )
+    quota, actor = max(accounts, 5), System("bench")
+    instance_create(region=region, name="large", cidrs=["10.0.0.0/12"], account_quota=quota, actor=actor)
 
 
 def main(

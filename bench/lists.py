@@ -3,8 +3,6 @@
 ``python -m bench.lists`` measures both databases; ``make bench`` prints the same lines.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics
@@ -12,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +80,32 @@ def measure() -> list[Line]:
 
 
 def _line(client: Any, name: str, url: str) -> Line:
+    queries, html = cost(client, url)
+    times, cpu = timed(partial(client.get, url), ROUNDS)
+    p50, p95 = statistics.median(times), percentile(times, 95)
+    return Line(name, p50, p95, statistics.median(cpu), queries, html)
+
+
+def cost(client: Any, url: str) -> tuple[int, int]:
+    """Return how many queries a page takes, and how many bytes of HTML the page has."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     with CaptureQueriesContext(connection) as queries:
         answer = client.get(url)
     assert answer.status_code == 200, f"{url}: {answer.status_code}"
-    asked = len(queries)  # counted before the next request, which clears the connection's log
+    return len(queries), len(answer.content)
+
+
+def timed(answer: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
+    """Return milliseconds by the clock and of this process's CPU, in which other work on the machine does not count."""
     times, cpu = [], []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         started, busy = time.perf_counter(), time.process_time()
-        client.get(url)
+        answer()
         times.append((time.perf_counter() - started) * 1000)
         cpu.append((time.process_time() - busy) * 1000)
-    p50, p95 = statistics.median(times), percentile(times, 95)
-    return Line(name, p50, p95, statistics.median(cpu), asked, len(answer.content))
+    return times, cpu
 
 
 @contextmanager
@@ -127,28 +137,16 @@ def measured(url: str) -> list[Line]:
 
 def table(database: str, lines: list[Line]) -> Table:
     bare = next(line for line in lines if line.page == BARE)
-    made = Table(
-        "page",
-        "p50",
-        "p95",
-        "processor",
-        "to the bare view",
-        "queries",
-        "HTML",
-        title=f"{ACCOUNTS:,} accounts, {database}",
-    )
+    heads = ("page", "p50", "p95", "processor", "to the bare view", "queries", "HTML")
+    made = Table(*heads, title=f"{ACCOUNTS:,} accounts, {database}")
     for line in lines:
         slow = "  missed" if line.p95 > WANTED_MS and line is not bare else ""
         many = "  missed" if line.queries > WANTED_QUERIES else ""
         large = "  missed" if line.html > WANTED_BYTES else ""
         made.add_row(
-            line.page,
-            f"{line.p50:.1f} ms",
-            f"{line.p95:.1f} ms{slow}",
-            f"{line.cpu:.1f} ms",
-            f"{line.cpu / bare.cpu:.2f}",
-            f"{line.queries}{many}",
-            f"{line.html / 1024:.1f} kB{large}",
+            *(line.page, f"{line.p50:.1f} ms", f"{line.p95:.1f} ms{slow}"),
+            *(f"{line.cpu:.1f} ms", f"{line.cpu / bare.cpu:.2f}"),
+            *(f"{line.queries}{many}", f"{line.html / 1024:.1f} kB{large}"),
         )
     return made
 

@@ -1,7 +1,5 @@
 """World of ``bench.lists``, and the bare view that the list is compared to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta

@@ -3,16 +3,16 @@
 OpenSSH (``-R`` from the application's side, ``-L`` from the client's), squid and tinyproxy as HTTP/1.1 proxies.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable
 from functools import partial
 
-from bench.processes import Processes, answers, free_ports, wait_for
+from bench.processes import Processes, answers
 from bench.ssh_chain import missing_programs, start_ssh_chain
+from tests.demo import wait_until
 from tests.pipe import Plain, Proxied, Way
 from tests.pipe_demo import request_by_proxy
+from tests.ports import free_port
 
 READY_SECONDS = 20
 SQUID = """\
@@ -50,12 +50,12 @@ def others(processes: Processes, origin_port: int) -> dict[str, Callable[[], Way
         if program is None:
             print(f"{name} is not installed")
             continue
-        (port,) = free_ports(1)
+        port = free_port()
         processes.folder.chmod(0o777)  # squid gives up root's rights, and still writes here
         file = processes.folder / f"{name}.conf"
         file.write_text(configuration.format(port=port, folder=processes.folder))
         processes.start([program, *options, file], log=f"{name}.log")
-        wait_for(lambda port=port: answers(port, b""), READY_SECONDS, name)  # type: ignore[misc]
+        wait_until(lambda port=port: answers(port, b""), READY_SECONDS, what=name)  # type: ignore[misc]
         authority = f"127.0.0.1:{origin_port}"
         found[name] = partial(Proxied, port, authority)
         found[f"http {name}"] = partial(request_by_proxy, port, authority)

@@ -5,8 +5,6 @@
 The same cells go through ``ssh -L``, squid and tinyproxy as well, where these are installed.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time
@@ -21,7 +19,7 @@ from rich.table import Table
 from bench.others import others
 from bench.processes import Processes
 from tests.pipe import Cell, Origin, Verdict, measure
-from tests.pipe_demo import CAPPED, Ways, capped_account, fitting, own_demo, ways
+from tests.pipe_demo import CAPPED, Ways, fitting, own_demo, ways
 
 MB = 1_000_000
 CELLS = [
@@ -57,7 +55,7 @@ def main(
     with own_demo("causeway-pipe-") as (demo, origin, folder), ExitStack() as stack:
         with ways(demo, origin, folder) as product:
             found.measure(origin, product, CELLS)
-        with ways(demo, origin, folder, capped_account(demo)) as product:
+        with ways(demo, origin, folder, demo.capped_account()) as product:
             found.measure(origin, {f"{name} capped": way for name, way in product.items()}, CAPPED_CELLS)
         processes = stack.enter_context(Processes(Path(tempfile.mkdtemp(dir=folder))))
         found.measure(origin, others(processes, origin.port), CELLS)
@@ -111,6 +109,4 @@ class Results:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

@@ -1,41 +1,32 @@
-"""Processes that are started for a measurement and gone after it; free ports; waiting for conditions."""
+"""Processes that are started for a measurement and gone after it."""
 
 from __future__ import annotations
 
-import random
+import os
+import secrets
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
 
-T = TypeVar("T")
 STOP_SECONDS = 5
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ``count`` ports of 127.0.0.1 on which nobody listens, below the ports that outgoing connections take."""
-    found: list[int] = []
-    for port in random.sample(range(15000, 32000), 200):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError("there are not enough free ports between 15000 and 32000")
-
-
-def wait_for(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """Return the first true value of ``condition``. Raises ``TimeoutError`` naming ``what`` after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
-    return value
+def console_environment(folder: Path, url: str, database: str, **more: str) -> dict[str, str]:
+    """Return the environment of a console of a measurement's own, whose files lie in a folder."""
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")}
+    own = {
+        "CAUSEWAY_SECRET_KEY": secrets.token_urlsafe(50),
+        "CAUSEWAY_PUBLIC_URL": url,
+        "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1,testserver",
+        "CAUSEWAY_STATE_DIR": str(folder),
+        "CAUSEWAY_HTTPS_ONLY": "0",
+        "CAUSEWAY_DEBUG": "0",
+        "DATABASE_URL": database,
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+    }
+    return usual | own | more
 
 
 def answers(port: int, greeting: bytes) -> bool:

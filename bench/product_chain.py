@@ -1,34 +1,30 @@
 """Chain of Causeway's own in the running demo: ``causeway connect`` → gateway → connector server → the sink."""
 
-from __future__ import annotations
-
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from urllib.parse import urlsplit
 
-from bench.processes import Processes, answers, free_ports, wait_for
+from bench.processes import Processes, answers
 from bench.register import HOST, PORT
 from bench.traffic import GREETING
-from tests.demo import ROOT, Demo, clean_environment, post
+from tests.demo import Demo, post, wait_until
+from tests.pipe_demo import register
+from tests.ports import free_port
 
 READY_SECONDS = 60
 
 
 def start_product_chain(demo: Demo, processes: Processes, sink_port: int) -> int:
     """Make the sink an application of the demo, connect as a client with a port forward to it, and return that port."""
-    console_port = str(urlsplit(demo.console).port)
-    arguments = [str(demo.home), console_port, demo.connector()["id"], str(sink_port)]
-    subprocess.run(
-        [sys.executable, "-m", "bench.register", *arguments], cwd=ROOT, env=clean_environment(), check=True
-    )
-    account, (port,) = demo.account(), free_ports(1)
+    register(demo, sink_port)
+    account, port = demo.account(), free_port()
     command = [sys.executable, "-m", "edge.cli", "connect", "--console", demo.console]
     command += ["--instance", account["instance"], "--username", account["username"]]
     command += ["--forward", f"{port}={HOST}:{PORT}", "--listen", "none", "--password-file", "-"]
     processes.start(command, log="connect.log", standard_input=account["password"] + "\n")
-    wait_for(lambda: answers(port, GREETING), READY_SECONDS, f"Causeway's chain (logs in {processes.folder})")
+    wait_until(
+        lambda: answers(port, GREETING), READY_SECONDS, what=f"Causeway's chain (logs in {processes.folder})"
+    )
     return port
 
 

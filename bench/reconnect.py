@@ -6,13 +6,9 @@ the agent's own pauses. A console of its own is started on SQLite or PostgreSQL,
     python -m bench.reconnect --servers 2000 --away 20 --postgres
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
-import os
 import random
-import secrets
 import ssl
 import subprocess
 import sys
@@ -33,14 +29,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
-from bench.processes import free_ports, wait_for
+from bench.processes import console_environment
 from edge.home import Home, Identity
 from edge.machine import backoff
 from edge.machine.api import ApiRefused, Caller, ConsoleUnreachable, Signer
 from edge.protocol.reports import MachineState, Telemetry, TelemetryAnswer
+from tests.demo import ROOT, wait_until
+from tests.ports import free_port
 from tests.postgres import private_postgres
+from tests.running import ran
 
-ROOT = Path(__file__).resolve().parent.parent
 CONNECTOR = "connector-" + "0" * 16
 WANTED_SECONDS = 60.0
 # The first calls of the servers are spread over so long; then the console names the interval.
@@ -62,44 +60,28 @@ class ConsoleProcess:
     """Console with its state in a folder, that can be killed and started again. ``database``: URL of its database."""
 
     def __init__(self, folder: Path, database: str) -> None:
-        (self.port,) = free_ports(1)
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")
-        } | {
-            "CAUSEWAY_SECRET_KEY": secrets.token_urlsafe(50),
-            "CAUSEWAY_PUBLIC_URL": self.url,
-            "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
-            "CAUSEWAY_STATE_DIR": str(folder),
-            "CAUSEWAY_HTTPS_ONLY": "0",
-            "DATABASE_URL": database,
-            "DJANGO_SETTINGS_MODULE": "console.settings",
-        }
+        self._environment = console_environment(folder, self.url, database)
 
     def manage(self, *arguments: str, text: str = "") -> None:
         """Run a command to its end, with the console's environment."""
-        subprocess.run(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=self._environment,
-            input=text.encode(),
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        done = ran(sys.executable, *arguments, cwd=ROOT, env=self._environment, input=text, seconds=None)
+        done.check_returncode()
 
     def start(self) -> None:
         """Start the console; `answers` tells when the console is there."""
-        with (self._folder / "console.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--port", str(self.port)],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self._process = self._started("serve", "--port", str(self.port))
+
+    def _started(self, command: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command of ``manage.py``, its output in a file of its name."""
+        with (self._folder / f"{command}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "manage.py", command, *arguments],
+                cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
 
     def answers(self) -> bool:
         try:
@@ -200,7 +182,7 @@ def _measure(folder: Path, servers: int, away: float, database: str) -> Back:
 
 async def _story(console: ConsoleProcess, servers: list[Server], away: float) -> Back:
     console.start()
-    await asyncio.to_thread(wait_for, console.answers, START_SECONDS, "the console")
+    await asyncio.to_thread(wait_until, console.answers, START_SECONDS, what="the console")
     back = Back(len(servers), away)
     tasks = [asyncio.create_task(server.report_forever(back)) for server in servers]
     try:
@@ -209,7 +191,7 @@ async def _story(console: ConsoleProcess, servers: list[Server], away: float) ->
         back.errors.clear()
         await asyncio.sleep(away)
         console.start()
-        await asyncio.to_thread(wait_for, console.answers, START_SECONDS, "the console")
+        await asyncio.to_thread(wait_until, console.answers, START_SECONDS, what="the console")
         there = time.monotonic()
         await _until(lambda: all(server.heard_at > there for server in servers), 2 * WANTED_SECONDS)
         back.times = sorted(server.heard_at - there for server in servers if server.heard_at > there)

@@ -1,7 +1,5 @@
 """Tell a console of simulated servers: ``python -m bench.reconnect_world CONNECTOR`` reads ``{id: public key}``."""
 
-from __future__ import annotations
-
 import json
 import sys
 

@@ -6,8 +6,6 @@ The application goes through the same services as the console's forms, in a proc
 environment.
 """
 
-from __future__ import annotations
-
 import sys
 
 HOST, PORT = "sink.bench.example", 9999

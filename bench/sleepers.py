@@ -9,8 +9,6 @@ What Envoy does not read stays in the system's memory for TCP, up to some megaby
 (by default a tenth of the machine's), the system resets connections, of other programs too: mind flows × megabytes.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import resource
@@ -26,9 +24,8 @@ from typing import Annotated
 import psutil
 import typer
 
-from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
+from edge.envoy.client import Forward, bootstrap
 from edge.envoy.process import EnvoyProcess
-from edge.home import Home
 from tests.edge.gateway_lab import GatewayLab
 from tests.ports import free_port
 
@@ -73,12 +70,9 @@ def main(
 async def _measure(way: str, lab: GatewayLab, folder: Path, flows: int, size: int) -> None:
     source = Source(size)
     server = await source.start()
-    client = EnvoyProcess(folder / "client", concurrency=2, arguments=ARGUMENTS)
-    home, local = Home(folder / "client"), free_port()
-    home.write_atomic(TOKEN_FILE, token_file(lab.token()))
-    home.write_atomic(CA_FILE, ca_file(lab.home.file("pki/ca.pem").read_text()))
+    client, local = lab.client(folder / "client", concurrency=2), free_port()
     forward = Forward("127.0.0.1", local, "127.0.0.1", source.port)
-    await client.start(bootstrap(None, [forward], [f"https://127.0.0.1:{lab.client_port}"]))
+    await client.start(bootstrap(None, [forward], [lab.url]))
     gateway = lab.envoy()
     assert gateway is not None and client.incarnation is not None
     envoys = {"gateway": gateway, "client": psutil.Process(int(client.incarnation.partition(":")[0]))}
@@ -87,10 +81,8 @@ async def _measure(way: str, lab: GatewayLab, folder: Path, flows: int, size: in
         opened = await asyncio.to_thread(lambda: [_open(way, lab, local, source.port) for _ in range(flows)])
         await _quiet(lambda: source.sent)
         after = _mebibytes(envoys)
-        held = {
-            "gateway": await _buffered(lab.home.file("envoy")),
-            "client": await _buffered(folder / "client"),
-        }
+        places = {"gateway": lab.home.file("envoy"), "client": folder / "client"}
+        held = {name: await _buffered(place) for name, place in places.items()}
         told = ", ".join(f"{name} {before[name]:.0f} → {after[name]:.0f} MiB" for name in envoys)
         each = {name: (after[name] - before[name]) * 1024 / flows for name in envoys}
         per_flow = ", ".join(f"{name} {kib:.0f} KiB" for name, kib in each.items())
@@ -133,6 +125,4 @@ async def _quiet(count: Callable[[], int]) -> None:
 
 
 if __name__ == "__main__":
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    app()
+    typer.run(main)

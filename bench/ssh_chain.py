@@ -3,16 +3,16 @@
 Ciphers are OpenSSH's own choice, keys are made for this run, and all goes over loopback.
 """
 
-from __future__ import annotations
-
 import getpass
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from bench.processes import Processes, answers, free_ports, wait_for
+from bench.processes import Processes, answers
 from bench.traffic import GREETING
+from tests.demo import wait_until
+from tests.ports import free_port
 
 READY_SECONDS = 20
 CONFIGURATION = """\
@@ -54,7 +54,7 @@ def start_ssh_chain(processes: Processes, sink_port: int, greeting: bytes = GREE
     for name in ("host", "user"):
         _make_key(folder / name)
     (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
-    port, middle, first = free_ports(3)
+    port, middle, first = free_port(), free_port(), free_port()
     (folder / "sshd_config").write_text(CONFIGURATION.format(port=port, folder=folder))
     if os.geteuid() == 0:
         # Debian's sshd, run by root, locks its unprivileged part in this folder, which else only the service makes.
@@ -62,24 +62,16 @@ def start_ssh_chain(processes: Processes, sink_port: int, greeting: bytes = GREE
     processes.start([_program("sshd") or "sshd", "-D", "-e", "-f", folder / "sshd_config"], log="sshd.log")
     host_key = (folder / "host.pub").read_text()
     (folder / "known").write_text(f"[127.0.0.1]:{port} {host_key}")
-    client: list[str | Path] = [
-        _program("ssh") or "ssh",
-        "-N",
-        "-F",
-        "none",
-        "-i",
-        folder / "user",
-        "-p",
-        str(port),
-    ]
+    client: list[str | Path] = [_program("ssh") or "ssh", "-N", "-F", "none", "-p", str(port)]
+    client += ["-i", folder / "user"]
     for option in (f"UserKnownHostsFile={folder}/known", "BatchMode=yes", "ExitOnForwardFailure=yes"):
         client += ["-o", option]
     target = f"{getpass.getuser()}@127.0.0.1"
 
     def connect(name: str, forward: list[str], reached: int, said: bytes) -> None:
-        wait_for(lambda: answers(port, b"SSH-"), READY_SECONDS, "sshd")
+        wait_until(lambda: answers(port, b"SSH-"), READY_SECONDS, what="sshd")
         processes.start([*client, *forward, target], log=f"{name}.log")
-        wait_for(lambda: answers(reached, said), READY_SECONDS, f"ssh (logs in {folder})")
+        wait_until(lambda: answers(reached, said), READY_SECONDS, what=f"ssh (logs in {folder})")
 
     connect("connector", ["-R", f"127.0.0.1:{middle}:127.0.0.1:{sink_port}"], middle, greeting)
     connect("client", ["-L", f"127.0.0.1:{first}:127.0.0.1:{middle}"], first, greeting)

@@ -8,8 +8,6 @@ console's worker have another. Roll-ups and charts are measured in a world of th
 fills.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -26,10 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cuts import percentile
-from bench.processes import free_ports
+from bench.processes import console_environment
 from bench.telemetry_alerts import measure_alerts
 from bench.telemetry_load import (
-    ROOT,
     SAMPLE_SECONDS,
     Load,
     Server,
@@ -39,7 +36,9 @@ from bench.telemetry_load import (
     running,
     world,
 )
+from tests.ports import free_port
 from tests.postgres import private_postgres
+from tests.running import ROOT
 
 POSTGRES, SQLITE = "PostgreSQL", "SQLite"
 WANTED_P99, WANTED_ROLLUP, WANTED_CHART, WANTED_ALERT = 0.250, 60.0, 0.050, 15.0
@@ -72,13 +71,8 @@ def fresh_console(database: str, port: int, interval: int) -> Iterator[tuple[dic
             url = stack.enter_context(private_postgres(durable=True))
         else:
             url = f"sqlite:///{folder / 'db'}"
-        environment = os.environ | {
-            "DATABASE_URL": url, "CAUSEWAY_DEBUG": "0", "CAUSEWAY_HTTPS_ONLY": "0",
-            "CAUSEWAY_SECRET_KEY": "bench-" * 12, "CAUSEWAY_ALLOWED_HOSTS": "127.0.0.1",
-            "CAUSEWAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
-            "CAUSEWAY_STATE_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "console.settings",
-            "CAUSEWAY_TELEMETRY_INTERVAL": str(interval), "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1",
-        }  # fmt: skip
+        more = {"CAUSEWAY_TELEMETRY_INTERVAL": str(interval), "CAUSEWAY_PUSH_ALLOW_PRIVATE": "1"}
+        environment = console_environment(folder, f"http://127.0.0.1:{port}", url, **more)
         for command in (["migrate", "-v0"], ["collectstatic", "-v0", "--noinput"]):
             subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
         yield environment, folder
@@ -92,7 +86,7 @@ def measure(database: str, servers: int, history: int, seconds: float) -> Found:
     finally:
         if cores:
             os.sched_setaffinity(0, cores)
-    with fresh_console(database, free_ports(1)[0], INTERVAL) as (environment, folder):
+    with fresh_console(database, free_port(), INTERVAL) as (environment, folder):
         world(environment, "servers", str(history), str(folder / "servers.json"))
         rolled = world(environment, "rollup", str(history), "1")
         chart = world(environment, "chart", str(history), "30")["charts"]
@@ -103,7 +97,7 @@ def _measure_ingest(
     database: str, servers: int, seconds: float
 ) -> tuple[Load, int, tuple[float, float, float], list[float]]:
     interval = INTERVAL if servers <= MANY else INTERVAL_OF_MANY
-    (port,) = free_ports(1)
+    port = free_port()
     bind_to_core(0)  # database and console, which are started from here on
     with fresh_console(database, port, interval) as (environment, folder):
         keys = folder / "servers.json"

@@ -4,16 +4,14 @@ The product's own worker watches; some servers report more than the threshold, o
 loopback notes when it is told of which server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.processes import wait_for
 from bench.telemetry_load import Load, Server, running, world
 from tests.console.push_receivers import Got, WebReceiver, web_receiver
+from tests.demo import wait_until
 
 HOLD_SECONDS = 10
 # Bytes far above what a simulated server reports otherwise, and above the threshold that ``telemetry_world`` sets.
@@ -31,9 +29,8 @@ def measure_alerts(
         world(environment, "alerts", receiver.url, str(HOLD_SECONDS))
         with running("manage.py", "worker", environment=environment, log=folder / "worker.log"):
             held = asyncio.run(_grow_loud(servers, port))
-            arrived = wait_for(
-                lambda: _all_arrived(receiver, held), WAIT_SECONDS, "every alert told by webhook"
-            )
+            told = "every alert told by webhook"
+            arrived = wait_until(lambda: _all_arrived(receiver, held), WAIT_SECONDS, what=told)
     return [arrived[name] - moment for name, moment in held.items()]
 
 

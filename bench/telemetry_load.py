@@ -4,8 +4,6 @@ The servers sign their calls with keys of their own and send all their 10-second
 due, whether the calls before were answered or not, and are timed from then on.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib
@@ -26,7 +24,8 @@ import jwt
 import psutil
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.running import ROOT
+
 PATH = "/edge/v1/telemetry"
 SAMPLE_SECONDS = 10
 CONNECTIONS = 256
@@ -50,9 +49,9 @@ def running(*command: str, environment: dict[str, str], log: Path) -> Iterator[s
 
 @contextmanager
 def console_running(environment: dict[str, str], port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    from console.management.commands.serve import granian_arguments
+    from console.front import granian
 
-    command = ("-m", "granian", *granian_arguments(host="127.0.0.1", port=port))
+    command = ("-m", "granian", *granian.alone(host="127.0.0.1", port=port))
     with running(*command, environment=environment, log=log) as process:
         deadline = time.monotonic() + 60
         while True:
@@ -101,21 +100,15 @@ class Server:
                     "cpu_percent": 12.5, "memory_percent": 40.0, "latency_ms": 3.25, "loss_percent": 0.0,
                 }
             )  # fmt: skip
-        machine = {
-            "hostname": self.name,
-            "version": "1",
-            "private_address": "10.0.0.1",
-            "uptime_seconds": 9,
-            "envoy": "running",
-        }
+        machine = {"hostname": self.name, "private_address": "10.0.0.1", "version": "1", "envoy": "running"}
         paths = [
             {"gateway": f"gateway-{n}", "latency_ms": 3.25, "loss_percent": 0.0, "by": "udp"}
             for n in range(2)
         ]
         body = json.dumps(
             {
-                "batch": str(uuid.uuid4()), "applied_version": 1, "samples": samples, "machine": machine,
-                "paths": paths, "destinations": [],
+                "batch": str(uuid.uuid4()), "applied_version": 1, "samples": samples,
+                "machine": machine | {"uptime_seconds": 9}, "paths": paths, "destinations": [],
             }
         ).encode()  # fmt: skip
         return self._request(body, int(now)), len(samples)
@@ -126,14 +119,8 @@ class Server:
 
     def _request(self, body: bytes, now: int) -> bytes:
         digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-        claims = {
-            "iat": now,
-            "exp": now + 60,
-            "jti": uuid.uuid4().hex,
-            "htm": "POST",
-            "htu": PATH,
-            "bsh": digest,
-        }
+        claims = {"iat": now, "exp": now + 60, "jti": uuid.uuid4().hex}
+        claims |= {"htm": "POST", "htu": PATH, "bsh": digest}
         token = jwt.encode(claims, self._key, "ES256", headers={"kid": self.name})
         head = (
             f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

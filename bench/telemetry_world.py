@@ -9,8 +9,6 @@
 Every answer is one line of JSON.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import sys
@@ -67,7 +65,7 @@ def roll_up(number: int, days: int) -> dict[str, Any]:
     servers = _servers(number)
     end = datetime.fromtimestamp(time.time() // 3600 * 3600, UTC) - timedelta(hours=1)
     begin = end - timedelta(days=days)
-    _fill_samples(servers, range(int(begin.timestamp()), int(end.timestamp()), 300))
+    fill_samples(servers, range(int(begin.timestamp()), int(end.timestamp()), 300))
     _analyze()
     started = time.monotonic()
     while store.roll_up(end + timedelta(hours=1)):
@@ -77,7 +75,7 @@ def roll_up(number: int, days: int) -> dict[str, Any]:
     return {"rollup_seconds": seconds, **counts}
 
 
-def _fill_samples(servers: list[str], starts: range) -> None:
+def fill_samples(servers: list[str], starts: range) -> None:
     """Fill samples as ``store.write`` leaves them, with marks, but by the database: the filling is not timed."""
     from connectors.telemetry import partitions, sql
 

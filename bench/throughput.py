@@ -1,7 +1,5 @@
 """Bytes a second through whole chains, one round after the other, and how the product compares."""
 
-from __future__ import annotations
-
 import statistics
 
 from rich.table import Table

@@ -8,8 +8,6 @@ The sink prints the ports of its data and its control socket. Every data connect
 connection is known to reach through; a line on the control socket is answered with ``bytes seconds``.
 """
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

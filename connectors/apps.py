@@ -20,10 +20,10 @@ class ConnectorsConfig(AppConfig):
         from connectors.fleet.services.license import license_expire
         from connectors.fleet.services.servers import drains_finish
         from connectors.fleet.services.tunnels import tunnels_seen
-        from connectors.fleet.services.upgrades import SERVERS
+        from connectors.fleet.services.upgrades import SERVERS, upgrades_end_after_restore
         from connectors.policies import dependants
         from connectors.policies.services.groups import account_written
-        from connectors.telemetry import store
+        from connectors.telemetry import comparison, store
         from console.edge_api import api
         from roaming.accounts import dependants as account_dependants
 
@@ -34,12 +34,15 @@ class ConnectorsConfig(AppConfig):
         ports.machine_names.add("server", servers.name_of)
         ports.snapshot_parts.add(snapshot.part)
         ports.cards.add(overview.cards)
+        ports.restored.add(upgrades_end_after_restore)
         ports.charts.add(overview.CHART)
         ports.cards.add(alert_selectors.cards)
         ports.rows_written.add(account_written)
         ports.metrics.add(metrics.connectors)
         ports.metrics.add(metrics.servers)
         ports.metrics.add(metrics.telemetry)
+        ports.places.update(connector="connectors:details", application="connectors:applications")
+        ports.places.update(policy="connectors:policies", usergroup="connectors:groups")
         account_dependants.contribute(dependants.naming)
         ports.jobs.add("notice the license's end", Job(timedelta(minutes=1), license_expire))
         ports.jobs.add("switch off drained servers", Job(timedelta(seconds=2), drains_finish))
@@ -47,6 +50,7 @@ class ConnectorsConfig(AppConfig):
         ports.jobs.add("evaluate alerts", Job(evaluation.EVERY, evaluation.evaluate, urgent=True))
         ports.jobs.add("forget old alerts", Job(timedelta(hours=1), evaluation.forget_old))
         ports.jobs.add("roll samples up", Job(timedelta(seconds=20), store.roll_up))
+        ports.jobs.add("compare servers' figures", Job(timedelta(minutes=1), comparison.compare))
         ports.jobs.add("forget old samples", Job(timedelta(minutes=10), store.prune))
         for order, (label, url_name) in enumerate(
             (

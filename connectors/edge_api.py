@@ -41,6 +41,7 @@ def server_upgrade(request: HttpRequest, word: UpgradeWord) -> Nothing:
 def telemetry(request: HttpRequest, told: Telemetry) -> TelemetryAnswer:
     """Take samples in; an empty batch is a heartbeat. Answer with the configuration that the server should work by."""
     server = machine_of(request).id
+    intake.share(server, len(told.samples))
     samples = intake.samples_of(server, told.samples)
     machine = told.machine or MachineState()
     heard = {
@@ -56,23 +57,10 @@ def telemetry(request: HttpRequest, told: Telemetry) -> TelemetryAnswer:
         "open_flows": machine.open_flows,
     }
     report = reports.Report(server, samples, heard, paths=told.paths, destinations=told.destinations)
-    refused = len(told.samples) - len(samples)
-    if refused:
-        log.warning(
-            "%s: %d of %d samples refused: absurd, future-dated or too old",
-            server,
-            refused,
-            len(told.samples),
-        )
     with metrics.calls.time():
         answer = reports.submit(report)
     pace.refresh()
-    for outcome, count in (
-        ("stored", answer.new),
-        ("repeated", answer.repeated),
-        ("refused", refused),
-    ):
-        metrics.samples.labels(outcome).inc(count)
+    refused = _count(server, len(told.samples), len(told.samples) - len(samples), answer)
     now = epochs.present(answer.now, _claim(server, told))
     return TelemetryAnswer(
         acknowledged=len(told.samples),
@@ -81,6 +69,24 @@ def telemetry(request: HttpRequest, told: Telemetry) -> TelemetryAnswer:
         epoch=now.epoch,
         interval=pace.interval(),
     )
+
+
+def _count(server: str, told: int, senseless: int, answer: reports.Answer) -> int:
+    """Count what became of a report's samples; return how many were refused, which the log says as well."""
+    outcomes = {"stored": answer.new, "repeated": answer.repeated, "overlapping": answer.overlapping}
+    for outcome, count in (outcomes | {"refused": senseless}).items():
+        metrics.samples.labels(outcome).inc(count)
+    refused = senseless + answer.overlapping
+    if refused:
+        log.warning(
+            "%s: %d of %d samples refused: %d absurd, future-dated or too old, %d of time that was counted already",
+            server,
+            refused,
+            told,
+            senseless,
+            answer.overlapping,
+        )
+    return refused
 
 
 def _claim(server: str, told: Telemetry) -> epochs.Claim:

@@ -27,7 +27,7 @@ calls = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     registry=metrics.registry,
 )
-for outcome in ("stored", "repeated", "refused"):
+for outcome in ("stored", "repeated", "overlapping", "refused"):
     samples.labels(outcome)
 
 

@@ -5,7 +5,15 @@ from connectors.fleet.models.license import License
 from connectors.fleet.models.upgrades import ServerUpgrade, Upgrade
 from connectors.policies.models.groups import GroupRule, UserGroup
 from connectors.policies.models.policies import Policy
-from connectors.telemetry.models import FiveMinutes, Hour, Latest, Sample, StaleRollup
+from connectors.telemetry.models import (
+    Comparison,
+    Disagreement,
+    FiveMinutes,
+    Hour,
+    Latest,
+    Sample,
+    StaleRollup,
+)
 
 __all__ = [
     "Alert",
@@ -15,7 +23,9 @@ __all__ = [
     "Application",
     "ApplicationAddress",
     "ApplicationPorts",
+    "Comparison",
     "Connector",
+    "Disagreement",
     "FiveMinutes",
     "GroupRule",
     "Hour",

@@ -14,15 +14,26 @@ class ConsoleConfig(AppConfig):
         from django.db.backends.signals import connection_created
 
         from console import checks  # noqa: F401 (importing registers the check)
-        from console.core import own_file, sessions
+        from console.auditing import check
+        from console.auditing import retention as audit_retention
+        from console.core import log_ins, own_file, sessions
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
-        from console.machines import enrollment, gateway_upgrades, logs, metrics, overview, retention
+        from console.machines import (
+            config,
+            enrollment,
+            gateway_upgrades,
+            logs,
+            metrics,
+            overview,
+            retention,
+        )
         from console.push import outbox
         from console.work import tasks
 
         connection_created.connect(own_file.close_to_others)
+        log_ins.connect()
         api.add_router("", router)
         api.add_router("", logs_router)
         ports.machine_kinds.add("gateway", enrollment.GATEWAY)
@@ -30,7 +41,11 @@ class ConsoleConfig(AppConfig):
         ports.metrics.add(metrics.gateways)
         ports.jobs.add("forget old enrollment codes", Job(timedelta(hours=1), retention.forget_old_codes))
         ports.jobs.add("forget used signatures", Job(timedelta(minutes=1), retention.forget_old_calls))
+        ports.jobs.add("forget old ends", Job(timedelta(minutes=10), config.forget_old_ends))
         ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
+        ports.jobs.add("verify the audit", Job(timedelta(seconds=1), check.nightly.turn))
+        ports.jobs.add("forget old audit rows", Job(timedelta(hours=1), audit_retention.forget_old))
+        ports.jobs.add("note failed log-ins", Job(timedelta(seconds=10), log_ins.tell))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
@@ -38,6 +53,8 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))
         ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
         ports.cards.add(overview.cards)
+        ports.places.update(gateway="gateways:list", pushchannel="push:list", task="tasks:detail")
+        ports.places.add("user", "admin:console_user_change")
         ports.navigation.add("overview", Entry(ports.OVERVIEW, "Overview", 0))
         ports.navigation.add("gateways:list", Entry(ports.OPERATIONS, "Gateways", 10))
         ports.navigation.add("tasks:list", Entry(ports.OPERATIONS, "Tasks", 15))

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.request import UnreadablePostError
 from django.shortcuts import resolve_url
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
@@ -26,10 +27,26 @@ TITLES = {
 }
 
 
+class StoredNowhereMiddleware:
+    """Middleware that has no browser and no proxy on the way keep a page, a download or an answer to a machine.
+
+    Whoever logs out leaves nothing behind. Static files, which say themselves for how long they hold, are kept.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
 class RefusalMiddleware:
     """Middleware that turns uncaught refusals into their sentence, a lost database into a 503.
 
-    Htmx is told to go to the log-in page. Pages of a person who is logged on are stored nowhere.
+    A body that breaks off is a 400. Htmx is told to go to the log-in page.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -44,11 +61,7 @@ class RefusalMiddleware:
             response["Allow"] = allowed
         if web.is_htmx(request) and _leads_to_login(response):
             # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.
-            here = request.htmx.current_url_abs_path or request.get_full_path()  # type: ignore[attr-defined]
-            response = HttpResponseClientRedirect(redirect_to_login(here).url)
-        if request.user.is_authenticated and not response.has_header("Cache-Control"):
-            # Pages stored nowhere: a person who logs off leaves none behind in the browser or a proxy on the way.
-            response["Cache-Control"] = "private, no-store"
+            response = HttpResponseClientRedirect(redirect_to_login(_page(request)).url)
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
         return response
 
@@ -66,10 +79,21 @@ class RefusalMiddleware:
             if (seconds := getattr(exception, "retry_after", None)) is not None:
                 response["Retry-After"] = str(seconds)
             return response
+        if isinstance(exception, UnreadablePostError):
+            return error_pages.bad_request(request, exception)
         if isinstance(exception, OperationalError | InterfaceError):
             log.error("The database cannot be used: %s", exception)
             return error_pages.unavailable(request)
         return None
+
+
+def _page(request: HttpRequest) -> str:
+    """Return the path of the page that htmx works for; of the request itself where htmx names no page of ours."""
+    try:
+        named: str | None = request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    except ValueError:  # no URL at all
+        named = None
+    return named or request.get_full_path()
 
 
 def _leads_to_login(response: HttpResponse) -> bool:

@@ -1,8 +1,14 @@
 from console.core.models.access import AccessKey, User
-from console.core.models.audit import AuditRow
+from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
-from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
+from console.machines.models.config import (
+    Cutover,
+    CutoverConfirmation,
+    EndedSession,
+    PastEpoch,
+    ReceivedBatch,
+)
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
@@ -14,12 +20,15 @@ __all__ = [
     "AccessKey",
     "Area",
     "AreaUpgrade",
+    "AuditCheckpoint",
     "AuditRow",
     "Authority",
     "ConfigVersion",
     "Cutover",
     "CutoverConfirmation",
+    "EndedSession",
     "EnrollmentCode",
+    "FailedLogIns",
     "Gateway",
     "GatewayUpgrade",
     "LogExport",

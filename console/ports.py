@@ -83,6 +83,10 @@ gateway_faults: Port[Callable[[Gateway], list[str]]] = Port()
 # Function called with a gateway and {server id: number of tunnels, None unknown}. Reader: edge_api.routes, at a status.
 tunnels_reported: Port[Callable[[Gateway, Mapping[str, int | None]], None]] = Port()
 
+# Function called when a backup was restored, within the transaction: ends what must not go on from the time of the
+# backup; returns (what was ended, how many). Reader: backup.services.
+restored: Port[Callable[[], tuple[str, int]]] = Port()
+
 # Function that reads metrics from the database whenever Prometheus asks. Reader: machines.metrics.
 metrics: Port[Callable[[], Iterable[Metric]]] = Port()
 
@@ -145,6 +149,10 @@ class Chart:
     label: str
     render: Callable[[HttpRequest], SafeString]
 
+
+# Name of the URL of the page where an object lives: one that takes the object's id, or a list, which is searched by the
+# id; by the kind in audit rows (the model's name in small letters). Reader: auditing.views.
+places: NamedPort[str] = NamedPort()
 
 # Function that returns cards. Reader: pages.overview, which sorts the cards of all by their order.
 cards: Port[Callable[[], list[Card]]] = Port()

@@ -40,6 +40,14 @@ try:
     INSTANCE_CIDR_LIMIT = env.int("INSTANCE_CIDR_LIMIT", default=5)
     BANDWIDTH_MAX_KBPS = env.int("BANDWIDTH_MAX_KBPS", default=20_000)
     TELEMETRY_INTERVAL = env.int("TELEMETRY_INTERVAL", default=2)
+    # Fair shares: of a server, a gateway, a client account, an address. Each process of the console counts for itself.
+    SERVER_LINE_GBPS = env.float("SERVER_LINE_GBPS", default=100.0)
+    TELEMETRY_CALLS_PER_MINUTE = env.int("TELEMETRY_CALLS_PER_MINUTE", default=120)
+    TELEMETRY_SAMPLES_PER_MINUTE = env.int("TELEMETRY_SAMPLES_PER_MINUTE", default=10_000)
+    TELEMETRY_TOLERANCE_PERCENT = env.int("TELEMETRY_TOLERANCE_PERCENT", default=50)
+    FLOW_RECORDS_PER_MINUTE = env.int("FLOW_RECORDS_PER_MINUTE", default=300_000)
+    LOGONS_PER_MINUTE = env.int("LOGONS_PER_MINUTE", default=30)
+    ENROLLMENT_FAILURES_PER_MINUTE = env.int("ENROLLMENT_FAILURES_PER_MINUTE", default=30)
     RAW_SAMPLE_RETENTION = timedelta(hours=env.int("RAW_SAMPLE_HOURS", default=48))
     # Compression when static files are collected: 15 s for the charts' library, worth it if a network is between.
     STATIC_COMPRESSED = env.bool("STATIC_COMPRESSED", default=True)
@@ -58,7 +66,16 @@ try:
     PUSH_ALLOW_PRIVATE = env.bool("PUSH_ALLOW_PRIVATE", default=False)
     PUSH_GIVE_UP = timedelta(days=env.int("PUSH_GIVE_UP_DAYS", default=3))
     METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+    # The first key seals, the others and the secret key open (console.core.sealed).
+    SEALING_KEYS: list[str] = env.list("SEALING_KEYS", default=[])
+    SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
+    TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
+    CONNECTIONS_PER_ADDRESS = max(1, env.int("CONNECTIONS_PER_ADDRESS", default=300))
+    AUDIT_KEYS: list[str] = list(filter(None, env.list("AUDIT_KEY", default=[])))
+    # Zero: for ever.
+    AUDIT_KEPT = timedelta(days=max(0, env.int("AUDIT_KEPT_DAYS", default=0)))
+    AUDIT_HEAD_PUSHED = env.bool("AUDIT_HEAD_PUSHED", default=False)
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -67,6 +84,10 @@ SECRET_KEY = required(
     "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
     debug_default="insecure-for-debug-only-" + "0" * 40,
 )
+if any(len(key) < 32 for key in SEALING_KEYS):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_SEALING_KEYS must be keys of at least 32 characters each, separated by commas."
+    )
 PUBLIC_URL = required(
     "PUBLIC_URL",
     "Give the address under which browsers, gateways and servers reach the console, such as https://console.example.com.",
@@ -75,6 +96,12 @@ PUBLIC_URL = required(
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured(
         "CAUSEWAY_ALLOWED_HOSTS is not set. Give the console's host names, comma-separated."
+    )
+
+if any(len(key) < 32 for key in AUDIT_KEYS):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_AUDIT_KEY has a key of fewer than 32 characters. "
+        "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
@@ -103,6 +130,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.middleware.StoredNowhereMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -184,6 +212,9 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_HTTP_RESPONSE_CODE = 429
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "console.core.address.client_address"
+# Records of log-ins are shown by read-only pages of our own (console.core.admin).
+AXES_ENABLE_ADMIN = False
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -4,8 +4,14 @@ import gc
 import multiprocessing
 import os
 import threading
+from typing import Any
 
 from django.core.wsgi import get_wsgi_application
+
+from console.core.own_file import OTHERS
+from console.front import BEHIND_FRONT
+
+PIECE = 2**16
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -21,8 +27,26 @@ def leave_with_parent() -> None:
         threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
+def read_whole(application: Any) -> Any:
+    """Read what the console left of a request's body: a server that hangs up on a sender may lose its own answer.
+
+    Behind the front, where every body is there already; of a stranger that would wait for a slow one.
+    """
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        response = application(environ, start_response)
+        while environ["wsgi.input"].read(PIECE):
+            pass
+        return response
+
+    return answer
+
+
 leave_with_parent()
+os.umask(OTHERS)
 application = get_wsgi_application()
+if os.environ.get(BEHIND_FRONT):
+    application = read_whole(application)
 # Objects loaded until here stay for good: the garbage collector need not look at them during requests.
 gc.collect()
 gc.freeze()

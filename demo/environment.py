@@ -40,6 +40,7 @@ def prepare(arguments: list[str]) -> Options:
         from demo.leftovers import clear
 
         clear(options.home)
+    os.umask(0o077)  # what the demo writes is its owner's alone
     options.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.environ.update(
         CAUSEWAY_SECRET_KEY=_kept_secret(options.home / "secret-key"),

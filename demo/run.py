@@ -72,7 +72,8 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
         built = pool.submit(static_and_wheel, options.home)
         made = world.create(options)
         built.result()
-    manager.start("console", "-m", "granian", *console_arguments(options.port))
+    # Without TLS, since no browser knows the demo's CA; all else is as on the internet.
+    manager.start("console", "manage.py", "serve", "--front", f"--port={options.port}")
     manager.start("worker", "manage.py", "worker")
     descriptors = tuple(each.fileno() for each in made.sockets.values())
     manager.start(
@@ -96,12 +97,6 @@ def start(options: Options, manager: Manager, stop: threading.Event) -> None:
     manager.start("traffic", "-m", "demo.traffic", str(options.home / "demo.json"))
     write()
     announce(made.description(manager.pids()), options.home)
-
-
-def console_arguments(port: int) -> list[str]:
-    from console.management.commands.serve import granian_arguments
-
-    return granian_arguments(host="127.0.0.1", port=port)
 
 
 def wait_for(stop: threading.Event, what: str, condition: Any) -> None:

@@ -173,12 +173,19 @@ def make(kept: dict[str, Any]) -> None:
     from connectors.applications.services import application_create
     from connectors.fleet.services import connector_create
     from connectors.policies.services import policy_create
-    from console.core import people
+    from console.core import audit, people
     from console.models import Region, User
 
     kept["admin"] = secrets.token_urlsafe(9)
-    admin = User.objects.create_superuser(
-        "admin", "admin@corp.example", kept["admin"], role=User.Role.ADMINISTRATOR, first_name="Demo"
+    admin = people.user_create(
+        username="admin",
+        password=kept["admin"],
+        email="admin@corp.example",
+        first_name="Demo",
+        role=User.Role.ADMINISTRATOR,
+        is_staff=True,
+        is_superuser=True,
+        actor=audit.System("demo"),
     )
     key, secret = people.access_key_create(user=admin, actor=admin)
     kept["access_key"] = {"id": key.pk, "secret": secret}

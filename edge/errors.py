@@ -3,8 +3,6 @@
 Each message is a sentence for whoever runs the program; a supervisor reads `exit_code`.
 """
 
-from __future__ import annotations
-
 
 class EdgeError(Exception):
     """A failure that is told by its sentence, without a traceback."""

@@ -7,8 +7,6 @@
     envoy/          Envoy's working folder
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

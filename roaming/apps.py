@@ -30,11 +30,15 @@ class RoamingConfig(AppConfig):
         api.add_router("", router)
         ports.snapshot_parts.add(part)
         ports.cards.add(cards)
+        ports.restored.add(sessions.sessions_end_after_restore)
         ports.jobs.add("end expired sessions", Job(timedelta(seconds=10), sessions.sessions_expire))
         ports.jobs.add("forget log-on failures", Job(timedelta(hours=1), lockout.forget_old))
         ports.jobs.add("forget old usage", Job(timedelta(minutes=10), usage.usage_forget))
         ports.jobs.add("forget old flows", Job(timedelta(hours=1), flows.flows_forget))
         ports.jobs.add("forget uploads", Job(timedelta(hours=1), imports.imports_forget))
+        ports.places.update(
+            instance="roaming:instance", ccn="roaming:ccn", clientaccount="roaming:account_edit"
+        )
         ports.task_kinds.add(imports.KIND, TaskKind(imports.apply, imports.prepare, imports.url))
         ports.task_kinds.add(bulk_roaming.KIND, TaskKind(bulk_roaming.apply, url=bulk_roaming.url))
         ports.task_kinds.add(deletion.KIND, TaskKind(deletion.apply, url=deletion.url))

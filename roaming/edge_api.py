@@ -81,5 +81,7 @@ def logout(request: HttpRequest, bearer: Token) -> Nothing:
 @serve(router, "flows", Flows, auth=signed("gateway"))
 def flows(request: HttpRequest, batch: Flows) -> FlowsAnswer:
     """Take in cumulative records of the calling gateway's own flows."""
-    taken = flow_service.take_flows(gateway_of(request), batch.batch, batch.records)
+    gateway = gateway_of(request)
+    flow_service.share(gateway.pk, len(batch.records))
+    taken = flow_service.take_flows(gateway, batch.batch, batch.records)
     return FlowsAnswer(taken.acknowledged, taken.refused)

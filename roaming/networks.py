@@ -63,7 +63,7 @@ def usable_count(blocks: Iterable[IPv4Network]) -> int:
     return sum(last - first + 1 for first, last in map(usable_range, blocks))
 
 
-def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cidrs") -> list[IPv4Network]:
+def parse_instance_blocks(texts: Sequence[str], *, quota: int) -> list[IPv4Network]:
     """Return an instance's private blocks, in the order given. Raises ``Invalid`` for the first rule that is broken.
 
     No block at all is legal: accounts are then refused until there is a block. Otherwise: at most
@@ -74,13 +74,13 @@ def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cid
     if len(texts) > limit:
         raise Invalid(
             f"{len(texts)} blocks were given; an instance has at most {limit}.",
-            field=field,
+            field="cidrs",
             code="SAG.InvalidCidr",
         )
-    blocks = [parse_block(text, field=field) for text in texts]
+    blocks = [parse_block(text, field="cidrs") for text in texts]
     for place, block in enumerate(blocks):
         if pair := first_overlap([block], blocks[:place]):
-            raise Invalid(f"{pair[1]} and {pair[0]} overlap.", field=field, code="SAG.InvalidCidr")
+            raise Invalid(f"{pair[1]} and {pair[0]} overlap.", field="cidrs", code="SAG.InvalidCidr")
         if (
             block.is_loopback
             or block.is_multicast
@@ -92,13 +92,13 @@ def parse_instance_blocks(texts: Sequence[str], *, quota: int, field: str = "cid
                 f"{block} cannot hold clients: clients get no loopback, link-local, multicast or reserved "
                 "addresses. "
                 "Choose a private block, such as 10.0.0.0/24.",
-                field=field,
+                field="cidrs",
                 code="SAG.InvalidCidr",
             )
     if blocks and (room := usable_count(blocks)) < quota:
         raise Invalid(
             f"The blocks hold {room} usable addresses, fewer than the quota of {quota} client accounts.",
-            field=field,
+            field="cidrs",
             code="SAG.IpCountTooLittle",
         )
     return blocks

@@ -1,7 +1,5 @@
 """What all tests share. Without Django installed, or before it is set up, the tests of `edge` still run."""
 
-from __future__ import annotations
-
 import gc
 import importlib.util
 import os
@@ -54,6 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if state := config.stash.get(STATE_DIR, None):
         shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run asynchronous tests by asyncio alone: anyio's plugin for pytest would try other loops as well."""
+    return "asyncio"
 
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}

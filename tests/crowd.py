@@ -4,8 +4,6 @@ The origin greets every connection with one byte and then returns what it gets. 
 that byte: the client ends first, which is a reset stream at the gateway and at the server.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ssl
@@ -88,7 +86,11 @@ async def origin(
 
 def by_forward(port: int) -> Opener:
     """A local port of ``causeway connect``; a refused flow is hung up on."""
-    return lambda: _plain("127.0.0.1", port, None)
+
+    async def connect() -> Flow:
+        return _stream(*await asyncio.open_connection("127.0.0.1", port))
+
+    return connect
 
 
 def by_connect(
@@ -104,19 +106,14 @@ def by_connect(
         if head.split()[1] == "200":
             return _stream(reader, writer)
         writer.close()
-        raise Refused(
-            _reason(dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line), head)
-        )
+        lines = (line for line in head.split("\r\n")[1:] if ": " in line)
+        raise Refused(_reason(dict(line.split(": ", 1) for line in lines), head))
 
     return connect
 
 
 def _reason(headers: dict[str, str], fallback: str) -> str:
     return headers.get("x-causeway-reason", fallback)
-
-
-async def _plain(host: str, port: int, tls: ssl.SSLContext | None) -> Flow:
-    return _stream(*await asyncio.open_connection(host, port, ssl=tls))
 
 
 def _stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Flow:
@@ -150,13 +147,8 @@ class Http2:
         credentials: str,
         source: str = "127.0.0.1",
     ) -> None:
-        self._source, self._place, self._tls, self._target, self._credentials = (
-            source,
-            (host, port),
-            tls,
-            target,
-            credentials,
-        )
+        self._source, self._place, self._tls = source, (host, port), tls
+        self._target, self._credentials = target, credentials
         self._h2 = H2Connection(
             H2Configuration(
                 header_encoding="utf-8",

@@ -10,8 +10,6 @@ As a program it runs the quick tests of the Django floors under each of the name
     python -m tests.days [--of-today | --list | --day NAME] [arguments of pytest]
 """
 
-from __future__ import annotations
-
 import argparse
 import calendar
 import os
@@ -26,7 +24,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.running import ROOT
+
 VARIABLE = "CAUSEWAY_TEST_DAY"
 FLOORS = ("tests/console", "tests/roaming", "tests/connectors")
 QUICK = "not browser and not processes"

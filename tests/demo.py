@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ import psutil
 import pytest
 
 from tests.ports import free_port
+from tests.running import ROOT as ROOT  # noqa: PLC0414  tests import it from here
 from tests.waiting import rest
 
-ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 300
 STOP_SECONDS = 30
 
@@ -56,6 +56,11 @@ class Tunnel:
 
     def close(self) -> None:
         self.socket.close()
+
+    def echoes(self, data: bytes = b"hello") -> bool:
+        """Tell whether the echo service sends the bytes back."""
+        self.socket.sendall(data)
+        return read_exactly(self.socket, len(data)) == data
 
     def __enter__(self) -> Tunnel:
         return self
@@ -112,6 +117,11 @@ class Demo:
         instances = {instance["id"] for instance in self.world["instances"] if instance["region"] == region}
         return next(account for account in self.world["accounts"] if account["instance"] in instances)
 
+    def capped_account(self) -> dict[str, Any]:
+        """The last account of the first one's instance, which has a bandwidth of 2,000 kbit/s."""
+        instance = self.account()["instance"]
+        return next(each for each in reversed(self.world["accounts"]) if each["instance"] == instance)
+
     def connector(self) -> dict[str, Any]:
         return dict(self.world["connectors"][0])
 
@@ -122,16 +132,17 @@ class Demo:
         """Now, and not at the start: a program that was started again has another one."""
         return int(json.loads((self.home / "demo.json").read_text())["processes"][name])
 
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What the console's database answers."""
+        return rows_of(self.home / "causeway.sqlite3", sql, *values)
+
     def servers_follow(self) -> None:
         """Wait until every server of the demo works by the newest configuration: they ask every few seconds."""
         behind = (
-            "SELECT count(*) FROM connectors_server WHERE enabled AND coalesce(applied_version, 0) < "
+            "SELECT 1 FROM connectors_server WHERE enabled AND coalesce(applied_version, 0) < "
             "(SELECT servers_version FROM console_configversion)"
         )
-        with closing(sqlite3.connect(self.home / "causeway.sqlite3")) as database:
-            wait_until(
-                lambda: database.execute(behind).fetchone() == (0,), 40, what="the servers' configuration"
-            )
+        wait_until(lambda: not self.rows(behind), 40, what="the servers' configuration")
 
     def kill(self, pid: int, signal_number: int = signal.SIGKILL) -> None:
         """Send a signal to one process of this demo; refuses any other."""
@@ -197,6 +208,36 @@ class Demo:
             stream.close()
         return Tunnel(int(status), reason, headers, body, stream)
 
+    def verdict(self, host: str = "echo.corp.example", port: int = 7, **who: Any) -> tuple[int, str]:
+        """Status and reason of a new flow, which is closed again; without a reason for one that was let in."""
+        with self.connect(host, port, **who) as tunnel:
+            return tunnel.status, tunnel.headers.get("x-causeway-reason", "")
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Hold the demo's own trickle of traffic still, which is by all accounts and shares their bandwidth."""
+        pid = self.pid("traffic")
+        self.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def console_away(self) -> Iterator[None]:
+        """Stop the console's processes: callers time out, and the console may yet take their calls in when it wakes."""
+        main = psutil.Process(self.pid("console"))
+        stopped = [main, *main.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            with pytest.raises(httpx.HTTPError):
+                httpx.get(f"{self.console}/healthz", timeout=1)
+            yield
+        finally:
+            for process in stopped:
+                process.resume()
+
     def admin_client(self) -> httpx.Client:
         """A client logged in to the console as its administrator, as a browser is."""
         client = httpx.Client(base_url=self.console, follow_redirects=True, timeout=30)
@@ -205,6 +246,12 @@ class Demo:
         answer.raise_for_status()
         assert "sessionid" in client.cookies, "the console did not accept the administrator's password"
         return client
+
+
+def rows_of(database: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What a file of SQLite's answers; it is only read."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=20)) as connection:
+        return connection.execute(sql, values).fetchall()
 
 
 def post(
@@ -253,19 +300,9 @@ def start_demo(
 
     ``within``: a command that runs another one in its place, in a namespace for example.
     """
-    command = [
-        *within,
-        sys.executable,
-        "manage.py",
-        "demo",
-        "--home",
-        str(home),
-        "--port",
-        str(free_port()),
-        *extra,
-    ]
+    command = [*within, sys.executable, "manage.py", "demo", "--home", str(home), "--port", str(free_port())]
     process = subprocess.Popen(
-        command,
+        [*command, *extra],
         cwd=ROOT,
         env=clean_environment() | {"PYTHONUNBUFFERED": "1", **(environment or {})},
         stdin=subprocess.DEVNULL,
@@ -321,6 +358,16 @@ def stop_demo(process: subprocess.Popen[str], home: Path) -> list[psutil.Process
     if process.stdout is not None:
         process.stdout.close()
     return left
+
+
+@contextmanager
+def running_demo(home: Path, seconds: float = READY_SECONDS) -> Iterator[Demo]:
+    """Run a fresh demo during a block."""
+    process, output = start_demo(home, "--fresh", seconds=seconds)
+    try:
+        yield Demo(home, process, output)
+    finally:
+        stop_demo(process, home)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """The names that docs/metrics.md gives."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from pathlib import Path

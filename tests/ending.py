@@ -1,7 +1,5 @@
 """Ends of the processes that tests start: each is asked to end, and awaited whatever happens."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 from collections.abc import Iterator

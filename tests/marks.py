@@ -1,7 +1,5 @@
 """Honest marks: a test that starts a program and is not marked ``processes`` fails; ``make quick`` would run it."""
 
-from __future__ import annotations
-
 import functools
 import os
 import subprocess
@@ -27,14 +25,8 @@ def _noting(name: str, start: Callable[..., Any]) -> Callable[..., Any]:
 
 # What subprocess, asyncio, multiprocessing and plain os have in common at last.
 subprocess.Popen._execute_child = _noting("Popen", subprocess.Popen._execute_child)  # type: ignore[attr-defined]
-for _module, _name in (
-    (os, "system"),
-    (os, "posix_spawn"),
-    (os, "posix_spawnp"),
-    (os, "fork"),
-    (os, "forkpty"),
-):
-    setattr(_module, _name, _noting(_name, getattr(_module, _name)))
+for _name in ("system", "posix_spawn", "posix_spawnp", "fork", "forkpty"):
+    setattr(os, _name, _noting(_name, getattr(os, _name)))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,8 +2,6 @@
 nothing left running that fails the next test.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Generator
 

@@ -4,8 +4,6 @@ The origin reads one line, ``MODE KEY BYTES RATE``, and does as it says. Bodies 
 doubled or moved piece changes their hash.
 """
 
-from __future__ import annotations
-
 import hashlib
 import socket
 import struct
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from tests.pipe_http import Answer
+from tests.quiet import Service
 
 BLOCK = b"".join(struct.pack(">Q", number) for number in range(8192))
 PATIENCE = 30.0  # without a byte or an end for so long, a flow hangs
@@ -90,19 +89,14 @@ def take(receive: Callable[[], bytes], rate: int = 0) -> Seen:
     return Seen(count, found.hexdigest() == digest(count), end)
 
 
-class Origin:
+class Origin(Service):
     """The application. What it saw of a flow is kept under the flow's key."""
 
     def __init__(self, host: str = "") -> None:
-        self._server = socket.create_server((host, 0), backlog=512)
-        self.port: int = self._server.getsockname()[1]
         self._seen: dict[str, Seen] = {}
         self._heard: set[str] = set()
         self._news = threading.Condition()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.close()
+        super().__init__(host)
 
     def heard(self, key: str, seconds: float = PATIENCE) -> bool:
         """Wait for the flow's first line."""
@@ -115,13 +109,7 @@ class Origin:
             self._news.wait_for(lambda: key in self._seen, seconds)
             return self._seen.get(key, Seen(0, False, "TimeoutError"))
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._server.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         with suppress(OSError, ValueError), connection:
             connection.settimeout(PATIENCE)
             line = b""

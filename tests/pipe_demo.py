@@ -1,11 +1,9 @@
 """The ways of the running demo to one origin, by name: what `tests.pipe` measures on the product's own agents."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.register import HOST, PORT
-from tests.demo import ROOT, Demo, clean_environment, start_demo, stop_demo, wait_until
+from tests.demo import ROOT, Demo, clean_environment, running_demo, wait_until
 from tests.e2e.connect import connected
 from tests.pipe import Cell, Origin, Plain, Proxied, Way
 from tests.pipe_http import Request
@@ -33,23 +31,15 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
     the first, for example one with a cap.
     """
     account = account or demo.account()
-    cloud = next(
-        (one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]), None
-    )
-    targets = {CONNECTOR: (HOST, PORT)} | ({CLOUD: (cloud["host"], origin.port)} if cloud else {})
+    targets = ends(demo, origin.port)
     forwards = {path: free_port() for path in targets}
-    options = [
-        part
-        for path, (host, port) in targets.items()
-        for part in ("--forward", f"{forwards[path]}={host}:{port}")
-    ]
+    options = [part for path in targets for part in ("--forward", f"{forwards[path]}={targets[path]}")]
     gateway = urlsplit(demo.gateway()["proxy"]).port or 443
     credentials = basic(f"{account['username']}@{account['instance']}", account["password"])
     with connected(demo, folder, *options, account=account) as client:
         client.event("ready", 300)
         found: dict[str, Callable[[], Way]] = {}
-        for path, (host, port) in targets.items():
-            authority = f"{host}:{port}"
+        for path, authority in targets.items():
             found[f"h1 {path}"] = partial(Http1, gateway, authority, credentials)
             found[f"h2 {path}"] = partial(Http2, gateway, authority, credentials)
             found[f"proxy {path}"] = partial(Proxied, client.listen, authority)
@@ -61,11 +51,15 @@ def ways(demo: Demo, origin: Origin, folder: Path, account: dict[str, Any] | Non
         yield found
 
 
-# Cells for `capped_account`, which is slow
+def ends(demo: Demo, port: int) -> dict[str, str]:
+    """Give the addresses of an origin: as an application, and on a host of the cloud network where there is one."""
+    here = [one for one in demo.world["cloud_services"] if one["region"] == demo.gateway()["region"]]
+    return {CONNECTOR: f"{HOST}:{PORT}"} | ({CLOUD: f"{here[0]['host']}:{port}"} if here else {})
+
+
+# Cells for an account with a bandwidth, which is slow
 CAPPED = [
-    Cell("app closes", 500_000),
-    Cell("client closes", 1000),
-    Cell("client closes", 500_000),
+    *(Cell("app closes", 500_000), Cell("client closes", 1000), Cell("client closes", 500_000)),
     Cell("client half-closes", 300_000),
 ]
 
@@ -86,13 +80,6 @@ def request_by_proxy(port: int, authority: str) -> Way:
     return Request(Plain(port), authority)
 
 
-def capped_account(demo: Demo) -> dict[str, Any]:
-    """An account of the first one's instance that has a bandwidth of 2,000 kbit/s."""
-    account: dict[str, Any]
-    *_, account = (each for each in demo.world["accounts"] if each["instance"] == demo.account()["instance"])
-    return account
-
-
 def _opens(way: Callable[[], Way]) -> bool:
     try:
         way().close()
@@ -104,15 +91,12 @@ def _opens(way: Callable[[], Way]) -> bool:
 @contextmanager
 def own_demo(prefix: str) -> Iterator[tuple[Demo, Origin, Path]]:
     """Run a demo for this alone, without traffic of its own, and an origin that is an application of it."""
-    with TemporaryDirectory(prefix=prefix) as name, ExitStack() as stack:
-        folder, origin = Path(name), Origin()
-        stack.callback(origin.close)
-        process, output = start_demo(folder / "demo", "--fresh", seconds=900)
-        stack.callback(stop_demo, process, folder / "demo")
-        demo = Demo(folder / "demo", process, output)
-        demo.kill(demo.pid("traffic"))
-        register(demo, origin.port)
-        yield demo, origin, folder
+    with TemporaryDirectory(prefix=prefix) as name, closing(Origin()) as origin:
+        folder = Path(name)
+        with running_demo(folder / "demo", 900) as demo:
+            demo.kill(demo.pid("traffic"))
+            register(demo, origin.port)
+            yield demo, origin, folder
 
 
 def register(demo: Demo, port: int) -> None:

@@ -1,7 +1,5 @@
 """Flows inside TLS straight to a gateway: HTTP/1.1 CONNECT as most programs send it, HTTP/2 by the ``h2`` package."""
 
-from __future__ import annotations
-
 import base64
 import socket
 import ssl

@@ -1,7 +1,5 @@
 """Free ports for tests: of two that look for one in the same moment, each gets its own."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import random

@@ -9,8 +9,6 @@ or around a command, which finds it in ``DATABASE_URL``::
     python -m tests.postgres -- pytest -m database
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import shutil
@@ -44,10 +42,10 @@ class PostgresUnavailable(Exception):
 
 def find_binaries() -> Path:
     """The folder with ``initdb`` and ``postgres``: that on the PATH, else Debian's newest, else Homebrew's newest."""
-    if (found := shutil.which("initdb")) and (folder := Path(found).resolve().parent).joinpath(
-        "postgres"
-    ).exists():
-        return folder
+    if found := shutil.which("initdb"):
+        folder = Path(found).resolve().parent
+        if (folder / "postgres").exists():
+            return folder
     places = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/opt/homebrew/opt").glob("postgresql@*/bin")]
     places += Path("/usr/local/opt").glob("postgresql@*/bin")
     usable = [place for place in places if place.joinpath("initdb").exists()]
@@ -102,17 +100,8 @@ def private_postgres(*, durable: bool = False) -> Iterator[str]:
     try:
         if identity:
             os.chown(folder, identity["user"], identity["group"])
-        initdb: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            folder / "data",
-            "-U",
-            USER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-        ]
+        initdb: list[str | Path] = [binaries / "initdb", "-D", folder / "data", "-U", USER]
+        initdb += ["-A", "trust", "-E", "UTF8"]
         made = subprocess.run(
             [*initdb, "--locale=C", "--no-sync", "--no-instructions"],
             cwd=folder, capture_output=True, text=True, check=False, **identity,

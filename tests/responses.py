@@ -1,7 +1,5 @@
 """What Django's test client answers, as the type checker sees it."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

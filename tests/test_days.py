@@ -1,9 +1,7 @@
 """The net under date-bound tests: a planted one falls into it, and the list of days never expires."""
 
-from __future__ import annotations
-
 import os
-import subprocess
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests import days
+from tests.running import ROOT, ran
 
 PLANTED = """
 import time
@@ -27,20 +26,10 @@ def test_of_the_zone():
 
 def outcome(folder: Path, variables: dict[str, str], *arguments: str) -> tuple[int, list[str]]:
     """Run what is planted in ``folder`` in a process of its own: pytest's exit code, and which tests failed."""
-    environment = (
-        os.environ | {"PYTHONPATH": str(days.ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | variables
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rf", "-p", "tests.days", *arguments, "test_planted.py"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    failed = [
-        line.split("::")[1].split()[0] for line in done.stdout.splitlines() if line.startswith("FAILED")
-    ]
-    return done.returncode, failed
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-rf", "-p", "tests.days", *arguments]
+    done = ran(*command, "test_planted.py", cwd=folder, env=environment | variables, seconds=None)
+    return done.returncode, re.findall(r"(?m)^FAILED [^:]*::(\S+)", done.stdout)
 
 
 @pytest.mark.processes
@@ -75,9 +64,8 @@ def test_a_day_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_every_day_is_still_to_come_whenever_it_is_asked_for(now: datetime) -> None:
     found = {day.name: day for day in days.named(now)}
     assert all(now <= day.moment for day in found.values())
-    assert all(
-        days.parse(day.text) == (day.moment.replace(microsecond=0), day.zone) for day in found.values()
-    )
+    for day in found.values():
+        assert days.parse(day.text) == (day.moment.replace(microsecond=0), day.zone)
     assert f"{found['29 February'].moment:%m-%d %H:%M}" == "02-29 23:40"
     assert f"{found['31 December'].moment:%m-%d %H:%M}" == "12-31 23:50"
     for name, hours in (
@@ -103,8 +91,6 @@ def test_each_day_has_its_turn() -> None:
 
 def test_only_tests_that_start_no_processes_run_under_another_day() -> None:
     assert days.selection(["-k", "flows"]) == ["-k", "flows", *days.FLOORS]
-    assert days.selection(["-x", "tests/roaming/usage/test_flows.py::test_x"]) == [
-        "-x",
-        "tests/roaming/usage/test_flows.py::test_x",
-    ]
+    one = ["-x", "tests/roaming/usage/test_flows.py::test_x"]
+    assert days.selection(one) == one
     assert days.selection(["tests/e2e"]) is None

@@ -1,7 +1,5 @@
 """The tests' own servers and processes: clients that go away are no news, and no process is left un-awaited."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import socketserver

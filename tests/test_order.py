@@ -1,16 +1,13 @@
 """Tests that lean on one another are found: the order is random, its seed is said, and a seed gives its order again."""
 
-from __future__ import annotations
-
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.demo import ROOT
+from tests.running import ROOT, ran
 
 pytestmark = pytest.mark.processes
 
@@ -32,14 +29,8 @@ def run(folder: Path, *options: str) -> str:
     planted.write_text("".join(PAIR.format(number) for number in range(PAIRS)))
     plugins = ["-p", "pytest_randomly", "-p", "tests.order", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, f"--rootdir={folder}", *plugins]
-    return subprocess.run(
-        [*command, *options, str(planted)],
-        cwd=ROOT,
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
+    return ran(*command, *options, planted, cwd=ROOT, env=environment, seconds=None).stdout
 
 
 def test_a_test_that_needs_another_before_it_is_caught_by_a_random_order(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The pause between two looks at what a test waits for."""
 
-from __future__ import annotations
-
 import time
 
 

@@ -1,7 +1,7 @@
 """Citations: whatever the tree refers a reader to is in the tree.
 
-Looked at are documents (``….md``, their headings too), files and modules of ours, and the ways in which papers that
-are elsewhere are cited. Prints ``file:line: citation: why`` for each fault; fails on any.
+Looked at are documents (``….md``, their headings too), files and modules of ours, tests by their names, and the ways in
+which papers that are elsewhere are cited. Prints ``file:line: citation: why`` for each fault; fails on any.
 """
 
 import re
@@ -20,7 +20,8 @@ ELSEWHERE = re.compile(
 )
 DOCUMENT = re.compile(r"(?<![\w/.-])([\w./-]*\w\.md)\b(?:#([\w-]+)|,? «([^»]+)»)?")
 FILE = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w/.-]*\w\.(?:css|html|js|py|sh|svg|txt|ya?ml)\b")
-# In documents only: elsewhere, Python itself and the type checker look after modules' names.
+# These two in documents only: elsewhere, Python itself and the type checker look after modules' names.
+TEST = re.compile(r"(?<![\w/.-])(tests/[\w/]+\.py)((?:::\w+)+)")
 MODULE = re.compile(r"`(?:python -m )?((?:bench|connectors|console|demo|edge|roaming|tools)(?:\.\w+)+)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # A file that a test puts into a wheel of its own.
@@ -59,6 +60,15 @@ def _module_exists(dotted: str) -> bool:
     return any(name in place.read_text(encoding="utf-8") for place in places if place.is_file())
 
 
+def _test_exists(file: str, names: str) -> bool:
+    """Tell whether a file of tests has the class and the test, each by a definition of its own."""
+    path = texts.ROOT / file
+    content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return all(
+        re.search(rf"^ *(?:async )?(?:def|class) {each}\b", content, re.M) for each in names.split("::")[1:]
+    )
+
+
 def faults(name: str, content: str) -> Iterator[tuple[int, str, str]]:
     """Yield the line, the citation and what is wrong with it."""
     for number, line in enumerate(content.splitlines(), start=1):
@@ -72,6 +82,9 @@ def faults(name: str, content: str) -> Iterator[tuple[int, str, str]]:
             places = (texts.ROOT / found.group(), texts.ROOT / "templates" / found.group())
             if not any(place.is_file() for place in places) and found.group() not in MADE_UP:
                 yield number, found.group(), "no such file"
+        for found in TEST.finditer(line) if Path(name).suffix == ".md" else ():
+            if not _test_exists(*found.groups()):
+                yield number, found.group(), "no such test"
         for found in MODULE.finditer(line) if Path(name).suffix == ".md" else ():
             if not _module_exists(found.group(1)):
                 yield number, found.group(1), "no such module"

@@ -82,6 +82,12 @@ KINDS: dict[str, Kind] = {
             unit=None, threshold=None, hold=60, hysteresis=0, enabled=True, subjects=("server", "gateway"),
         ),
         Kind(
+            "figures",
+            "Figures of Connector Server",
+            "The server's figures of the hour and the bytes that the gateways counted of its flows are far apart.",
+            unit=None, threshold=None, hold=120, hysteresis=0, enabled=True,
+        ),
+        Kind(
             "certificate",
             "Certificate End",
             "The certificate of a machine that is heard of ends within the threshold and was not renewed.",

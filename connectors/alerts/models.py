@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from connectors.fields import NO_NUL
 from connectors.fleet.models.connectors import Connector
+from console.core.constraints import one_of
 from console.core.ids import new_id
 
 LONGEST_HOLD = 24 * 3600
@@ -129,11 +130,7 @@ class Alert(models.Model):
                 name="alert_open_once",
                 violation_error_message="This alert is open already.",
             ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["pending", "firing", "resolved"]),
-                name="alert_state_known",
-                violation_error_message="The state must be pending, firing or resolved.",
-            ),
+            one_of("state", ["pending", "firing", "resolved"], name="alert_state_known", called="The state"),
         ]
         indexes = [
             models.Index(fields=["state"], condition=~models.Q(state="resolved"), name="alert_open"),

@@ -8,7 +8,7 @@ from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert
 from connectors.fleet.models.connectors import Server, heard_within
 from connectors.fleet.selectors import live_tunnels
-from connectors.telemetry import store
+from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
 from console.machines import config, epochs
@@ -52,10 +52,11 @@ class World:
     gateways_heard: bool
     wanted: ConfigVersion
     marks: Mapping[Key, int]
+    doubted: set[str]
 
 
 def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
-    """Fetch the world. Run five queries, however many servers there are."""
+    """Fetch the world. Run six queries, however many servers there are."""
     gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
     servers = list(Server.objects.select_related("connector"))
     return World(
@@ -66,6 +67,7 @@ def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
         gateways=gateways,
         gateways_heard=any(_heard(gateway, now) for gateway in gateways),
         wanted=config.current(),
+        doubted=comparison.doubted(now),
         marks={(a.kind, a.subject): a.mark for a in open_alerts if a.mark is not None},
     )
 
@@ -110,10 +112,16 @@ def certificate(machine: Server | Gateway, heard: bool, now: datetime) -> float 
     return (machine.certificate_ends_at - now).total_seconds() / 3600
 
 
+def figures(server: Server, world: World) -> float | None:
+    """Return 1 while the server's figures and the bytes that gateways counted are far apart."""
+    return float(server.pk in world.doubted)
+
+
 SERVER_MEASURES: dict[str, Callable[[Server, World], float | None]] = {
     "connection": connection,
     "bandwidth": bandwidth,
     "latency": latency,
+    "figures": figures,
 }
 
 

@@ -59,9 +59,9 @@ def _counts(connector_id: str | None) -> list[Any]:
     return list(alerts.order_by().values("kind").annotate(firing=firing, pending=pending))
 
 
-def dress(alerts: list[Alert], now: datetime | None = None) -> list[Alert]:
+def dress(alerts: list[Alert]) -> list[Alert]:
     """Add what rows show to alerts: ``type``, ``held``, ``measured``, ``limit``, ``silenced_until``. Run one query."""
-    now = now or timezone.now()
+    now = timezone.now()
     silences = Silences(now)
     for alert in alerts:
         alert.held = in_words(alert.lasted or now - alert.since)  # type: ignore[attr-defined]
@@ -82,10 +82,10 @@ def last_evaluated() -> datetime | None:
     return AlertSettings.objects.filter(id=1).values_list("evaluated_at", flat=True).first()
 
 
-def is_watched(now: datetime | None = None) -> bool:
+def is_watched() -> bool:
     """Tell whether the worker looked lately: without the worker nothing fires."""
     last = last_evaluated()
-    return last is not None and (now or timezone.now()) - last < SILENT
+    return last is not None and timezone.now() - last < SILENT
 
 
 def warnings() -> dict[str, Any]:

@@ -14,6 +14,14 @@ from console.core.access import actor
 from console.core.admin_services import HistoryAdmin, ServiceAdmin
 
 
+def _addresses(application: Application) -> str:
+    return "\n".join(application.addresses.values_list("address", flat=True))
+
+
+def _ports(application: Application) -> str:
+    return shown_ports(list(application.ports.values_list("begin", "end")))
+
+
 class ApplicationAdminForm(forms.ModelForm):
     """Application with its addresses, ports and tags as text."""
 
@@ -24,10 +32,8 @@ class ApplicationAdminForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
-            addresses = self.instance.addresses.values_list("address", flat=True)
-            self.fields["addresses"].initial = "\n".join(addresses)
-            ports = list(self.instance.ports.values_list("begin", "end"))
-            self.fields["ports"].initial = shown_ports(ports)
+            self.fields["addresses"].initial = _addresses(self.instance)
+            self.fields["ports"].initial = _ports(self.instance)
             self.initial["tags"] = ", ".join(self.instance.tags.values_list("name", flat=True))
 
     def clean_tags(self) -> list[str]:
@@ -58,6 +64,14 @@ class ApplicationAdmin(ServiceAdmin):
     search_fields = ("id", "name", "addresses__address")
     fields = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "enabled")
 
+    def addresses(self, application: Application) -> str:
+        """Return the addresses for those who see the page and may not change the application."""
+        return _addresses(application)
+
+    def ports(self, application: Application) -> str:
+        """Return the ports for those who see the page and may not change the application."""
+        return _ports(application)
+
     def create(self, request: HttpRequest, form: forms.ModelForm) -> Application:
         return services.application_create(**form.cleaned_data, actor=actor(request))
 
@@ -66,8 +80,7 @@ class ApplicationAdmin(ServiceAdmin):
         enabled = data.pop("enabled")
         obj = services.application_update(application=obj, **data, actor=actor(request))
         if obj.enabled != enabled:
-            switch = services.application_enable if enabled else services.application_disable
-            obj = switch(application=obj, actor=actor(request))
+            obj = services.application_switch(application=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Application) -> None:

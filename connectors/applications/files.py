@@ -164,5 +164,4 @@ def _write_one(application: Application | None, values: dict[str, Any], actor: A
     enabled = values.pop("enabled")
     updated = services.application_update(application=application, **values, actor=actor)
     if updated.enabled != enabled:
-        switch = services.application_enable if enabled else services.application_disable
-        switch(application=updated, actor=actor)
+        services.application_switch(application=updated, enabled=enabled, actor=actor)

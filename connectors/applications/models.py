@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from connectors.applications.addresses import AddressInvalid, normalised_address, normalised_origin
 from connectors.fields import DESCRIPTION, VISIBLE_NAME, new_application_id, new_tag_id
+from console.core.constraints import one_of, unique_name
 
 PORT = [
     MinValueValidator(1, "A port must be at least 1."),
@@ -30,13 +31,7 @@ class Tag(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="tag_name_unique",
-                violation_error_message="There is another tag with this name. Choose another.",
-            )
-        ]
+        constraints = [unique_name("tag", name="tag_name_unique")]
 
     def __str__(self) -> str:
         return self.name
@@ -68,16 +63,8 @@ class Application(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="application_name_unique",
-                violation_error_message="There is another application with this name. Choose another.",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(protocol__in=["All", "TCP", "UDP"]),
-                name="application_protocol_known",
-                violation_error_message="Protocol must be All, TCP or UDP.",
-            ),
+            unique_name("application", name="application_name_unique"),
+            one_of("protocol", ["All", "TCP", "UDP"], name="application_protocol_known"),
             models.CheckConstraint(
                 condition=~models.Q(origin=""),
                 name="application_origin_not_empty",

@@ -19,7 +19,7 @@ from connectors.applications.tags import checked_tags, forget_unused, tags_named
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Conflict, Invalid
-from console.core.saving import changed, listed, save
+from console.core.saving import changed, listed, save, sides
 from console.core.switching import switch
 from console.machines import config
 
@@ -167,13 +167,7 @@ def application_update(
         differences |= _write_tags(application, checked_tags(tags))
     if not differences:
         return application
-    audit.record(
-        actor=actor,
-        verb="application.update",
-        target=application,
-        before={field: before for field, (before, _) in differences.items()},
-        after={field: after for field, (_, after) in differences.items()},
-    )
+    audit.record(actor=actor, verb="application.update", target=application, **sides(differences))
     narrowed = (
         not set(old_addresses) <= set(new_addresses)
         or ("ports" in differences and not _covers(new_ports, old_ports))
@@ -205,23 +199,13 @@ def _covers(wide: list[Ports], narrow: list[Ports]) -> bool:
     return all(any(low <= begin and end <= high for low, high in joined) for begin, end in narrow)
 
 
-def _switch(application: Application, *, enabled: bool, actor: Actor) -> Application:
+@transaction.atomic
+def application_switch(*, application: Application, enabled: bool, actor: Actor) -> Application:
+    """Switch an application on, or off, which cuts open flows to it. Raise ``Conflict`` when it is so already."""
     verb = switch(application, kind="application", enabled=enabled, actor=actor)
     cut = None if enabled else f"{verb} {application.name}"
     config.publish(servers=True, cut=cut, target=application.pk)
     return application
-
-
-@transaction.atomic
-def application_enable(*, application: Application, actor: Actor) -> Application:
-    """Switch an application on. Raise ``Conflict`` when the application is on already."""
-    return _switch(application, enabled=True, actor=actor)
-
-
-@transaction.atomic
-def application_disable(*, application: Application, actor: Actor) -> Application:
-    """Switch an application off, and cut open flows to it. Raise ``Conflict`` when the application is off already."""
-    return _switch(application, enabled=False, actor=actor)
 
 
 @transaction.atomic

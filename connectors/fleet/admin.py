@@ -35,8 +35,7 @@ class ConnectorAdmin(ServiceAdmin):
         window = {"start": data["upgrade_start"], "end": data["upgrade_end"]}
         obj = services.connector_upgrade_window(connector=obj, **window, actor=actor(request))
         if obj.enabled != data["enabled"]:
-            switch = services.connector_enable if data["enabled"] else services.connector_disable
-            obj = switch(connector=obj, actor=actor(request))
+            obj = services.connector_switch(connector=obj, enabled=data["enabled"], actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Connector) -> None:
@@ -57,8 +56,7 @@ class ServerAdmin(ServiceAdmin):
     def update(self, request: HttpRequest, obj: Server, form: forms.ModelForm) -> Server:
         enabled = form.cleaned_data["enabled"]
         if obj.enabled != enabled:
-            switch = services.server_enable if enabled else services.server_disable
-            obj = switch(server=obj, actor=actor(request))
+            obj = services.server_switch(server=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Server) -> None:

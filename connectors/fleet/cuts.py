@@ -10,6 +10,7 @@ from django.utils import timezone
 from connectors.fleet.models.connectors import Connector
 from console.models import Cutover, CutoverConfirmation
 
+VERB = "connector.disable"
 # Time for which a list goes on showing a cut-over; the details show the last one for good.
 RECENT = timedelta(minutes=5)
 
@@ -45,21 +46,15 @@ class Cut:
         return any(gateway.heard for gateway in self.waiting)
 
 
-def recent_cuts(connectors: Iterable[str], verb: str = "connector.disable") -> dict[str, Cut]:
-    """Map each connector to its newest cut-over by ``verb`` of the last minutes. Run one query."""
-    since = timezone.now() - RECENT
-    return _newest(
-        _confirmations().filter(
-            cutover__target__in=list(connectors),
-            cutover__requested_at__gt=since,
-            cutover__reason__startswith=verb,
-        )
-    )
+def recent_cuts(connectors: Iterable[str]) -> dict[str, Cut]:
+    """Map each connector to the newest cut-over by which it was switched off in the last minutes. Run one query."""
+    recent = _confirmations().filter(cutover__requested_at__gt=timezone.now() - RECENT)
+    return _newest(recent.filter(cutover__target__in=list(connectors), cutover__reason__startswith=VERB))
 
 
-def last_cut(connector: Connector, verb: str = "connector.disable") -> Cut | None:
-    """Return the newest cut-over of a connector however long ago, None when there was none. Run two queries."""
-    cutover = Cutover.objects.filter(target=connector.pk, reason__startswith=verb).first()
+def last_cut(connector: Connector) -> Cut | None:
+    """Return the newest such cut-over of a connector however long ago, None when there was none. Run two queries."""
+    cutover = Cutover.objects.filter(target=connector.pk, reason__startswith=VERB).first()
     if cutover is None:
         return None
     cuts = _newest(_confirmations().filter(cutover=cutover))

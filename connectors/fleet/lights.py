@@ -9,9 +9,10 @@ from django.db.models import F, FilteredRelation, Q
 from django.utils import timezone
 
 from connectors.fleet.models.connectors import Connector, Server, Tunnel
-from connectors.telemetry import store
+from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
+from console.kit.windows import Window
 from console.machines import epochs
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
@@ -39,7 +40,7 @@ class Way:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """Lights of one server. ``latest``: its newest sample while the sample is fresh."""
+    """Lights of one server. ``latest``: its newest sample while fresh; ``doubted``: gateways counted other bytes."""
 
     server: Server
     process: Light
@@ -47,12 +48,19 @@ class ServerStatus:
     configuration: Light
     destinations: Light
     latest: Latest | None
+    doubted: bool
     ways: list[Way]
 
 
-def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStatus]:
-    """Return every server of a connector with its lights. Run two queries, however many servers there are."""
-    servers = list(connector.servers.select_related("latest"))
+def server_statuses(
+    connector: Connector, now: ConfigVersion, shown: Window | None = None
+) -> list[ServerStatus]:
+    """Return every server of a connector with its lights. Run two queries, however many servers there are.
+
+    ``shown``: the time of charts for which the servers are read ``comparison.with_doubts``.
+    """
+    known = connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted())
+    servers = list(comparison.with_doubts(known, shown.start, shown.end) if shown else known)
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
     return [
         ServerStatus(
@@ -62,6 +70,7 @@ def server_statuses(connector: Connector, now: ConfigVersion) -> list[ServerStat
             configuration=_configuration(server, now),
             destinations=_destinations(server),
             latest=store.latest_of(server),
+            doubted=getattr(server, "doubted", False),
             ways=_ways(server, gateways),
         )
         for server in servers

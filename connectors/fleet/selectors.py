@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -125,11 +125,11 @@ class ConnectorPages:
         return self.rows.filter(is_online if self.online else ~is_online)
 
 
-def connectors_to_page() -> Any:
-    """Return ``ConnectorPages`` of every connector; ``Any``, because ``Table.page`` names its argument a queryset."""
-    return ConnectorPages()
+def connectors_to_page() -> QuerySet[Connector]:
+    """Return ``ConnectorPages`` of every connector: a queryset, as far as ``Table.page`` asks one."""
+    return cast("QuerySet[Connector]", ConnectorPages())
 
 
-def with_status(connectors: Any, *, online: bool) -> Any:
+def with_status(connectors: QuerySet[Connector], *, online: bool) -> QuerySet[Connector]:
     """Keep of ``connectors_to_page`` the connectors that are online, or those that are not."""
-    return replace(connectors, online=online)
+    return cast("QuerySet[Connector]", replace(cast("ConnectorPages", connectors), online=online))

@@ -42,6 +42,10 @@ class UserGroupAdmin(ServiceAdmin):
     autocomplete_fields = ("accounts",)
     fields = ("name", "description", "accounts", "rules")
 
+    def rules(self, group: UserGroup) -> str:
+        """Return the rules for those who see the page and may not change the group."""
+        return "\n".join(str(rule) for rule in group.rules.all())
+
     def create(self, request: HttpRequest, form: forms.ModelForm) -> UserGroup:
         return services.group_create(**form.cleaned_data, actor=actor(request))
 
@@ -91,8 +95,7 @@ class PolicyAdmin(ServiceAdmin):
         enabled = data.pop("enabled")
         obj = services.policy_update(policy=obj, **data, actor=actor(request))
         if obj.enabled != enabled:
-            switch = services.policy_enable if enabled else services.policy_disable
-            obj = switch(policy=obj, actor=actor(request))
+            obj = services.policy_switch(policy=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Policy) -> None:

@@ -2,7 +2,15 @@
 
 from django.contrib import admin
 
-from connectors.telemetry.models import FiveMinutes, Hour, Latest, Sample, StaleRollup
+from connectors.telemetry.models import (
+    Comparison,
+    Disagreement,
+    FiveMinutes,
+    Hour,
+    Latest,
+    Sample,
+    StaleRollup,
+)
 from console.core.admin_services import HistoryAdmin
 
 
@@ -30,6 +38,21 @@ class LatestAdmin(HistoryAdmin):
     list_filter = ("server__connector",)
     list_select_related = ("server",)
     search_fields = ("server__id", "server__hostname")
+
+
+@admin.register(Disagreement)
+class DisagreementAdmin(HistoryAdmin):
+    list_display = ("server", "hour", "told_rx", "told_tx", "counted_up", "counted_down")
+    list_filter = ("server__connector",)
+    list_select_related = ("server",)
+    search_fields = ("server__id", "server__hostname")
+    show_full_result_count = False
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(HistoryAdmin):
+    list_display = ("since",)
+    search_fields = ("since",)
 
 
 @admin.register(StaleRollup)

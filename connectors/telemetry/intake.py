@@ -9,16 +9,34 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.utils import timezone
 
 from connectors.telemetry import store
 from connectors.telemetry.models import Sample
+from console.core.rates import Rate, TooMany
 from console.machines import reported
 from edge.protocol import reports as wire
 from edge.protocol.message import MessageInvalid
 
-MOST_BYTES_PER_SECOND = 100e9 / 8
 AHEAD_SECONDS = 60
+calls = Rate(lambda: settings.TELEMETRY_CALLS_PER_MINUTE)
+samples = Rate(lambda: settings.TELEMETRY_SAMPLES_PER_MINUTE)
+
+
+def share(server: str, count: int) -> None:
+    """Count a call of a server with so many samples. Raises ``TooMany`` for what is beyond the server's share."""
+    if (seconds := samples.wait(server, count)) > 0:
+        most = settings.TELEMETRY_SAMPLES_PER_MINUTE
+        raise TooMany(
+            f"samples must be at most {most:,} a minute of one server. Send the rest later.", seconds
+        )
+    calls.take(
+        server,
+        1,
+        f"A server may report at most {settings.TELEMETRY_CALLS_PER_MINUTE} times a minute. Report again later.",
+    )
+    samples.count(server, count)
 
 
 def samples_of(server: str, raw: Sequence[Any], now: datetime | None = None) -> list[Sample]:
@@ -34,7 +52,7 @@ def _sample(server: str, item: Any, earliest: float, latest: float) -> Sample | 
         record = reported.read(wire.Sample, item, server)
     except MessageInvalid:
         return None
-    most = MOST_BYTES_PER_SECOND * record.seconds
+    most = settings.SERVER_LINE_GBPS * 1e9 / 8 * record.seconds
     if not earliest <= record.time <= latest or record.rx_bytes > most or record.tx_bytes > most:
         return None
     # Round to the millisecond: the unique key must not depend on how a database rounds.

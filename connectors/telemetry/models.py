@@ -104,6 +104,43 @@ class Hour(Rollup):
         indexes = [models.Index(fields=["start"], name="hour_start")]
 
 
+class Comparison(models.Model):
+    """The one row that tells since when servers' figures are compared with the gateways'."""
+
+    since = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="comparison_one_row")]
+
+    def __str__(self) -> str:
+        return f"since {self.since:%Y-%m-%d %H:%M}"
+
+
+class Disagreement(models.Model):
+    """Hour in which a server told of other bytes than the gateways counted of the flows that the server carried."""
+
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="disagreements")
+    start = models.BigIntegerField(help_text="Beginning of the hour in epoch seconds.")
+    told_rx = models.PositiveBigIntegerField(help_text="Bytes from users, by the server.")
+    told_tx = models.PositiveBigIntegerField(help_text="Bytes to users, by the server.")
+    counted_up = models.PositiveBigIntegerField(help_text="Bytes from users, by the gateways.")
+    counted_down = models.PositiveBigIntegerField(help_text="Bytes to users, by the gateways.")
+
+    class Meta:
+        ordering = ["-start", "server"]
+        constraints = [models.UniqueConstraint(fields=["server", "start"], name="disagreement_once")]
+        # Index for the retention and for charts of all servers, which look rows up by time alone.
+        indexes = [models.Index(fields=["start"], name="disagreement_start")]
+
+    def __str__(self) -> str:
+        return f"{self.server_id} {self.hour.isoformat()}"
+
+    @property
+    def hour(self) -> datetime:
+        """Beginning of the hour."""
+        return datetime.fromtimestamp(self.start, UTC)
+
+
 class StaleRollup(models.Model):
     """Mark on a roll-up for which samples came since its count: written in their transaction, gone with the next count.
 

@@ -5,7 +5,6 @@ a reader never sees an older state than the writers left, and the worker's pause
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -165,14 +164,8 @@ def _not_yet_counted(servers: Servers, low: int, high: int, width: int) -> Query
 # --- Raw samples ------------------------------------------------------------------------------------------------------
 
 
-def _epoch(column: str) -> str:
-    if connection.vendor == "postgresql":
-        return f"EXTRACT(EPOCH FROM {column})::double precision"
-    return f"((julianday({column}) - 2440587.5) * 86400.0)"
-
-
 def _moment(epoch: float) -> Any:
-    return connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(epoch, UTC))
+    return connection.ops.adapt_datetimefield_value(sql.at(epoch))
 
 
 def _raw(servers: Servers, low: int, high: int, width: int) -> Query:
@@ -182,7 +175,7 @@ def _raw(servers: Servers, low: int, high: int, width: int) -> Query:
     from_, until = _greater("epoch - seconds", begin), _less("epoch", end)
     steps = {
         # Samples, each with its end in seconds since 1970.
-        "sample": f"SELECT server_id AS server, {_epoch('time')} AS epoch, seconds, rx_bytes, tx_bytes,"  # noqa: S608
+        "sample": f"SELECT server_id AS server, {sql.epoch('time')} AS epoch, seconds, rx_bytes, tx_bytes,"  # noqa: S608
         f" {', '.join(VALUES.values())} FROM connectors_sample WHERE {chosen} AND time > %s AND time < %s",
         # Samples with the first bucket that each of them touches.
         "placed": f"SELECT *, CAST(FLOOR((epoch - seconds) / {width}) AS bigint) AS first FROM sample",  # noqa: S608

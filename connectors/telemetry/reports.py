@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -50,12 +50,14 @@ class Report:
 class Answer:
     """Answer to a report. ``now``: counters of the configuration, read after the report was written.
 
-    ``new``, ``repeated``: samples of the whole group, counted with its first report only.
+    ``new``, ``repeated``: samples of the whole group, counted with its first report only. ``overlapping``: how many of
+    the server's own are refused, since their time was counted already.
     """
 
     now: ConfigVersion
     new: int = 0
     repeated: int = 0
+    overlapping: int = 0
 
 
 def submit(report: Report) -> Answer:
@@ -70,12 +72,14 @@ def _write(reports: Sequence[Report]) -> list[Answer]:
     if any(report.server not in known for report in reports):
         raise NotFound("This server was removed from the console.", code="MachineUnknown")
     now = max(report.received_at for report in reports)
-    new = store.write((sample for report in reports for sample in report.samples), now)
+    written = store.write((sample for report in reports for sample in report.samples), now)
     _write_heard(reports)
     _write_ways([report for report in reports if report.paths is not None or report.destinations is not None])
     wanted = config.current()
-    repeated = max(0, sum(len(report.samples) for report in reports) - new)
-    return [Answer(wanted, new, repeated), *[Answer(wanted)] * (len(reports) - 1)]
+    refused = [min(len(report.samples), written.overlapping.get(report.server, 0)) for report in reports]
+    repeated = max(0, sum(len(report.samples) for report in reports) - written.new - sum(refused))
+    answers = [Answer(wanted, overlapping=count) for count in refused]
+    return [replace(answers[0], new=written.new, repeated=repeated), *answers[1:]]
 
 
 _groups: Groups[Report, Answer] = Groups(_write)

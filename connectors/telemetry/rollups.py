@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from connectors.telemetry import partitions, sql
-from connectors.telemetry.models import FiveMinutes, Hour, Sample, StaleRollup
+from connectors.telemetry.models import Disagreement, FiveMinutes, Hour, Sample, StaleRollup
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES
 from connectors.telemetry.writing import FIVE_MINUTES_KEPT, HOURS_KEPT
 
@@ -143,7 +143,7 @@ def prune(now: datetime | None = None) -> int:
     forgotten = partitions.drop(before) if partitions.supported() else 0
     forgotten += _delete(Sample, time__lt=before)
     # Marks keep no roll-up: that of a removed server has nothing left to be counted from.
-    for model, kept in ((FiveMinutes, FIVE_MINUTES_KEPT), (Hour, HOURS_KEPT)):
+    for model, kept in ((FiveMinutes, FIVE_MINUTES_KEPT), (Hour, HOURS_KEPT), (Disagreement, HOURS_KEPT)):
         edge = int((now - kept).timestamp())
         # Forget whole hours only: no hour may be counted from some of its five minutes.
         forgotten += _delete(model, start__lt=edge - edge % HOUR)

@@ -6,14 +6,15 @@ from typing import Any
 from django.urls import reverse
 
 from connectors.fleet.models.connectors import Connector, Server
-from connectors.fleet.selectors import server_ids
-from connectors.telemetry import capacity, charts
+from connectors.telemetry import capacity, charts, comparison
 from connectors.telemetry.store import ServerSeries
 from connectors.telemetry.windows import RANGES, window
 from console.kit.windows import Window
 
 # Charts of at least this time show a trend, and the words tell of it.
 TREND = RANGES["7d"].span
+# Number of servers with figures in doubt that a chart names one by one.
+MOST_DOUBTS = 3
 
 
 def chosen(query: Mapping[str, str]) -> dict[str, Any]:
@@ -29,7 +30,8 @@ def chosen(query: Mapping[str, str]) -> dict[str, Any]:
 
 def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
     """Return the words beside a connector's chart."""
-    servers = server_ids(connector)
+    known = list(comparison.with_doubts(connector.servers.all(), shown.start, shown.end))
+    servers = [server.pk for server in known]
     rows = charts.rows(charts.series(servers, shown), servers=len(servers))
     what = "this connector" if len(servers) > 1 else "this server"
     return {
@@ -41,6 +43,7 @@ def connector_words(connector: Connector, shown: Window) -> dict[str, Any]:
             "rows": rows,
             "single": len(servers) <= 1,
             "capacity": _capacity(servers, what, shown),
+            **_doubts(comparison.doubts(known)),
         }
     }
 
@@ -57,21 +60,31 @@ def all_words(shown: Window) -> dict[str, Any]:
             "rows": charts.rows(charts.series(None, shown), servers=servers),
             "single": servers <= 1,
             "every": 30,
+            **_doubts(comparison.doubts(comparison.all_with_doubts(shown.start, shown.end))),
         }
     }
 
 
 def server_words(server: Server, shown: Window, kind: charts.Kind) -> dict[str, Any]:
     """Return the words beside a server's chart, with the trend of the server's traffic."""
-    words = servers_words([server], shown, kind)[server.pk]
+    known = comparison.with_doubts(Server.objects.filter(pk=server.pk), shown.start, shown.end)
+    words = servers_words(list(known), shown, kind)[server.pk]
     trend = "" if kind.gauge else _capacity([server.pk], "this server", shown)
     return {"words": words | {"capacity": trend, "every": None}}
 
 
 def servers_words(servers: Sequence[Server], shown: Window, kind: charts.Kind) -> dict[str, dict[str, Any]]:
-    """Map each server (id) to the words beside its chart. Run one query, however many servers there are."""
-    measured = charts.per_server([server.pk for server in servers], shown)
-    return {server.pk: _of_server(server.pk, measured.get(server.pk), shown, kind) for server in servers}
+    """Map each server (id) to the words beside its chart. Run one query, however many servers there are.
+
+    ``servers`` are read with ``comparison.with_doubts``.
+    """
+    ids = [server.pk for server in servers]
+    measured, doubts = charts.per_server(ids, shown), comparison.doubts(servers)
+    return {
+        pk: _of_server(pk, measured.get(pk), shown, kind)
+        | _doubts({pk: doubts[pk]} if pk in doubts and not kind.gauge else {})
+        for pk in ids
+    }
 
 
 def _of_server(
@@ -89,6 +102,11 @@ def _of_server(
         # Trends of many servers would hold up the page: words that can have one ask for it a second later.
         "every": 1 if _has_trend(shown) and not kind.gauge else None,
     }
+
+
+def _doubts(doubts: Mapping[str, comparison.Doubt]) -> dict[str, Any]:
+    """Return the first servers whose figures the gateways' counts do not bear out, and how many more there are."""
+    return {"doubts": list(doubts.values())[:MOST_DOUBTS], "more_doubts": max(0, len(doubts) - MOST_DOUBTS)}
 
 
 def _capacity(servers: Sequence[str], what: str, shown: Window) -> str:

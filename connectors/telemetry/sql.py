@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -91,6 +91,18 @@ def moment(expression: str) -> str:
     if connection.vendor == "postgresql":
         return f"to_timestamp({expression})"
     return f"datetime({expression}, 'unixepoch')"
+
+
+def epoch(column: str) -> str:
+    """Turn a column of moments into epoch seconds."""
+    if connection.vendor == "postgresql":
+        return f"EXTRACT(EPOCH FROM {column})::double precision"
+    return f"((julianday({column}) - 2440587.5) * 86400.0)"
+
+
+def at(epoch: float) -> datetime:
+    """Return the moment of epoch seconds."""
+    return datetime.fromtimestamp(epoch, UTC)
 
 
 def samples_of_five_minutes(sample: str, span: str) -> str:

@@ -18,6 +18,7 @@ from connectors.fleet.models.connectors import Server
 from connectors.telemetry import reading, rollups, writing
 from connectors.telemetry.models import Latest, Sample
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR
+from connectors.telemetry.writing import Written
 
 __all__ = ["FIVE_MINUTES", "HOUR", "oldest_accepted", "prune", "raw_horizon", "roll_up", "series", "write"]
 
@@ -72,8 +73,8 @@ class Rate:
     time: datetime
 
 
-def write(samples: Iterable[Sample], now: datetime | None = None) -> int:
-    """Store samples in one transaction, and leave those that are there as they are; return how many are new."""
+def write(samples: Iterable[Sample], now: datetime | None = None) -> Written:
+    """Store samples in one transaction, and leave what is there as it is."""
     return writing.write(samples, now or timezone.now())
 
 

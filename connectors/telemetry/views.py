@@ -3,23 +3,25 @@
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import conditional_page
 
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.selectors import server_ids
 from connectors.telemetry import charts, selectors
 from connectors.telemetry.store import Series
 from connectors.telemetry.windows import window
-from console.core.access import role_required
+from console.core.access import actor, shows
+from console.core.audit import Matter
 from console.kit.charts import file_name
 from console.kit.csv_export import download
 from console.kit.windows import Window
 
+EVERYTHING = Matter("connector", "all connectors")
+
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_traffic(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the words beside a connector's chart; the page fetches them anew while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -27,15 +29,13 @@ def connector_traffic(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/_traffic_words.html", words)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def all_traffic(request: HttpRequest) -> HttpResponse:
     """Show the words beside the overview's chart, of all connectors together."""
     return render(request, "connectors/_traffic_words.html", selectors.all_words(window(request.GET)))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
     server = get_object_or_404(Server, pk=server_id)
     shown, kind = window(request.GET), charts.kind(request.GET.get("kind", ""))
@@ -45,8 +45,7 @@ def server_traffic(request: HttpRequest, server_id: str) -> HttpResponse:
 # --- Figures ----------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def connector_chart(request: HttpRequest, connector_id: str) -> HttpResponse:
@@ -60,8 +59,7 @@ def connector_chart(request: HttpRequest, connector_id: str) -> HttpResponse:
     return JsonResponse(charts.bandwidth(charts.series(servers, shown), servers=len(servers)))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def server_chart(request: HttpRequest, server_id: str) -> HttpResponse:
@@ -73,8 +71,7 @@ def server_chart(request: HttpRequest, server_id: str) -> HttpResponse:
     return JsonResponse(charts.gauge(charts.per_server([server.pk], shown).get(server.pk), kind, shown))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def all_chart(request: HttpRequest) -> HttpResponse:
@@ -87,29 +84,29 @@ def all_chart(request: HttpRequest) -> HttpResponse:
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_chart_csv(request: HttpRequest, connector_id: str) -> HttpResponseBase:
     connector = get_object_or_404(Connector, pk=connector_id)
     shown = window(request.GET)
-    return _csv(charts.series(server_ids(connector), shown), connector.pk, shown)
+    return _csv(request, charts.series(server_ids(connector), shown), connector, shown)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def server_chart_csv(request: HttpRequest, server_id: str) -> HttpResponseBase:
     server = get_object_or_404(Server, pk=server_id)
     shown = window(request.GET)
     measured = charts.per_server([server.pk], shown).get(server.pk) or charts.series([server.pk], shown)
-    return _csv(measured, server.pk, shown)
+    return _csv(request, measured, server, shown)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def all_chart_csv(request: HttpRequest) -> HttpResponseBase:
     shown = window(request.GET)
-    return _csv(charts.series(None, shown), "connectors", shown)
+    return _csv(request, charts.series(None, shown), EVERYTHING, shown)
 
 
-def _csv(measured: Series, name: str, shown: Window) -> HttpResponseBase:
-    return download(file_name(name, shown.start, shown.end), *charts.table(measured))
+def _csv(
+    request: HttpRequest, measured: Series, of: Connector | Server | Matter, shown: Window
+) -> HttpResponseBase:
+    name = file_name("connectors" if isinstance(of, Matter) else of.pk, shown.start, shown.end)
+    return download(name, *charts.table(measured), by=actor(request), of=of)

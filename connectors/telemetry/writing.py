@@ -1,23 +1,24 @@
 """Writes of samples: raw ones once each, with a mark on every roll-up that has to be counted anew.
 
 A sample belongs to the five minutes that its middle lies in. One longer than a minute is stored in pieces that end at
-the five-minute marks, so that its bytes stand where they flowed; bytes are shared out in whole numbers.
+the five-minute marks, so that its bytes stand where they flowed; bytes are shared out in whole numbers. A piece whose
+time overlaps time that was counted is refused: what a server says of an interval counts once.
 
 Raw samples are kept for a time only. What comes later than that (a server that was cut off for days) is added to
 the roll-up at once, in rows of its own that are never counted from raw samples. There a sample is recognised as
-repeated by being no newer than the newest that the server sent before: servers send the oldest first.
+repeated by beginning no later than the newest that the server sent before: servers send the oldest first.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
 
-from connectors.telemetry import partitions, sql
+from connectors.telemetry import overlap, partitions, sql
 from connectors.telemetry.models import Latest, Sample
 from connectors.telemetry.sql import FIVE_MINUTES, HOUR, MEASURES, SHORT_SAMPLE, VALUES
 from console.kit import windows
@@ -48,23 +49,52 @@ def raw_horizon(now: datetime) -> datetime:
     return now - settings.RAW_SAMPLE_RETENTION + MARGIN
 
 
-def write(samples: Iterable[Sample], now: datetime) -> int:
-    """Store samples of any servers, and marks on their roll-ups, in one transaction; return how many are new."""
+class Written(NamedTuple):
+    """Number of new samples, and by server how many were refused since their time was counted already."""
+
+    new: int
+    overlapping: Mapping[str, int]
+
+
+def write(samples: Iterable[Sample], now: datetime) -> Written:
+    """Store samples of any servers, and marks on their roll-ups, in one transaction."""
     pieces = [piece for sample in samples for piece in split(sample)]
     if not pieces:
-        return 0
+        return Written(0, {})
     pieces.sort(key=lambda sample: (sample.server_id, sample.time))
     horizon = raw_horizon(now)
-    fresh = [sample for sample in pieces if sample.time >= horizon]
-    late = [sample for sample in pieces if sample.time < horizon]
-    partitions.ensure({sample.time.astimezone(UTC).date() for sample in fresh})
+    partitions.ensure({sample.time.astimezone(UTC).date() for sample in pieces if sample.time >= horizon})
     with transaction.atomic():
-        new = _write_late(late) if late else 0
+        newest = _newest(sorted({sample.server_id for sample in pieces}))
+        late = _beyond([sample for sample in pieces if sample.time < horizon], newest)
+        fresh, overlapping = overlap.fresh([sample for sample in pieces if sample.time >= horizon], newest)
+        new = len(late)
+        # First of all, also of a server that had none to lock: else two calls wait for each other's marks.
+        if late or fresh:
+            _write_latest(sorted(late + fresh, key=lambda sample: (sample.server_id, sample.time)))
+        if late:
+            _write_late(late)
         if fresh:
             new += _write_raw(fresh)
             mark(FIVE_MINUTES, {(sample.server_id, start_of(sample)) for sample in fresh})
-        _write_latest(pieces)
-    return new
+    return Written(new, Counter(sample.server_id for sample in overlapping))
+
+
+def _newest(servers: Sequence[str]) -> dict[str, datetime]:
+    """Read when each server's newest sample was, and lock it: of two calls the second sees what the first stored."""
+    known = Latest.objects.filter(server__in=servers).select_for_update().order_by("server")
+    return dict(known.values_list("server", "time"))
+
+
+def _beyond(late: Sequence[Sample], newest: Mapping[str, datetime]) -> list[Sample]:
+    """Choose the late samples that begin after everything that their server sent before."""
+    found, until = [], {server: time.timestamp() for server, time in newest.items()}
+    for sample in late:
+        begin, end = overlap.interval(sample)
+        if sample.server_id not in until or begin >= until[sample.server_id] - overlap.ROUNDING:
+            found.append(sample)
+            until[sample.server_id] = end
+    return found
 
 
 def split(sample: Sample) -> list[Sample]:
@@ -153,18 +183,11 @@ def _write_latest(samples: Sequence[Sample]) -> None:
     )
 
 
-def _write_late(samples: Sequence[Sample]) -> int:
+def _write_late(samples: Sequence[Sample]) -> None:
     """Add samples to the five minutes' own rows for them, and have the hours counted anew."""
-    servers = sorted({sample.server_id for sample in samples})
-    # Lock the newest samples: of two calls with the same samples the second must see that none is new.
-    known = Latest.objects.filter(server__in=servers).select_for_update().order_by("server")
-    newest = dict(known.values_list("server", "time"))
-    new = [s for s in samples if s.server_id not in newest or s.time > newest[s.server_id]]
     spans: dict[tuple[str, int], list[Sample]] = defaultdict(list)
-    for sample in new:
+    for sample in samples:
         spans[sample.server_id, start_of(sample)].append(sample)
-    if not spans:
-        return 0
     columns = {"server": "varchar", "start": "bigint"} | {
         name: "bigint" if name == "samples" or name.endswith(("_bytes", "_count")) else "float8"
         for name in MEASURES
@@ -179,7 +202,6 @@ def _write_late(samples: Sequence[Sample]) -> int:
         given,
     )
     mark(HOUR, {(server, start - start % HOUR) for server, start in spans})
-    return len(new)
 
 
 def _added(name: str) -> str:

@@ -1,6 +1,9 @@
-"""Roles: every view declares the one it needs, and a system check fails for a view that does not."""
+"""Roles: every view declares the one it needs, and a system check fails for a view that does not.
 
-from collections.abc import Callable
+A view is decorated with ``shows``, ``acts`` or ``takes_form``, by the methods that it answers, or with ``public``.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -8,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_http_methods
 
 from console.core.models.access import User
 
@@ -45,6 +49,25 @@ def role_required(role: str) -> Callable[[View], View]:
         return wrapper
 
     return decorate
+
+
+def shows(role: str) -> Callable[[View], View]:
+    """Declare a view that answers GET and changes nothing, and the lowest role that may call the view."""
+    return _answers(("GET", "HEAD"), role)
+
+
+def acts(role: str) -> Callable[[View], View]:
+    """Declare a view that answers POST and changes something, and the lowest role that may call the view."""
+    return _answers(("POST",), role)
+
+
+def takes_form(role: str) -> Callable[[View], View]:
+    """Declare a view that shows a form and takes the form in, and the lowest role that may call the view."""
+    return _answers(("GET", "POST"), role)
+
+
+def _answers(methods: Sequence[str], role: str) -> Callable[[View], View]:
+    return lambda view: require_http_methods(list(methods))(role_required(role)(view))
 
 
 def public(view: View) -> View:

@@ -1,21 +1,84 @@
 """Django admin of people, areas, the audit and the configuration's version."""
 
-from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from typing import Any
 
-from console.core.admin_services import HistoryAdmin, ListedLookups
+import django.contrib.auth.admin  # noqa: F401 (registers Group)
+from axes.models import AccessAttempt, AccessLog
+from django import forms
+from django.contrib import admin
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
+
+from console.core import people
+from console.core.access import actor
+from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.core.models.access import AccessKey, User
-from console.core.models.audit import AuditRow
+from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
 
+# Groups of Django's own, which its module registered: roles say who may do what, and a group adds nothing to them.
+admin.site.unregister(Group)
+
+
+class UserForm(forms.ModelForm):
+    """User with a new password, which is never shown: needed for a new user, else left empty to keep the old one."""
+
+    password = forms.CharField(
+        label="New password",
+        required=False,
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="At least 10 characters. Left empty, the user's password stays as it is.",
+    )
+
+    class Meta:
+        model = User
+        fields = ("username", *people.USER_FIELDS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "password" in self.fields:
+            self.initial["password"] = ""
+            self.fields["password"].required = self.instance._state.adding
+
 
 @admin.register(User)
-class ConsoleUserAdmin(ListedLookups, UserAdmin):
+class ConsoleUserAdmin(ServiceAdmin):
+    """Users by the services. Nobody below an administrator sees them here."""
+
+    form = UserForm
     list_display = ("username", "email", "role", "is_active", "is_staff", "last_login")
     list_filter = ("role", "is_active", "is_staff")
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("Causeway", {"fields": ("role",)}))
-    add_fieldsets = (*UserAdmin.add_fieldsets, ("Causeway", {"fields": ("role",)}))
+    search_fields = ("username", "first_name", "last_name", "email")
+    ordering = ("username",)
+    fields = ("username", *people.USER_FIELDS, "password", "last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined")
+    fixed_fields = ("username",)
+    writers = readers = "administrator"
+
+    @method_decorator(sensitive_post_parameters("password"))
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return super().changeform_view(request, *args, **kwargs)
+
+    def create(self, request: HttpRequest, form: forms.ModelForm) -> User:
+        return people.user_create(actor=actor(request), **form.cleaned_data)
+
+    def update(self, request: HttpRequest, obj: Any, form: forms.ModelForm) -> User:
+        wishes = dict(form.cleaned_data)
+        password = wishes.pop("password")
+        if password:
+            people.user_password_set(user=obj, password=password, actor=actor(request))
+            if obj.pk == request.user.pk:
+                update_session_auth_hash(request, obj)
+        return people.user_update(user=obj, actor=actor(request), **wishes)
+
+    def remove(self, request: HttpRequest, obj: Any) -> None:
+        people.user_delete(user=obj, actor=actor(request))
 
 
 @admin.register(Area)
@@ -38,6 +101,38 @@ class AuditRowAdmin(HistoryAdmin):
     list_filter = ("verb", "target_kind")
     search_fields = ("actor", "target", "target_name")
     date_hierarchy = "at"
+
+
+@admin.register(AuditCheckpoint)
+class AuditCheckpointAdmin(HistoryAdmin):
+    list_display = ("kind", "row", "digest", "made_at")
+    list_filter = ("kind",)
+    search_fields = ("digest",)
+    exclude = ("signature",)
+
+
+@admin.register(FailedLogIns)
+class FailedLogInsAdmin(HistoryAdmin):
+    list_display = ("minute", "kind", "address", "failures", "lock_outs")
+    list_filter = ("kind",)
+    search_fields = ("address",)
+    readers = "administrator"
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(HistoryAdmin):
+    list_display = ("attempt_time", "username", "ip_address", "failures_since_start")
+    search_fields = ("username", "ip_address")
+    exclude = ("get_data", "post_data")
+    readers = "administrator"
+
+
+@admin.register(AccessLog)
+class AccessLogAdmin(HistoryAdmin):
+    list_display = ("attempt_time", "logout_time", "username", "ip_address")
+    search_fields = ("username", "ip_address")
+    exclude = ("session_hash",)
+    readers = "administrator"
 
 
 @admin.register(AccessKey)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -24,11 +25,13 @@ _ENDINGS = {"exact", "isnull", "isempty", "gte", "gt", "lte", "lt", "year", "mon
 
 
 class ListedLookups(admin.ModelAdmin):
-    """Admin whose list is narrowed by the filters it offers, and by nothing else.
+    """Admin whose list is narrowed by the filters it offers, and by nothing else; ``readers`` is the lowest role.
 
     Django takes any field in an address, secrets and hashes as well, and any way to compare: a person who may see the
     list could guess them character by character.
     """
+
+    readers = "viewer"
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         offered = [str(each[0] if isinstance(each, tuple) else each) for each in self.list_filter]
@@ -39,9 +42,26 @@ class ListedLookups(admin.ModelAdmin):
             for name in offered
         )
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row by its key, as well where an address names an empty field; None for a key of no sense."""
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field or None)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Make the list; an address that narrows by what is no value, such as the year 10000, leads to all rows."""
+        if any("\0" in value for values in request.GET.lists() for value in values[1]):
+            raise IncorrectLookupParameters
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters from error
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> Any:
+        """Search for a word without the character that no row can have."""
+        return super().get_search_results(request, queryset, search_term.replace("\0", ""))
+
 
 class HistoryAdmin(ListedLookups):
-    """Admin that only shows, for rows that machines write and for history. Viewers see them."""
+    """Admin that only shows, for rows that machines write and for history."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -53,17 +73,17 @@ class HistoryAdmin(ListedLookups):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return _may(request, "viewer")
+        return _may(request, self.readers)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "viewer")
+        return _may(request, self.readers)
 
 
 class ServiceAdmin(ListedLookups):
     """Admin whose subclasses name the services that create, update and remove; one left out is not offered.
 
     A ``Refusal`` appears beside the field it names, with the input kept; for a removal, as a message. ``writers`` is
-    the lowest role that writes; viewers see. ``update`` gets the row as the database holds it, with the wishes in
+    the lowest role that writes. ``update`` gets the row as the database holds it, with the wishes in
     ``form.cleaned_data``; fields that no service changes belong into ``fixed_fields``, which are read-only once the
     object exists.
     """
@@ -84,10 +104,10 @@ class ServiceAdmin(ListedLookups):
         return getattr(type(self), name) is not getattr(ServiceAdmin, name)
 
     def has_view_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return _may(request, "viewer")
+        return _may(request, self.readers)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "viewer")
+        return _may(request, self.readers)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._offers("create") and _may(request, self.writers)

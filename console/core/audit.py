@@ -1,14 +1,17 @@
-"""The audit trail: every change made through any door writes one row, chained to the row before it by a hash."""
+"""The audit trail: every change made through any door writes one row, chained to the row before it by a keyed hash."""
 
 import contextvars
-import hashlib
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models, transaction
 from django.utils import timezone
 
+from console.core import audit_keys
 from console.core.models.access import User
 from console.core.models.audit import AuditRow
 from console.core.models.version import ConfigVersion
@@ -30,56 +33,95 @@ class System:
 Actor = User | System
 
 
-def _digest(previous: str, row: AuditRow) -> str:
-    fields = [
-        row.at.isoformat(),
-        row.actor,
-        row.source,
-        row.verb,
-        row.target_kind,
-        row.target,
-        row.target_name,
-    ]
-    text = json.dumps([previous, *fields, row.before, row.after], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+@dataclass(frozen=True)
+class Matter:
+    """A target that is no row of a table, such as all applications together. ``kind``: a word as models have one."""
+
+    kind: str
+    name: str
+    key: str = ""
+
+
+CONSOLE = Matter("console", "this console")
+Target = models.Model | Matter
+
+
+@contextmanager
+def source_of(address: str) -> Iterator[None]:
+    """Note another address than the request's, for what is recorded later than it happened."""
+    token = source.set(address)
+    try:
+        yield
+    finally:
+        source.reset(token)
 
 
 def record(
     *,
     actor: Actor,
     verb: str,
-    target: models.Model,
+    target: Target,
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AuditRow:
     """Write one row about ``target`` within the caller's transaction. Never pass secrets in ``before`` or ``after``."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("record() belongs into the transaction of the change.")
+    kind, key, name = _named(target)
+    row = AuditRow(
+        actor=storable(str(actor))[:150],
+        source=source.get()[:60],
+        verb=verb,
+        target_kind=kind[:40],
+        target=storable(key)[:64],
+        target_name=storable(name)[:200],
+        before=_kept(before),
+        after=_kept(after),
+    )
+    return _append(row)
+
+
+def _append(row: AuditRow) -> AuditRow:
     # Lock on the row that every change raises anyway: the chain has one end, and writers queue for it.
     ConfigVersion.objects.get_or_create(id=1)
     ConfigVersion.objects.select_for_update().get(id=1)
     previous = AuditRow.objects.order_by("-id").values_list("digest", flat=True).first() or ""
-    row = AuditRow(
-        at=timezone.now(),
-        actor=str(actor),
-        source=source.get(),
-        verb=verb,
-        target_kind=target._meta.model_name or "",
-        target=str(target.pk),
-        target_name=str(target)[:200],
-        before=json.loads(json.dumps(before or {}, default=str)),
-        after=json.loads(json.dumps(after or {}, default=str)),
-    )
-    row.digest = _digest(previous, row)
+    signing = audit_keys.all_keys()[0]
+    row.at, row.key = timezone.now(), signing.name
+    row.digest = digest(signing, previous, row)
     row.save(force_insert=True)
     return row
 
 
-def first_broken_row() -> AuditRow | None:
-    """Return the first row whose digest does not follow from the row before; None when the chain is whole."""
-    previous = ""
-    for row in AuditRow.objects.order_by("id").iterator():
-        if row.digest != _digest(previous, row):
-            return row
-        previous = row.digest
-    return None
+def digest(key: audit_keys.Key, previous: str, row: AuditRow) -> str:
+    """Return the digest of a row that follows the row of the digest ``previous``."""
+    who = (row.actor, row.source, row.verb)
+    what = (row.target_kind, row.target, row.target_name, row.before, row.after)
+    return key.sign("row", previous, audit_keys.moment(row.at), *who, *what)
+
+
+def storable(text: str) -> str:
+    """Replace what PostgreSQL does not store: the character NUL, and halves of characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def _named(target: Target) -> tuple[str, str, str]:
+    if isinstance(target, Matter):
+        return target.kind, target.key, target.name
+    return target._meta.model_name or "", str(target.pk), str(target)
+
+
+def _kept(values: dict[str, Any] | None) -> dict[str, Any]:
+    """Return values as both databases store them and give them back."""
+    kept: dict[str, Any] = _storable(json.loads(json.dumps(values or {}, default=str)))
+    return kept
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {storable(name): _storable(each) for name, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value

@@ -5,7 +5,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -30,21 +30,26 @@ class HashingBusy(Refusal):
 
 
 class Hashing:
-    """Seats of one process: `width` hashes at a time, `waiting` callers behind them."""
+    """Seats of one process: `width` hashes at a time, `waiting` callers behind them, and as many whom one knows.
+
+    Strangers stand in line at a door, and one of them at a time waits for the next seat. Whoever is known waits beside
+    that one, so that thousands of guesses from elsewhere cost the known caller the time of a hash or two.
+    """
 
     def __init__(self, width: int, waiting: int = WAITING) -> None:
-        self._places = Seats(width + waiting)
+        self._places = {known: Seats(width + waiting) for known in (True, False)}
+        self._door = threading.Lock()
         self._width = threading.BoundedSemaphore(width)
         self._held = threading.local()
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
+    def seat(self, *, known: bool = False) -> Iterator[None]:
         """Hold a seat, once for a thread that holds one already. Raise `HashingBusy`."""
         if getattr(self._held, "by_this_thread", False):
             yield
             return
         try:
-            with self._places.seat(), self._width:
+            with self._places[known].seat(), self._next(known=known):
                 self._held.by_this_thread = True
                 try:
                     yield
@@ -52,6 +57,15 @@ class Hashing:
                     self._held.by_this_thread = False
         except Full as full:
             raise HashingBusy(full.retry_after) from None
+
+    @contextmanager
+    def _next(self, *, known: bool) -> Iterator[None]:
+        with nullcontext() if known else self._door:
+            self._width.acquire()
+        try:
+            yield
+        finally:
+            self._width.release()
 
 
 _hashing = Hashing(settings.PASSWORD_HASHES_AT_ONCE)

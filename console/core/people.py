@@ -1,20 +1,20 @@
-"""Writes of users' passwords and of the access keys of their programs."""
+"""Writes of the console's users, their passwords, and the access keys of their programs."""
 
-import base64
-import hashlib
 import secrets
+from typing import Any
 
-from cryptography.fernet import Fernet
-from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from console.core import audit
-from console.core.models.access import AccessKey, User
+from console.core import audit, saving
+from console.core.errors import Conflict, Invalid
+from console.core.models.access import ACCESS_KEYS, AccessKey, User
+from console.core.sealed import open_text, seal_text
 
-
-def _box() -> Fernet:
-    digest = hashlib.sha256(b"causeway.access-keys" + settings.SECRET_KEY.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+# What an administrator says about a user; a user's name stays, since the audit names people by it.
+USER_FIELDS = ("email", "first_name", "last_name", "role", "is_staff", "is_superuser", "is_active")
+ADMINISTRATOR = User.Role.ADMINISTRATOR
 
 
 @transaction.atomic
@@ -24,7 +24,7 @@ def access_key_create(*, user: User, actor: audit.Actor) -> tuple[AccessKey, str
     key = AccessKey.objects.create(
         id="LTAI" + secrets.token_hex(10),
         user=user,
-        secret_encrypted=_box().encrypt(secret.encode()).decode(),
+        secret_encrypted=seal_text(ACCESS_KEYS, secret),
     )
     audit.record(actor=actor, verb="access_key.create", target=key, after={"user": user.username})
     return key, secret
@@ -32,7 +32,7 @@ def access_key_create(*, user: User, actor: audit.Actor) -> tuple[AccessKey, str
 
 def access_key_secret(key: AccessKey) -> str:
     """Return the secret that checks a request's signature. For the cloud API's front door alone."""
-    return _box().decrypt(key.secret_encrypted.encode()).decode()
+    return open_text(ACCESS_KEYS, key.secret_encrypted)
 
 
 @transaction.atomic
@@ -41,9 +41,90 @@ def access_key_delete(*, key: AccessKey, actor: audit.Actor) -> None:
     key.delete()
 
 
+def user_create(*, username: str, password: str, actor: audit.Actor, **values: Any) -> User:
+    """Make a user. ``values``: of ``USER_FIELDS``. Raises ``Invalid`` naming the field."""
+    user = User(username=username, **values)
+    _set(user, password)
+    with transaction.atomic():
+        saving.save(user)
+        audit.record(actor=actor, verb="user.create", target=user, after=_facts(user))
+    return user
+
+
+@transaction.atomic
+def administrator_made(*, user: User, actor: audit.Actor) -> None:
+    """Give a superuser that a command made the role of administrator, and note that there is such a user now."""
+    user.role = ADMINISTRATOR
+    saving.save(user, "role")
+    audit.record(actor=actor, verb="user.create", target=user, after=_facts(user))
+
+
+@transaction.atomic
+def user_update(*, user: User, actor: audit.Actor, **changes: Any) -> User:
+    """Change some of ``USER_FIELDS``. Raises ``Conflict`` for the last administrator who could undo the change."""
+    user = _locked(user)
+    was_administrator = _administers(user)
+    before, after = saving.change(user, **changes)
+    if was_administrator and not _administers(user):
+        _not_the_last(user)
+    if after:
+        audit.record(actor=actor, verb="user.update", target=user, before=before, after=after)
+    return user
+
+
+@transaction.atomic
+def user_delete(*, user: User, actor: audit.Actor) -> None:
+    """Remove a user with the access keys. Raises ``Conflict`` for the last administrator."""
+    user = _locked(user)
+    if _administers(user):
+        _not_the_last(user)
+    audit.record(actor=actor, verb="user.delete", target=user, before=_facts(user))
+    user.delete()
+
+
+def user_password_set(*, user: User, password: str, actor: audit.Actor) -> None:
+    """Give a user another password, which ends the user's log-ins. Raises ``Invalid`` naming ``password``."""
+    _set(user, password)
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        audit.record(actor=actor, verb="user.password_set", target=user)
+
+
 def user_password_change(*, user: User, password: str) -> None:
     """Set a user's own new password; hashing comes before the transaction, since it takes a while."""
     user.set_password(password)
     with transaction.atomic():
         user.save(update_fields=["password"])
         audit.record(actor=user, verb="user.password_change", target=user)
+
+
+def _set(user: User, password: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field="password") from error
+    user.set_password(password)
+
+
+def _facts(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in ("username", *USER_FIELDS)}
+
+
+def _administers(user: User) -> bool:
+    """Tell whether a user can manage users: by role, and by the door, which is Django admin."""
+    return user.is_active and user.is_staff and (user.role == ADMINISTRATOR or user.is_superuser)
+
+
+def _locked(user: User) -> User:
+    """Read a user anew, with all others who may be staff locked: two administrators cannot remove one another."""
+    list(User.objects.filter(is_staff=True).order_by("pk").select_for_update().values_list("pk"))
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _not_the_last(user: User) -> None:
+    others = User.objects.filter(is_staff=True, is_active=True).exclude(pk=user.pk)
+    if not any(_administers(other) for other in others):
+        raise Conflict(
+            f"{user.username} is the last user who can manage users. "
+            "Give another active user the role of administrator and the staff flag first."
+        )

@@ -4,7 +4,7 @@ A constraint that only the database could see, because somebody else wrote the s
 of that constraint, and not as an error of the database.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -57,6 +57,16 @@ def changed(row: models.Model, values: dict[str, Any]) -> dict[str, tuple[Any, A
             found[field] = (before, value)
             setattr(row, field, value)
     return found
+
+
+def sides(
+    differences: dict[str, tuple[Any, Any]], plain: Callable[[Any], Any] = lambda value: value
+) -> dict[str, dict[str, Any]]:
+    """Write differences for the audit trail, as its ``before`` and ``after``; ``plain`` writes a value as JSON can."""
+    return {
+        "before": {field: plain(before) for field, (before, _) in differences.items()},
+        "after": {field: plain(after) for field, (_, after) in differences.items()},
+    }
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:

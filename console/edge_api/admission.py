@@ -1,7 +1,8 @@
-"""Limit on the calls of servers at a time; the others are told when to come again, each at another moment.
+"""Seats for calls: each lane of `console.front.lanes` has its own, and whoever finds none is told when to come again.
 
-When the console comes back, thousands of servers call at once. Without a limit each would wait until its time-out, and
-all the work would be done for callers that are gone. So a call that finds no seat is answered at once and gets a turn.
+So neither many nor slow calls of one lane keep another lane waiting. When the console comes back, thousands of servers
+call at once. Without a limit each would wait until its time-out, and all the work would be done for callers that are
+gone. So a call that finds no seat is answered at once and gets a turn.
 """
 
 from collections.abc import Callable
@@ -9,12 +10,10 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from console.core.seats import Full, Seats
+from console.front.lanes import LANES, lane_of
 from edge.protocol.codes import Code
 
-# Half of the threads that serve the console (``manage.py serve``): pages and gateways keep the others.
-SEATS = 24
-# Routes that servers call all the time. Gateways are few, and somebody waits for a log-on: neither is limited.
-LIMITED = frozenset({"/edge/v1/telemetry", "/edge/v1/server/config"})
+SENTENCE = "The console has as many calls as it can hear at a time. Try again in a moment."
 
 
 class AdmissionMiddleware:
@@ -22,18 +21,22 @@ class AdmissionMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        self._seats = Seats(SEATS)
+        self._seats = {lane.name: Seats(lane.seats) for lane in LANES}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path_info not in LIMITED:
-            return self._get_response(request)
         try:
-            with self._seats.seat():
+            with self._seats[lane_of(request.path_info).name].seat():
                 return self._get_response(request)
         except Full as full:
-            message = "More servers report than the console can hear at a time. Try again later."
-            error = {"code": Code.TRY_AGAIN_LATER, "message": message, "field": None}
-            response = JsonResponse({"error": error}, status=503)
+            response = _refusal(request)
             response["Retry-After"] = str(full.retry_after)
+            response["Cache-Control"] = "no-store"
             response["Content-Length"] = str(len(response.content))
             return response
+
+
+def _refusal(request: HttpRequest) -> HttpResponse:
+    if not request.path_info.startswith("/edge/"):
+        return HttpResponse(f"{SENTENCE}\n", status=503, content_type="text/plain")
+    error = {"code": Code.TRY_AGAIN_LATER, "message": SENTENCE, "field": None}
+    return JsonResponse({"error": error}, status=503)

@@ -35,10 +35,10 @@ def serve(
     """
 
     def decorate(view: View[M]) -> View[M]:
-        def answer(request: HttpRequest) -> dict[str, Any]:
+        def answer(request: HttpRequest) -> HttpResponse:
             caller = str(getattr(getattr(request, "auth", None), "id", UNSIGNED))
             message = reported.read(kind, _document(request), caller, decides=decides)
-            return view(request, message).encode()
+            return HttpResponse(view(request, message).json(), content_type="application/json; charset=utf-8")
 
         answer.__name__ = view.__name__
         router.post(path, auth=auth)(answer)

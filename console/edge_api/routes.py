@@ -52,19 +52,36 @@ def renew(request: HttpRequest, wanted: Renew) -> Renewed:
     return Renewed(enrollment.issue(machine.id, machine.kind, wanted.csrs), pki.ca_pem())
 
 
-@serve(router, "gateway/config", GatewayPoll, auth=signed("gateway"), decides=("wait", "epoch", "seal"))
+@serve(
+    router, "gateway/config", GatewayPoll, auth=signed("gateway"), decides=("wait", "epoch", "seal", "ends")
+)
 def gateway_config(request: HttpRequest, poll: GatewayPoll) -> GatewayConfiguration | Unchanged:
-    """Answer a long poll. The version that a gateway works by is its confirmation of every cut-over up to that."""
+    """Answer a long poll. The version that a gateway works by is its confirmation of every cut-over up to that.
+
+    Sessions that ended are told ahead of the configuration, which is sent where they cannot be.
+    """
     gateway = gateway_of(request)
     edition = Edition(poll.epoch, poll.applied_version)
     now = epochs.present(claim=epochs.Claim(gateway.pk, "version", edition, poll.seal))
-    config.applied(gateway, edition, flows_cut=poll.cut_flows, confirms=_knows(now, edition))
-    if _is_present(now, edition) and poll.wait:
-        config.watcher.wait_beyond(Edition(now.epoch, now.version), poll.wait)
-        now = epochs.present()
+    confirms, takes_ends = _knows(now, edition), poll.ends is not None
+    config.applied(gateway, edition, flows_cut=poll.cut_flows, confirms=confirms, takes_ends=takes_ends)
+    if poll.wait and _is_present(now, edition) and _nothing_ended(poll):
+        config.watcher.wait_beyond(now, poll.wait)
+    now = epochs.present()
     if _is_present(now, edition):
-        return Unchanged(True, now.version)
+        if poll.ends is None:
+            return Unchanged(True, now.version)
+        if (ended := config.ended_since(poll.ends)) is not None:
+            return Unchanged(True, now.version, ended.mark, ended.sessions)
     return snapshot.build(gateway_of(request))
+
+
+def _nothing_ended(poll: GatewayPoll) -> bool:
+    """Tell whether a gateway knows every end; one of release 0.1 is told by configurations."""
+    if poll.ends is None:
+        return True
+    ended = config.ended_since(poll.ends)
+    return ended is not None and ended.mark == poll.ends
 
 
 def _knows(now: ConfigVersion, edition: Edition) -> bool:

@@ -34,8 +34,8 @@ class Column:
     key: str
     label: str
     order_by: tuple[str, ...] = ()
-    align: Literal["start", "end", "center"] = "start"
-    width: Literal["", "xs", "s", "m", "l"] = ""
+    align: Literal["start", "end"] = "start"
+    width: Literal["", "xs", "s", "m"] = ""
 
     @property
     def classes(self) -> str:
@@ -76,7 +76,8 @@ class Table:
     empty list and what to do next; ``live_seconds`` is how often it is refreshed in place, 0 for never; ``id`` is the
     element htmx replaces, so that a second table on one page needs another. ``large``, for many thousand rows: a page's
     keys are found first and its rows read by them, so that rows passed over cost no join and no annotation, and a
-    search looks through the table once.
+    search looks through the table once. ``kept`` names what a form of the page's own adds to the query string to narrow
+    the rows.
     """
 
     columns: tuple[Column, ...]
@@ -93,6 +94,7 @@ class Table:
     empty_template: str = "components/table_empty.html"
     live_seconds: int = 0
     large: bool = False
+    kept: tuple[str, ...] = ()
 
     def page(self, request: HttpRequest, queryset: QuerySet) -> "Page":
         """Return the rows the query string asks for: a query to count, and one for the rows unless there are none."""
@@ -151,7 +153,7 @@ class Page:
     @property
     def narrowed(self) -> bool:
         """Return whether a search or a filter is in force, so that an empty list does not mean an empty world."""
-        return bool(self.q) or any(value for _, _, value in self.filters)
+        return bool(self.q or self._kept) or any(value for _, _, value in self.filters)
 
     @cached_property
     def headers(self) -> list[Header]:
@@ -209,7 +211,8 @@ class Page:
     def hidden_for_size(self) -> list[tuple[str, str]]:
         """Fields that the page-size form must carry along."""
         pairs = [("q", self.q), *((item.key, value) for item, _, value in self.filters)]
-        return [(key, value) for key, value in pairs if value] + [p for p in self.hidden if p[0] == "sort"]
+        hidden = [pair for pair in (*self._kept, *self.hidden) if pair[0] != "size"]
+        return [(key, value) for key, value in pairs if value] + hidden
 
     def url(self, **changes: Any) -> str:
         """Make the list's URL with ``changes`` (page, sort); parts of the query string that no table knows are kept."""
@@ -220,6 +223,11 @@ class Page:
             query.pop("page", None)
         encoded = query.urlencode()
         return f"{self.request.path}?{encoded}" if encoded else self.request.path
+
+    @property
+    def _kept(self) -> list[tuple[str, str]]:
+        found = ((key, self.request.GET.get(key, "")) for key in self.table.kept)
+        return [(key, value) for key, value in found if value]
 
     def _header(self, column: Column) -> Header:
         if not column.order_by:

@@ -109,7 +109,7 @@ def window(
 
 
 def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
-    start, end = (_moment(query.get(name, ""), label) for name, label in (("from", "From"), ("to", "To")))
+    start, end = (moment(query.get(name, ""), label) for name, label in (("from", "From"), ("to", "To")))
     end = min(end, now)
     if start >= end:
         raise ValueError("From must be earlier than To, and earlier than now.")
@@ -118,16 +118,17 @@ def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime
     return start, end
 
 
-def _moment(text: str, label: str) -> datetime:
+def moment(text: str, label: str) -> datetime:
+    """Read a moment of a form, UTC unless its zone stands in the text. Raises ``ValueError`` with a sentence."""
     try:
-        moment = parse_datetime(text)
+        read = parse_datetime(text)
     except ValueError:
-        moment = None
-    if moment is None or not 1980 < moment.year < 9999:
+        read = None
+    if read is None or not 1980 < read.year < 9999:
         raise ValueError(f"{label} must be a date and time such as 2026-11-20T08:00.")
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return moment.astimezone(UTC)
+    read = read.replace(tzinfo=UTC) if read.tzinfo is None else read
+    return read.astimezone(UTC)
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")

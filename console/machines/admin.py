@@ -8,7 +8,13 @@ from django.http import HttpRequest
 from console.core.access import actor
 from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.machines import services
-from console.machines.models.config import Cutover, CutoverConfirmation, PastEpoch, ReceivedBatch
+from console.machines.models.config import (
+    Cutover,
+    CutoverConfirmation,
+    EndedSession,
+    PastEpoch,
+    ReceivedBatch,
+)
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
@@ -135,6 +141,13 @@ class CutoverConfirmationAdmin(HistoryAdmin):
     list_filter = ("gateway",)
     search_fields = ("cutover__reason", "cutover__target")
     list_select_related = ("cutover", "gateway")
+
+
+@admin.register(EndedSession)
+class EndedSessionAdmin(HistoryAdmin):
+    list_display = ("number", "session", "reason", "until")
+    list_filter = ("reason",)
+    search_fields = ("session",)
 
 
 @admin.register(PastEpoch)

@@ -1,17 +1,23 @@
-"""The configuration's version: every change that machines must know raises the version, and gateways wait for that."""
+"""The configuration's version: every change that machines must know raises the version, and gateways wait for that.
+
+Ends of sessions that take nobody else anything, such as a log-off, go ahead of the configuration: gateways are told of
+them by the polls that they have open, act at once, and confirm by the next poll's mark. The version stays.
+"""
 
 import threading
 import time
+from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from console.core.models.version import ConfigVersion
-from console.machines.models.config import Cutover, CutoverConfirmation
+from console.machines.models.config import Cutover, CutoverConfirmation, EndedSession
 from console.machines.models.machines import Gateway
-from edge.protocol.edition import NONE, Edition
+from edge.protocol.edition import Edition
 
 # Pause between two looks of the watcher while somebody waits; every cut-over may begin that much later.
 WATCH_SECONDS = 0.02
@@ -44,18 +50,84 @@ def publish(*, servers: bool = False, cut: str | None = None, target: str = "") 
     return version
 
 
-def applied(gateway: Gateway, edition: Edition, *, flows_cut: int | None, confirms: bool) -> None:
+class End(NamedTuple):
+    """End of a session. ``until``: when its token ends by itself; from then on nobody needs to know."""
+
+    session: str
+    reason: str
+    until: datetime
+
+
+def tell_ends(ends: Sequence[End]) -> None:
+    """Tell gateways of ended sessions ahead of the configuration, within the transaction in which they end.
+
+    The row lock orders concurrent ends, so that numbers rise in commit order. While a gateway is enrolled that does not
+    take ends, the version is raised as well.
+    """
+    current()
+    ConfigVersion.objects.filter(id=1).update(ends=F("ends") + len(ends))
+    first = ConfigVersion.objects.values_list("ends", flat=True).get(id=1) - len(ends) + 1
+    EndedSession.objects.bulk_create(
+        EndedSession(number=first + place, session=end.session, reason=end.reason, until=end.until)
+        for place, end in enumerate(ends)
+    )
+    if Gateway.objects.filter(enrolled_at__isnull=False, takes_ends=False).exists():
+        publish()
+
+
+class Ended(NamedTuple):
+    """Sessions that ended after a mark, with their reasons, and the mark of the last."""
+
+    mark: str
+    sessions: dict[str, str]
+
+
+def ended_since(mark: str) -> Ended | None:
+    """Return what ended after a mark. None for a mark that is of another history, or too old to be known."""
+    rows = EndedSession.objects.order_by("number")
+    if mark:
+        rows = rows.filter(number__gte=mark.partition(".")[0])
+    found = list(rows)
+    if mark and (not found or found[0].mark != mark):
+        return None
+    now = timezone.now()
+    sessions = {each.session: each.reason for each in found[1 if mark else 0 :] if each.until > now}
+    return Ended(found[-1].mark if found else "", sessions)
+
+
+def last_mark() -> str:
+    """Return the mark of the last end; empty when there is none."""
+    last = EndedSession.objects.first()
+    return last.mark if last else ""
+
+
+def forget_old_ends() -> int:
+    """Let the worker delete ends of tokens that are over by themselves; the last stays, as the mark of all gateways."""
+    numbers = EndedSession.objects.values_list("number", flat=True)[:1]
+    last = list(numbers)
+    return EndedSession.objects.filter(until__lt=timezone.now()).exclude(number__in=last).delete()[0]
+
+
+def applied(
+    gateway: Gateway, edition: Edition, *, flows_cut: int | None, confirms: bool, takes_ends: bool = False
+) -> None:
     """Note which edition a gateway works by; one of the present history ``confirms`` the cut-overs up to its version.
 
-    ``flows_cut``: None if not known.
+    ``flows_cut``: None if not known. ``takes_ends``: whether the gateway is told of ends by its polls; one that is no
+    longer, since it was put back to release 0.1, may not know the last ends and is given a configuration with them.
     """
     now = timezone.now()
     changes: dict[str, object] = {"heard_at": now}
+    if gateway.takes_ends != takes_ends:
+        changes["takes_ends"] = takes_ends
     if (gateway.applied_epoch, gateway.applied_version) != edition:
         changes.update(applied_epoch=edition.epoch, applied_version=edition.version, applied_at=now)
         if confirms:
             _confirm(gateway, edition.version, now, flows_cut)
-    Gateway.objects.filter(pk=gateway.pk).update(**changes)
+    with transaction.atomic():
+        Gateway.objects.filter(pk=gateway.pk).update(**changes)
+        if gateway.takes_ends and not takes_ends:
+            publish()
 
 
 def _confirm(gateway: Gateway, version: int, now: datetime, flows_cut: int | None) -> None:
@@ -69,6 +141,17 @@ def _confirm(gateway: Gateway, version: int, now: datetime, flows_cut: int | Non
         pending.update(confirmed_at=now)
 
 
+class Known(NamedTuple):
+    """Counters that a waiting gateway knows, or that the watcher found."""
+
+    epoch: str
+    version: int
+    ends: int
+
+
+NOTHING = Known("", 0, 0)
+
+
 class Watcher:
     """Watcher whose one query serves many waiting requests; its thread starts with the first and ends with the last."""
 
@@ -76,26 +159,27 @@ class Watcher:
         self._changed = threading.Condition()
         self._waiting = 0
         self._watching = False
-        self._found = NONE
+        self._found = NOTHING
         self._failures = 0
 
-    def wait_beyond(self, edition: Edition, seconds: float) -> bool:
-        """Block until the configuration is another than ``edition``; False when ``seconds`` pass first.
+    def wait_beyond(self, now: ConfigVersion, seconds: float) -> bool:
+        """Block until configuration or ends are others than ``now``; False when ``seconds`` pass first.
 
         Return at once when the database is lost: the waiting request finds that out by asking it.
         """
         connection.close()  # connection given back: a waiting request needs none
+        known = Known(now.epoch, now.version, now.ends)
         with self._changed:
             self._waiting += 1
             if self._waiting == 1:
-                self._found = edition  # not known: the one read for earlier requests may be old
+                self._found = known  # not known: the one read for earlier requests may be old
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="config-watcher", daemon=True).start()
             try:
                 failures = self._failures
-                self._changed.wait_for(lambda: self._found != edition or self._failures > failures, seconds)
-                return self._found != edition
+                self._changed.wait_for(lambda: self._found != known or self._failures > failures, seconds)
+                return self._found != known
             finally:
                 self._waiting -= 1
 
@@ -106,8 +190,8 @@ class Watcher:
                     if not self._waiting:
                         self._watching = False
                         return
-                row = ConfigVersion.objects.values_list("epoch", "version").filter(id=1).first()
-                found = Edition(*row) if row else NONE
+                row = ConfigVersion.objects.values_list("epoch", "version", "ends").filter(id=1).first()
+                found = Known(*row) if row else NOTHING
                 with self._changed:
                     if found != self._found:
                         self._found = found

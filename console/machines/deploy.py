@@ -2,7 +2,6 @@
 
 import secrets
 import shlex
-from datetime import datetime
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -14,10 +13,10 @@ from console.machines.models.machines import EnrollmentCode
 from console.machines.wheels import newest_wheel
 
 
-def open_codes(target: str, now: datetime | None = None) -> QuerySet[EnrollmentCode]:
+def open_codes(target: str) -> QuerySet[EnrollmentCode]:
     """Return the codes with which a machine could still be enrolled for this connector or gateway."""
     unused = EnrollmentCode.objects.filter(target=target, used_at=None, revoked_at=None)
-    return unused.filter(expires_at__gt=now or timezone.now())
+    return unused.filter(expires_at__gt=timezone.now())
 
 
 def click_of(request: HttpRequest) -> str:

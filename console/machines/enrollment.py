@@ -12,13 +12,16 @@ from django.utils import timezone
 
 from console import ports
 from console.core import audit
-from console.core.errors import Conflict, Forbidden, Invalid, NotFound
+from console.core.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
+from console.core.rates import Rate, TooMany
 from console.machines import config, pki, snapshot
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
 from console.ports import MachineKind
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.enrollment import Enroll, Enrolled
 
+# Failures of an address and of a code. Whoever has a code that is good is asked for the code's own alone.
+failures = Rate(lambda: settings.ENROLLMENT_FAILURES_PER_MINUTE)
 # Letters of codes without I, L, O, U, 0, 1, so that a code read aloud or typed is not mistaken.
 LETTERS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 
@@ -66,13 +69,32 @@ def code_revoke(*, target: str, digest: str, actor: audit.Actor) -> None:
     audit.record(actor=actor, verb="enrollment_code.revoke", target=codes.get(), before={"for": target})
 
 
-@transaction.atomic
 def enroll(request: Enroll, *, public_address: str) -> Enrolled:
     """Use a code up and admit the machine, which calls from ``public_address``.
 
     Raises ``Forbidden`` with code EnrollmentCodeUnknown, …Used, …Revoked or …Expired, ``Invalid`` for bad certificate
-    requests, in which case the code stays usable.
+    requests, in which case the code stays usable, and ``TooMany`` after too many failures of the code or the address.
     """
+    digest = _digest(request.code)
+    counted = [digest] if _is_open(digest) else [digest, public_address]
+    if (wait := max(map(failures.wait, counted))) > 0:
+        raise TooMany("Too many enrollments have failed. Try again in a moment.", wait)
+    try:
+        return _admit(request, public_address)
+    except Refusal:
+        for key in counted:
+            failures.count(key)
+        raise
+
+
+def _is_open(digest: str) -> bool:
+    """Tell whether a code can be used: other machines' failures at the same address do not keep its machine away."""
+    open_ = EnrollmentCode.objects.filter(used_at=None, revoked_at=None, expires_at__gt=timezone.now())
+    return open_.filter(digest=digest).exists()
+
+
+@transaction.atomic
+def _admit(request: Enroll, public_address: str) -> Enrolled:
     now = timezone.now()
     # Lock, so that a code that is used twice at once admits one machine.
     found = (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal, Protocol
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -33,8 +34,12 @@ BELIEVED_AGAIN = timedelta(hours=1)
 
 def seal(counter: Counter, edition: Edition) -> str:
     """Make the proof that this console gave out an edition, by its secret key, which no database holds."""
+    return _seal(counter, edition, settings.SECRET_KEY)
+
+
+def _seal(counter: Counter, edition: Edition, key: str) -> str:
     text = f"{counter} {edition.epoch} {edition.version}"
-    return salted_hmac("causeway.epoch", text, algorithm="sha256").hexdigest()[:32]
+    return salted_hmac("causeway.epoch", text, secret=key, algorithm="sha256").hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Claim:
 
     @property
     def is_sealed(self) -> bool:
-        return constant_time_compare(self.seal, seal(self.counter, self.edition))
+        keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        return any(constant_time_compare(self.seal, _seal(self.counter, self.edition, key)) for key in keys)
 
 
 @dataclass(frozen=True)
@@ -147,6 +153,11 @@ def _begin(look: Look) -> ConfigVersion:
     log.warning("A new epoch of the configuration begins. %s Every machine takes it whole.", found.reason)
     stamp.write(now)  # before the commit: whoever waits for the lock finds it
     return now
+
+
+def begin_after_restore() -> ConfigVersion:
+    """Begin an epoch for a backup that was restored, above the numbers that this host gave out before."""
+    return _begin(lambda now: Evidence("A backup was restored.", *(stamp.read() or ())))
 
 
 # -- What pages and alerts say of a machine

@@ -1,7 +1,8 @@
 """Logs of machines, asked for in the console: the machine packs them and sends the archive piece by piece.
 
 Pieces come over the calls that the machine makes anyway, each signed like every other call. An archive is kept for
-``settings.LOGS_KEPT``, and of all archives together no more than ``settings.LOGS_STORED_BYTES``.
+``settings.LOGS_KEPT``, of a machine only the newest, and of all archives together, those that are on their way too, no
+more than ``settings.LOGS_STORED_BYTES``.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from django.utils import timezone
 from console import ports
 from console.core import audit
 from console.core.errors import Conflict, Invalid, NotFound
+from console.core.rates import Rate
 from console.machines import config
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import Gateway, MachineKey
@@ -23,6 +25,10 @@ from edge.protocol.reports import PART_BYTES
 REMEMBERED = timedelta(days=30)
 # Silence after which a machine that does not answer, or stops in the middle, is given up.
 SILENCE = timedelta(minutes=2)
+# Time after which a machine that is still sending is given up, however busy it is.
+LONGEST = timedelta(minutes=30)
+# Bytes of a machine in a minute: a whole archive twice, since answers may be lost.
+received = Rate(lambda: 2 * settings.LOGS_LARGEST_BYTES)
 
 State = LogExport.State
 WORKER = audit.System("worker")
@@ -80,8 +86,12 @@ def _asked(machine: str, export: str) -> LogExport:
 
 @transaction.atomic
 def part_arrived(*, machine: str, export: str, number: int, data: bytes, last: bool) -> None:
-    """Keep a piece; number 0 begins anew. Raises ``NotFound`` when nobody waits, ``Invalid`` for one out of order."""
+    """Keep a piece; number 0 begins anew. Raises ``NotFound`` when nobody waits, ``Invalid`` for one out of order.
+
+    Raises ``TooMany`` when pieces come faster than an archive could need.
+    """
     found = _asked(machine, export)
+    received.take(machine, len(data), "Pieces of an archive come too fast. Send the next one later.")
     if number == 0:
         found.pieces.all().delete()
         found.size = found.parts = 0
@@ -91,8 +101,14 @@ def part_arrived(*, machine: str, export: str, number: int, data: bytes, last: b
         raise Invalid(f"part must be {found.parts}, the next one.", field="part")
     if len(data) > PART_BYTES:
         raise Invalid(f"data must be at most {PART_BYTES} bytes long.", field="data")
+    if not data and not last:
+        raise Invalid("data must not be empty before the last part.", field="data")
     if found.size + len(data) > settings.LOGS_LARGEST_BYTES:
         _fail(found, f"The archive is larger than {settings.LOGS_LARGEST_BYTES // 2**20} MiB.")
+        return
+    if not _make_room(found, len(data)):
+        most = settings.LOGS_STORED_BYTES // 2**20
+        _fail(found, f"All archives together would be larger than {most} MiB. Ask again later.")
         return
     LogPart.objects.create(export=found, number=number, data=data)
     found.size, found.parts, found.state = found.size + len(data), found.parts + 1, State.ARRIVING
@@ -100,9 +116,9 @@ def part_arrived(*, machine: str, export: str, number: int, data: bytes, last: b
     if last:
         found.state, found.ready_at, found.expires_at = State.READY, now, now + settings.LOGS_KEPT
         audit.record(actor=audit.System(machine), verb="logs.ready", target=found, after={"size": found.size})
+        for older in LogExport.objects.filter(machine=machine, state=State.READY).exclude(pk=found.pk):
+            _expire(older)
     found.save(update_fields=["size", "parts", "state", "heard_at", "ready_at", "expires_at"])
-    if last:
-        _make_room(found)
 
 
 @transaction.atomic
@@ -117,15 +133,24 @@ def _fail(export: LogExport, message: str) -> None:
     export.save(update_fields=["state", "message"])
 
 
-def _make_room(newest: LogExport) -> None:
-    """Let the oldest archives go while all together are more than may be stored."""
-    others = LogExport.objects.filter(state=State.READY).exclude(pk=newest.pk)
-    held = newest.size + (others.aggregate(sum=Sum("size"))["sum"] or 0)
-    for export in others.order_by("ready_at"):
-        if held <= settings.LOGS_STORED_BYTES:
-            return
-        held -= export.size
-        _expire(export)
+def exports_end(*, reason: str) -> int:
+    """Give up all exports that somebody waits for; return how many."""
+    waiting = list(LogExport.objects.select_for_update().filter(state__in=LogExport.OPEN))
+    for export in waiting:
+        _fail(export, reason)
+    return len(waiting)
+
+
+def _make_room(export: LogExport, needed: int) -> bool:
+    """Let the oldest archives go until there is room for so many bytes of an export more; False when there is none."""
+    held = LogExport.objects.filter(state__in=[State.READY, State.ARRIVING]).exclude(pk=export.pk)
+    excess = export.size + needed + (held.aggregate(sum=Sum("size"))["sum"] or 0) - settings.LOGS_STORED_BYTES
+    for oldest in held.filter(state=State.READY).order_by("ready_at") if excess > 0 else ():
+        _expire(oldest)
+        excess -= oldest.size
+        if excess <= 0:
+            break
+    return excess <= 0
 
 
 def _expire(export: LogExport) -> None:
@@ -154,17 +179,25 @@ def exports_age() -> int:
     """Give up machines that do not answer and delete archives whose time is over; return how many."""
     now = timezone.now()
     silent = Q(heard_at=None, asked_at__lt=now - SILENCE) | Q(heard_at__lt=now - SILENCE)
-    changed = 0
-    for export in LogExport.objects.filter(silent, state__in=LogExport.OPEN):
-        with transaction.atomic():
-            still = LogExport.objects.select_for_update().filter(
-                silent, pk=export.pk, state__in=LogExport.OPEN
-            )
-            if (found := still.first()) is not None:
-                _fail(found, f"The machine did not answer within {SILENCE.seconds // 60} minutes.")
-                changed += 1
+    changed = _give_up(silent, f"The machine did not answer within {SILENCE.seconds // 60} minutes.")
+    slow = Q(asked_at__lt=now - LONGEST)
+    changed += _give_up(slow, f"The machine did not send its logs within {LONGEST.seconds // 60} minutes.")
     for export in LogExport.objects.filter(state=State.READY, expires_at__lte=now):
         with transaction.atomic():
             _expire(export)
         changed += 1
     return changed + LogExport.objects.filter(asked_at__lt=now - REMEMBERED).delete()[0]
+
+
+def _give_up(which: Q, message: str) -> int:
+    """Give up the open exports of which a condition holds; return how many."""
+    changed = 0
+    for export in LogExport.objects.filter(which, state__in=LogExport.OPEN):
+        with transaction.atomic():
+            still = LogExport.objects.select_for_update().filter(
+                which, pk=export.pk, state__in=LogExport.OPEN
+            )
+            if (found := still.first()) is not None:
+                _fail(found, message)
+                changed += 1
+    return changed

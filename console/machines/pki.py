@@ -15,30 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.utils.crypto import salted_hmac
 
 from console.core.errors import Invalid
+from console.core.sealed import open_private_key, seal_private_key
 from console.machines.models.pki import Authority
 
 GATEWAY_NAME = "gateway.causeway.internal"
 CA_LIFETIME = timedelta(days=10 * 365)
 # Time by which certificates are backdated: a clock that is behind must not find a new one «not yet valid».
 BACKDATE = timedelta(hours=2)
-
-
-def _passphrase() -> bytes:
-    return salted_hmac("causeway.pki", "private keys", algorithm="sha256").hexdigest().encode()
-
-
-def _sealed(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
-    sealed = key.private_bytes(
-        ser.Encoding.PEM, ser.PrivateFormat.PKCS8, ser.BestAvailableEncryption(_passphrase())
-    )
-    return sealed.decode()
-
-
-def _opened(authority: Authority) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
-    return ser.load_pem_private_key(authority.private_key.encode(), _passphrase())  # type: ignore[return-value]
 
 
 def _new_ca() -> tuple[str, str]:
@@ -58,13 +43,13 @@ def _new_ca() -> tuple[str, str]:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _sealed(key), certificate.public_bytes(ser.Encoding.PEM).decode()
+    return seal_private_key(key), certificate.public_bytes(ser.Encoding.PEM).decode()
 
 
 def _new_session_key() -> tuple[str, str]:
     key = ed25519.Ed25519PrivateKey.generate()
     public = key.public_key().public_bytes(ser.Encoding.PEM, ser.PublicFormat.SubjectPublicKeyInfo)
-    return _sealed(key), public.decode()
+    return seal_private_key(key), public.decode()
 
 
 def _key_usage(*, ca: bool) -> x509.KeyUsage:
@@ -114,7 +99,12 @@ def ca_add() -> Authority:
 def session_signing_key() -> tuple[str, ed25519.Ed25519PrivateKey]:
     """Return (key id, private key) for session tokens."""
     found = authority("session")
-    return found.key_id, _opened(found)  # type: ignore[return-value]
+    return found.key_id, open_private_key(found.private_key)  # type: ignore[return-value]
+
+
+def session_keys_replace() -> None:
+    """Forget the keys of session tokens: no token of before counts any more. The next log-on makes another key."""
+    Authority.objects.filter(kind="session").delete()
 
 
 def session_public_keys() -> dict[str, str]:
@@ -168,7 +158,7 @@ def certificate(csr_pem: str, *, names: list[x509.GeneralName], server: bool, cl
             x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_certificate.public_key()),  # type: ignore[arg-type]
             critical=False,
         )
-        .sign(_opened(ca), hashes.SHA256())
+        .sign(open_private_key(ca.private_key), hashes.SHA256())
     )
     return signed.public_bytes(ser.Encoding.PEM).decode()
 

@@ -35,12 +35,12 @@ def echo_key(gateway_id: str) -> str:
 def build(gateway: Gateway) -> wire.GatewayConfiguration:
     """Make the whole snapshot, all parts read in one transaction with its version.
 
-    The version is read first: a change committed meanwhile makes the content newer than its number and is sent again
-    under its own number, never the other way round.
+    The version and the mark of ends are read first: a change committed meanwhile makes the content newer than its
+    number and is sent again under its own number, never the other way round.
     """
     keys = pki.session_public_keys()
     with transaction.atomic():
-        versions = config.current()
+        versions, ends = config.current(), config.last_mark()
         parts: Part = {}
         for part in ports.snapshot_parts:
             parts.update(part(gateway))
@@ -62,6 +62,7 @@ def build(gateway: Gateway) -> wire.GatewayConfiguration:
                 echo_key=echo_key(gateway.id),
             ),
             session_keys=keys,
+            ends=ends,
             offline_seconds=settings.GATEWAY_OFFLINE_SECONDS,
             upgrade=GATEWAYS.order(gateway),
             **parts,

@@ -86,6 +86,19 @@ class Upgrades(UpgradeRule[R, S]):
         return run
 
     @transaction.atomic
+    def end_all(self, *, reason: str) -> int:
+        """End every upgrade where it stands, and let the machines in hand carry flows; return how many upgrades."""
+        open_runs = list(self.runs.objects.filter(state__in=self.runs.OPEN).values_list("pk", flat=True))
+        for run in map(self._locked, open_runs):
+            steps = self.steps.objects.filter(upgrade=run).exclude(state__in=UpgradeStep.OVER)
+            left = list(steps.select_related(self.machine, "upgrade"))
+            for step in left:
+                if step.is_active:
+                    self.release(step)
+            self._end(run, run.State.CANCELLED, left, reason)
+        return len(open_runs)
+
+    @transaction.atomic
     def told(self, machine: Any, *, order: str, state: str, message: str) -> None:
         """Note what a machine reports on the step it was ordered; a report on a step that is over changes nothing."""
         own = self.steps.objects.filter(upgrade=order, state__in=UpgradeStep.ACTIVE)

@@ -2,15 +2,13 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from console import ports
-from console.core.access import role_required
+from console.core.access import shows
 from console.kit import web
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts
 def home(request: HttpRequest) -> HttpResponse:
     cards = sorted((card for cards in ports.cards for card in cards()), key=lambda card: card.order)

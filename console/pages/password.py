@@ -5,16 +5,14 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from console.core import people
-from console.core.access import actor, role_required
+from console.core.access import actor, takes_form
 from console.kit import web
 
 
 @sensitive_post_parameters()
-@require_http_methods(["GET", "POST"])
-@role_required("viewer")
+@takes_form("viewer")
 def password_change(request: HttpRequest) -> HttpResponse:
     """Change the password; this session stays logged in, the user's others are logged out."""
     user = actor(request)

@@ -4,15 +4,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.views.decorators.http import require_POST
 
-from console.core.access import public, role_required
+from console.core.access import acts, public
 from console.core.errors import Invalid
 from console.kit import web
 
 YEAR = 365 * 24 * 3600
 
 
-@require_POST
-@role_required("viewer")
+@acts("viewer")
 def area_select(request: HttpRequest) -> HttpResponse:
     """Remember the area whose objects the lists show, and go back to the page it was chosen on."""
     chosen = request.POST.get("area", "")

@@ -1,8 +1,8 @@
 from django.contrib.auth import views as auth
-from django.urls import include, path
+from django.urls import path
 
 from console.core.access import public
-from console.pages import audit, health, metrics, overview, password, shell
+from console.pages import health, metrics, overview, password, shell
 
 urlpatterns = [
     path("", overview.home, name="overview"),
@@ -13,5 +13,4 @@ urlpatterns = [
     path("password/", password.password_change, name="password_change"),
     path("area/", shell.area_select, name="area_select"),
     path("theme/", shell.theme_select, name="theme_select"),
-    path("audit/", include(([path("", audit.audit_list, name="list")], "audit"))),
 ]

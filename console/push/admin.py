@@ -27,8 +27,7 @@ class PushChannelAdmin(ServiceAdmin):
             recipients = obj.destination if obj.kind == "email" else ""
             obj = services.channel_update(channel=obj, name=name, recipients=recipients, actor=actor(request))
         if obj.enabled != enabled:
-            service = services.channel_enable if enabled else services.channel_disable
-            obj = service(channel=obj, actor=actor(request))
+            obj = services.channel_switch(channel=obj, enabled=enabled, actor=actor(request))
         return obj
 
     def remove(self, request: HttpRequest, obj: Any) -> None:

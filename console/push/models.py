@@ -4,7 +4,12 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from console.core.constraints import one_of, unique_name
 from console.core.ids import new_id
+from console.core.sealed import SealedField
+
+# Purpose for which addresses and secrets of channels are sealed.
+PURPOSE = "push"
 
 NAME = RegexValidator(
     r"^(?!\s)[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+(?<!\s)\Z",
@@ -38,7 +43,7 @@ class PushChannel(models.Model):
     kind = models.CharField(max_length=20, choices=Kind.choices)
     enabled = models.BooleanField(default=True)
     destination = models.TextField(editable=False)
-    sealed = models.TextField(editable=False)
+    sealed = SealedField(purpose=PURPOSE, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -47,15 +52,12 @@ class PushChannel(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="push_channel_name_unique",
-                violation_error_message="There is another channel with this name. Choose another.",
-            ),
-            models.CheckConstraint(
-                condition=models.Q(kind__in=["email", "webhook", "dingtalk", "slack"]),
+            unique_name("channel", name="push_channel_name_unique"),
+            one_of(
+                "kind",
+                ["email", "webhook", "dingtalk", "slack"],
                 name="push_channel_kind_known",
-                violation_error_message="The kind must be email, webhook, dingtalk or slack.",
+                called="The kind",
             ),
         ]
 
@@ -116,10 +118,11 @@ class PushDelivery(models.Model):
                 name="push_delivery_once",
                 violation_error_message="This message is on its way to this channel already.",
             ),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "delivered", "failed"]),
+            one_of(
+                "state",
+                ["waiting", "delivered", "failed"],
                 name="push_delivery_state_known",
-                violation_error_message="The state must be waiting, delivered or failed.",
+                called="The state",
             ),
         ]
         indexes = [

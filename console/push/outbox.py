@@ -19,11 +19,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from console.core.sealed import unseal
-from console.push.models import PushChannel, PushDelivery, PushMessage
+from console.push.models import PURPOSE, PushChannel, PushDelivery, PushMessage
 from console.push.sending import Answer, send
 
 log = logging.getLogger("causeway.push")
-PURPOSE = "push"
 # Time for which a delivery is taken: longer than all attempts of one turn together (TURN × ATTEMPT_SECONDS).
 LEASE = timedelta(seconds=90)
 TURN = 8

@@ -13,8 +13,8 @@ from console.core import audit, saving
 from console.core.errors import Conflict, Invalid
 from console.core.sealed import seal, unseal
 from console.core.switching import switch
-from console.push import addresses, formats, outbox, sending
-from console.push.models import PushChannel, PushDelivery, PushMessage
+from console.push import addresses, formats, sending
+from console.push.models import PURPOSE, PushChannel, PushDelivery, PushMessage
 
 MOST_RECIPIENTS = 50
 EMAIL, WEBHOOK = PushChannel.Kind.EMAIL, PushChannel.Kind.WEBHOOK
@@ -91,7 +91,7 @@ def channel_create(
     made = new_secret() if kind == WEBHOOK else ""
     destination, values = _kept(kind, url, recipients, made or secret)
     channel = PushChannel(name=name.strip(), kind=kind, destination=destination)
-    channel.sealed = seal(outbox.PURPOSE, values)
+    channel.sealed = seal(PURPOSE, values)
     _save(channel)
     audit.record(actor=actor, verb="push_channel.create", target=channel, after=_facts(channel))
     return channel, made
@@ -109,13 +109,13 @@ def channel_update(
 ) -> PushChannel:
     """Change name and destination. An address or secret that is left empty stays as it is."""
     before = _facts(channel)
-    values = unseal(outbox.PURPOSE, channel.sealed)
+    values = unseal(PURPOSE, channel.sealed)
     if channel.kind == EMAIL:
         channel.destination, values = _kept(EMAIL, "", recipients, "")
     elif url or secret:
         kept = secret if secret and channel.kind != WEBHOOK else values.get("secret", "")
         channel.destination, values = _kept(channel.kind, url or values.get("url", ""), "", kept)
-    channel.name, channel.sealed = name.strip(), seal(outbox.PURPOSE, values)
+    channel.name, channel.sealed = name.strip(), seal(PURPOSE, values)
     _save(channel, "name", "destination", "sealed")
     after = _facts(channel) | {"address_given": bool(url), "secret_given": bool(secret)}
     audit.record(actor=actor, verb="push_channel.update", target=channel, before=before, after=after)
@@ -128,24 +128,20 @@ def channel_new_secret(*, channel: PushChannel, actor: audit.Actor) -> str:
     if channel.kind != WEBHOOK:
         raise Conflict(f"{channel.name} is not a webhook: the console makes secrets only for webhooks.")
     made = new_secret()
-    values = unseal(outbox.PURPOSE, channel.sealed) | {"secret": made}
-    channel.sealed = seal(outbox.PURPOSE, values)
+    values = unseal(PURPOSE, channel.sealed) | {"secret": made}
+    channel.sealed = seal(PURPOSE, values)
     channel.save(update_fields=["sealed"])
     audit.record(actor=actor, verb="push_channel.new_secret", target=channel)
     return made
 
 
 @transaction.atomic
-def channel_enable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send through the channel again, waiting messages first. Raises ``Conflict`` when it is on."""
-    switch(channel, kind="push_channel", enabled=True, actor=actor)
-    return channel
+def channel_switch(*, channel: PushChannel, enabled: bool, actor: audit.Actor) -> PushChannel:
+    """Send through the channel again, waiting messages first; or send nothing, so that waiting messages wait on.
 
-
-@transaction.atomic
-def channel_disable(*, channel: PushChannel, actor: audit.Actor) -> PushChannel:
-    """Send nothing through the channel; waiting messages wait on. Raises ``Conflict`` when it is off."""
-    switch(channel, kind="push_channel", enabled=False, actor=actor)
+    Raises ``Conflict`` when the channel is so already.
+    """
+    switch(channel, kind="push_channel", enabled=enabled, actor=actor)
     return channel
 
 
@@ -183,7 +179,7 @@ def channel_test(*, channel: PushChannel, actor: audit.Actor) -> sending.Answer:
         text=f"{actor} tests the channel {channel.name}. If you read this, messages arrive.",
         body={"alerts": []},
     )
-    answer = sending.send(channel, message, unseal(outbox.PURPOSE, channel.sealed))
+    answer = sending.send(channel, message, unseal(PURPOSE, channel.sealed))
     with transaction.atomic():
         now = timezone.now()
         changes = (

@@ -6,9 +6,8 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 from console.push import services
 from console.push.forms import KINDS, ChannelForm
@@ -55,8 +54,7 @@ DELIVERIES = tables.Table(
 LIST = "push:list"
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def channel_list(request: HttpRequest) -> HttpResponse:
     waiting = Count("deliveries", filter=Q(deliveries__state="waiting"))
     given_up = Max("deliveries__ended_at", filter=Q(deliveries__state="failed"))
@@ -64,15 +62,13 @@ def channel_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "console/push/list.html", page)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def delivery_list(request: HttpRequest) -> HttpResponse:
     page = DELIVERIES.page(request, PushDelivery.objects.select_related("message", "channel"))
     return tables.render(request, "console/push/deliveries.html", page)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def channel_choose(request: HttpRequest) -> HttpResponse:
     """Ask for the kind of channel to add."""
     kinds = [(kind.value, kind.label, hint) for kind, hint in KINDS.items()]
@@ -80,8 +76,7 @@ def channel_choose(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters("url", "secret")
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def channel_add(request: HttpRequest, kind: str) -> HttpResponse:
     """Add a channel. A webhook's secret is shown in the answer to the POST and nowhere else."""
     if kind not in PushChannel.Kind.values:
@@ -105,8 +100,7 @@ def _tell(request: HttpRequest, channel: PushChannel, secret: str, done: str) ->
 
 
 @sensitive_post_parameters("url", "secret")
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def channel_edit(request: HttpRequest, channel_id: str) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
     recipients = channel.destination.replace(", ", "\n") if channel.kind == "email" else ""
@@ -120,16 +114,14 @@ def channel_edit(request: HttpRequest, channel_id: str) -> HttpResponse:
     return web.form_page(request, "console/push/edit.html", {"form": form, "channel": channel, "name": name})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def channel_new_secret(request: HttpRequest, channel_id: str) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
     secret = services.channel_new_secret(channel=channel, actor=actor(request))
     return _tell(request, channel, secret, "has a new secret")
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
     """Show a dialog that sends a test message when asked to, and shows the receiver's answer."""
     channel = get_object_or_404(PushChannel, pk=channel_id)
@@ -139,18 +131,15 @@ def channel_test(request: HttpRequest, channel_id: str) -> HttpResponse:
     return render(request, "console/push/test.html", {"channel": channel, "answer": answer})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def channel_switch(request: HttpRequest, channel_id: str, enabled: bool) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
-    switch = services.channel_enable if enabled else services.channel_disable
-    switch(channel=channel, actor=actor(request))
+    services.channel_switch(channel=channel, enabled=enabled, actor=actor(request))
     said = "is enabled." if enabled else "is disabled: nothing is sent through it."
     return web.done(request, reverse(LIST), f"{channel.name} {said}")
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def channel_confirm(request: HttpRequest, channel_id: str, act: str) -> HttpResponse:
     """Ask before a channel is disabled or deleted, and say when nobody is told of alerts afterwards."""
     channel = get_object_or_404(PushChannel, pk=channel_id)
@@ -167,16 +156,14 @@ def channel_confirm(request: HttpRequest, channel_id: str, act: str) -> HttpResp
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def channel_delete(request: HttpRequest, channel_id: str) -> HttpResponse:
     channel = get_object_or_404(PushChannel, pk=channel_id)
     services.channel_delete(channel=channel, actor=actor(request))
     return web.done(request, reverse(LIST), f"{channel.name} was deleted.")
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def delivery_retry(request: HttpRequest, delivery_id: int) -> HttpResponse:
     delivery = get_object_or_404(PushDelivery.objects.select_related("channel"), pk=delivery_id)
     services.delivery_retry(delivery=delivery, actor=actor(request))

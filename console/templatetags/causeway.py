@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.forms import BoundField
 from django.template.context import Context
+from django.template.defaulttags import CsrfTokenNode
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.templatetags.static import static
 from django.urls import reverse
@@ -34,12 +35,6 @@ AGES = ((86400, "day"), (3600, "hour"), (60, "minute"))
 def dash(value: Any) -> Any:
     """Write a dash for an unknown value; 0 stays 0."""
     return NOTHING if value is None or value == "" else value
-
-
-@register.filter
-def pairs(values: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return names with values. A template's ``values.items`` is the value called "items" where there is one."""
-    return list(values.items())
 
 
 @register.filter
@@ -243,6 +238,22 @@ def copy(text: str, label: str = "") -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def post(
+    context: Context, label: str, where: str, *args: str, css: str = "link", form: str = ""
+) -> SafeString:
+    """Draw a button that posts by itself. ``where``: as for ``crumb``; ``form``: class of the form around it."""
+    url = where if where.startswith("/") else reverse(where, args=args)
+    return format_html(
+        '<form{} method="post" action="{}">{}<button class="{}">{}</button></form>',
+        format_html(' class="{}"', form) if form else "",
+        url,
+        CsrfTokenNode().render(context),
+        css,
+        label,
+    )
+
+
 @register.simple_tag
 def object_id(value: str) -> SafeString:
     """Draw an id as lists show it: small and grey; copy.js gives it a copy button."""
@@ -259,6 +270,14 @@ def unavailable(label: str, reason: str, css: str = "link") -> SafeString:
         reason,
         css,
     )
+
+
+@register.simple_block_tag(takes_context=True)
+def operators(context: Context, content: str, label: str, css: str = "link") -> SafeString:
+    """Draw what operators may do; a viewer sees ``label`` as an action that is not possible."""
+    if context["user"].role == "viewer":
+        return unavailable(label, "This needs the role of operator.", css)
+    return mark_safe(content)  # nosec B703 # noqa: S308 (escaped where it was rendered)
 
 
 @register.simple_tag

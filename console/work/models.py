@@ -3,8 +3,13 @@
 from django.db import models
 from django.utils import timezone
 
+from console.core.constraints import one_of
 from console.core.ids import new_id
 from console.core.models.access import User
+from console.core.sealed import SealedField
+
+# Purpose for which secrets of items are sealed.
+PURPOSE = "tasks"
 
 
 def new_task_id() -> str:
@@ -48,11 +53,7 @@ class Task(models.Model):
     class Meta:
         ordering = ["-created_at", "id"]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(state__in=["queued", "running", "done", "failed", "cancelled"]),
-                name="task_state_known",
-                violation_error_message="State must be queued, running, done, failed or cancelled.",
-            )
+            one_of("state", ["queued", "running", "done", "failed", "cancelled"], name="task_state_known")
         ]
         indexes = [
             models.Index(
@@ -96,7 +97,7 @@ class TaskItem(models.Model):
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=200)
     parameters = models.JSONField(default=dict)
-    secret = models.TextField(blank=True, editable=False)
+    secret = SealedField(purpose=PURPOSE, blank=True, editable=False)
     state = models.CharField(max_length=20, choices=State.choices, default=State.WAITING)
     message = models.CharField(max_length=500, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -106,11 +107,7 @@ class TaskItem(models.Model):
         ordering = ["task", "position"]
         constraints = [
             models.UniqueConstraint(fields=["task", "position"], name="task_item_place_once"),
-            models.CheckConstraint(
-                condition=models.Q(state__in=["waiting", "done", "failed", "cancelled"]),
-                name="task_item_state_known",
-                violation_error_message="State must be waiting, done, failed or cancelled.",
-            ),
+            one_of("state", ["waiting", "done", "failed", "cancelled"], name="task_item_state_known"),
         ]
         indexes = [
             models.Index(

@@ -23,7 +23,7 @@ from console.core.errors import Conflict, Forbidden, Invalid, Refusal
 from console.core.models.access import User
 from console.core.sealed import seal, unseal
 from console.ports import TaskKind
-from console.work.models import Task, TaskItem
+from console.work.models import PURPOSE, Task, TaskItem
 
 log = logging.getLogger("causeway.tasks")
 # Silence after which a worker counts as dead. No single item may take as long.
@@ -34,7 +34,6 @@ MOST_ATTEMPTS = 3
 TURN_SECONDS = 1.0
 KEEP_SECRETS = timedelta(days=7)
 KEEP_TASKS = timedelta(days=90)
-PURPOSE = "tasks"
 
 
 @dataclass(frozen=True)

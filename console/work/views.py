@@ -7,10 +7,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
 
 from console import ports
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows
 from console.kit import csv_export, tables, web
 from console.work import tasks
 from console.work.models import Task, TaskItem
@@ -57,14 +56,12 @@ def task_or_404(task_id: str) -> Task:
     return get_object_or_404(Task, pk=task_id)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def task_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "console/tasks/list.html", TABLE.page(request, Task.objects.all()))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def task_detail(request: HttpRequest, task_id: str) -> HttpResponse:
     """Show the results in their table, which is live as long as the task runs."""
     task = task_or_404(task_id)
@@ -72,15 +69,13 @@ def task_detail(request: HttpRequest, task_id: str) -> HttpResponse:
     return tables.render(request, "console/tasks/detail.html", page, _context(request, task))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def task_progress(request: HttpRequest, task_id: str) -> HttpResponse:
     """Show the bar alone, for any page that holds it; once the task is over the bar asks no more."""
     return render(request, "console/tasks/_progress.html", {"task": task_or_404(task_id)})
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def task_secrets_offer(request: HttpRequest, task_id: str) -> HttpResponse:
     return render(request, "console/tasks/_secrets.html", _context(request, task_or_404(task_id)))
 
@@ -93,12 +88,11 @@ def _context(request: HttpRequest, task: Task) -> dict[str, Any]:
     return {"task": task, "back": kind.url(task) if kind and kind.url else "", "secrets": secrets}
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def task_results(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     """Send every item and its result as CSV."""
     task = task_or_404(task_id)
-    return csv_export.download(f"{task.pk}.csv", HEADER, _rows(task))
+    return csv_export.download(f"{task.pk}.csv", HEADER, _rows(task), by=actor(request), of=task)
 
 
 def _rows(task: Task) -> Iterator[tuple[Any, ...]]:
@@ -106,8 +100,7 @@ def _rows(task: Task) -> Iterator[tuple[Any, ...]]:
         yield item.position + 1, item.name, item.get_state_display(), item.message
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     """Send the results with secrets told once, such as generated passwords, which this answer erases."""
     task = task_or_404(task_id)
@@ -117,11 +110,10 @@ def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     rows = [
         (*row, *(secrets.get(row[0] - 1, {}).get(name, "") for name in names)) for row in list(_rows(task))
     ]
-    return csv_export.download(f"{task.pk}.csv", (*HEADER, *(name.capitalize() for name in names)), rows)
+    return csv_export.plain(f"{task.pk}.csv", (*HEADER, *(name.capitalize() for name in names)), rows)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def task_confirm_cancel(request: HttpRequest, task_id: str) -> HttpResponse:
     task = task_or_404(task_id)
     return web.ask(
@@ -135,8 +127,7 @@ def task_confirm_cancel(request: HttpRequest, task_id: str) -> HttpResponse:
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def task_cancel(request: HttpRequest, task_id: str) -> HttpResponse:
     task = tasks.cancel(task=task_or_404(task_id), actor=actor(request))
     message = f"“{task.title}” was cancelled: {task.done:,} of {task.total:,} were done."

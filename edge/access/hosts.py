@@ -1,7 +1,5 @@
 """Host names and IP addresses: one way to write each, so that comparing them is comparing strings or integers."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 import socket

@@ -1,7 +1,5 @@
 """Applications that name a host and a port: look-ups whose cost does not grow with applications that cannot match."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -59,6 +59,7 @@ class Snapshot:
     offline_seconds: float
     instances: Mapping[str, Instance]
     ended_sessions: Mapping[str, str]
+    ends: str = field(repr=False)
     connectors: Mapping[str, Connector]
     policies: Sequence[Policy]
     applications: ApplicationIndex = field(repr=False)
@@ -93,6 +94,7 @@ class Snapshot:
             offline_seconds=given.offline_seconds,
             instances={key: _instance(key, each) for key, each in given.instances.items()},
             ended_sessions=given.ended_sessions,
+            ends=given.ends,
             connectors=given.connectors,
             policies=given.policies,
             applications=_applications(given.applications),
@@ -113,6 +115,10 @@ class Snapshot:
             if connector and connector.enabled and connector.licensed and policy.connector in online:
                 usable |= 1 << place
         return replace(self, online=online, usable_mask=usable)
+
+    def with_ended(self, ended: Mapping[str, str], ends: str) -> Snapshot:
+        """Copy the configuration, with these sessions ended as well; ``ends``: mark of the last of them."""
+        return replace(self, ended_sessions={**self.ended_sessions, **ended}, ends=ends)
 
     def server_allowed(self, server: str, connector: str) -> bool:
         """Tell whether a server may hold tunnels and carry flows: not disabled, and known as that connector's."""

@@ -3,8 +3,6 @@
 Heavy modules are imported inside the commands, so that ``--help`` and ``--version`` answer at once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import sys

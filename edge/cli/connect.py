@@ -1,7 +1,5 @@
 """Command ``causeway connect``: its options, and its exit codes."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Annotated

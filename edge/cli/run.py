@@ -4,8 +4,6 @@ The library that reads the command line takes about 9 MB, which an agent that ru
 command, once read, puts this module in its own place.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

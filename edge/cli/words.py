@@ -1,7 +1,5 @@
 """Words of commands besides their results: the log, and a failure as a sentence and an exit code."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

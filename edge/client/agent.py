@@ -1,7 +1,5 @@
 """Run of ``causeway connect``: log on, keep a local Envoy and the session, say why the session ends."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import signal

@@ -1,7 +1,5 @@
 """Events of ``causeway connect``: sentences for people, or one JSON object a line for programs."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

@@ -1,7 +1,5 @@
 """Order of the gateways of the console's answer: the first to answer comes first, draining and silent ones last."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Collection, Sequence

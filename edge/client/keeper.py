@@ -1,7 +1,5 @@
 """Keeping of a session: renew its token, notice its end within seconds, tell what a gateway refuses."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random

@@ -1,7 +1,5 @@
 """Options of ``causeway connect``, read from the command line's words."""
 
-from __future__ import annotations
-
 import errno
 import ipaddress
 import re

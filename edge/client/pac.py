@@ -1,7 +1,5 @@
 """Proxy auto-configuration for browsers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

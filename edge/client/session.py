@@ -1,7 +1,5 @@
 """Session of a user: logged on, renewed at half its life, logged off."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Words of the gateways about the session: asked every few seconds, and read from Envoy's log of refusals."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

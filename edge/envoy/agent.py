@@ -1,7 +1,5 @@
 """Calls of a gateway's Envoy to the agent beside it: whether a flow may pass, how it is cut, what it carried."""
 
-from __future__ import annotations
-
 from edge.envoy.failures import NO_DECISION
 from edge.envoy.parts import Config, http_protocol_options, static_cluster, typed
 

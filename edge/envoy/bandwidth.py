@@ -1,7 +1,5 @@
 """Token buckets in a gateway's Envoy: the part of the HTTP filters that holds accounts to their bandwidth."""
 
-from __future__ import annotations
-
 from edge.envoy.parts import TYPES, Config, typed
 
 BANDWIDTH_HEADER = "x-causeway-bandwidth"  # the slot that holds the account to its cap, if it has one

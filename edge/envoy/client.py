@@ -3,8 +3,6 @@
 The token and the gateways' CA lie in files that Envoy watches, so that a renewal touches no open connection.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 from collections.abc import Sequence

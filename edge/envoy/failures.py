@@ -4,8 +4,6 @@ docs/architecture.md lists the answers under "Status codes". What the agent refu
 passes as it is.
 """
 
-from __future__ import annotations
-
 from edge.envoy.pace import pace_reply
 from edge.envoy.parts import REASON_HEADER, ROUTE_HEADER, Config, typed
 from edge.envoy.plain import MAX_HEADERS, MAX_HEADERS_KB

@@ -6,37 +6,16 @@ named → reverse tunnel, or the gateway itself dials. Where Envoy has the modul
 way (edge.envoy.halfclose).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
-from edge.envoy import halfclose
+from edge.envoy import halfclose, parts
 from edge.envoy.agent import access_log, agent_cluster, agent_service, authorization, flow_control
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, SLOTS, UPLOAD_HEADER, bandwidth_filter
 from edge.envoy.failures import OWN_HEADERS, gateway_failures
 from edge.envoy.pace import ADDRESS_FLOWS, pace_filter
-from edge.envoy.parts import (
-    MANY,
-    NAME_HEADER,
-    NOT_SERVED,
-    PKI,
-    REASON_HEADER,
-    ROUTE_HEADER,
-    TYPES,
-    Config,
-    address,
-    admin,
-    circuit_breakers,
-    client_tls,
-    http2_options,
-    http_protocol_options,
-    keepalive_options,
-    runtime,
-    secret_files,
-    server_tls,
-    typed,
-)
+from edge.envoy.parts import NAME_HEADER, REASON_HEADER, ROUTE_HEADER, Config, typed
 from edge.envoy.plain import Hop, answer_options, last_hop, last_hop_options, manager_options
+from edge.protocol.codes import Code
 from edge.protocol.configuration import Gateway
 
 PATH_HEADER = "x-causeway-path"  # "cloud" or "connector", set by the decision
@@ -49,8 +28,6 @@ TUNNELS = "tunnels"  # prefix of the statistics about tunnels
 CLOUD = "cloud"  # the cluster that the gateway itself dials by
 MAX_CONNECTIONS = 50_000
 
-__all__ = ["NAME_HEADER", "PKI", "ROUTE_HEADER", "bootstrap", "secret_files"]
-
 
 def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOWS) -> Config:
     """Return Envoy's whole configuration; no part depends on policies, so that a change of policies never touches it.
@@ -58,10 +35,10 @@ def bootstrap(gateway: Gateway, *, slots: int = SLOTS, flows: int = ADDRESS_FLOW
     ``flows``: how many flows an address may open in a second.
     """
     exact = halfclose.usable()
-    values = runtime(**(halfclose.RUNTIME if exact else {}))
+    values = parts.runtime(**(halfclose.RUNTIME if exact else {}))
     return {
         "node": {"id": gateway.id, "cluster": "gateway"},
-        "admin": admin(),
+        "admin": parts.admin(),
         "bootstrap_extensions": [_tunnel_sockets(), *([halfclose.internal_listeners()] if exact else [])],
         # What the admin socket sets holds as long as this process lives (edge.gateway.bandwidth)
         "layered_runtime": {"layers": [values, {"name": "caps", "admin_layer": {}}]},
@@ -121,11 +98,12 @@ def _tunnel_listener(gateway: Gateway) -> Config:
             "cluster_id_format": "%DOWNSTREAM_PEER_URI_SAN%",
         },
     )
-    chain = {"transport_socket": server_tls("tunnel", clients=True), "filters": [admission, handshake]}
+    tls = parts.secured(parts.server_tls("tunnel", clients=True))
+    chain = tls | {"filters": [admission, handshake]}
     return {
         "name": "tunnels",
-        "address": address(gateway.listen, gateway.tunnel_port),
-        "socket_options": keepalive_options(),
+        "address": parts.address(gateway.listen, gateway.tunnel_port),
+        "socket_options": parts.keepalive_options(),
         "filter_chains": [chain],
     }
 
@@ -133,18 +111,17 @@ def _tunnel_listener(gateway: Gateway) -> Config:
 def _reverse_cluster() -> Config:
     """Cluster of the tunnels' other side. TLS inside the tunnel, to the connector's own name, keeps the bytes secret:
     the outer TLS of a reverse tunnel covers the handshake only."""
+    removed = [{"remove": name} for name in INTERNAL_HEADERS if name not in WAY_HEADERS]
     strip = typed(
         "envoy.filters.http.header_mutation",
         "filters.http.header_mutation.v3.HeaderMutation",
-        mutations={
-            "request_mutations": [{"remove": name} for name in INTERNAL_HEADERS if name not in WAY_HEADERS]
-        },
+        mutations={"request_mutations": removed},
     )
     codec = typed("envoy.filters.http.upstream_codec", "filters.http.upstream_codec.v3.UpstreamCodec")
-    options = http_protocol_options(
+    options = parts.http_protocol_options(
         {
             "http2_protocol_options": {
-                **http2_options(),
+                **parts.http2_options(),
                 # A peer that vanished without a word is noticed within seconds: its flows end, new flows go elsewhere.
                 "connection_keepalive": {"interval": "5s", "timeout": "3s"},
             }
@@ -162,7 +139,7 @@ def _reverse_cluster() -> Config:
         "name": "reverse",
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
-        "circuit_breakers": circuit_breakers(),
+        "circuit_breakers": parts.circuit_breakers(),
         "cluster_type": typed(
             "envoy.clusters.reverse_connection",
             "clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
@@ -170,7 +147,7 @@ def _reverse_cluster() -> Config:
             host_id_format=f"%REQ({ROUTE_HEADER})%",
         ),
         "typed_extension_protocol_options": options,
-        "transport_socket": client_tls("tunnel", alpn=["h2"], sni="unused"),
+        "transport_socket": parts.client_tls("tunnel", alpn=["h2"], sni="unused"),
     }
 
 
@@ -180,9 +157,8 @@ _DNS_CACHE: Config = {
     "name": "cloud",
     "dns_lookup_family": "V4_PREFERRED",
     "max_hosts": 65536,
-    "dns_cache_circuit_breaker": {
-        "max_pending_requests": MANY
-    },  # flows that wait for a name, by default 1,024
+    # Flows that wait for a name, by default 1,024
+    "dns_cache_circuit_breaker": {"max_pending_requests": parts.MANY},
 }
 
 
@@ -193,7 +169,7 @@ def _cloud_cluster(name: str, **more: Any) -> Config:
         **halfclose.BUFFER,
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
-        "circuit_breakers": circuit_breakers(),
+        "circuit_breakers": parts.circuit_breakers(),
         "cluster_type": typed(
             "envoy.clusters.dynamic_forward_proxy",
             "clusters.dynamic_forward_proxy.v3.ClusterConfig",
@@ -220,18 +196,18 @@ _CLIENT_LIMITS: Config = {
 
 
 def _access_listener(gateway: Gateway, slots: int, flows: int, *, exact: bool) -> Config:
-    tls = server_tls("access", alpn=["h2", "http/1.1"])
+    tls = parts.server_tls("access", alpn=["h2", "http/1.1"])
     filters = [*([halfclose.front()] if exact else []), _http(slots, flows, exact=exact)]
     return {
         "name": "access",
-        "address": address(gateway.listen, gateway.client_port),
+        "address": parts.address(gateway.listen, gateway.client_port),
         # A client is one long connection: by chance, several fast clients would share a thread beside an idle thread.
         "connection_balance_config": {"exact_balance": {}},
         # The limit is also the size of the pieces in which what a client sends is held to its account's bandwidth.
         "per_connection_buffer_limit_bytes": 65_536,
         "tcp_backlog_size": 4096,  # beyond it (else 128) a client's first packet is dropped and sent again
-        "socket_options": keepalive_options(),
-        "filter_chains": [{"transport_socket": tls, "filters": filters}],
+        "socket_options": parts.keepalive_options(),
+        "filter_chains": [parts.secured(tls) | {"filters": filters}],
     }
 
 
@@ -246,7 +222,7 @@ def _http(slots: int, flows: int, *, exact: bool) -> Config:
         use_remote_address=True,
         skip_xff_append=True,
         **manager_options(Hop.GATEWAY),
-        http2_protocol_options=http2_options() | _CLIENT_LIMITS,
+        http2_protocol_options=parts.http2_options() | _CLIENT_LIMITS,
         upgrade_configs=[{"upgrade_type": "CONNECT"}, {"upgrade_type": "websocket"}],
         route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(exact=exact)}]},
         local_reply_config=gateway_failures(),
@@ -279,16 +255,9 @@ def _go_on() -> Config:
     """HTTP filter by which a CONNECT that this gateway dials goes on, once resolved, to the internal listener."""
 
     def header(name: str, value: str) -> Config:
-        field = {
-            "@type": TYPES + "envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
-            "header_name": name,
-        }
-        return {
-            "single_predicate": {
-                "input": {"name": name, "typed_config": field},
-                "value_match": {"exact": value},
-            }
-        }
+        kind = parts.TYPES + "envoy.type.matcher.v3.HttpRequestHeaderMatchInput"
+        field = {"name": name, "typed_config": {"@type": kind, "header_name": name}}
+        return {"single_predicate": {"input": field, "value_match": {"exact": value}}}
 
     wanted = [header(":method", "CONNECT"), header(PATH_HEADER, "cloud")]
     filter_ = halfclose.go_on()
@@ -317,9 +286,7 @@ def _routes(*, exact: bool) -> list[Config]:
         # A tunnel may die in the moment a flow is given to it: another tunnel of the connector takes over. A server may
         # not know yet of an application that was allowed a moment ago: the server hears of it within a second or two.
         "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
-        "retriable_headers": [
-            {"name": REASON_HEADER, "string_match": {"exact": dict(NOT_SERVED)[REASON_HEADER]}}
-        ],
+        "retriable_headers": [{"name": REASON_HEADER, "string_match": {"exact": Code.NOT_SERVED}}],
         "rate_limited_retry_back_off": {"reset_headers": [{"name": "retry-after", "format": "SECONDS"}]},
         "num_retries": 3,
     }

@@ -4,8 +4,6 @@ A flow that this Envoy dials goes on, once its destination was resolved and let 
 a connection ends as exactly as TCP does; a flow over HTTP/1 is given an end of its own.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import socket
@@ -14,7 +12,7 @@ import subprocess
 from functools import cache
 
 from edge.envoy.module import NAME, is_built, library
-from edge.envoy.parts import Config, static_cluster, typed
+from edge.envoy.parts import TYPES, Config, static_cluster, typed
 from edge.envoy.process import EnvoyError, environment, envoy_binary, preloads
 
 TRIAL_SECONDS = 30.0
@@ -85,6 +83,13 @@ def forward() -> Config:
     """Network filter of a port forward: a connection that breaks off ends by a reset."""
     kind = "envoy.filters.network.dynamic_modules"
     return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="forward")
+
+
+def callers(most: int) -> Config:
+    """Network filter that hangs up on an address with so many connections open, one number for a whole Envoy."""
+    kind = "envoy.filters.network.dynamic_modules"
+    number = {"@type": TYPES + "google.protobuf.StringValue", "value": str(most)}
+    return typed(kind, _NETWORK, dynamic_module_config=_LOAD, filter_name="callers", filter_config=number)
 
 
 # -- Over HTTP/1 ------------------------------------------------------------------------------------------------------

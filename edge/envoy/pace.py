@@ -4,8 +4,6 @@ Each new flow costs the agent a decision, whether its client waits for it or res
 600 a second, so that an honest crowd, which waits for its answers, does not come to the limit.
 """
 
-from __future__ import annotations
-
 from edge.envoy.parts import REASON_HEADER, Config, typed
 from edge.protocol.codes import Code
 

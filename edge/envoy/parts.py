@@ -3,8 +3,6 @@
 Paths are relative to Envoy's working directory, because the path of a unix socket may have no more than 108 characters.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 from collections.abc import Iterable
@@ -21,13 +19,14 @@ PKI = "../pki"  # a home's keys and certificates, seen from Envoy's folder besid
 # server's tunnels evenly over the workers, so a server keeps at least one a worker; with two, the loss of one is
 # not felt.
 GATEWAY_WORKERS = 2
+# A connection that never begins TLS would otherwise stay for as long as its client likes.
+HANDSHAKE_TIMEOUT = "10s"
 MANY = 1_000_000  # in place of Envoy's default limits of 1,024 connections and requests a cluster
 
 REASON_HEADER = "x-causeway-reason"
 ROUTE_HEADER = "x-causeway-connector"  # which connector (or which one of its servers) carries the flow
-NAME_HEADER = (
-    "x-causeway-inner"  # whose certificate must be at the other end of the tunnel: the connector's id
-)
+# Whose certificate must be at the other end of the tunnel: the connector's id
+NAME_HEADER = "x-causeway-inner"
 # Headers by which a server refuses what is not among its applications; the gateway tries again after so many seconds.
 NOT_SERVED = ((REASON_HEADER, Code.NOT_SERVED), ("retry-after", "1"))
 
@@ -106,13 +105,8 @@ def static_cluster(
 
 
 def circuit_breakers() -> Config:
-    limits = {
-        "max_connections": MANY,
-        "max_pending_requests": MANY,
-        "max_requests": MANY,
-        "max_retries": MANY,
-    }
-    return {"thresholds": [limits]}
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {"thresholds": [dict.fromkeys(limits, MANY)]}
 
 
 def keepalive_options() -> list[Config]:
@@ -183,6 +177,11 @@ def server_tls(
         require_client_certificate=clients,
         common_tls_context=_common_tls(certificate, alpn, validate=clients, names=names),
     )
+
+
+def secured(transport: Config) -> Config:
+    """Return a filter chain's part for TLS; a connection that does not finish the handshake in time is closed."""
+    return {"transport_socket": transport, "transport_socket_connect_timeout": HANDSHAKE_TIMEOUT}
 
 
 def client_tls(

@@ -1,7 +1,5 @@
 """Regular expressions (RE2) for ports and networks: Envoy can compare an authority's text, not its number."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from edge.access.hosts import Network

@@ -4,8 +4,6 @@ A request passes up to three Envoys (client, gateway, server), and each of them 
 away such as it has a meaning for, and refuse more than 100 headers or 60 KiB of them.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 from edge.envoy.parts import Config, http_protocol_options, typed

@@ -1,7 +1,5 @@
 """Process of Envoy: started, adopted, watched, restarted, stopped."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import hashlib

@@ -1,7 +1,5 @@
 """Routes of a server's Envoy, made from its applications: what may be dialled, on which ports, and what instead."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

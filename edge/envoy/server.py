@@ -4,8 +4,6 @@ What changes while it runs is read from files that Envoy watches (``routes.json`
 ``listeners.json``, and the certificates), so that no change of configuration breaks a flow.
 """
 
-from __future__ import annotations
-
 import hashlib
 import ipaddress
 import json

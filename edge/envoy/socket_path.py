@@ -1,7 +1,5 @@
 """Paths of unix sockets in a folder of any depth."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -4,8 +4,6 @@ Envoy 1.40 counts a gateway's tunnels in gauges ``tunnels.tunnels.{connector}:{s
 is set; they are hidden from a plain ``/stats``. A gauge of a server that is gone stays, at 0.
 """
 
-from __future__ import annotations
-
 import re
 
 from edge.envoy.gateway import TUNNELS

@@ -1,7 +1,5 @@
 """Bytes of flows: Envoy's access log, every 2 s while a flow is open and once at its end."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator

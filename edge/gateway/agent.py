@@ -1,7 +1,5 @@
 """Agent of a gateway: starts Envoy, answers Envoy's questions, and keeps in touch with the console."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

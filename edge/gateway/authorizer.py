@@ -1,7 +1,5 @@
 """Answers of ext_authz: may this flow pass, and which way. Whatever is sent, the answer is a status and a sentence."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time
@@ -18,8 +16,8 @@ from edge.access.decision import CLOUD, Decision, Destination
 from edge.access.hosts import HostInvalid
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, UPLOAD_HEADER
 from edge.envoy.failures import PART_HEADER
-from edge.envoy.gateway import INTERNAL_HEADERS, NAME_HEADER, PATH_HEADER, ROUTE_HEADER
-from edge.envoy.parts import REASON_HEADER
+from edge.envoy.gateway import INTERNAL_HEADERS, PATH_HEADER
+from edge.envoy.parts import NAME_HEADER, REASON_HEADER, ROUTE_HEADER
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth, upload
 from edge.gateway.flow import FLOW_KEY, Flow
 from edge.gateway.flows import Flows

@@ -9,8 +9,6 @@ Flows that began under a higher cap than the present one are therefore cut (see 
 Which account has which slot is written beside the value, so that an agent that adopts a running Envoy finds it there.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging

@@ -1,18 +1,19 @@
 """Configurations put in force: swap, cut what is no longer allowed, write down, confirm by the next poll."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from edge import version
 from edge.access.snapshot import Snapshot
 from edge.gateway.cutting import Cutter
+from edge.gateway.ends import FILE as ENDS
+from edge.gateway.ends import Ends
 from edge.gateway.life import EnvoyLife
 from edge.gateway.reports import UNKNOWN_SECONDS
 from edge.gateway.sessions import Sessions
@@ -24,7 +25,7 @@ from edge.machine.support import STATUS
 from edge.protocol.codes import Code
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.message import MessageInvalid
-from edge.protocol.reports import GatewayPoll
+from edge.protocol.reports import GatewayPoll, Unchanged
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ class Configuration:
         self._cutter, self._envoy = cutter, envoy
         self.is_newest = False
         self._removed = False
-        self._unsaved: bytes | None = None
+        self._unsaved: dict[str, bytes] = {}  # contents of files that the disk did not take yet
+        self._ends: Ends | None = None
         self._saving = asyncio.Lock()
         self._hindered = False
         self._lost = False
@@ -70,12 +72,14 @@ class Configuration:
             data = self._home.file(FILE).read_bytes()
             modified = self._home.file(FILE).stat().st_mtime
             snapshot = self._checked(json.loads(data))
+            ends = Ends.on_disk(self._home, snapshot)
         except FileNotFoundError:
             return False
         except (OSError, ValueError, ConfigurationRefused) as error:
             logger.error("The configuration on disk cannot be used: %s", error)
             return False
-        self._state.adopt(snapshot)
+        self._ends = ends
+        self._state.adopt(snapshot.with_ended(ends.ended_sessions, ends.ends))
         self._state.heard_at = min(modified, self._state.clock())
         logger.info("Configuration %d is taken from disk.", snapshot.version)
         return True
@@ -107,11 +111,14 @@ class Configuration:
         # From here to the list of flows to cut nothing waits: a flow is either decided by the new configuration, or in
         # the list, or looked at again when its stream opens.
         self._state.adopt(snapshot)
+        told, self._ends = self._ends, Ends.none_since(snapshot)
         self._cutter.count = 0
         self._sessions.forget(snapshot.ended_sessions)
         if before is not None and set(before.session_keys) - set(snapshot.session_keys):
             self._sessions.forget_all()
-        await self._cutter.enforce()
+            await self._cutter.end_sessions()
+        else:
+            await self._cutter.enforce()
         took = (time.monotonic() - started) * 1000
         logger.info(
             "Configuration %d is in force, %d flows are cut, after %.1f ms.",
@@ -119,21 +126,42 @@ class Configuration:
             self._cutter.count,
             took,
         )
-        self._unsaved = json.dumps(document).encode()
+        self._unsaved = {FILE: json.dumps(document).encode()}
+        # What was told ahead is in the configuration: the file of it must not count at the next start.
+        if told is not None and told.ended_sessions:
+            self._unsaved[ENDS] = self._ends.file()
         await self.save()
         await self._envoy.follow()
-        # Flows from before this agent began show up in the log within its interval; only then is the cut complete.
+        await self._enforce_when_settled()
+        return self._cutter.count
+
+    async def _enforce_when_settled(self) -> None:
+        """Cut flows from before this agent began, which show up in the log within its interval, as well."""
         if await self._envoy.settled():
             await self._cutter.enforce()
-        return self._cutter.count
+
+    async def end_sessions(self, ended: Mapping[str, str], ends: str) -> None:
+        """Let nobody in by sessions that ended, and cut their flows, ahead of the next configuration."""
+        if self._ends is None or self._state.snapshot is None:
+            return
+        self._state.adopt(self._state.snapshot.with_ended(ended, ends))
+        self._ends = self._ends.and_then(ended, ends)
+        self._sessions.forget(ended)
+        await self._cutter.enforce()
+        logger.info("Sessions that ended are cut off: %d.", len(ended))
+        self._unsaved[ENDS] = self._ends.file()
+        await self.save()
+        await self._enforce_when_settled()
 
     async def save(self) -> None:
         """Write the configuration in force to disk, unless done; a full disk takes it when there is room again."""
         async with self._saving:
-            if (unsaved := self._unsaved) is None:
+            unsaved = dict(self._unsaved)
+            if not unsaved:
                 return
             try:
-                await asyncio.to_thread(self._home.write_atomic, FILE, unsaved)
+                for name, content in unsaved.items():
+                    await asyncio.to_thread(self._home.write_atomic, name, content)
             except OSError as error:
                 if not self._hindered:
                     logger.error(
@@ -147,8 +175,9 @@ class Configuration:
             if self._hindered:
                 logger.info("The configuration in force is written down again.")
             self._hindered = False
-            if self._unsaved is unsaved:
-                self._unsaved = None
+            self._unsaved = {
+                name: content for name, content in self._unsaved.items() if content is not unsaved.get(name)
+            }
 
     async def poll_forever(self) -> None:
         """Ask the console for configurations until cancelled; every answer is a sign of life of the console."""
@@ -184,7 +213,8 @@ class Configuration:
         wait = WAIT_SECONDS if self._state.snapshot else 0
         epoch, version = self._state.edition
         seal = self._state.snapshot.seal if self._state.snapshot else ""
-        question = GatewayPoll(version, self._cutter.count, wait, epoch, seal)
+        ends = self._state.snapshot.ends if self._state.snapshot else ""
+        question = GatewayPoll(version, self._cutter.count, wait, epoch, seal, ends)
         answer = await self._api.document("gateway/config", question, timeout=wait + 10.0)
         self._state.heard_console()
         self._note_silence()
@@ -192,13 +222,22 @@ class Configuration:
         self._tell("")
         if answer.get("unchanged") is True:
             self.is_newest = True
-            if self._unsaved is None:
+            await self._take_ends(answer)
+            if not self._unsaved:
                 self._set_heard(self._state.heard_at)
             if not self._state.snapshot:
                 await asyncio.sleep(1)
             return
         await self.apply(answer)
         self.is_newest = True
+
+    async def _take_ends(self, answer: Any) -> None:
+        try:
+            told = Unchanged.decode(answer)
+        except MessageInvalid as error:
+            raise ConfigurationRefused(str(error)) from None
+        if told.ended_sessions or (self._state.snapshot and told.ends not in ("", self._state.snapshot.ends)):
+            await self.end_sessions(told.ended_sessions, told.ends)
 
     def _note_silence(self) -> None:
         """Log when the console has been away for too long, whether or not somebody asks to be let in."""
@@ -224,8 +263,9 @@ class Configuration:
         logger.error(REMOVED)
         self._state.close(Refusal(Code.NOT_CONFIGURED, REMOVED))
         async with self._saving:
-            self._unsaved = None
-            self._home.file(FILE).unlink(missing_ok=True)
+            self._unsaved, self._ends = {}, None
+            for name in (FILE, ENDS):
+                self._home.file(name).unlink(missing_ok=True)
         self._tell(REMOVED)
         await self._cutter.end_all()
         await self._envoy.stop()

@@ -3,8 +3,6 @@
 `stands` and `plan` judge by what is in force and touch nothing. `Cutter` carries plans out.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
@@ -101,6 +99,13 @@ class Cutter:
     async def enforce(self) -> None:
         """Cut the open flows that would not be let in now."""
         await self._cut(lambda flow: not stands(flow, self._latest(flow.identity), self._state))
+
+    async def end_sessions(self) -> None:
+        """Cut every flow that is open now: tokens of a key that is gone count no more, whoever they name."""
+        old = set(self._flows)
+        await self._cut(
+            lambda flow: flow in old or not stands(flow, self._latest(flow.identity), self._state)
+        )
 
     async def end_expired(self) -> None:
         """Cut the open flows of sessions that are over."""

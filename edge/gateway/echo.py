@@ -1,7 +1,5 @@
 """Answers to the connector servers' probes: UDP on the tunnels' port number. A probe carries no user's byte."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from typing import Any, cast

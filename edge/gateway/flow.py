@@ -93,7 +93,8 @@ class Flow:
         return FlowRecord(
             flow=self.id, session=self.identity.session, account=self.identity.account,
             instance=self.identity.instance, host=self.destination.host.text, port=self.destination.port,
-            application=self.application, policy=self.policy, connector=self.connector, path=self.path,
+            application=self.application, policy=self.policy, connector=self.connector,
+            server=self.server if self.connector else None, path=self.path,
             started_at=self.started_at, ended_at=ended_at, bytes_up=self.bytes_up, bytes_down=self.bytes_down,
             end=None if ended_at is None else "cut" if self.cut else "closed", time=self.told_at,
         )  # fmt: skip

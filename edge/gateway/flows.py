@@ -8,8 +8,6 @@ agent learns of such an *orphan* by the access log, which tells of each open flo
 one single stream from outside; so when an orphan must be cut, Envoy is restarted, which cuts everything.
 """
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
 from typing import Any

@@ -1,13 +1,12 @@
 """Life of the gateway's Envoy: started by the configuration in force, adopted, started anew, ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 
 import msgspec
 
-from edge.envoy.gateway import bootstrap, secret_files
+from edge.envoy.gateway import bootstrap
+from edge.envoy.parts import secret_files
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.gateway.accesslog import FlowLog
 from edge.gateway.flows import Flows

@@ -1,7 +1,5 @@
 """Figures of a gateway for Prometheus. Units: docs/metrics.md."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from prometheus_client.core import Metric

@@ -1,7 +1,5 @@
 """Pace of one account: how fast it may open flows, from whatever addresses, while a gateway is too busy."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable
 

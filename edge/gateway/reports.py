@@ -1,7 +1,5 @@
 """Reports of the gateway to the console: its status, and records of flows."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -4,8 +4,6 @@ A verified pair of name and password is remembered as a keyed hash for the life 
 only. Refusals are not remembered, except a lock-out for as long as it lasts.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging

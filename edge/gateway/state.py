@@ -1,7 +1,5 @@
 """State that the parts of a gateway's agent share: the configuration in force, the live tunnels, the counters."""
 
-from __future__ import annotations
-
 import gc
 import random
 import time

@@ -12,8 +12,6 @@ and a file is written with a delay of up to 10 s. After a restart of Envoy the g
 servers dial again, within 10 s.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -4,8 +4,6 @@ What gateways and connector servers do alike is here. The trades `edge.gateway.a
 add the rest.
 """
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import logging

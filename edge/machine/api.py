@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 import ssl
 import time
@@ -177,7 +176,7 @@ class Caller:
         A 401 ``ClockSkew`` is answered by correcting the offset and trying once more. `last`: there is no other call
         soon, so that the connection need not be held; thousands that do nothing would fill the console's seats.
         """
-        body = json.dumps(message.encode(), separators=(",", ":")).encode()
+        body = message.json()
         response = await self._post(path, body, timeout, last)
         if response.status_code == 401 and self._signer is not None:
             skewed = _refusal(response).code == Code.CLOCK_SKEW and self._signer.follow_clock_of(response)

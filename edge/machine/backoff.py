@@ -1,7 +1,5 @@
 """Pauses before a call is tried again, so that ten thousand machines do not come back in the same moment."""
 
-from __future__ import annotations
-
 import random
 
 FIRST_SECONDS = 1.0

@@ -1,7 +1,5 @@
 """Needs of a gateway or a server, each with the fix for what fails."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """Enrollment of a machine: keys made here, a one-use code, certificates from the console. And their renewal."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime as dt
 import fcntl

@@ -1,7 +1,5 @@
 """Logs of a machine as one archive without secrets, sent to the console in pieces when the console asks."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import io
@@ -149,7 +147,9 @@ class LogSender:
             try:
                 await self._api.call("logs", part, Nothing, timeout=60.0)
                 return
-            except ConsoleUnreachable:
-                if not left:
+            except ApiError as error:
+                too_fast = isinstance(error, ApiRefused) and error.status == 429
+                if not left or not (too_fast or isinstance(error, ConsoleUnreachable)):
                     raise
-            await asyncio.sleep(RETRY_SECONDS)
+                pause = error.retry_after or RETRY_SECONDS
+            await asyncio.sleep(pause)

@@ -4,8 +4,6 @@ The file is ``metrics.prom`` in the machine's home, and needs no port and no tok
 CAUSEWAY_METRICS_FILE names another place for it, CAUSEWAY_METRICS_LISTEN an address (``127.0.0.1:9464``) that answers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

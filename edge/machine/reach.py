@@ -1,7 +1,5 @@
 """Look whether somebody listens at a host and port, as any program on this machine would find."""
 
-from __future__ import annotations
-
 import asyncio
 
 SECONDS = 1.0

@@ -1,7 +1,5 @@
 """Unsent records on disk, in one SQLite file: kept until acknowledged, bounded, alive on a full disk."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import logging

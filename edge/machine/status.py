@@ -3,8 +3,6 @@
 They are read from Envoy, from the folder and from the network, so that they tell the truth also when the agent is dead.
 """
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import ipaddress

@@ -1,7 +1,5 @@
 """Agent of a folder, of which there is one: held, found, ended, taken away. And the log that the agent keeps."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import fcntl

@@ -4,8 +4,6 @@ Started by the agent that is about to be replaced (`edge.machine.upgrade`), out 
 ``upgrade.log``. Its verdict stands in ``upgrade.json``, where the agent that runs then finds it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

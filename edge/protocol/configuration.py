@@ -5,8 +5,6 @@ in the machine's home. The file holds the document as it came: an upgraded agent
 did not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal
 
@@ -14,7 +12,7 @@ from msgspec import Meta
 
 from edge.protocol.edition import Edition
 from edge.protocol.message import Message
-from edge.protocol.values import Epoch, Seal
+from edge.protocol.values import Epoch, Mark, Seal
 
 ALL: Final = "all"
 SELECTED: Final = "selected"
@@ -141,7 +139,8 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     `epoch`: of `version` and `servers_version`; `seal`: sent back with each poll. Both empty from release 0.1.
     `servers_version`: of the configuration that connector servers should work by; 0 from a console that does not say.
     `session_keys`: key id → PEM. `offline_seconds`: how long after the console's last word users are still let in.
-    `ended_sessions`: session → reason, until the session's token expires. `groups`: group → accounts.
+    `ended_sessions`: session → reason, until the session's token expires; `ends`: mark of the last end that is in it,
+    sent back with each poll; empty from release 0.1. `groups`: group → accounts.
     `bandwidth`: account → kbit/s, of accounts whose tokens say something else. `policies`: in evaluation order.
     `upgrade`: none unless a version is to be installed.
     """
@@ -155,6 +154,7 @@ class GatewayConfiguration(Message, frozen=True, kw_only=True):
     offline_seconds: float
     instances: Mapping[str, Instance]
     ended_sessions: Mapping[str, str]
+    ends: Mark = ""
     bandwidth: Mapping[str, Kbps] = {}
     connectors: Mapping[str, Connector]
     applications: Mapping[str, Application]

@@ -10,8 +10,6 @@ The key comes with both machines' configurations. Without it, or with an old que
 answer is never longer than its question: nobody can have a third party flooded by way of a gateway.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import struct

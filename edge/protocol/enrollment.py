@@ -1,7 +1,5 @@
 """Enrollment of a machine by a one-use code, and renewal of its certificates: calls ``enroll`` and ``renew``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 

@@ -1,7 +1,5 @@
 """Who is at the other end: session tokens, and what a client puts into ``Proxy-Authorization``."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections.abc import Mapping

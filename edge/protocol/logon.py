@@ -1,7 +1,5 @@
 """Sessions of users: calls ``login``, ``session/renew`` and ``logout``, and the grant that answers the first two."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Literal
 

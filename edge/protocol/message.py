@@ -4,8 +4,7 @@ A field that a message does not know is ignored, so that the sender may be of a 
 may be missing, so that the sender may be of an older one.
 """
 
-from __future__ import annotations
-
+import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
@@ -50,6 +49,13 @@ class Message(msgspec.Struct, frozen=True):
         """Take the message apart into what any JSON library writes; every field, with those that have a default."""
         encoded: dict[str, Any] = msgspec.to_builtins(self)
         return encoded
+
+    def json(self) -> bytes:
+        """Write the message as JSON in one pass; with ``encode`` for texts that UTF-8 cannot hold, as hosts may say."""
+        try:
+            return msgspec.json.encode(self)
+        except UnicodeEncodeError:  # a lone surrogate
+            return json.dumps(self.encode(), separators=(",", ":")).encode()
 
 
 def _fault(value: Any, kind: Any, where: str = "") -> tuple[str, str] | None:

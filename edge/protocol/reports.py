@@ -2,10 +2,8 @@
 
 Fields without a default decide, so that a call with a wrong one is refused. Fields with a default are measured: the
 console drops a value that makes no sense, as if it had not been sent (`console.machines.reported`). Exceptions are
-`wait`, `epoch` and `seal` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
+`wait`, `epoch`, `seal` and `ends` of a `GatewayPoll` and all of a `FlowRecord`, which are strict throughout.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -21,6 +19,7 @@ from edge.protocol.values import (
     CpuPercent,
     Epoch,
     Id,
+    Mark,
     Milliseconds,
     Moment,
     Percent,
@@ -57,6 +56,8 @@ class GatewayPoll(Message, frozen=True):
     `applied_version`: 0 before the first; confirms every cut-over up to that version. `wait`: how long the console may
     take until there is something newer, in seconds; a wrong one is refused. `cut_flows`: cut by applying that version.
     `epoch`, `seal`: those of the configuration in force, as they came; a poll of another epoch confirms nothing.
+    `ends`: the last mark that came, which confirms every end up to that; null from release 0.1, which has to be told of
+    ends by configurations.
     """
 
     applied_version: Version
@@ -64,13 +65,20 @@ class GatewayPoll(Message, frozen=True):
     wait: Wait = 0
     epoch: Epoch = ""
     seal: Seal = ""
+    ends: Mark | None = None
 
 
-class Unchanged(Message, frozen=True):
-    """Answer to a poll by the present configuration; else it is the `GatewayConfiguration`. `unchanged`: true."""
+class Unchanged(Message, frozen=True, omit_defaults=True):
+    """Answer to a poll by the present configuration; else it is the `GatewayConfiguration`. `unchanged`: true.
+
+    `ended_sessions`: session → reason, of those that ended since the poll's `ends`, ahead of the configuration.
+    `ends`: the mark of the last of them.
+    """
 
     unchanged: bool
     version: Version
+    ends: Mark = ""
+    ended_sessions: Mapping[str, str] = {}
 
 
 class GatewayStatus(Message, frozen=True, kw_only=True):
@@ -103,6 +111,7 @@ FlowPath = Literal["cloud", "connector"]
 class FlowRecord(Message, frozen=True, kw_only=True):
     """Flow as its gateway knows it; a later record of the same flow replaces an earlier one. Ids may be null or empty.
 
+    `server`: of the connector, which carried the flow; null where the gateway does not know, or is of release 0.1.
     Times are epoch seconds. `ended_at`, `end`: null while the flow is open. `time`: when these bytes were counted,
     believed from the flow's beginning to now; else the end of the flow, else the record's arrival. Bytes are at most
     2⁵³ = 9 PB, what 100 Gbit/s carry in eight days: the records of a batch together stay below 2⁶³, where a database
@@ -118,6 +127,7 @@ class FlowRecord(Message, frozen=True, kw_only=True):
     application: Id | None = None
     policy: Id | None = None
     connector: Id | None = None
+    server: Id | None = None
     path: FlowPath
     started_at: Moment
     ended_at: Moment | None = None

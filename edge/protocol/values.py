@@ -1,7 +1,5 @@
 """Kinds of values that several messages have, each with its limits and the words by which a refusal names them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta
@@ -30,6 +28,14 @@ Epoch = Annotated[
 # Proof that the console gave out an edition, which the console alone can make; a machine keeps it and sends it back.
 Seal = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="a seal of at most 64 hexadecimal digits")
+]
+# How far a gateway knows what ended; the console alone reads it, and a gateway sends it back as it came.
+Mark = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9]{1,16}\.[!-~]{1,40})?\Z",
+        description="a number, a point and an id, as they came, or empty",
+    ),
 ]
 Seconds = Annotated[float, Meta(ge=0, le=2**40, description="a number of seconds, 0 or more")]
 Milliseconds = Annotated[float, Meta(ge=0, le=600_000, description="milliseconds, at most 600,000")]

@@ -5,8 +5,6 @@ once. So each gateway has numbered lines, each of them one listener with tunnels
 tunnels than wanted, and its port answers, it gets a new line. A line with a living tunnel is never taken away.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

@@ -1,7 +1,5 @@
 """Samples of one machine: bytes through the tunnels from Envoy's counters, processor and memory from the system."""
 
-from __future__ import annotations
-
 import json
 import math
 import time

@@ -4,8 +4,6 @@ To each gateway goes a datagram a second (edge.protocol.echo). Where nothing com
 TCP connections, UDP does not pass: then latency is the time that a connection takes, and loss is not measured.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import ipaddress

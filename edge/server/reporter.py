@@ -1,7 +1,5 @@
 """Telemetry to the console: spooled samples in batches, and the answer's word on which configuration to work by."""
 
-from __future__ import annotations
-
 import logging
 import socket
 import time

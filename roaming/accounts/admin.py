@@ -49,7 +49,12 @@ class ClientAccountAdmin(ServiceAdmin):
     fixed_fields = ("instance", "username", "static_ip", "source", "last_logon_at")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fields if obj is None else (*(self.fields or ()), "source", "last_logon_at")
+        fields = tuple(self.fields or ())
+        if obj is None:
+            return fields
+        if not self.has_change_permission(request, obj):
+            fields = tuple(name for name in fields if name != "new_password")
+        return (*fields, "source", "last_logon_at")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         readonly = super().get_readonly_fields(request, obj)

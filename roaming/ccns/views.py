@@ -3,9 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 from roaming.ccns import selectors, services
 from roaming.ccns.forms import CCNForm, CloudNetworkForm
@@ -29,15 +28,13 @@ TABLE = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def ccn_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.ccns_in(web.current_area(request)))
     return tables.render(request, "roaming/ccns/list.html", page)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def ccn_add(request: HttpRequest) -> HttpResponse:
     area = web.area_or_404(request)
     form = CCNForm(request.POST or None)
@@ -48,15 +45,13 @@ def ccn_add(request: HttpRequest) -> HttpResponse:
     return web.form_page(request, "roaming/ccns/add.html", {"form": form})
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def ccn_detail(request: HttpRequest, ccn_id: str) -> HttpResponse:
     """Show the CCN's cloud networks, with the form that ``network_add`` takes."""
     return _detail(request, get_object_or_404(CCN, pk=ccn_id), CloudNetworkForm())
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
     form = CloudNetworkForm(request.POST)
@@ -70,8 +65,7 @@ def network_add(request: HttpRequest, ccn_id: str) -> HttpResponse:
     return _detail(request, ccn, form)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def network_confirm_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
     network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
     return web.ask(
@@ -86,8 +80,7 @@ def network_confirm_remove(request: HttpRequest, ccn_id: str, network_id: int) -
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def network_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpResponse:
     network = get_object_or_404(CloudNetwork.objects.select_related("ccn"), pk=network_id, ccn=ccn_id)
     services.cloud_network_remove(network=network, actor=actor(request))
@@ -96,8 +89,7 @@ def network_remove(request: HttpRequest, ccn_id: str, network_id: int) -> HttpRe
     )
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
     return web.ask(
@@ -111,8 +103,7 @@ def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def ccn_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
     ccn = get_object_or_404(CCN, pk=ccn_id)
     services.ccn_delete(ccn=ccn, actor=actor(request))

@@ -5,7 +5,11 @@ from django.db import models
 from django.utils import timezone
 
 from console.core.ids import new_id
+from console.core.sealed import SealedField
 from roaming.instances.models import Instance
+
+# Purpose for which uploads are sealed.
+PURPOSE = "account-imports"
 
 
 def new_import_id() -> str:
@@ -18,7 +22,7 @@ class AccountImport(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=new_import_id, editable=False)
     instance = models.ForeignKey(Instance, on_delete=models.CASCADE, related_name="imports")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    content = models.TextField(editable=False)
+    content = SealedField(purpose=PURPOSE, editable=False)
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:

@@ -13,11 +13,10 @@ from console.work import tasks
 from roaming.accounts import services as accounts
 from roaming.imports import lines as import_lines
 from roaming.imports.lines import Line
-from roaming.imports.models import AccountImport
+from roaming.imports.models import PURPOSE, AccountImport
 from roaming.instances.models import Instance
 
 KIND = "account.import"
-PURPOSE = "account-imports"
 KEEP = timedelta(days=1)
 
 

@@ -7,9 +7,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, Streami
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Invalid, Refusal
 from console.kit import csv_export, web
 from roaming.accounts.selectors import accounts_of
@@ -39,8 +38,7 @@ BATCH = 1000
 
 
 @sensitive_post_parameters("text")
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     form = ImportForm(request.POST or None, request.FILES or None)
@@ -55,14 +53,12 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
     return web.form_page(request, "roaming/imports/new.html", context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def import_template(request: HttpRequest) -> StreamingHttpResponse:
-    return csv_export.download("client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
+    return csv_export.plain("client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def import_preview(request: HttpRequest, import_id: str) -> HttpResponse:
     return _preview(request, draft_or_404(import_id, actor(request)))
 
@@ -88,18 +84,16 @@ def _preview(request: HttpRequest, draft: AccountImport, refusal: Refusal | None
     return render(request, "roaming/imports/preview.html", context, status=422 if refusal else 200)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def import_wrong_lines(request: HttpRequest, import_id: str) -> StreamingHttpResponse:
     lines = services.import_lines_of(draft_or_404(import_id, actor(request)))
     rows = (
         (line.number, line.username, line.email, " ".join(line.problems)) for line in lines if line.problems
     )
-    return csv_export.download("wrong-lines.csv", ("line", "username", "email", "problem"), rows)
+    return csv_export.plain("wrong-lines.csv", ("line", "username", "email", "problem"), rows)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def import_start(request: HttpRequest, import_id: str) -> HttpResponse:
     """Start the import in the background; ``only_good=1`` leaves the wrong lines out instead of refusing the file."""
     draft = draft_or_404(import_id, actor(request))
@@ -111,8 +105,7 @@ def import_start(request: HttpRequest, import_id: str) -> HttpResponse:
     return web.done(request, reverse("tasks:detail", args=[task.pk]), "The import has begun.")
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def import_discard(request: HttpRequest, import_id: str) -> HttpResponse:
     draft = draft_or_404(import_id, actor(request))
     url = reverse("roaming:accounts", args=[draft.instance_id])
@@ -120,13 +113,20 @@ def import_discard(request: HttpRequest, import_id: str) -> HttpResponse:
     return web.done(request, url, "The upload was discarded; nothing was imported.")
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def account_export(request: HttpRequest, instance_id: str) -> StreamingHttpResponse:
     """Send the accounts as CSV, narrowed and ordered as in their list; rows are sent while they are read."""
     instance = instance_or_404(instance_id)
     rows = TABLE.all_rows(request, accounts_of(instance))
-    return csv_export.download(f"{instance.pk}-accounts.csv", EXPORTED, _exported(rows))
+    narrowed = {name: str(value) for name, value in request.GET.items() if value}
+    return csv_export.download(
+        f"{instance.pk}-accounts.csv",
+        EXPORTED,
+        _exported(rows),
+        by=actor(request),
+        of=instance,
+        narrowed=narrowed,
+    )
 
 
 def _exported(rows: Any) -> Iterator[tuple[Any, ...]]:

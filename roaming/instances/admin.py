@@ -52,6 +52,11 @@ class InstanceAdmin(ServiceAdmin):
         readonly = super().get_readonly_fields(request, obj)
         return readonly if obj is not None else (*readonly, "status")
 
+    @admin.display(description="CIDR blocks")
+    def cidrs(self, instance: Instance) -> str:
+        """Return the blocks for those who see the page and may not change the instance."""
+        return "\n".join(str(block) for block in instance.blocks())
+
     def create(self, request: HttpRequest, form: forms.ModelForm) -> Instance:
         return services.instance_create(**form.cleaned_data, actor=actor(request))
 

@@ -4,6 +4,7 @@ from ipaddress import IPv4Network
 
 from django.db import models
 
+from console.core.constraints import one_of
 from console.core.ids import new_id
 from console.models import Region
 from roaming import rules
@@ -44,11 +45,7 @@ class Instance(models.Model):
                 name="instance_quota_range",
                 violation_error_message="Account quota must be 1–1,000,000.",
             ),
-            models.CheckConstraint(
-                condition=models.Q(status__in=["active", "stopped", "deleting"]),
-                name="instance_status_known",
-                violation_error_message="Status must be active, stopped or deleting.",
-            ),
+            one_of("status", ["active", "stopped", "deleting"], name="instance_status_known"),
             models.CheckConstraint(
                 condition=models.Q(dns2=None) | models.Q(dns1__isnull=False),
                 name="instance_dns_first_first",

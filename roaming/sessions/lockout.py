@@ -1,5 +1,6 @@
 """Failed log-ons, counted in buckets that leak: by account and address together, by account, by address.
 
+Log-ons by the right password have a share of each minute, so that a loop of log-ons and log-offs stays cheap.
 Account and address together are locked out: whoever guesses shuts out nobody but themselves. An account or an address
 alone is slowed to one log-on a second, and never where that account has logged on from that address before. Buckets
 are changed in transactions of their own, so that parallel guesses all count and nothing rolls them back.
@@ -7,7 +8,6 @@ are changed in transactions of their own, so that parallel guesses all count and
 
 import hashlib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,9 +17,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from console.core import audit
+from console.core import audit, log_ins
 from console.core.audit import Actor
 from console.core.errors import Refusal
+from console.core.rates import Rate
 from edge.protocol.codes import Code
 from roaming.accounts.models import ClientAccount
 from roaming.sessions.models import LogonFailures
@@ -29,6 +30,8 @@ Kind = LogonFailures.Kind
 # each has this many times the failures of an account from an address.
 WIDE_FACTOR = 5
 TURN = timedelta(seconds=1)
+# Log-ons by the right password: whoever has none cannot use up an account's share.
+logons = Rate(lambda: settings.LOGONS_PER_MINUTE)
 
 
 class LockedOut(Refusal):
@@ -57,6 +60,20 @@ class Slowed(Refusal):
         )
 
 
+class TooManyLogons(Refusal):
+    """Refusal of a log-on of an account that has had its share of the minute. ``retry_after``: seconds."""
+
+    status = 429
+    code = Code.LOCKED_OUT
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(
+            f"This client account has logged on {settings.LOGONS_PER_MINUTE} times within a minute, which is as often "
+            "as an account may. Try again in a minute."
+        )
+        self.retry_after = max(1, math.ceil(wait))
+
+
 @dataclass(frozen=True)
 class Guess:
     """One log-on's buckets: empty rows by their keys. Unknown names count as existing names do."""
@@ -83,19 +100,24 @@ class Guess:
         return {key: until for key, until in full.values_list("key", "until") if until}
 
 
+def share(account: ClientAccount | None) -> None:
+    """Raise ``TooManyLogons`` for an account that has logged on as often as an account may in a minute."""
+    if account is not None and (wait := logons.wait(account.pk)) > 0:
+        raise TooManyLogons(wait)
+
+
 def check(guess: Guess) -> None:
     """Raise ``LockedOut`` while account and address together have failed too often."""
     for until in guess.full(Kind.PAIR).values():
         raise LockedOut(max(1, math.ceil((until - timezone.now()).total_seconds())))
 
 
-def take_turn(guess: Guess, known: Callable[[], bool]) -> None:
+def take_turn(guess: Guess, *, known: bool) -> None:
     """Raise ``Slowed`` when account or address alone have failed too often, unless it is this log-on's turn.
 
-    ``known`` tells whether the account has logged on from the address before; then no turn is needed.
+    ``known``: the account has logged on from the address before; then no turn is needed.
     """
-    over = guess.full(Kind.NAME, Kind.ADDRESS)
-    if not over or known():
+    if known or not (over := guess.full(Kind.NAME, Kind.ADDRESS)):
         return
     now = timezone.now()
     free = Q(turn_at=None) | Q(turn_at__lte=now)
@@ -115,9 +137,14 @@ def failed(guess: Guess, password: str) -> None:
         found = {Kind(row.kind): row for row in rows}
         repeated = found[Kind.PAIR].last_wrong == wrong
         found[Kind.PAIR].last_wrong = wrong
+        before = found[Kind.PAIR].until
         for row in found.values():
             _fill(row, now, 0 if repeated else 1)
         LogonFailures.objects.bulk_update(found.values(), ["level", "updated_at", "until", "last_wrong"])
+    pair = found[Kind.PAIR]
+    if pair.until is not None and (before is None or before <= now):
+        name = pair.account.username if pair.account else "a name that does not exist"
+        log_ins.note(log_ins.ACCOUNT, name, lock_outs=1, address=pair.address)
 
 
 def succeeded(guess: Guess) -> None:

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from console.core import hashing
 from console.core.errors import Forbidden, NotFound, Refusal
-from console.machines import config
 from edge.protocol.identity import SessionIdentity
 from roaming.accounts.models import ClientAccount
 from roaming.instances import services as instances
@@ -66,21 +65,25 @@ def logon(
 ) -> tuple[str, UserSession]:
     """Open a session, or extend the one that this gateway holds for the account already; return (token, session).
 
-    Raises ``LogonRefused`` (401), ``LockedOut`` (429), ``Slowed`` or ``HashingBusy`` (503); after the right password
-    ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call ``logon`` within a
-    transaction: none may be held while the password is hashed, and failures must be counted whatever happens.
+    Raises ``LogonRefused`` (401), ``LockedOut`` or ``TooManyLogons`` (429), ``Slowed`` or ``HashingBusy`` (503); after
+    the right password ``AccountDisabled`` or ``InstanceInactive`` (403) or ``LeaseExhausted`` (503). Never call
+    ``logon`` within a transaction: none may be held while the password is hashed, and failures must be counted
+    whatever happens.
     """
     account = ClientAccount.objects.filter(instance_id=instance_id, username_key=username.lower()).first()
+    lockout.share(account)
     guess = lockout.Guess.of(instance_id, username, public_address, account)
     lockout.check(guess)
-    lockout.take_turn(guess, lambda: _was_here(account, public_address))
-    with hashing.seat():
+    known = _was_here(account, public_address)
+    lockout.take_turn(guess, known=known)
+    with hashing.seat(known=known):
         # Whoever waited may be locked out by now: so many guesses at once are no more guesses than one after another.
         lockout.check(guess)
         if not _password_is_right(account, password) or account is None:
             lockout.failed(guess, password)
             raise LogonRefused
     lockout.succeeded(guess)
+    lockout.logons.count(account.pk)
     caller = Caller(public_address=public_address, gateway=gateway_id, kind=kind)
     try:
         session = _open(account, caller)
@@ -110,13 +113,12 @@ def renew(token: str) -> tuple[str, UserSession]:
 def logout(token: str) -> None:
     """End the token's session. Raises ``SessionEnded`` for an ended session, ``TokenInvalid`` (401)."""
     session = _session_of(tokens.read(token))
-    if not sessions.end(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
+    if not sessions.end_ahead(UserSession.objects.filter(pk=session.pk), UserSession.End.LOGGED_OFF):
         raise tokens.SessionEnded(_why(session))
-    config.publish()
 
 
 def _was_here(account: ClientAccount | None, address: str) -> bool:
-    """Tell whether an account has logged on from an address before: the wrong passwords of others slow it no more."""
+    """Tell whether an account has logged on from an address before: others' wrong passwords slow it no more there."""
     if account is None or not address:
         return False
     return UserSession.objects.filter(account=account, public_address=address).exists()
@@ -205,8 +207,7 @@ def _make_room(account: ClientAccount, now: datetime) -> None:
     live = UserSession.objects.filter(account=account, ended_at=None, expires_at__gt=now)
     by_use = live.order_by(F("last_active_at").desc(nulls_last=True), "-created_at", "pk")
     too_many = list(by_use.values_list("pk", flat=True)[settings.SESSIONS_PER_ACCOUNT - 1 :])
-    if too_many and sessions.end(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED):
-        config.publish()
+    sessions.end_ahead(UserSession.objects.filter(pk__in=too_many), UserSession.End.REPLACED)
 
 
 def _expiry(now: datetime) -> datetime:

@@ -27,6 +27,20 @@ def end(sessions: QuerySet[UserSession], reason: str) -> int:
     return live.order_by().update(ended_at=timezone.now(), end_reason=reason)
 
 
+def end_ahead(sessions: QuerySet[UserSession], reason: str) -> int:
+    """End live sessions whose end takes nobody else anything, in the caller's transaction; return how many.
+
+    Gateways are told ahead of the configuration, whose version stays.
+    """
+    locked = sessions.filter(ended_at=None).order_by("pk").select_for_update()
+    ends = [config.End(pk, reason, until) for pk, until in locked.values_list("pk", "expires_at")]
+    if ends:
+        ended = UserSession.objects.filter(pk__in=[each.session for each in ends])
+        ended.update(ended_at=timezone.now(), end_reason=reason)
+        config.tell_ends(ends)
+    return len(ends)
+
+
 @transaction.atomic
 def session_end(*, session: UserSession, actor: audit.Actor) -> None:
     """Kick one session: its token counts no longer and its flows are cut. Raises ``Conflict`` for an ended session."""
@@ -45,6 +59,11 @@ def sessions_end(*, instance: Instance, actor: audit.Actor) -> int:
     audit.record(actor=actor, verb="instance.kick", target=instance, after={"sessions": ended})
     config.publish(cut=f"instance.kick {instance.name}", target=instance.pk)
     return ended
+
+
+def sessions_end_after_restore() -> tuple[str, int]:
+    """End all sessions of a restored database: which of them ended since is not known, nor who has their client IPs."""
+    return "user sessions", end(UserSession.objects.all(), UserSession.End.KICKED)
 
 
 def sessions_expire(*, now: datetime | None = None) -> int:

@@ -1,11 +1,11 @@
 """Pages of live sessions, and of who is kept from opening one."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core import log_ins
+from console.core.access import actor, acts, shows
 from console.kit import tables, web
 from roaming.instances.selectors import instance_or_404
 from roaming.sessions import lockout, selectors, services
@@ -55,8 +55,7 @@ LOCK_OUTS = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def session_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     page = TABLE.page(request, selectors.live_sessions_of(instance))
@@ -68,15 +67,21 @@ def session_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     )
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def session_confirm_kick(request: HttpRequest, session_id: str) -> HttpResponse:
     session = get_object_or_404(UserSession.objects.select_related("gateway"), pk=session_id)
-    return render(request, "roaming/sessions/confirm_kick.html", {"session": session})
+    return web.ask(
+        request,
+        "Kick",
+        session.username,
+        action=reverse("roaming:session_kick", args=[session.pk]),
+        back=reverse("roaming:sessions", args=[session.instance_id]),
+        template="roaming/sessions/confirm_kick.html",
+        session=session,
+    )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def session_kick(request: HttpRequest, session_id: str) -> HttpResponse:
     session = get_object_or_404(UserSession, pk=session_id)
     services.session_end(session=session, actor=actor(request))
@@ -84,15 +89,14 @@ def session_kick(request: HttpRequest, session_id: str) -> HttpResponse:
     return web.done(request, url, f"The session of {session.username} was ended.")
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def lock_out_list(request: HttpRequest) -> HttpResponse:
     page = LOCK_OUTS.page(request, selectors.lock_outs())
-    return tables.render(request, "roaming/sessions/lock_outs.html", page)
+    context = {"lock_outs": log_ins.lock_outs()}
+    return tables.render(request, "roaming/sessions/lock_outs.html", page, context)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def lock_out_lift(request: HttpRequest, lock_out_id: str) -> HttpResponse:
     row = get_object_or_404(LogonFailures.objects.select_related("account"), pk=lock_out_id)
     lockout.lockout_lift(row=row, actor=actor(request))

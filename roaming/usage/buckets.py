@@ -41,12 +41,17 @@ class Sums:
     def __init__(self) -> None:
         self._sums: dict[Key, list[int]] = defaultdict(lambda: [0, 0])
 
-    def add(self, *, account: str, instance: str, session: str, moment: datetime, up: int, down: int) -> None:
-        """Count ``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty."""
+    def add(
+        self, *, account: str, instance: str, session: str, carrier: str, moment: datetime, up: int, down: int
+    ) -> None:
+        """Count ``up`` and ``down`` more bytes, reported for ``moment``. Ids may be empty.
+
+        ``carrier``: the server that carried them, or its connector where the server is not known.
+        """
         if not up and not down:
             return
         keys = [(subject, span) for subject in (account, instance) for span in KEEP]
-        for subject, span in [*keys, (session, Span.TOTAL)]:
+        for subject, span in [*keys, (session, Span.TOTAL), (carrier, Span.HOUR)]:
             if subject:
                 row = self._sums[subject, span, bucket(span, moment)]
                 row[0] += up
@@ -90,9 +95,17 @@ def totals(sessions: Sequence[str]) -> dict[str, Bytes]:
     }
 
 
-def this_month(now: datetime | None = None) -> QuerySet[Usage]:
+def of_hour(subjects: Sequence[str], start: datetime) -> dict[str, Bytes]:
+    """Return subject → (bytes up, bytes down) of the hour that begins at ``start``; one query."""
+    rows = Usage.objects.filter(subject__in=subjects, span=Span.HOUR, time=start)
+    return {
+        subject: (up, down) for subject, up, down in rows.values_list("subject", "bytes_up", "bytes_down")
+    }
+
+
+def this_month() -> QuerySet[Usage]:
     """Return the rows of the present month, one for each subject. Data of the month counts the larger direction."""
-    return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, now or timezone.now()))
+    return Usage.objects.filter(span=Span.MONTH, time=bucket(Span.MONTH, timezone.now()))
 
 
 def usage_forget(now: datetime | None = None) -> int:

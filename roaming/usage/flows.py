@@ -12,9 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from console.core.rates import Rate
 from console.machines import reported
 from console.models import Gateway, ReceivedBatch
 from edge.protocol.message import MessageInvalid
@@ -27,6 +29,15 @@ from roaming.usage.models.flows import Flow
 ACTIVE_SECONDS = 60
 KEEP = timedelta(days=90)
 SWEEP = 5000
+records = Rate(lambda: settings.FLOW_RECORDS_PER_MINUTE)
+
+
+def share(gateway: str, count: int) -> None:
+    """Count flow records of a gateway. Raises ``TooMany`` for what is beyond the gateway's share."""
+    most = settings.FLOW_RECORDS_PER_MINUTE
+    records.take(
+        gateway, count, f"records must be at most {most:,} a minute of one gateway. Send the rest later."
+    )
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,11 @@ class Taken:
 
 @dataclass
 class Told:
-    """One record: the flow as it tells it, and when it was so."""
+    """One record: the flow as it tells it, when it was so, and which connector or server carried it, if one did."""
 
     flow: Flow
     moment: datetime
+    carrier: str
 
 
 @transaction.atomic
@@ -71,14 +83,17 @@ def _told(gateway: Gateway, entry: Any, now: datetime) -> Told | None:
     try:
         record = reported.read_strictly(FlowRecord, entry, gateway.pk)
     except MessageInvalid:
+        reported.drop(gateway.pk, "records", entry)
         return None
     values = {key: "" if value is None else value for key, value in msgspec.structs.asdict(record).items()}
     ended = None if record.ended_at is None else _moment(record.ended_at, now)
     started = _moment(record.started_at, now)
     moment = ended or now if record.time is None else max(started, _moment(record.time, now))
     del values["time"]
+    # A gateway that does not name the server tells of the connector alone.
+    carrier = values.pop("server") or values["connector"]
     values |= {"started_at": started, "ended_at": ended, "end": record.end}
-    return Told(Flow(gateway=gateway, **values), moment)
+    return Told(Flow(gateway=gateway, **values), moment, carrier)
 
 
 def _moment(epoch: float, now: datetime) -> datetime:
@@ -100,6 +115,7 @@ def _merged(gateway: Gateway, told: Iterable[Told], sums: usage.Sums) -> list[Fl
             account=merged.account,
             instance=merged.instance,
             session=merged.session,
+            carrier=item.carrier,
             moment=item.moment,
             up=merged.bytes_up - up,
             down=merged.bytes_down - down,

@@ -6,9 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import conditional_page, require_safe
+from django.views.decorators.http import conditional_page
 
-from console.core.access import role_required
+from console.core.access import actor, shows
 from console.kit import charts, web
 from console.kit.csv_export import download
 from roaming.accounts.selectors import account_or_404
@@ -42,8 +42,7 @@ def _context(request: HttpRequest, kind: monitoring.Kind, key: str) -> dict[str,
     }
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts
 def tab(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse:
     row = _found(kind, ids)
@@ -51,15 +50,13 @@ def tab(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse
     return render(request, f"roaming/monitoring/{kind}.html", context | _context(request, kind, row.pk))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def words(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse:
     context = _context(request, kind, _found(kind, ids).pk)
     return render(request, "roaming/monitoring/_words.html", context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @cache_control(private=True, no_cache=True)
 @conditional_page
 def chart(request: HttpRequest, kind: monitoring.Kind, what: str, **ids: str) -> HttpResponse:
@@ -72,9 +69,9 @@ def chart(request: HttpRequest, kind: monitoring.Kind, what: str, **ids: str) ->
     return JsonResponse(charts.figure(found.times, lines, unit="bit/s"))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def csv(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponseBase:
-    chosen, key = monitoring.window(request.GET), _found(kind, ids).pk
-    name = charts.file_name(key, chosen.start, chosen.end)
-    return download(name, monitoring.COLUMNS, monitoring.table(monitoring.series(kind, key, chosen)))
+    chosen, found = monitoring.window(request.GET), _found(kind, ids)
+    name = charts.file_name(found.pk, chosen.start, chosen.end)
+    rows = monitoring.table(monitoring.series(kind, found.pk, chosen))
+    return download(name, monitoring.COLUMNS, rows, by=actor(request), of=found)

@@ -5,99 +5,68 @@ from django.test import Client
 from django.urls import reverse
 
 from connectors.models import Application, Connector, Policy, Sample, Server
-from console.models import AuditRow, Cutover, Gateway, User
+from console.models import AuditRow, Cutover
 from tests.connectors import factories
-from tests.connectors.factories import ServerFactory
 from tests.roaming.factories import AccountFactory
 
 pytestmark = pytest.mark.django_db
-MODELS = (
-    "application", "applicationaddress", "applicationports", "connector", "grouprule", "license", "policy",
-    "sample", "server", "tag",
-    "tunnel", "usergroup",
-)  # fmt: skip
-READ_ONLY = ("applicationaddress", "grouprule", "tag", "applicationports", "sample", "tunnel")
-
-
-@pytest.fixture
-def admin_client(administrator_client: Client, administrator: User) -> Client:
-    administrator.is_staff = administrator.is_superuser = True
-    administrator.save(update_fields=["is_staff", "is_superuser"])
-    return administrator_client
 
 
 def page(model: str, action: str, *args: object) -> str:
     return reverse(f"admin:connectors_{model}_{action}", args=args)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_searchable_list(
-    admin_client: Client, connector: Connector, gateway: Gateway, model: str
-) -> None:
-    factories.tunnel(gateway, ServerFactory(connector=connector))
-    factories.policy(connector)
-    factories.application()
-    assert admin_client.get(page(model, "changelist"), {"q": "1"}).status_code == 200
-
-
-@pytest.mark.parametrize("model", READ_ONLY)
-def test_what_machines_wrote_is_read_only(admin_client: Client, model: str) -> None:
-    assert admin_client.get(page(model, "add")).status_code == 403
-
-
 def test_a_connector_switched_off_here_is_cut_like_everywhere(
-    admin_client: Client, connector: Connector
+    superuser_client: Client, connector: Connector
 ) -> None:
     form = {"name": "office", "region": connector.region_id}
-    assert admin_client.post(page("connector", "change", connector.pk), form).status_code == 302
+    assert superuser_client.post(page("connector", "change", connector.pk), form).status_code == 302
     assert Cutover.objects.get().reason == "connector.disable office"
     assert AuditRow.objects.get(verb="connector.disable").actor == "administrator"
 
 
-def test_a_refusal_stands_beside_its_field(admin_client: Client, connector: Connector) -> None:
+def test_a_refusal_stands_beside_its_field(superuser_client: Client, connector: Connector) -> None:
     form = {"name": "office", "region": "cn-shanghai", "enabled": "on"}
-    answer = admin_client.post(page("connector", "add"), form)
-    assert (
-        answer.status_code == 200 and "another connector with this Instance Name" in answer.content.decode()
-    )
+    answer = superuser_client.post(page("connector", "add"), form)
+    assert answer.status_code == 200 and "another connector with this Instance Name" in answer.text
     assert Connector.objects.count() == 1
 
 
-def test_an_application_is_written_with_its_addresses(admin_client: Client) -> None:
+def test_an_application_is_written_with_its_addresses(superuser_client: Client) -> None:
     form = {"name": "wiki", "protocol": "TCP", "addresses": "wiki.example", "ports": "80", "enabled": "on"}
-    assert admin_client.post(page("application", "add"), form).status_code == 302
+    assert superuser_client.post(page("application", "add"), form).status_code == 302
     application = Application.objects.get()
     url = page("application", "change", application.pk)
-    assert "wiki.example" in admin_client.get(url).content.decode()
-    assert (
-        admin_client.post(url, form | {"addresses": "b.example\nc.example", "ports": "81"}).status_code == 302
-    )
+    assert "wiki.example" in superuser_client.get(url).text
+    form |= {"addresses": "b.example\nc.example", "ports": "81"}
+    assert superuser_client.post(url, form).status_code == 302
     assert [address.address for address in application.addresses.all()] == ["b.example", "c.example"]
 
 
-def test_a_policy_is_written_with_what_it_names(admin_client: Client, connector: Connector) -> None:
+def test_a_policy_is_written_with_what_it_names(superuser_client: Client, connector: Connector) -> None:
     account, wiki = AccountFactory(), factories.application("wiki")
     group = factories.group("staff")
     form = {
         "name": "p", "priority": "5", "connector": connector.pk, "enabled": "on",
         "groups": [group.pk], "accounts": [account.pk], "applications": [wiki.pk],
     }  # fmt: skip
-    assert admin_client.post(page("policy", "add"), form).status_code == 302
+    assert superuser_client.post(page("policy", "add"), form).status_code == 302
     policy = Policy.objects.get()
     assert list(policy.applications.all()) == [wiki] and list(policy.accounts.all()) == [account]
-    assert admin_client.post(page("policy", "change", policy.pk), form | {"priority": "6"}).status_code == 302
+    url = page("policy", "change", policy.pk)
+    assert superuser_client.post(url, form | {"priority": "6"}).status_code == 302
     policy.refresh_from_db()
     assert policy.priority == 6 and list(policy.groups.all()) == [group]
 
 
-def test_a_connector_in_use_is_not_deleted(admin_client: Client, connector: Connector) -> None:
+def test_a_connector_in_use_is_not_deleted(superuser_client: Client, connector: Connector) -> None:
     factories.policy(connector, name="needs it")
-    answer = admin_client.post(page("connector", "delete", connector.pk), {"post": "yes"}, follow=True)
-    assert "needs it" in answer.content.decode() and Connector.objects.exists()
+    answer = superuser_client.post(page("connector", "delete", connector.pk), {"post": "yes"}, follow=True)
+    assert "needs it" in answer.text and Connector.objects.exists()
 
 
-def test_a_server_is_removed_by_its_service(admin_client: Client, server: Server) -> None:
-    admin_client.post(page("server", "delete", server.pk), {"post": "yes"})
+def test_a_server_is_removed_by_its_service(superuser_client: Client, server: Server) -> None:
+    superuser_client.post(page("server", "delete", server.pk), {"post": "yes"})
     assert not Server.objects.exists() and AuditRow.objects.filter(verb="server.remove").exists()
 
 

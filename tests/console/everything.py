@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
+from axes.models import AccessAttempt
 from django.utils import timezone
 
 from connectors.alerts import evaluation
@@ -14,13 +15,13 @@ from console.machines import logs
 from console.models import PushDelivery, PushMessage, User
 from console.push import services as push
 from roaming.imports import services as imports
-from roaming.sessions import logon
+from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.alert_world import measured, rule
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.roaming.factories import PASSWORD, AccountFactory, CCNFactory, InstanceFactory, locked_out
+from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory, locked_out, log_on
 
 Ids = dict[str, str | int]
 CSV = "username,email\nanna-berg,anna@example.org\n"
@@ -35,21 +36,17 @@ def everything(owner: User) -> Ids:
     task = imports.import_start(draft=other, only_good=False, actor=owner)
     ids: Ids = {"account_id": account.pk, "instance_id": account.instance_id, "ccn_id": ccn.pk}
     ids |= {"lock_out_id": locked_out(account, "203.0.113.2").pk, "area_id": "mainland-china"}
+    guess = {"username": f"guess{account.pk}", "ip_address": "203.0.113.3"}
+    failed = AccessAttempt.objects.create(**guess, failures_since_start=9)
     ids |= {"network_id": ccn.cloud_networks.get().pk, "import_id": draft.pk, "task_id": task.pk}
-    return ids | _machines(account.instance_id, account.username) | _private_access() | _push()
+    ids |= {"attempt_id": failed.pk}
+    return ids | _machines(account) | _private_access() | _push()
 
 
-def _machines(instance: str, username: str) -> Ids:
+def _machines(account: ClientAccount) -> Ids:
     gateway = GatewayFactory()
     machine = Machine("gateway", gateway.pk)
-    _, session = logon.logon(
-        instance_id=instance,
-        username=username,
-        password=PASSWORD,
-        public_address="203.0.113.1",
-        gateway_id=gateway.pk,
-        kind="proxy",
-    )
+    session = log_on(account, gateway_id=gateway.pk, kind="proxy")
     export = logs.export_ask(machine=gateway.pk, actor=ACTOR)
     archive = base64.b64encode(b"archive").decode()
     assert machine.call("logs", {"export": export.pk, "part": 0, "last": True, "data": archive})

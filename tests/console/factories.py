@@ -8,6 +8,16 @@ from console.models import Gateway, Region, User
 
 PASSWORD = "correct horse battery staple"
 
+# What the form that adds a gateway is sent.
+GATEWAY_FORM = {
+    "name": "gateway-x",
+    "region": "ap-southeast-1",
+    "public_host": "192.0.2.1",
+    "listen_address": "0.0.0.0",
+    "client_port": 8443,
+    "tunnel_port": 9443,
+}
+
 
 class UserFactory(factory.django.DjangoModelFactory):
     """A user of the console with ``PASSWORD``; a viewer unless ``role`` says otherwise."""

@@ -59,9 +59,9 @@ class Machine:
         signing = self.keys[NAMES[self.kind][0]]
         return jwt.encode(claims | changes, signing, "ES256", headers={"kid": self.id})
 
-    def call(self, path: str, body: dict[str, Any], **changes: Any) -> Any:
+    def call(self, path: str, body: dict[str, Any] | bytes, **changes: Any) -> Any:
         """POST ``/edge/v1/<path>``; ``changes`` alter the signature's claims."""
-        url, data = f"/edge/v1/{path}", json.dumps(body).encode()
+        url, data = f"/edge/v1/{path}", body if isinstance(body, bytes) else json.dumps(body).encode()
         authorization = f"Bearer {self.token(url, data, **changes)}"
         return self.client.post(
             url, data, content_type="application/json", headers={"authorization": authorization}

@@ -14,16 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.core import sessions
-from tests.console.factories import UserFactory
+from tests.console.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
-PASSWORD = "correct horse battery"
 
 
 def logged_in() -> Client:
     user = UserFactory(role="administrator", is_staff=True)
-    user.set_password(PASSWORD)
-    user.save()
     client = Client()
     answer = client.post(reverse("login"), {"username": user.username, "password": PASSWORD})
     assert answer.status_code == 302, answer.content

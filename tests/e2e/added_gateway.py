@@ -1,7 +1,5 @@
 """Gateway of a test's own in the console, beside those of the demo."""
 
-from __future__ import annotations
-
 import html
 import re
 from collections.abc import Iterator
@@ -83,8 +81,3 @@ def added_gateway(demo: Demo, port: int = 0, region: str = "") -> Iterator[Added
         finally:
             if made.row():
                 made.remove()
-
-
-def echoes(flow: Tunnel) -> bool:
-    flow.socket.sendall(b"hello")
-    return flow.socket.recv(100) == b"hello"

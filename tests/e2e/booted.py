@@ -3,8 +3,6 @@
 The root is a layer over this machine's: what is written in it is gone at the end.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -19,6 +17,7 @@ import psutil
 
 from tests.demo import Demo, wait_until
 from tests.e2e.deployed import INSTALL_SECONDS, Deployed
+from tests.running import ran
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 # $1: a folder for the layer; $2: what lies in it before systemd starts; then options of systemd-nspawn.
@@ -33,15 +32,8 @@ exec systemd-nspawn -D "$layer/root" --register=no --keep-unit --boot --console=
 """
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 # Rights of a service by its kind. A gateway may take ports below 1024 (CAP_NET_BIND_SERVICE), nothing else.
-CONFINED = {
-    kind: {
-        "root": False,
-        "gains privileges": False,
-        "calls are filtered": True,
-        "capabilities": {capabilities},
-    }
-    for kind, capabilities in (("connector", 0), ("gateway", 1 << 10))
-}
+HELD = {"root": False, "gains privileges": False, "calls are filtered": True}
+CONFINED = {"connector": HELD | {"capabilities": {0}}, "gateway": HELD | {"capabilities": {1 << 10}}}
 # Files that adding and removing a user changes.
 ACCOUNTS = ("passwd", "group", "shadow", "gshadow")
 
@@ -114,15 +106,8 @@ class Container:
 
     def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command inside, by root, with an environment as after booting."""
-        return subprocess.run(
-            ["nsenter", "--target", str(self._leader), "--all", *command],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        within = ("nsenter", "--target", str(self._leader), "--all")
+        return ran(*within, *command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, seconds=timeout)
 
     def say(self, *command: str) -> str:
         """Return what a command prints."""

@@ -1,7 +1,5 @@
 """Faults of a part of the world (tests/e2e/fault_world.py): one block each, at whose end the fault is mended."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import signal
@@ -15,6 +13,7 @@ from tests.demo import is_alive, wait_until
 from tests.e2e.fault_world import DISKS, ENDED_SECONDS, GROUPS, World
 from tests.e2e.wrong_clock import wrong_by
 from tests.edge.small_disk import filled
+from tests.hostile import beside
 
 FOLLOWED_SECONDS = 60.0
 
@@ -150,6 +149,22 @@ def restored(world: World, part: str) -> Iterator[None]:
     yield
 
 
+def hostile(world: World, part: str) -> AbstractContextManager[None]:
+    """A stranger at the console, who also sits silently at a gateway's ports; guesses at an account of nobody here."""
+    mine = json.loads((world.disk("machine-gateway-shanghai") / "snapshot.json").read_text())["gateway"]
+    ports = (int(world.demo.console.rpartition(":")[2]), mine["client_port"], mine["tunnel_port"])
+    account = world.demo.world["accounts"][-1]
+    return beside(
+        world.demo.console,
+        "--slow=250",
+        "--silent=150",
+        *(f"--silent-at={port}" for port in ports),
+        "--guesses=20",
+        f"--account={account['instance']}/{account['username']}",
+        within=world.within(),
+    )
+
+
 # Faults by name, as the table of tests/e2e/test_fault_matrix.py has the names.
 FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
     "kill": lambda world, part: ended(world, part, signal.SIGKILL),
@@ -163,5 +178,6 @@ FAULTS: dict[str, Callable[[World, str], AbstractContextManager[None]]] = {
     "clock an hour ahead": lambda world, part: wrong_clock(world, part, +1),
     "clock an hour behind": lambda world, part: wrong_clock(world, part, -1),
     "restored from yesterday": restored,
+    "one hostile client": hostile,
     "wrong time zone": lambda world, part: environment(world, part, {"TZ": "Asia/Kathmandu"}),
 }

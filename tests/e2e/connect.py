@@ -1,7 +1,5 @@
 """Process of ``causeway connect`` beside the running demo, its events read as a script reads them."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import signal

@@ -1,10 +1,6 @@
 """Upgrade by a click in the console, and the records of the upgrade in the console's database."""
 
-from __future__ import annotations
-
-import contextlib
 import re
-import sqlite3
 
 import httpx
 
@@ -22,18 +18,13 @@ def last(kind: str) -> str:
     return f"(SELECT id FROM {TABLES[kind][0]} ORDER BY created_at DESC LIMIT 1)"
 
 
-def rows(demo: Demo, query: str, *values: str) -> list[tuple]:
-    with contextlib.closing(sqlite3.connect(demo.home / "causeway.sqlite3", timeout=20)) as database:
-        return database.execute(query, values).fetchall()
-
-
 def serves(demo: Demo, machine: Deployed) -> bool:
     """Tell whether a server is enabled and has tunnels to every gateway."""
     query = (
         "SELECT count(*) FROM connectors_server s JOIN connectors_tunnel t ON t.server_id = s.id "
         "WHERE s.id = ? AND s.enabled AND s.drain_until IS NULL AND t.count > 0"
     )
-    return rows(demo, query, machine.id) == [(len(demo.world["gateways"]),)]
+    return demo.rows(query, machine.id) == [(len(demo.world["gateways"]),)]
 
 
 def upgraded(demo: Demo, client: httpx.Client, connector: str, version: str) -> str:
@@ -53,7 +44,7 @@ def _upgraded(demo: Demo, client: httpx.Client, kind: str, url: str, version: st
     seen: list[str] = []
 
     def over() -> str:
-        state = rows(demo, f"SELECT state FROM {TABLES[kind][0]} WHERE id = {last(kind)}")[0][0]
+        state = demo.rows(f"SELECT state FROM {TABLES[kind][0]} WHERE id = {last(kind)}")[0][0]
         page = client.get(f"{url}state/").text
         states = re.findall(r"badge-\w+[^>]*>\s*(?:<[^>]+>\s*)*(Draining|Installing|Checking)\b", page)
         assert len(states) <= 1, page
@@ -68,4 +59,4 @@ def _upgraded(demo: Demo, client: httpx.Client, kind: str, url: str, version: st
 def steps(demo: Demo, kind: str = "connector") -> list[tuple[str, str]]:
     """Return state and message of each machine in the last upgrade of that kind."""
     query = f"SELECT state, message FROM {TABLES[kind][1]} WHERE upgrade_id = {last(kind)} ORDER BY position"
-    return rows(demo, query)
+    return demo.rows(query)

@@ -3,8 +3,6 @@
 `tests.e2e.booted` has the same with a systemd. What holds for each of them is tried by the functions at the end.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import os
@@ -24,6 +22,7 @@ import psutil
 
 from tests.demo import Demo, clean_environment, is_alive, post, wait_until
 from tests.e2e.wheels import AGENT, BROKEN, deployment_python, offered, packages, with_file
+from tests.running import ran
 
 INSTALL_SECONDS = 240
 COMMAND = re.compile(
@@ -118,15 +117,7 @@ class Machine(Deployed):
         self.environment = clean_environment() | pip
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["sh", "-c", command],
-            cwd=self.work,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
+        return ran("sh", "-c", command, cwd=self.work, env=self.environment, seconds=INSTALL_SECONDS)
 
     def deploy(self, command: str) -> None:
         """Run the panel's command and leave it running, as in a terminal."""

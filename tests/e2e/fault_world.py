@@ -5,8 +5,6 @@ their own. The demo's service manager is stopped once the demo is ready: from th
 and with which environment.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import json
@@ -182,15 +180,10 @@ class World:
                 process.kill()
             elif name != "applications":
                 group = next((GROUPS[kind] for kind in GROUPS if name.startswith(kind)), 0)
-                self.programs[name] = Program(
-                    name,
-                    self.within(group),
-                    process.cmdline(),
-                    process.environ(),
-                    self.home / f"{name}.log",
-                    pid,
-                    children=name == "console",
-                )
+                log, within = self.home / f"{name}.log", self.within(group)
+                program = Program(name, within, process.cmdline(), process.environ(), log, pid)
+                program.children = name == "console"
+                self.programs[name] = program
         for name in self.programs:
             if name.startswith(tuple(GROUPS)):  # the group by which the packet filter knows the program
                 self.programs[name].end(signal.SIGTERM)
@@ -201,13 +194,8 @@ class World:
         data, binaries = self.database_folder / "data", find_binaries()
         folder = self.seen(self.database_folder)
         os.chown(folder, who["user"], who["group"])
-        within = [
-            *self.within(),
-            "setpriv",
-            f"--reuid={who['user']}",
-            f"--regid={who['group']}",
-            "--clear-groups",
-        ]
+        within = [*self.within(), "setpriv", "--clear-groups"]
+        within += [f"--reuid={who['user']}", f"--regid={who['group']}"]
         initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "causeway", "-A", "trust", "-E", "UTF8"]
         subprocess.run([*within, *initdb, "--locale=C", "--no-sync"], check=True, capture_output=True)
         options = OPTIONS | {"listen_addresses": "127.0.0.1", "port": str(self.database_port)}

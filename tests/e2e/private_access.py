@@ -1,7 +1,5 @@
 """Private access as an administrator works on it by its pages, and a gateway's own view of it."""
 
-from __future__ import annotations
-
 import html
 import re
 import signal
@@ -9,8 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from edge.home import Home
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import SessionIdentity
 from tests.demo import Demo, clean_environment, is_alive, post, wait_until
+from tests.running import ran
 
 CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
 
@@ -126,18 +123,13 @@ class Server:
         self.home, self.log = Home(folder / "server"), folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         # By standard input: arguments can be seen.
-        self._causeway("enroll", "--console", demo.console, "--code-file", "-", given=code)
+        command = self._command("enroll", "--console", demo.console, "--code-file", "-")
+        done = ran(*command, input=code, env=clean_environment())
+        assert done.returncode == 0, done.stderr
         self.id = self.home.identity.id
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "edge.cli", "connector", *arguments, "--home", str(self.home.path)]
-
-    def _causeway(self, *arguments: str, given: str) -> None:
-        command = self._command(*arguments)
-        done = subprocess.run(
-            command, input=given, env=clean_environment(), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
         with self.log.open("ab") as output:
@@ -164,14 +156,3 @@ class Server:
         """Return how many connections the server was given since its Envoy started."""
         text = statistics(self.home, "^http.reverse.downstream_rq_total$")
         return int(text.rpartition(": ")[2] or 0)
-
-
-@contextmanager
-def quiet(demo: Demo) -> Iterator[None]:
-    """Hold the demo's own trickle of traffic still."""
-    pid = demo.pid("traffic")
-    demo.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        demo.kill(pid, signal.SIGCONT)

@@ -1,7 +1,5 @@
 """Applications for the programs of the world, on loopback; one application of the demo leads to all of them."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import datetime as dt
@@ -32,12 +30,12 @@ from tests.e2e.connect import Client, connected
 from tests.e2e.recipes import application, reaches, run
 from tests.ending import ended
 from tests.ports import free_port
-from tests.quiet import QuietHTTPServer
+from tests.quiet import QuietFiles, QuietHTTPServer, serving
 
 DOMAIN = f"w{time.time_ns()}.programs.example"
 
 
-class Web(http.server.SimpleHTTPRequestHandler):
+class Web(QuietFiles, http.server.SimpleHTTPRequestHandler):
     """Web server of a folder; ``/hello`` tells the method, ``/events`` sends one event after each one noted."""
 
     protocol_version = "HTTP/1.1"
@@ -56,11 +54,7 @@ class Web(http.server.SimpleHTTPRequestHandler):
         self._hello()
 
     def _hello(self) -> None:
-        body = f"hello by {self.command}\n".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(200, f"hello by {self.command}\n".encode())
 
     def _events(self) -> None:
         self.send_response(200)
@@ -71,9 +65,6 @@ class Web(http.server.SimpleHTTPRequestHandler):
             self.wfile.write(f"data: {number}\n\n".encode())
             if not Web.noted.acquire(timeout=20):
                 return
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 class World:
@@ -125,8 +116,7 @@ class World:
         server = QuietHTTPServer(("127.0.0.1", 0), handler)
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        _serving(server, stack)
-        return int(server.server_address[1])
+        return stack.enter_context(serving(server))
 
     def _certificate(self) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -158,12 +148,6 @@ def world(demo: Demo, folder: Path) -> Iterator[World]:
     """Bring everything up, with a client that is logged on."""
     with contextlib.ExitStack() as stack:
         yield World(demo, folder, stack)
-
-
-def _serving(server: http.server.HTTPServer, stack: contextlib.ExitStack) -> None:
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    stack.callback(server.server_close)
-    stack.callback(server.shutdown)
 
 
 def _websockets(stack: contextlib.ExitStack) -> int:

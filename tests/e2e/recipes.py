@@ -1,16 +1,12 @@
 """The applications of docs/clients.md for the time of a test: a git repository, an sshd, a PostgreSQL, on loopback."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import getpass
-import http.server
 import os
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +19,8 @@ from tests import postgres
 from tests.demo import Demo, post, wait_until
 from tests.ending import ended
 from tests.ports import free_port
-from tests.quiet import QuietHTTPServer
+from tests.quiet import QuietFiles, QuietHTTPServer, serving
+from tests.running import ran
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "clients.md"
 # The Debian packages of the programs that the recipes name.
@@ -69,7 +66,7 @@ def program(name: str) -> str:
 def netcat() -> str:
     """Return the path of an nc that knows proxies."""
     path = program("nc")
-    usage = subprocess.run([path, "-h"], capture_output=True, text=True, check=False, timeout=10)
+    usage = ran(path, "-h")
     if "-X" not in usage.stdout + usage.stderr:
         pytest.skip(
             f"{path} knows no proxies (-X); OpenBSD's does. On Debian: apt-get install {PACKAGES['nc']}."
@@ -79,15 +76,7 @@ def netcat() -> str:
 
 def run(*command: str | Path, **arguments: object) -> str:
     """Return what a command prints; a command that fails makes the test fail with the command's words."""
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=40,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        **arguments,
-    )  # type: ignore[call-overload]
+    done = ran(*command, seconds=40, stdin=subprocess.DEVNULL, **arguments)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return str(done.stdout)
 
@@ -119,31 +108,11 @@ def published(demo: Demo, name: str, port: int, origin: int, *, settled: bool = 
 def application(demo: Demo, address: str, ports: str, origin: str) -> Iterator[None]:
     """Add an application with a policy for everybody; both are deleted at the end."""
     with contextlib.closing(demo.admin_client()) as admin:
-        added = _add(
-            admin,
-            "/sase/applications/",
-            {
-                "name": address,
-                "protocol": "TCP",
-                "addresses": address,
-                "ports": ports,
-                "origin": origin,
-                "enabled": "on",
-            },
-        )
-        policy = _add(
-            admin,
-            "/sase/policies/",
-            {
-                "name": address,
-                "priority": "5",
-                "users": "all",
-                "scope": "selected",
-                "applications": added,
-                "connector": demo.connector()["id"],
-                "enabled": "on",
-            },
-        )
+        named = {"name": address, "enabled": "on"}
+        where = {"protocol": "TCP", "addresses": address, "ports": ports, "origin": origin}
+        added = _add(admin, "/sase/applications/", named | where)
+        who = {"priority": "5", "users": "all", "scope": "selected", "applications": added}
+        policy = _add(admin, "/sase/policies/", named | who | {"connector": demo.connector()["id"]})
         try:
             yield
         finally:
@@ -162,16 +131,10 @@ def _add(admin: httpx.Client, url: str, fields: dict[str, str]) -> str:
 
 
 def reaches(demo: Demo, host: str, port: int) -> bool:
-    with demo.connect(host, port) as tunnel:
-        return tunnel.status == 200
+    return demo.verdict(host, port)[0] == 200
 
 
 # -- What runs behind them --------------------------------------------------------------------------------------------
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @contextlib.contextmanager
@@ -186,13 +149,9 @@ def git_server(folder: Path) -> Iterator[int]:
     served = folder / "served"
     run(git, "clone", "--quiet", "--bare", work, served / "code.git")
     run(git, "-C", served / "code.git", "update-server-info")
-    server = QuietHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(served)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
+    files = functools.partial(QuietFiles, directory=str(served))
+    with serving(QuietHTTPServer(("127.0.0.1", 0), files)) as port:
+        yield port
 
 
 @contextlib.contextmanager
@@ -235,11 +194,8 @@ def database_server() -> Iterator[int]:
     port = str(free_port())
     listening = {"listen_addresses": "127.0.0.1", "port": port}
     try:
-        with (
-            patch.dict(postgres.OPTIONS, listening),
-            patch.dict(os.environ, {"PGPORT": port}),
-            postgres.private_postgres(),
-        ):
+        options = patch.dict(postgres.OPTIONS, listening)
+        with options, patch.dict(os.environ, {"PGPORT": port}), postgres.private_postgres():
             yield int(port)
     except postgres.PostgresUnavailable as unavailable:
         pytest.skip(f"PostgreSQL cannot be run here: {unavailable} On Debian: apt-get install postgresql.")

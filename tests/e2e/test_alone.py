@@ -1,57 +1,26 @@
 """The console is away: what is measured meanwhile waits on disk and arrives once, in order; after the limit, closed."""
 
-from __future__ import annotations
-
 import os
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
-import psutil
 import pytest
 
-from tests.demo import Demo, read_exactly, wait_until
+from tests.demo import Demo, read_exactly, rows_of, wait_until
 from tests.edge.gateway_lab import Echo, GatewayLab, echoes
 
 FLOWS = 12
 CHUNK = 10_000
 
 
-@contextmanager
-def console_away(demo: Demo) -> Iterator[None]:
-    """Stop the console's processes: callers time out, and the console may yet take their calls in when it wakes."""
-    main = psutil.Process(demo.pid("console"))
-    stopped = [main, *main.children(recursive=True)]
-    for process in stopped:
-        process.suspend()
-    try:
-        with pytest.raises(httpx.HTTPError):
-            httpx.get(f"{demo.console}/healthz", timeout=1)
-        yield
-    finally:
-        for process in stopped:
-            process.resume()
-
-
-def query(database: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as connection:
-        return connection.execute(sql, values).fetchall()
-
-
-def console_rows(demo: Demo, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    return query(demo.home / "causeway.sqlite3", sql, *values)
-
-
 def waiting(demo: Demo) -> list[int]:
     """Return how many samples wait in each server's spool."""
     spools = sorted(demo.home.glob("machine-server-*/telemetry.db"))
-    return [query(spool, "SELECT count(*) FROM record")[0][0] for spool in spools]
+    return [rows_of(spool, "SELECT count(*) FROM record")[0][0] for spool in spools]
 
 
 @pytest.mark.timeout(150)
@@ -60,7 +29,7 @@ def test_what_is_measured_while_the_console_is_away_arrives_once_and_in_order(de
     with demo.connect("echo.corp.example", 7, account=account) as first:
         assert first.status == 200, "the session is known to the gateway before the console goes"
     begin = datetime.now(UTC)
-    with console_away(demo):
+    with demo.console_away():
         for number in range(FLOWS):
             send(demo, account, CHUNK + number)
         # Wait longer than a call's time-out: each spool holds a batch that was sent and never answered, and more.
@@ -83,8 +52,7 @@ def send(demo: Demo, account: dict[str, Any], count: int) -> None:
 
 def ended_flows(demo: Demo, account: dict[str, Any], begin: datetime) -> list[tuple[int, int]]:
     """Return the bytes of an account's flows since then; empty until all flows that were opened have ended."""
-    rows = console_rows(
-        demo,
+    rows = demo.rows(
         "SELECT bytes_up, bytes_down FROM roaming_flow WHERE ended_at IS NOT NULL AND started_at >= ? AND"
         " host = 'echo.corp.example' AND account ="
         " (SELECT id FROM roaming_clientaccount WHERE username = ?)",
@@ -108,8 +76,8 @@ def samples(demo: Demo, begin: datetime) -> list[list[tuple[Any, ...]]]:
     """Return each server's samples since then: time, seconds, bytes received."""
     since = begin.strftime("%Y-%m-%d %H:%M:%S")
     query = "SELECT time, seconds, rx_bytes FROM connectors_sample WHERE server_id = ? AND time >= ? ORDER BY rowid"
-    servers = console_rows(demo, "SELECT id FROM connectors_server")
-    return [console_rows(demo, query, server, since) for (server,) in servers]
+    servers = demo.rows("SELECT id FROM connectors_server")
+    return [demo.rows(query, server, since) for (server,) in servers]
 
 
 def echoed(demo: Demo, begin: datetime) -> int:
@@ -117,37 +85,16 @@ def echoed(demo: Demo, begin: datetime) -> int:
     return sum(rx for rows in samples(demo, begin) for _, _, rx in rows)
 
 
-class LonelyGateway(GatewayLab):
-    """Gateway whose console is gone, and was last heard when the configuration was written."""
-
-    def answers(self) -> bool:
-        try:
-            status, headers, _ = self.ask(None)
-            # Without the agent, Envoy itself refuses.
-            return status == 407 or headers.get("x-causeway-reason") == "consolelost"
-        except OSError:
-            return False
-
-    def verdict(self, target: str) -> tuple[int, str]:
-        status, headers, _ = self.ask(f"Bearer {self.token()}", target)
-        return status, headers.get("x-causeway-reason", "")
-
-
 def test_a_gateway_past_its_limit_lets_nobody_in_and_says_so(tmp_path: Path) -> None:
-    lab, echo = LonelyGateway(tmp_path), Echo("127.0.0.1")
-    target, closed = f"{echo.host}:{echo.port}", (503, "consolelost")
-    try:
+    with closing(GatewayLab(tmp_path)) as lab, closing(Echo()) as echo:
         lab.start()
-        assert lab.verdict(target)[0] == 200
-        flow = lab.tunnel(target)
+        assert lab.verdict(echo.target)[0] == 200
+        flow = lab.tunnel(echo.target)
         lab.kill_agent()
         # The file's time says when the console was last heard; the limit is an hour.
         long_ago = time.time() - lab.document["offline_seconds"] - 1
         os.utime(lab.home.file("snapshot.json"), (long_ago, long_ago))
         lab.start()
-        assert lab.verdict(target) == closed, "a restart gains no time"
+        assert lab.verdict(echo.target) == (503, "consolelost"), "a restart gains no time"
         assert echoes(flow), "what is open goes on"
         assert "Refused: 503 ConsoleLost: This gateway has not heard from its console" in lab.log.read_text()
-    finally:
-        lab.close()
-        echo.close()

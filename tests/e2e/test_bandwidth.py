@@ -1,10 +1,6 @@
 """An account's bandwidth on the running demo: the last account of each instance has 2,000 kbit/s."""
 
-from __future__ import annotations
-
-import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -22,15 +18,8 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(autouse=True)
 def quiet(demo: Demo) -> Iterator[None]:
-    """Hold the demo's own traffic still, which is by all accounts and would take its share of the cap."""
-    demo.kill(demo.pid("traffic"), signal.SIGSTOP)
-    yield
-    demo.kill(demo.pid("traffic"), signal.SIGCONT)
-
-
-def capped(demo: Demo) -> dict[str, Any]:
-    instance = demo.account()["instance"]
-    return next(each for each in reversed(demo.world["accounts"]) if each["instance"] == instance)
+    with demo.quiet():
+        yield
 
 
 class Echoing:
@@ -103,12 +92,12 @@ def is_not_held(demo: Demo, account: dict[str, Any]) -> None:
 
 
 def test_an_account_keeps_to_its_bandwidth_with_all_of_its_flows(demo: Demo) -> None:
-    keeps_to_its_cap(demo, capped(demo), count=3)
+    keeps_to_its_cap(demo, demo.capped_account(), count=3)
     is_not_held(demo, demo.account())
 
 
 def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: Demo) -> None:
-    account = capped(demo)
+    account = demo.capped_account()
     keeps_to_its_cap(demo, account)
     try:
         give(demo, account, 100_000)
@@ -120,18 +109,11 @@ def test_a_bandwidth_changed_in_the_console_holds_for_new_flows_at_once(demo: De
 
 def give(demo: Demo, account: dict[str, Any], kbps: int) -> None:
     """Change the bandwidth by the console's form, and wait until all gateways have heard of it."""
-    database = demo.home / "causeway.sqlite3"
-    with closing(sqlite3.connect(database)) as connection, closing(demo.admin_client()) as client:
-        key, email = connection.execute(
-            "SELECT id, email FROM roaming_clientaccount WHERE username = ? AND instance_id = ?",
-            (account["username"], account["instance"]),
-        ).fetchone()
+    query = "SELECT id, email FROM roaming_clientaccount WHERE username = ? AND instance_id = ?"
+    ((key, email),) = demo.rows(query, account["username"], account["instance"])
+    with closing(demo.admin_client()) as client:
         data = {"email": email, "bandwidth_kbps": str(kbps)}
         post(client, f"/sag/accounts/{key}/edit/", data).raise_for_status()
-        version = connection.execute("SELECT max(version) FROM console_configversion").fetchone()[0]
-        applied = "SELECT min(applied_version) FROM console_gateway"
-        wait_until(
-            lambda: connection.execute(applied).fetchone()[0] >= version,
-            30,
-            what="the gateways' confirmation",
-        )
+    ((version,),) = demo.rows("SELECT max(version) FROM console_configversion")
+    behind = "SELECT 1 FROM console_gateway WHERE applied_version < ?"
+    wait_until(lambda: not demo.rows(behind, version), 30, what="the gateways' confirmation")

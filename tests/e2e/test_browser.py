@@ -1,7 +1,5 @@
 """An administrator's first walk, in Chromium on the running demo: add a connector, see traffic, flip the switch."""
 
-from __future__ import annotations
-
 import re
 import uuid
 from collections.abc import Iterator
@@ -18,11 +16,6 @@ from tests.demo import Demo, post, wait_until
 def log_in(page: Page, demo: Demo) -> None:
     admin = demo.world["admin"]
     browser.log_in(page, demo.console, admin["username"], admin["password"])
-
-
-def new_flow_status(demo: Demo) -> int:
-    with demo.connect("echo.corp.example", 7) as flow:
-        return flow.status
 
 
 def taken_away(demo: Demo, name: str, *kinds: str) -> None:
@@ -76,10 +69,10 @@ def test_add_a_connector_see_the_chart_and_flip_the_switch(demo: Demo, page: Pag
     expect(question.get_by_text("Important")).to_be_visible()
     question.get_by_role("button", name="Disable").click()
     expect(head_office).to_contain_text("Cut confirmed by 2 of 2 gateways", timeout=30_000)
-    assert new_flow_status(demo) == 403
+    assert demo.verdict()[0] == 403
     head_office.get_by_role("switch", name=re.compile("Instance Switch")).click()
     expect(head_office.get_by_role("switch")).to_have_attribute("aria-checked", "true")
-    wait_until(lambda: new_flow_status(demo) == 200, 30, what="a flow after switching on again")
+    wait_until(lambda: demo.verdict()[0] == 200, 30, what="a flow after switching on again")
 
 
 def test_the_same_without_javascript(demo: Demo, page_without_javascript: Page, name: str) -> None:

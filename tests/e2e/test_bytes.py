@@ -1,63 +1,41 @@
 """Bytes that are counted are those that were sent, and nobody can read them between gateway and connector."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
-import signal
-import sqlite3
 import subprocess
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.demo import Demo, read_exactly, wait_until
+from tests.demo import Demo, wait_until
 
 MANY = 50_000_000
-
-
-@pytest.fixture
-def quiet(demo: Demo) -> Iterator[Any]:
-    """Hold all traffic but the test's own still."""
-    demo.kill(demo.pid("traffic"), signal.SIGSTOP)
-    yield
-    demo.kill(demo.pid("traffic"), signal.SIGCONT)
 
 
 def charted_bytes(demo: Demo) -> int:
     """Return the bytes to users in the servers' charts, up to this moment at least."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     newest = "SELECT min(newest) FROM (SELECT max(time) AS newest FROM connectors_sample GROUP BY server_id)"
-    with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:
-        wait_until(
-            lambda: (database.execute(newest).fetchone()[0] or "") > now, 40, what="a sample of each server"
-        )
-        return int(database.execute("SELECT sum(tx_bytes) FROM connectors_sample").fetchone()[0])
-
-
-def flow_record(demo: Demo, since: str) -> tuple[int, int] | None:
-    with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:
-        return database.execute(
-            "SELECT bytes_up, bytes_down FROM roaming_flow WHERE started_at >= ? AND ended_at IS NOT NULL "
-            "AND bytes_down > 1000000 ORDER BY started_at DESC",
-            [since],
-        ).fetchone()
+    wait_until(lambda: (demo.rows(newest)[0][0] or "") > now, 40, what="a sample of each server")
+    return int(demo.rows("SELECT sum(tx_bytes) FROM connectors_sample")[0][0])
 
 
 @pytest.mark.timeout(180)
-def test_counted_bytes_agree_with_what_was_sent(demo: Demo, quiet: Any) -> None:
-    before = charted_bytes(demo)
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    answer = demo.curl(f"http://wiki.corp.example/file?bytes={MANY}", "--proxytunnel")
-    assert len(answer.body) == MANY
-    _, down = wait_until(lambda: flow_record(demo, since), 30, what="the flow record")
-    assert down == pytest.approx(MANY, rel=0.05)
-    assert charted_bytes(demo) - before == pytest.approx(MANY, rel=0.05)
+def test_counted_bytes_agree_with_what_was_sent(demo: Demo) -> None:
+    record = (
+        "SELECT bytes_down FROM roaming_flow WHERE started_at >= ? AND ended_at IS NOT NULL "
+        "AND bytes_down > 1000000 ORDER BY started_at DESC"
+    )
+    with demo.quiet():
+        before = charted_bytes(demo)
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        answer = demo.curl(f"http://wiki.corp.example/file?bytes={MANY}", "--proxytunnel")
+        assert len(answer.body) == MANY
+        (down,) = wait_until(lambda: demo.rows(record, since), 30, what="the flow record")[0]
+        assert down == pytest.approx(MANY, rel=0.05)
+        assert charted_bytes(demo) - before == pytest.approx(MANY, rel=0.05)
 
 
 def tunnel_port(demo: Demo) -> int:
@@ -71,20 +49,8 @@ def tunnel_port(demo: Demo) -> int:
 )
 def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_path: Path) -> None:
     capture = tmp_path / "tunnel.pcap"
-    command = [
-        "tcpdump",
-        "-i",
-        "lo",
-        "-U",
-        "-s",
-        "0",
-        "-Z",
-        "root",
-        "-w",
-        str(capture),
-        "port",
-        str(tunnel_port(demo)),
-    ]
+    command = ["tcpdump", "-i", "lo", "-U", "-s", "0", "-Z", "root"]
+    command += ["-w", str(capture), "port", str(tunnel_port(demo))]
     marker = b"this-marker-must-not-be-readable-" + os.urandom(8).hex().encode()
     data = marker * 2000
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as dump:
@@ -92,8 +58,7 @@ def test_a_capture_of_the_tunnel_port_holds_no_readable_byte(demo: Demo, tmp_pat
             assert dump.stderr is not None
             assert "listening" in dump.stderr.readline()
             with demo.connect("echo.corp.example", 7) as flow:
-                flow.socket.sendall(data)
-                assert read_exactly(flow.socket, len(data)) == data
+                assert flow.echoes(data)
             wait_until(lambda: capture.stat().st_size > len(data), 30, what="the capture of the bytes")
         finally:
             dump.terminate()

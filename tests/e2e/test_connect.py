@@ -1,14 +1,9 @@
 """``causeway connect`` against the running demo: what it says, when it ends, and what it leaves behind."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +13,19 @@ import pytest
 
 from tests.demo import Demo, clean_environment, in_time, post, wait_until
 from tests.e2e.connect import Client, connected
+from tests.pipe import Plain
 from tests.ports import free_port
+from tests.running import ran
 
 NOTICED_SECONDS = 30
 
 
 def fetch(client: Client, url: str) -> tuple[int, str]:
     """Fetch by stock curl through the local proxy; return status and body."""
-    command = [
-        "curl",
-        "--silent",
-        "--max-time",
-        "20",
-        "--proxy",
-        client.proxy,
-        "--write-out",
-        "\n%{http_code}",
-    ]
-    done = subprocess.run([*command, url], capture_output=True, text=True, check=False)
+    through = ("--proxy", client.proxy, "--write-out", "\n%{http_code}")
+    done = ran("curl", "--silent", "--max-time", "20", *through, url)
     body, _, status = done.stdout.rpartition("\n")
     return int(status), body
-
-
-@pytest.fixture
-def admin(demo: Demo) -> Iterator[httpx.Client]:
-    with closing(demo.admin_client()) as client:
-        yield client
 
 
 @pytest.fixture
@@ -72,18 +54,13 @@ def local_envoys(folder: Path) -> list[psutil.Process]:
 
 def test_proxy_and_forwards_work_until_the_user_logs_off(demo: Demo, tmp_path: Path) -> None:
     wiki, echo = free_port(), free_port()
-    forwards = (
-        "--forward",
-        f"{wiki}=wiki.corp.example:80",
-        "--forward",
-        f"127.0.0.1:{echo}=echo.corp.example:7",
-    )
+    forwards = ["--forward", f"{wiki}=wiki.corp.example:80"]
+    forwards += ["--forward", f"127.0.0.1:{echo}=echo.corp.example:7"]
     with connected(demo, tmp_path, *forwards) as client:
         client.event("ready")
         assert fetch(client, "http://wiki.corp.example/")[0] == 200
-        assert (
-            httpx.get(f"http://127.0.0.1:{wiki}/", headers={"Host": "wiki.corp.example"}).status_code == 200
-        )
+        page = httpx.get(f"http://127.0.0.1:{wiki}/", headers={"Host": "wiki.corp.example"})
+        assert page.status_code == 200
         with socket.create_connection(("127.0.0.1", echo), timeout=10) as connection:
             connection.sendall(b"hello")
             assert connection.recv(100) == b"hello"
@@ -131,13 +108,9 @@ def test_what_no_policy_allows_is_told(demo: Demo, tmp_path: Path) -> None:
     forward = free_port()
     with connected(demo, tmp_path, "--forward", f"{forward}=nothing.corp.example:22") as client:
         client.event("ready")
-        address = ("127.0.0.1", forward)
         # A clean end would say that all had come.
-        with (
-            socket.create_connection(address, timeout=10) as connection,
-            pytest.raises(ConnectionResetError),
-        ):
-            connection.recv(100)
+        with Plain(forward) as flow, pytest.raises(ConnectionResetError):
+            flow.receive()
         told = client.event("denied")
     assert (told["host"], told["reason"], told["status"]) == ("nothing.corp.example:22", "NoMatch", 403)
     assert told["message"].startswith("nothing.corp.example:22 was refused: ")
@@ -185,14 +158,8 @@ def test_a_password_in_the_keyring_logs_on(demo: Demo, tmp_path: Path, account: 
     }
     # As docs/clients.md says.
     entry = [f"causeway:{demo.console}", f"{account['username']}@{account['instance']}"]
-    subprocess.run(
-        [sys.executable, "-m", "keyring", "set", *entry],
-        input=account["password"] + "\n",
-        env=clean_environment() | environment,
-        text=True,
-        timeout=30,
-        check=True,
-    )
+    command = [sys.executable, "-m", "keyring", "set", *entry]
+    ran(*command, input=account["password"] + "\n", env=clean_environment() | environment, check=True)
     with connected(demo, tmp_path, "--keyring", account=account, environment=environment) as client:
         client.event("ready")
         assert client.events[0]["username"] == account["username"]

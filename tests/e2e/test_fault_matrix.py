@@ -4,8 +4,6 @@ Promised are open flows, new flows and the console's pages while the fault lasts
 a change that was made meanwhile has reached every machine, and the bytes on record are those that were sent.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,7 +60,7 @@ NO_DATABASE = Promise(ALL, OPEN, SAYS, why="the console says so, everybody else 
 
 SETTINGS = ("clock an hour ahead", "clock an hour behind", "wrong time zone")
 # Faults beside which every machine learns of a change while they last.
-FOLLOWED = (*SETTINGS, "restored from yesterday")
+FOLLOWED = (*SETTINGS, "restored from yesterday", "one hostile client")
 
 MATRIX: dict[tuple[str, str], Promise] = {
     ("kill", "console"): ALONE,
@@ -112,6 +110,9 @@ MATRIX: dict[tuple[str, str], Promise] = {
     ("restored from yesterday", "database"): Promise(
         ALL, OPEN, why="a new epoch: every machine takes the present truth at once"
     ),
+    #
+    # Slow bodies, silence and wrong log-ons from many addresses (tests/hostile.py).
+    ("one hostile client", "console"): Promise(ALL, OPEN, why="the front bounds what a stranger can hold"),
     #
     # A part is started anew to set its clock or zone; the promise is that everything runs on with the wrong one.
     **{

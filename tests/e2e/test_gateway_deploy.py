@@ -1,7 +1,5 @@
 """Gateways added in the console: one run by its Deploy panel's commands; one removed while a flow is open."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess
@@ -14,7 +12,7 @@ import psutil
 import pytest
 
 from tests.demo import ROOT, Demo, Tunnel, clean_environment, is_alive, wait_until
-from tests.e2e.added_gateway import AddedGateway, added_gateway, echoes
+from tests.e2e.added_gateway import AddedGateway, added_gateway
 from tests.e2e.deployed import (
     INSTALL_SECONDS,
     Machine,
@@ -22,6 +20,7 @@ from tests.e2e.deployed import (
     running_again_changes_nothing,
     the_archive_has_no_secret,
 )
+from tests.running import causeway
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_a_gateway_is_deployed_used_packed_and_taken_away(machine: Machine, adde
     wait_until(added.is_online, 30, what="the gateway in the console")
 
     with wait_until(added.flow, 40, what="a flow by the new gateway") as flow:
-        assert echoes(flow)
+        assert flow.echoes()
         running_again_changes_nothing(machine, command)
         the_archive_has_no_secret(machine)
         agent = next(p for p in machine.processes() if "gateway run" in " ".join(p.cmdline()))
@@ -58,7 +57,7 @@ def test_a_gateway_is_deployed_used_packed_and_taken_away(machine: Machine, adde
         code, report = machine.status()
         assert code == 1 and "agent does not run" in report["lights"][0]["reason"]
         wait_until(machine.is_good, 30, what="the agent started again")
-        assert echoes(flow), "Envoy and its flows outlived the agent"
+        assert flow.echoes(), "Envoy and its flows outlived the agent"
 
     done = machine.run(machine.script("--uninstall"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -77,15 +76,8 @@ class Checkout:
         self.added, self.home = added, home
 
     def causeway(self, *command: str, code: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "edge.cli", *command, "--home", str(self.home)],
-            cwd=ROOT,
-            env=clean_environment() | {"CAUSEWAY_CODE": code},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environment = clean_environment() | {"CAUSEWAY_CODE": code}
+        return causeway(*command, "--home", str(self.home), env=environment)
 
     def enroll(self) -> None:
         code = self.added.command().rpartition(" ")[2]
@@ -138,11 +130,11 @@ def test_a_gateway_removed_in_the_console_ends_its_flows_and_carries_nothing_any
     try:
         with gateway.running() as agent:
             with wait_until(added.flow, 40, what="a flow by the new gateway") as flow:
-                assert echoes(flow)
+                assert flow.echoes()
                 # A gateway that carries flows is removed only when it is not heard of.
                 agent.send_signal(signal.SIGSTOP)
                 added.remove()
-                assert echoes(flow)
+                assert flow.echoes()
                 agent.send_signal(signal.SIGCONT)
                 assert has_ended(flow)
             wait_until(lambda: not gateway.envoys(), 30, what="the end of Envoy")

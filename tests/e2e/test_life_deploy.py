@@ -1,14 +1,8 @@
 """The whole life of a server, by the commands of the Deploy panel: deployed, looked at, packed, taken away again."""
 
-from __future__ import annotations
-
-import contextlib
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,29 +12,22 @@ from tests.e2e.deployed import (
     INSTALL_SECONDS,
     Machine,
     an_upgrade_goes_back_when_it_fails_and_on_when_it_is_good,
-    machine_in,
     running_again_changes_nothing,
     server_command,
     server_online,
     the_archive_has_no_secret,
 )
+from tests.running import causeway
 
 
 @pytest.fixture
-def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
-    with machine_in(demo, tmp_path / "machine") as made:
-        yield made
-
-
-@pytest.fixture
-def client(demo: Demo) -> Iterator[httpx.Client]:
-    """Give an administrator's client. Servers that a test adds to the demo's connector are taken out again."""
+def client(demo: Demo, admin: httpx.Client) -> Iterator[httpx.Client]:
+    """Take servers that a test adds to the demo's connector out again."""
     connector = demo.connector()["id"]
-    with contextlib.closing(demo.admin_client()) as client:
-        before = servers(client, connector)
-        yield client
-        for left in servers(client, connector) - before:
-            post(client, f"/sase/connectors/{connector}/servers/{left}/remove/").raise_for_status()
+    before = servers(admin, connector)
+    yield admin
+    for left in servers(admin, connector) - before:
+        post(admin, f"/sase/connectors/{connector}/servers/{left}/remove/").raise_for_status()
 
 
 def servers(client: httpx.Client, connector: str) -> set[str]:
@@ -95,10 +82,7 @@ def seen_by_gateways(demo: Demo, server: str) -> set[bool]:
     """Tell whether the demo's gateways have tunnels of a server, by their own ``causeway status``."""
     found = set()
     for home in demo.home.glob("machine-gateway-*"):
-        command = [sys.executable, "-m", "edge.cli", "status", "--json", "--home", str(home)]
-        report = json.loads(
-            subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
-        )
+        report = json.loads(causeway("status", "--json", "--home", str(home)).stdout)
         light = next(light for light in report["lights"] if light["name"] == "tunnel")
         found.add(server in light["reason"])
     return found

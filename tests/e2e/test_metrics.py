@@ -1,7 +1,5 @@
 """Figures of real gateways and connector servers for Prometheus are those of docs/metrics.md, no more and no less."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,17 +1,11 @@
 """An application is there for whoever asks first, although servers hear of it later than gateways."""
 
-from __future__ import annotations
-
 import socketserver
-import threading
-from collections.abc import Iterator
 from functools import partial
-
-import pytest
 
 from tests.demo import Demo, read_exactly, wait_until
 from tests.e2e.recipes import published
-from tests.quiet import QuietServer
+from tests.quiet import QuietServer, serving
 
 
 class _Greeter(socketserver.BaseRequestHandler):
@@ -20,20 +14,13 @@ class _Greeter(socketserver.BaseRequestHandler):
             self.request.sendall(b"welcome")
 
 
-@pytest.fixture
-def greeter() -> Iterator[int]:
-    with QuietServer(("127.0.0.1", 0), _Greeter) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield int(server.server_address[1])
-        server.shutdown()
-
-
-def test_the_first_who_asks_for_an_application_allowed_just_now_reaches_it(demo: Demo, greeter: int) -> None:
-    for number in range(3):
-        with published(demo, f"fresh{number}", 4000, greeter, settled=False) as host:
-            # The gateway hears within a moment; from its first yes on nobody may be turned away.
-            answer = wait_until(partial(_unless_unknown, demo, host), 30, what="the gateway's yes")
-            assert answer == (200, "", b"welcome")
+def test_the_first_who_asks_for_an_application_allowed_just_now_reaches_it(demo: Demo) -> None:
+    with serving(QuietServer(("127.0.0.1", 0), _Greeter)) as greeter:
+        for number in range(3):
+            with published(demo, f"fresh{number}", 4000, greeter, settled=False) as host:
+                # The gateway hears within a moment; from its first yes on nobody may be turned away.
+                answer = wait_until(partial(_unless_unknown, demo, host), 30, what="the gateway's yes")
+                assert answer == (200, "", b"welcome")
 
 
 def _unless_unknown(demo: Demo, host: str) -> tuple[int, str, bytes] | None:

@@ -3,9 +3,8 @@
 `python -m bench.pipe` has more and larger cells, and other programs beside them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -13,7 +12,7 @@ from bench.register import HOST, PORT
 from tests.demo import Demo
 from tests.e2e.recipes import application
 from tests.pipe import Cell, Origin, measure
-from tests.pipe_demo import CAPPED, Ways, capped_account, fitting, ways
+from tests.pipe_demo import CAPPED, Ways, fitting, ways
 
 MB = 1_000_000
 CELLS = [
@@ -33,9 +32,8 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Origin]:
-    made = Origin()
-    yield made
-    made.close()
+    with closing(Origin()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def product(served: Demo, origin: Origin, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def capped(served: Demo, origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    with ways(served, origin, tmp_path_factory.mktemp("capped"), capped_account(served)) as found:
+    with ways(served, origin, tmp_path_factory.mktemp("capped"), served.capped_account()) as found:
         yield found
 
 

@@ -1,7 +1,5 @@
 """Traffic obeys: whatever is changed, every answer of the real gateways is what ``decide`` says on their world."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.demo import Demo, post, wait_until
-from tests.e2e.private_access import Administrator, Gateway, Server, decided, quiet
+from tests.e2e.private_access import Administrator, Gateway, Server, decided
 
 STEPS = int(os.environ.get("CAUSEWAY_POLICY_STEPS", "24"))
 USUAL_SEED = "1"
@@ -241,7 +239,7 @@ class Machine:
 @pytest.fixture
 def machine(demo: Demo, tmp_path: Path) -> Iterator[Machine]:
     """Hold the demo's own policies and traffic still meanwhile, and let them go on afterwards."""
-    with closing(demo.admin_client()) as client, quiet(demo):
+    with closing(demo.admin_client()) as client, demo.quiet():
         admin = Administrator(demo, client)
         page = client.get("/sase/policies/", params={"size": "100"}).text
         own = sorted(set(re.findall(r"/sase/policies/(fs-[0-9a-f]{16})/confirm-disable/", page)))

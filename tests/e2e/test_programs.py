@@ -3,8 +3,6 @@
 git, ssh, psql and a browser are in test_recipes.py.
 """
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The recipes of docs/clients.md, with the real programs, through the running demo."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re
@@ -122,14 +120,8 @@ def test_ssh_through_the_gateway_by_the_documented_script(demo: Demo, tmp_path: 
     assert run(program("ssh"), *options, ssh_host, f"echo {word}", env=environment).strip() == word
     # All 256 bytes, and more than one window: nothing in between reads along.
     data = bytes(range(256)) * 4096
-    copied = subprocess.run(
-        [program("ssh"), *options, ssh_host, "cat"],
-        input=data,
-        env=environment,
-        capture_output=True,
-        timeout=40,
-        check=True,
-    )
+    command = [program("ssh"), *options, ssh_host, "cat"]
+    copied = subprocess.run(command, input=data, env=environment, capture_output=True, timeout=40, check=True)
     assert copied.stdout == data
 
 

@@ -1,7 +1,5 @@
 """Roaming page of the product, step by step: in Chromium on the running demo, then as its user with curl."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator
 from contextlib import closing

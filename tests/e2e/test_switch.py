@@ -1,11 +1,8 @@
 """The switch that cuts: off in the console, and everybody is really cut off."""
 
-from __future__ import annotations
-
 import threading
-from collections.abc import Iterator
-from typing import Any
 
+import httpx
 import pytest
 
 from tests.demo import Demo, post, wait_until
@@ -13,21 +10,8 @@ from tests.demo import Demo, post, wait_until
 pytestmark = pytest.mark.usefixtures("switched_on")
 
 
-@pytest.fixture
-def admin(demo: Demo) -> Iterator[Any]:
-    client = demo.admin_client()
-    yield client
-    client.close()
-
-
 def url(demo: Demo, action: str) -> str:
     return f"/sase/connectors/{demo.connector()['id']}/{action}/"
-
-
-def new_flow(demo: Demo) -> tuple[int, str]:
-    tunnel = demo.connect("echo.corp.example", 7)
-    tunnel.close()
-    return tunnel.status, tunnel.headers.get("x-causeway-reason", "")
 
 
 class Stream:
@@ -55,18 +39,18 @@ class Stream:
         self.flow.close()
 
 
-def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin: Any) -> None:
+def test_switching_off_breaks_open_flows_and_refuses_new_ones(demo: Demo, admin: httpx.Client) -> None:
     stream = Stream(demo)
     wait_until(lambda: stream.received > 100_000, what="bytes on the open flow")
     assert post(admin, url(demo, "disable")).status_code == 200
     # `make bench` measures how soon, on a machine that does nothing else.
     wait_until(lambda: stream.broken, 30, what="the end of the open flow")
-    assert new_flow(demo) == (403, "ConnectorDisabled")
+    assert demo.verdict() == (403, "ConnectorDisabled")
     post(admin, url(demo, "enable"))
-    wait_until(lambda: new_flow(demo)[0] == 200, 30, what="a new flow after switching on")
+    wait_until(lambda: demo.verdict()[0] == 200, 30, what="a new flow after switching on")
 
 
-def test_the_console_says_how_many_gateways_confirmed_the_cut(demo: Demo, admin: Any) -> None:
+def test_the_console_says_how_many_gateways_confirmed_the_cut(demo: Demo, admin: httpx.Client) -> None:
     post(admin, url(demo, "disable"))
     page = wait_until(
         lambda: confirmed(admin.get(f"/sase/connectors/{demo.connector()['id']}/").text),

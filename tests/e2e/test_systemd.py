@@ -1,7 +1,5 @@
 """The hardened services under a real systemd without any network, so that their console is away from the start."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -31,7 +29,7 @@ def enrolled_machine(kind: str, folder: Path) -> None:
     home = enrolled_server(folder / "home", Authority(), "server-1", "connector-1")
     applications = [application(["wiki.corp.example"], [[80, 80]], "127.0.0.1:80")]
     gateway = {"id": "gateway-1", "host": "127.0.0.1", "port": 9}
-    home.write_json("config.json", {**configuration(home, [], applications), "gateways": [gateway]})
+    home.write_json("config.json", configuration(home, [], applications) | {"gateways": [gateway]})
 
 
 def laid_out(files: Path, kind: str) -> None:

@@ -6,8 +6,6 @@ only the service's capability opens.
 The container shares this machine's network, so that it reaches the demo's console and gateways.
 """
 
-from __future__ import annotations
-
 import random
 import socket
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 
 from tests.demo import Demo, Tunnel, post, wait_until
-from tests.e2e.added_gateway import added_gateway, echoes
+from tests.e2e.added_gateway import added_gateway
 from tests.e2e.booted import CONFINED, BootedMachine, Container, booted_machine, confinement, missing
 from tests.e2e.console_upgrade import gateways_upgraded, serves, steps
 from tests.e2e.deployed import (
@@ -122,7 +120,7 @@ def test_a_server_runs_as_a_service_is_upgraded_by_command_and_taken_away(
         assert confinement(container, machine.unit) == CONFINED["connector"]
         wait_until(lambda: server_online(client, office.id, server), 30, what="the upgraded server online")
         with wait_until(office.flow, 30, what="a flow by the upgraded server") as flow:
-            assert echoes(flow)
+            assert flow.echoes()
 
         post(client, f"/sase/connectors/{office.id}/servers/{server}/remove/").raise_for_status()
         assert server not in client.get(f"/sase/connectors/{office.id}/servers/").text
@@ -155,7 +153,7 @@ def test_a_gateway_runs_as_a_service_is_upgraded_by_the_console_and_taken_away(
         assert "Upgrading" not in added.row()
         wait_until(added.is_online, 30, what="the upgraded gateway in the console")
         with wait_until(added.flow, 40, what="a flow by the upgraded gateway") as flow:
-            assert echoes(flow)
+            assert flow.echoes()
         wait_until(lambda: len(machine.installed()) == 1, 30, what="the version before removed")
 
         # Its Envoy is nobody's child then, and must not stay behind.
@@ -190,11 +188,11 @@ def runs_as_a_service(machine: BootedMachine, command: str) -> None:
 
 
 def comes_back_when_killed(machine: BootedMachine, flow: Tunnel) -> None:
-    assert echoes(flow)
+    assert flow.echoes()
     container, envoy, agent = machine.container, machine.envoy(), machine.agent()
     container.run("kill", "-KILL", agent)
     wait_until(lambda: machine.agent() not in ("", agent) and machine.is_green(), 30, what="another agent")
-    assert machine.envoy() == envoy and echoes(flow)
+    assert machine.envoy() == envoy and flow.echoes()
 
 
 def leaves_nothing(machine: BootedMachine) -> None:

@@ -1,14 +1,11 @@
 """Traffic of users through the running demo: who gets where, and what refused users are told."""
 
-from __future__ import annotations
-
-import sqlite3
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from tests.demo import Demo, post, read_exactly, wait_until
+from tests.demo import Demo, post, wait_until
 
 
 def test_a_stock_client_gets_the_wiki_in_both_areas(demo: Demo) -> None:
@@ -35,9 +32,7 @@ def test_the_cloud_network_of_the_area_is_reached_by_the_gateway_itself(demo: De
 
 def test_the_cloud_network_of_another_area_is_not_reached(demo: Demo) -> None:
     service = next(s for s in demo.world["cloud_services"] if s["region"] != demo.gateway()["region"])
-    tunnel = demo.connect(service["host"], service["port"])
-    tunnel.close()
-    assert (tunnel.status, tunnel.headers["x-causeway-reason"]) == (403, "NoMatch")
+    assert demo.verdict(service["host"], service["port"]) == (403, "NoMatch")
 
 
 @pytest.mark.parametrize(
@@ -56,18 +51,13 @@ def test_wrong_credentials_are_refused_alike(demo: Demo, change: Any) -> None:
     ("host", "port"), [("nothing.corp.example", 80), ("wiki.corp.example", 22), ("127.0.0.1", 22)]
 )
 def test_what_nothing_matches_is_denied(demo: Demo, host: Any, port: Any) -> None:
-    tunnel = demo.connect(host, port)
-    tunnel.close()
-    assert (tunnel.status, tunnel.headers["x-causeway-reason"]) == (403, "NoMatch")
+    assert demo.verdict(host, port) == (403, "NoMatch")
 
 
 def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo) -> None:
     account = demo.world["accounts"][2]
-    with closing(sqlite3.connect(demo.home / "causeway.sqlite3")) as database:
-        (pk,) = database.execute(
-            "SELECT id FROM roaming_clientaccount WHERE username = ?", [account["username"]]
-        ).fetchone()
-    url = f"/sag/accounts/{pk}"
+    query = "SELECT id FROM roaming_clientaccount WHERE username = ?"
+    url = f"/sag/accounts/{demo.rows(query, account['username'])[0][0]}"
     with closing(demo.admin_client()) as admin, demo.connect("echo.corp.example", 7, account=account) as flow:
         assert flow.status == 200
         assert post(admin, f"{url}/disable/").status_code == 200
@@ -78,8 +68,13 @@ def test_a_disabled_account_is_cut_off_and_told_so(demo: Demo) -> None:
             assert refused == (403, "AccountDisabled")
         finally:
             assert post(admin, f"{url}/enable/").status_code == 200
-    again = wait_until(lambda: opened(demo, account), 30, what="the enabled account's next flow")
-    assert again
+    enabled = "the enabled account's next flow"
+    wait_until(lambda: demo.verdict(account=account)[0] == 200, 30, what=enabled)
+
+
+def refusal(demo: Demo, account: Any) -> tuple[int, str] | None:
+    verdict = demo.verdict(account=account)
+    return None if verdict[0] == 200 else verdict
 
 
 def read_to_end(stream: Any) -> bytes:
@@ -91,18 +86,6 @@ def read_to_end(stream: Any) -> bytes:
         return b""
 
 
-def refusal(demo: Demo, account: Any) -> tuple[int, str] | None:
-    with demo.connect("echo.corp.example", 7, account=account) as tunnel:
-        return None if tunnel.status == 200 else (tunnel.status, tunnel.headers["x-causeway-reason"])
-
-
-def opened(demo: Demo, account: Any) -> bool:
-    with demo.connect("echo.corp.example", 7, account=account) as tunnel:
-        return tunnel.status == 200
-
-
 def test_echo_returns_every_byte(demo: Demo) -> None:
-    data = bytes(range(256)) * 512
     with demo.connect("echo.corp.example", 7) as flow:
-        flow.socket.sendall(data)
-        assert read_exactly(flow.socket, len(data)) == data
+        assert flow.echoes(bytes(range(256)) * 512)

@@ -3,9 +3,6 @@
 Real wheels, built out of this source under other version numbers; real processes, installed by the panel's command.
 """
 
-from __future__ import annotations
-
-import contextlib
 import html
 import io
 import re
@@ -24,12 +21,6 @@ from tests.e2e.private_access import Administrator
 from tests.e2e.wheels import AGENT, BROKEN, built_wheel, offered
 
 GOOD, BAD = "0.9.1", "0.9.2"
-
-
-@pytest.fixture
-def admin(demo: Demo) -> Iterator[httpx.Client]:
-    with contextlib.closing(demo.admin_client()) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """Wheels to install: of other versions, with other contents, and all that they need."""
 
-from __future__ import annotations
-
 import atexit
 import functools
 import io
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -17,6 +14,7 @@ from pathlib import Path
 
 from tests.demo import ROOT, Demo
 from tests.edge.deploy_script import called
+from tests.running import ran
 
 NOT_SOURCE = shutil.ignore_patterns(
     ".*", "var", "dist", "build", "tests", "bench", "demo", "docs", "__pycache__", "*.sqlite3"
@@ -100,5 +98,5 @@ def packages(demo: Demo, python: str) -> Path:
 
 def pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = ran(*command, seconds=300)
     assert done.returncode == 0, done.stderr

@@ -3,8 +3,6 @@
 It stands before the C library's three functions for the time of day; how long things last is left alone.
 """
 
-from __future__ import annotations
-
 import functools
 import shutil
 import subprocess
@@ -52,9 +50,8 @@ time_t time(time_t *seconds) {
 
 def missing() -> str:
     """Return why clocks cannot be set wrong here; empty when they can."""
-    return (
-        "" if shutil.which("cc") else "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
-    )
+    bring = "A C compiler is missing; Debian's packages gcc and libc6-dev bring it."
+    return "" if shutil.which("cc") else bring
 
 
 def wrong_by(seconds: int) -> dict[str, str]:
@@ -68,19 +65,6 @@ def _library() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="causeway-clock-"))
     folder.chmod(0o755)
     library = folder / "wrong_clock.so"
-    command = [
-        "cc",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-shared",
-        "-fPIC",
-        "-x",
-        "c",
-        "-",
-        "-o",
-        str(library),
-    ]
-    subprocess.run(command, input=SOURCE, text=True, check=True)
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(library)]
+    subprocess.run([*command, "-x", "c", "-"], input=SOURCE, text=True, check=True)
     return library

@@ -5,40 +5,49 @@ request on its access port (HTTP, loopback) goes to the connector that the test 
 `causeway connect`) it asks for one token.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import http.server
+import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+from edge.envoy.parts import Config, address, admin, http2_options, http_protocol_options, typed
 from edge.envoy.process import EnvoyProcess
+from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
 from edge.home import Home, Identity
-from tests.edge.console_lab import serving
+from edge.protocol.configuration import ServerConfiguration
 from tests.edge.gateway_pki import GATEWAY_NAME
 from tests.edge.gateway_pki import Authority as Authority  # noqa: PLC0414  tests of machines import it from here
 from tests.ports import free_port
-
-TYPE = "type.googleapis.com/"
-TLS = TYPE + "envoy.extensions.transport_sockets.tls.v3."
-HTTP2 = {
-    "allow_connect": True,
-    "initial_stream_window_size": 2**20,
-    "initial_connection_window_size": 8 * 2**20,
-}
+from tests.quiet import QuietHandler, QuietHTTPServer, serving
 
 
-async def until(condition: Callable[[], Awaitable[Any]], what: str, seconds: float = 30.0) -> Any:
-    """Wait until `condition` gives something true; fail with `what` was missing."""
+async def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Wait until `condition`, awaited where it can be, gives something true; fail with `what` was missing."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
-        if value := await condition():
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
             return value
         assert asyncio.get_running_loop().time() < deadline, f"not in {seconds:.0f} s: {what}"
         await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have work done in the background during a block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class LabGateway:
@@ -51,21 +60,15 @@ class LabGateway:
         self.tunnels, self.access, self.secure = free_port(), free_port(), free_port()
         self._token = token
         self.envoy = EnvoyProcess(folder, concurrency=1)
-        self._folder, self._authority, self._connector = folder, authority, connector
+        self._folder, self.authority, self._connector = folder, authority, connector
 
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        key, certificate = self._authority.issue([GATEWAY_NAME, self.id])
-        access_key, access = self._authority.issue(["127.0.0.1"])
-        files = {
-            "tunnel.key": key,
-            "tunnel.pem": certificate,
-            "access.key": access_key,
-            "access.pem": access,
-            "ca.pem": self._authority.pem,
-        }
-        for name, data in files.items():
-            (self._folder / name).write_bytes(data)
+        (self._folder / "ca.pem").write_bytes(self.authority.pem)
+        for name, of in (("tunnel", [GATEWAY_NAME, self.id]), ("access", ["127.0.0.1"])):
+            key, certificate = self.authority.issue(of)
+            (self._folder / f"{name}.key").write_bytes(key)
+            (self._folder / f"{name}.pem").write_bytes(certificate)
         await self.envoy.start(self._bootstrap())
 
     async def live_tunnels(self) -> int:
@@ -73,144 +76,86 @@ class LabGateway:
         stats = json.loads(await self.envoy.admin("/stats?format=json&filter=^tunnels.*node.server"))["stats"]
         return sum(each["value"] for each in stats if ".node." in each.get("name", ""))
 
-    def _bootstrap(self) -> dict[str, Any]:
-        identity = {
-            "tls_certificates": [
-                {"certificate_chain": {"filename": "tunnel.pem"}, "private_key": {"filename": "tunnel.key"}}
-            ],
-            "validation_context": {"trusted_ca": {"filename": "ca.pem"}},
+    def _bootstrap(self) -> Config:
+        names = {
+            "node_id_format": "%DOWNSTREAM_PEER_DNS_SAN%",
+            "cluster_id_format": "%DOWNSTREAM_PEER_URI_SAN%",
         }
-        outer = {
-            "@type": TLS + "DownstreamTlsContext",
-            "require_client_certificate": True,
-            "common_tls_context": identity,
-        }
-        inner = {
-            "@type": TLS + "UpstreamTlsContext",
-            "sni": "unused",
-            "common_tls_context": {"alpn_protocols": ["h2"], **identity},
-        }
-        handshake = {
-            "@type": TYPE + "envoy.extensions.filters.network.reverse_tunnel.v3.ReverseTunnel",
-            "ping_interval": "2s",
-            "validation": {
-                "node_id_format": "%DOWNSTREAM_PEER_DNS_SAN%",
-                "cluster_id_format": "%DOWNSTREAM_PEER_URI_SAN%",
-            },
-        }
-        tunnels = {
-            "name": "tunnels",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.tunnels}},
-            "filter_chains": [
-                {
-                    "transport_socket": {"name": "tls", "typed_config": outer},
-                    "filters": [{"name": "envoy.filters.network.reverse_tunnel", "typed_config": handshake}],
-                }
-            ],
-        }
-        access = {
-            "name": "access",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.access}},
-            "filter_chains": [{"filters": [{"name": "http", "typed_config": self._connection_manager()}]}],
-        }
+        kind = "filters.network.reverse_tunnel.v3.ReverseTunnel"
+        handshake = typed("envoy.filters.network.reverse_tunnel", kind, ping_interval="2s", validation=names)
+        place = "bootstrap.reverse_tunnel.upstream_socket_interface"
+        kind = f"{place}.v3.UpstreamReverseConnectionSocketInterface"
+        sockets = typed(f"envoy.{place}", kind, stat_prefix="tunnels", enable_detailed_stats=True)
+        outer = _tls("Downstream", "tunnel", require_client_certificate=True)
+        secure = _tls("Downstream", "access", "h2", checks=False)
+        token = {"name": "proxy-authorization", "string_match": {"exact": f"Bearer {self._token}"}}
+        listeners = [
+            _listener("tunnels", self.tunnels, handshake, outer),
+            _listener("access", self.access, self._http()),
+            _listener("secure", self.secure, self._http(token), secure),
+        ]
         return {
             "node": {"id": "gateway-1", "cluster": "gateways"},
-            "admin": {"address": {"pipe": {"path": "admin.sock"}}},
-            "bootstrap_extensions": [
-                {
-                    "name": "envoy.bootstrap.reverse_tunnel.upstream_socket_interface",
-                    "typed_config": {
-                        "@type": TYPE
-                        + "envoy.extensions.bootstrap.reverse_tunnel.upstream_socket_interface.v3"
-                        ".UpstreamReverseConnectionSocketInterface",
-                        "stat_prefix": "tunnels",
-                        "enable_detailed_stats": True,
-                    },
-                }
-            ],
-            "static_resources": {
-                "listeners": [tunnels, access, self._secure()],
-                "clusters": [_reverse(inner)],
-            },
+            "admin": admin(),
+            "bootstrap_extensions": [sockets],
+            "static_resources": {"listeners": listeners, "clusters": [_reverse()]},
         }
 
-    def _secure(self) -> dict[str, Any]:
-        certificate = {
-            "certificate_chain": {"filename": "access.pem"},
-            "private_key": {"filename": "access.key"},
-        }
-        tls = {
-            "@type": TLS + "DownstreamTlsContext",
-            "common_tls_context": {"alpn_protocols": ["h2"], "tls_certificates": [certificate]},
-        }
-        header = {"name": "proxy-authorization", "string_match": {"exact": f"Bearer {self._token}"}}
-        manager = self._connection_manager([header])
-        return {
-            "name": "secure",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": self.secure}},
-            "filter_chains": [
-                {
-                    "transport_socket": {"name": "tls", "typed_config": tls},
-                    "filters": [{"name": "http", "typed_config": manager}],
-                }
-            ],
-        }
-
-    def _connection_manager(self, headers: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    def _http(self, *headers: Config) -> Config:
+        """HTTP of a listener: requests with these headers go to the connector, all others get 407."""
         add = {"header": {"key": "x-connector", "value": self._connector}, "append_action": "ADD_IF_ABSENT"}
-        matches: list[dict[str, Any]] = [{"connect_matcher": {}}, {"prefix": "/"}]
-        routes: list[dict[str, Any]] = [
+        matches: list[Config] = [{"connect_matcher": {}}, {"prefix": "/"}]
+        routes: list[Config] = [
             {
-                "match": {**match, "headers": headers or []},
+                "match": match | {"headers": headers},
                 "route": {"cluster": "reverse", "timeout": "0s"},
                 "request_headers_to_add": [add],
             }
             for match in matches
         ]
         routes += [{"match": match, "direct_response": {"status": 407}} for match in matches]
-        return {
-            "@type": TYPE
-            + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "stat_prefix": "access",
-            "http2_protocol_options": HTTP2,
-            "upgrade_configs": [{"upgrade_type": "CONNECT"}],
-            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-            "http_filters": [
-                {
-                    "name": "router",
-                    "typed_config": {"@type": TYPE + "envoy.extensions.filters.http.router.v3.Router"},
-                }
-            ],
-        }
+        return typed(
+            "http",
+            "filters.network.http_connection_manager.v3.HttpConnectionManager",
+            stat_prefix="access",
+            http2_protocol_options=http2_options(),
+            upgrade_configs=[{"upgrade_type": "CONNECT"}],
+            route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+            http_filters=[typed("router", "filters.http.router.v3.Router")],
+        )
 
 
-def _reverse(inner: dict[str, Any]) -> dict[str, Any]:
-    options = {
-        "@type": TYPE + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "upstream_http_protocol_options": {
-            "auto_sni": True,
-            "auto_san_validation": True,
-            "override_auto_sni_header": "x-connector",
-        },
-        "explicit_http_config": {"http2_protocol_options": HTTP2},
-    }
+def _tls(side: str, name: str, *alpn: str, checks: bool = True, **fields: Any) -> Config:
+    """TLS of one side, with its certificate. ``checks``: the other end must have one of the CA."""
+    files = {"certificate_chain": {"filename": f"{name}.pem"}, "private_key": {"filename": f"{name}.key"}}
+    common: Config = {"tls_certificates": [files], "alpn_protocols": alpn}
+    if checks:
+        common["validation_context"] = {"trusted_ca": {"filename": "ca.pem"}}
+    return typed("tls", f"transport_sockets.tls.v3.{side}TlsContext", common_tls_context=common, **fields)
+
+
+def _listener(name: str, port: int, network_filter: Config, tls: Config | None = None) -> Config:
+    chain = {"filters": [network_filter]} | ({"transport_socket": tls} if tls else {})
+    return {"name": name, "address": address("127.0.0.1", port), "filter_chains": [chain]}
+
+
+def _reverse() -> Config:
+    """Cluster of the tunnels; what answers in a tunnel must show the certificate of the connector."""
+    names = {"auto_sni": True, "auto_san_validation": True, "override_auto_sni_header": "x-connector"}
     return {
         "name": "reverse",
         "connect_timeout": "5s",
         "lb_policy": "CLUSTER_PROVIDED",
-        "cluster_type": {
-            "name": "envoy.clusters.reverse_connection",
-            "typed_config": {
-                "@type": TYPE
-                + "envoy.extensions.clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
-                "cleanup_interval": "60s",
-                "host_id_format": "%REQ(x-connector)%",
-            },
-        },
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options
-        },
-        "transport_socket": {"name": "tls", "typed_config": inner},
+        "cluster_type": typed(
+            "envoy.clusters.reverse_connection",
+            "clusters.reverse_connection.v3.ReverseConnectionClusterConfig",
+            cleanup_interval="60s",
+            host_id_format="%REQ(x-connector)%",
+        ),
+        "typed_extension_protocol_options": http_protocol_options(
+            {"http2_protocol_options": http2_options()}, upstream_http_protocol_options=names
+        ),
+        "transport_socket": _tls("Upstream", "tunnel", "h2", sni="unused"),
     }
 
 
@@ -258,7 +203,7 @@ def application(addresses: list[str], ports: list[list[int]], origin: str | None
     }
 
 
-class _Application(http.server.BaseHTTPRequestHandler):
+class _Application(QuietHandler, http.server.BaseHTTPRequestHandler):
     """Tells what it was asked; ``/bytes/N`` answers N bytes; a POST is read and its length told."""
 
     protocol_version = "HTTP/1.1"
@@ -272,9 +217,8 @@ class _Application(http.server.BaseHTTPRequestHandler):
             while left:
                 left -= self.wfile.write(bytes(min(left, 2**16)))
             return
-        self._tell(
-            {"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}}
-        )
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self._tell({"path": self.path, "headers": headers})
 
     def do_POST(self) -> None:
         left = length = int(self.headers["Content-Length"])
@@ -283,34 +227,46 @@ class _Application(http.server.BaseHTTPRequestHandler):
         self._tell({"length": length})
 
     def _tell(self, value: dict[str, Any]) -> None:
-        body = json.dumps({**value, "port": self.connection.getsockname()[1]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+        self.answer(200, json.dumps({**value, "port": self.connection.getsockname()[1]}).encode())
 
 
 @contextlib.contextmanager
 def running_application() -> Iterator[int]:
     """Run an HTTP application on all local addresses; give its port."""
-    with serving(_Application, host="") as port:
+    with serving(QuietHTTPServer(("", 0), _Application)) as port:
         yield port
 
 
 async def curl(*arguments: str) -> tuple[int, str, str]:
     """Run curl; return its exit code, output and errors."""
-    process = await asyncio.create_subprocess_exec(
-        "curl",
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "20",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = ("curl", "--silent", "--show-error", "--max-time", "20", *arguments)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = await process.communicate()
     return process.returncode or 0, output.decode(errors="replace"), errors.decode(errors="replace")
+
+
+async def status(port: int, path: str = "/") -> str:
+    """Return the status of a page of ``wiki.corp.example`` by the proxy on a port; ``000``: no answer."""
+    through = ("--proxy", f"http://127.0.0.1:{port}", "--output", "/dev/null", "--write-out", "%{http_code}")
+    return (await curl(*through, f"http://wiki.corp.example{path}"))[1]
+
+
+async def is_served(gateway: LabGateway) -> bool:
+    return await status(gateway.access) == "200"
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    gateway: LabGateway, home: Home, applications: list[dict[str, Any]], *, concurrency: int = 1
+) -> AsyncIterator[EnvoyProcess]:
+    """Run a gateway, and a server's Envoy without an agent, whose tunnels to the gateway stand; give that Envoy."""
+    envoy = EnvoyProcess(home.file("envoy"), concurrency=concurrency, arguments=ARGUMENTS)
+    write_configuration(home, ServerConfiguration.decode(configuration(home, [gateway], applications)))
+    try:
+        await gateway.start()
+        await envoy.start(bootstrap(home.identity))
+        await until(gateway.live_tunnels, "tunnels")
+        yield envoy
+    finally:
+        await envoy.stop()
+        await gateway.envoy.stop()

@@ -6,28 +6,12 @@ import contextlib
 import datetime as dt
 import http.server
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from edge.protocol.logon import Grant, GrantedGateway, GrantedSession
-from tests.quiet import QuietHTTPServer
-
-
-@contextlib.contextmanager
-def serving(handler: type[http.server.BaseHTTPRequestHandler], *, host: str = "127.0.0.1") -> Iterator[int]:
-    """Run an HTTP server in a thread; give its port."""
-    server = QuietHTTPServer((host, 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+from tests.quiet import QuietHandler, QuietHTTPServer, serving
 
 
 class FakeConsole:
@@ -50,26 +34,19 @@ class FakeConsole:
     def running(self) -> Iterator[FakeConsole]:
         console = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler, http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 path = self.path.removeprefix("/edge/v1/")
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 console.calls.append((path, body, headers))
                 status, answer = console.answers[path](body)
-                data = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                self.answer(status, json.dumps(answer).encode())
 
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string(dt.datetime.now().timestamp() + console.clock_offset)
 
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        with serving(Handler) as bound:
+        with serving(QuietHTTPServer(("127.0.0.1", 0), Handler)) as bound:
             self.url = f"http://127.0.0.1:{bound}"
             yield self
 

@@ -1,7 +1,5 @@
 """A world for crowds: a gateway, a server of its connector, the origin behind it, and the Envoy of a client."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl
@@ -10,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
+from edge.envoy.client import Forward, bootstrap
 from edge.envoy.process import EnvoyProcess
 from edge.envoy.server import TUNNELS_PER_GATEWAY
-from edge.home import Home
 from tests.crowd import Http2, origin
+from tests.edge import gateway_lab
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import CONNECTOR, GatewayLab, wait_until
+from tests.edge.gateway_lab import CONNECTOR, GatewayLab, connector, policy, wait_until
 from tests.ports import free_port
 
 HOST, SERVER = "crowd.corp.example", "server-00000000000000f1"
@@ -30,31 +28,16 @@ class World:
     def __init__(self, path: Path, application: int, connections: dict[asyncio.StreamWriter, None]) -> None:
         self.connections = connections  # the origin's, the oldest first
         self.gateway = GatewayLab(path)
-        self.gateway.document |= {
-            "connectors": {
-                CONNECTOR: {"name": "c", "enabled": True, "licensed": True, "servers": {SERVER: "enabled"}}
-            },
-            "applications": {
-                "pa-application-1": {
-                    "name": "crowd", "addresses": [HOST], "ports": [[80, 80]], "protocol": "TCP",
-                }
-            },
-            "policies": [
-                {
-                    "id": "fs-1", "name": "p", "priority": 10, "users": "all", "groups": [], "accounts": [],
-                    "applications": "all", "application_ids": [], "connector": CONNECTOR,
-                }
-            ],
-        }  # fmt: skip
-        self.gateway.home.write_json("snapshot.json", self.gateway.document)
+        self.gateway.knows(
+            connectors={CONNECTOR: connector(servers={SERVER: "enabled"})},
+            applications={"pa-application-1": gateway_lab.application(HOST)},
+            policies=[policy("1", CONNECTOR)],
+        )
         self.server = ConnectorServer(
             self.gateway, path, SERVER, CONNECTOR, {HOST: f"127.0.0.1:{application}"}
         )
         self.proxy, self.forward = free_port(), free_port()
-        home = Home(path / "client")
-        home.write_atomic(TOKEN_FILE, token_file(self.gateway.token()))
-        home.write_atomic(CA_FILE, ca_file(self.gateway.home.file("pki/ca.pem").read_text()))
-        self.client = EnvoyProcess(home.path, concurrency=1, arguments=ARGUMENTS)
+        self.client = self.gateway.client(path / "client")
 
     def tls(self, *alpn: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.gateway.home.file("pki/ca.pem")))
@@ -71,8 +54,7 @@ class World:
         tunnels = f"'{SERVER}': {TUNNELS_PER_GATEWAY}"
         await asyncio.to_thread(wait_until, lambda: tunnels in self.gateway.log.read_text(), tunnels, 30)
         forward = Forward("127.0.0.1", self.forward, HOST, 80)
-        url = f"https://127.0.0.1:{self.gateway.client_port}"
-        await self.client.start(bootstrap(("127.0.0.1", self.proxy), [forward], [url]))
+        await self.client.start(bootstrap(("127.0.0.1", self.proxy), [forward], [self.gateway.url]))
 
     async def ended_tunnels(self) -> dict[str, int]:
         """The ends of tunnels and of clients' connections that no client wanted, by the name of Envoy's counter."""

@@ -1,11 +1,10 @@
 """Functions of the deploy script by themselves, in the script's own words."""
 
-from __future__ import annotations
-
 import shlex
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+
+from tests.running import ran
 
 SCRIPT = Path(__file__).parents[2] / "templates" / "deploy" / "machine.sh"
 
@@ -20,7 +19,7 @@ def called(function: str, values: Mapping[str, str], around: str) -> str:
     body = text[start : text.index("\n}\n", start) + 3]
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     program = "\n".join(["set -eu", *lines, around.replace("{function}", f"{body}\n{function}")])
-    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = ran("sh", "-c", program)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -1,7 +1,5 @@
 """A real connector server for the tests of the gateway: the connector's own agent, its console down."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -10,16 +8,16 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from edge.home import Home
 from edge.machine.agent import run_agent
 from edge.server.agent import ConnectorAgent
-from tests.edge.connector_lab import enrolled_server
-from tests.edge.gateway_lab import GATEWAY, ROOT, GatewayLab
+from tests.edge.connector_lab import configuration, enrolled_server
+from tests.edge.gateway_lab import GATEWAY, GatewayLab
 from tests.ports import free_port
+from tests.running import ROOT
 
 
 class ConnectorServer:
@@ -35,14 +33,9 @@ class ConnectorServer:
             {"id": f"pa-{host}", "name": host, "addresses": [host], "ports": [[80, 80]], "origin": origin}
             for host, origin in origins.items()
         ]
-        configuration: dict[str, Any] = {
-            "version": 1,
-            "server": {"id": server, "enabled": True},
-            "connector": {"id": connector, "name": "c", "enabled": True},
-            "gateways": [{"id": GATEWAY, "host": "127.0.0.1", "port": lab.tunnel_port}],
-            "applications": applications,
-        }
-        self.home.write_json("config.json", configuration)
+        gateways = [{"id": GATEWAY, "host": "127.0.0.1", "port": lab.tunnel_port}]
+        known = configuration(self.home, [], applications) | {"gateways": gateways}
+        self.home.write_json("config.json", known)
         with (path / f"{server}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.edge.gateway_connector", str(self.home.path)],

@@ -1,7 +1,5 @@
 """A real gateway on free ports for tests: agent process, Envoy, a folder with its configuration, and raw clients."""
 
-from __future__ import annotations
-
 import base64
 import copy
 import json
@@ -9,24 +7,25 @@ import os
 import select
 import signal
 import socket
-import socketserver
 import sqlite3
 import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
+from edge.envoy.process import EnvoyProcess
 from edge.home import Home, Identity
 from tests.edge.gateway_pki import Authority, TokenSigner
 from tests.ports import free_port
-from tests.quiet import QuietServer
+from tests.quiet import Service
+from tests.running import ROOT
 from tests.waiting import rest
 
 GATEWAY = "gateway-00000000000000a1"
@@ -34,7 +33,6 @@ INSTANCE = "sag-aaaaaaaaaaaaaaaaaa"
 ACCOUNT = "user-00000000000000c1"
 SESSION = "session-00000000000000d1"
 CONNECTOR = "connector-00000000000000e1"
-ROOT = Path(__file__).parents[2]
 
 
 def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seconds: float = 30) -> Any:
@@ -47,22 +45,16 @@ def wait_until(condition: Callable[[], Any], what: str | Callable[[], str], seco
     raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
 
 
-class Echo:
-    """A TCP service that returns every byte, on an address of its own below 127.10.0.0/16 where there are such."""
+class Echo(Service):
+    """A TCP service that returns every byte."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                while data := self.request.recv(65536):
-                    self.request.sendall(data)
+        super().__init__(host)
+        self.host, self.target = host, f"{host}:{self.port}"
 
-        self.server = QuietServer((host, 0), Handler)
-        self.host, self.port = host, int(self.server.server_address[1])
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def serve(self, connection: socket.socket) -> None:
+        while data := connection.recv(65536):
+            connection.sendall(data)
 
 
 def snapshot_document(signer: TokenSigner, client_port: int, tunnel_port: int) -> dict[str, Any]:
@@ -86,6 +78,26 @@ def snapshot_document(signer: TokenSigner, client_port: int, tunnel_port: int) -
     }  # fmt: skip
 
 
+def policy(name: str, connector: str, **changes: Any) -> dict[str, Any]:
+    """Return a policy for everybody and every application, in the shape of a gateway's configuration."""
+    return {
+        "id": f"fs-{name}", "name": name, "priority": 10, "users": "all", "groups": [], "accounts": [],
+        "applications": "all", "application_ids": [], "connector": connector,
+    } | changes  # fmt: skip
+
+
+def application(
+    *addresses: str, ports: Sequence[Sequence[int]] = ((80, 80),), **changes: Any
+) -> dict[str, Any]:
+    ranges = [list(pair) for pair in ports]
+    return {"name": addresses[0], "addresses": list(addresses), "ports": ranges, "protocol": "TCP"} | changes
+
+
+def connector(**changes: Any) -> dict[str, Any]:
+    """Return a connector that is switched on and licensed, with one server ``server-1``."""
+    return {"name": "office", "enabled": True, "licensed": True, "servers": {"server-1": True}} | changes
+
+
 class GatewayLab:
     def __init__(self, path: Path) -> None:
         self.home = Home(path / "home")
@@ -102,6 +114,11 @@ class GatewayLab:
 
     # -- The agent --
 
+    def knows(self, **sections: Any) -> None:
+        """Replace sections of the configuration by which the agent starts."""
+        self.document |= sections
+        self.home.write_json("snapshot.json", self.document)
+
     def start(self, *arguments: str) -> None:
         with self.log.open("ab") as log:
             self.agent = subprocess.Popen(
@@ -111,23 +128,32 @@ class GatewayLab:
         wait_until(self.answers, lambda: f"the gateway answers\n{self.log.read_text()[-3000:]}")
 
     def answers(self) -> bool:
-        """Whether the agent, and not only Envoy, answers: without it Envoy refuses with 503."""
+        """Whether the agent, and not only Envoy, answers, be it that nobody is let in without the console."""
         try:
-            return self.ask(None)[0] == 407
+            status, headers, _ = self.ask(None)
         except OSError:
             return False
+        return status == 407 or headers.get("x-causeway-reason") == "consolelost"
 
     def apply(self, **changes: Any) -> dict[str, Any]:
         """Apply the document with these sections replaced, its version raised by one unless given."""
-        assert self.agent and self.agent.stdin and self.agent.stdout
         document = copy.deepcopy(self.document) | {"version": self.document["version"] + 1} | changes
+        answer = self._tell(document)
+        if "cut" in answer:
+            self.document = document
+        return answer
+
+    def end_session(self, session: str) -> None:
+        """Tell of a session that was logged off, ahead of the next configuration."""
+        self._tell({"ended": {session: "logged_off"}, "ends": f"1.{session}"})
+
+    def _tell(self, document: dict[str, Any]) -> dict[str, Any]:
+        assert self.agent and self.agent.stdin and self.agent.stdout
         self.agent.stdin.write(json.dumps(document).encode() + b"\n")
         self.agent.stdin.flush()
         ready, _, _ = select.select([self.agent.stdout], [], [], 30)
         assert ready, f"no answer from the agent\n{self.log.read_text()[-3000:]}"
         answer: dict[str, Any] = json.loads(self.agent.stdout.readline())
-        if "cut" in answer:
-            self.document = document
         return answer
 
     def kill_agent(self) -> None:
@@ -164,6 +190,29 @@ class GatewayLab:
             os.kill(envoy.pid, signal.SIGKILL)
 
     # -- Clients --
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.client_port}"
+
+    def client(self, folder: Path, *, concurrency: int = 1) -> EnvoyProcess:
+        """Return the Envoy of ``causeway connect``, not started yet, whose session the gateway knows."""
+        home = Home(folder)
+        home.write_atomic(TOKEN_FILE, token_file(self.token()))
+        home.write_atomic(CA_FILE, ca_file(self.home.file("pki/ca.pem").read_text()))
+        return EnvoyProcess(folder, concurrency=concurrency, arguments=ARGUMENTS)
+
+    @asynccontextmanager
+    async def running_client(
+        self, folder: Path, *forwards: Forward, gateways: Sequence[str] = ()
+    ) -> AsyncIterator[int]:
+        """Run such an Envoy, by this gateway unless others are named; give the port of its local proxy."""
+        envoy, port = self.client(folder), free_port()
+        await envoy.start(bootstrap(("127.0.0.1", port), forwards, gateways or [self.url]))
+        try:
+            yield port
+        finally:
+            await envoy.stop()
 
     def token(
         self, session: str = "", account: str = ACCOUNT, instance: str = INSTANCE, **claims: Any
@@ -208,6 +257,11 @@ class GatewayLab:
         )
         answer[3].close()
         return answer[:3]
+
+    def verdict(self, target: str) -> tuple[int, str]:
+        """Status and reason of a new flow to the target; without a reason for a flow that was let in."""
+        status, headers, _ = self.ask(f"Bearer {self.token()}", target)
+        return status, headers.get("x-causeway-reason", "")
 
     def tunnel(self, target: str, **token: Any) -> ssl.SSLSocket:
         """An open flow to the target."""

@@ -1,7 +1,5 @@
 """Certificates and session tokens for tests: a CA as the console has one, and what it issues."""
 
-from __future__ import annotations
-
 import datetime as dt
 import ipaddress
 import time
@@ -78,11 +76,13 @@ class Authority:
         """Put keys and certificates of a connector server in place, as an enrollment does."""
         self.write(home, outer=[server, f"uri:{connector}"], inner=[connector])
 
-    def write(self, home: Home, **names: list[str]) -> None:
+    def write(self, home: Home, *, days: float = 10, **names: list[str]) -> dict[str, bytes]:
+        """Put keys and certificates with these names in place; return the files."""
         files = {"ca.pem": self.pem}
         for name, of in names.items():
-            files[f"{name}.key"], files[f"{name}.pem"] = self.issue(of)
+            files[f"{name}.key"], files[f"{name}.pem"] = self.issue(of, days=days)
         home.write_pki(files)
+        return files
 
 
 class TokenSigner:

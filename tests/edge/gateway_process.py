@@ -1,10 +1,9 @@
 """Runs a gateway's agent as its own process for a test, as ``run_agent`` does, with an ear for configurations.
 
 ``python gateway_process.py HOME [SLOTS [FLOWS]]``: each line on stdin is a snapshot document to apply; the answer, a
-line of JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. The console is whatever identity.json names.
+line of JSON on stdout, is ``{"cut": n}`` or ``{"refused": "sentence"}``. A line ``{"ended": {…}, "ends": "…"}`` tells
+of ended sessions ahead of the next one; the answer is ``{}``. The console is whatever identity.json names.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -23,8 +22,13 @@ async def listen(agent: GatewayAgent) -> None:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     while line := await reader.readline():
+        document = json.loads(line)
         try:
-            answer: dict[str, object] = {"cut": await agent.configuration.apply(json.loads(line))}
+            if "ended" in document:
+                await agent.configuration.end_sessions(document["ended"], document["ends"])
+                answer: dict[str, object] = {}
+            else:
+                answer = {"cut": await agent.configuration.apply(document)}
         except ConfigurationRefused as error:
             answer = {"refused": str(error)}
         print(json.dumps(answer), flush=True)

@@ -1,7 +1,5 @@
 """Plain requests on every way: a gateway, a connector's server, ``causeway connect``, and origins that behave oddly."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import re
@@ -14,37 +12,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from edge.envoy.client import CA_FILE, TOKEN_FILE, Forward, bootstrap, ca_file, token_file
-from edge.envoy.process import EnvoyProcess
-from edge.home import Home
+from edge.envoy.client import Forward, bootstrap
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, wait_until
+from tests.edge.gateway_lab import CONNECTOR, INSTANCE, GatewayLab, application, connector, policy, wait_until
 from tests.pipe import RESET
 from tests.pipe_tls import open_tls
 from tests.ports import free_port
-from tests.quiet import QuietServer
+from tests.quiet import Service
 
 SERVER = "server-00000000000000f1"
 UNDERSCORE = "my_host.corp.example"
 
 
-class Origin(QuietServer):
+class Origin(Service):
     """An HTTP server that keeps each request as its bytes were; ``/many/N`` and ``/big/KIB`` answer with long heads.
 
     ``/breaks``: an answer without a length, of which the connection is reset when `breaks` is set.
     """
 
     def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        self.port = int(self.server_address[1])
         self.seen: list[bytes] = []
         self.breaks = threading.Event()
         self.arrived = 0  # bytes of the request that is being read
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self) -> None:
-        self.shutdown()
-        self.server_close()
+        super().__init__(handler=handler)
 
 
 class Plain(socketserver.BaseRequestHandler):
@@ -155,35 +145,22 @@ class World:
             "localhost": "",
         }
         self.gateway = GatewayLab(path)
-        self.gateway.document |= self._document(list(origins))
-        self.gateway.home.write_json("snapshot.json", self.gateway.document)
+        instance = self.gateway.document["instances"][INSTANCE]
+        self.gateway.knows(
+            instances={INSTANCE: instance | {"cloud_networks": ["127.0.0.0/8"]}},
+            connectors={CONNECTOR: connector(servers={SERVER: "enabled"})},
+            applications={f"pa-{host}": application(host) for host in origins},
+            policies=[policy("1", CONNECTOR)],
+        )
         self.gateway.start()
         self.server = ConnectorServer(self.gateway, path, SERVER, CONNECTOR, origins)
         self.local, self.forward = free_port(), free_port()
-        home = Home(path / "client")
-        home.write_atomic(TOKEN_FILE, token_file(self.gateway.token()))
-        home.write_atomic(CA_FILE, ca_file(self.gateway.home.file("pki/ca.pem").read_text()))
-        self.envoy = EnvoyProcess(home.path, concurrency=1)
+        self.envoy = self.gateway.client(path / "client")
         self.runner = asyncio.Runner()
         forward = Forward("127.0.0.1", self.forward, UNDERSCORE, 80)
-        gateway = f"https://127.0.0.1:{self.gateway.client_port}"
-        self.runner.run(self.envoy.start(bootstrap(("127.0.0.1", self.local), [forward], [gateway])))
+        listen = ("127.0.0.1", self.local)
+        self.runner.run(self.envoy.start(bootstrap(listen, [forward], [self.gateway.url])))
         wait_until(lambda: b" 200 " in self.talk("gateway", get("plain.corp.example"))[:20], "a tunnel", 60)
-
-    def _document(self, hosts: list[str]) -> dict[str, object]:
-        every = {"users": "all", "groups": [], "accounts": [], "applications": "all", "application_ids": []}
-        instance = self.gateway.document["instances"][INSTANCE]
-        return {
-            "instances": {INSTANCE: instance | {"cloud_networks": ["127.0.0.0/8"]}},
-            "connectors": {
-                CONNECTOR: {"name": "o", "enabled": True, "licensed": True, "servers": {SERVER: "enabled"}}
-            },
-            "applications": {
-                f"pa-{host}": {"name": host, "addresses": [host], "ports": [[80, 80]], "protocol": "TCP"}
-                for host in hosts
-            },
-            "policies": [{"id": "fs-1", "name": "p", "priority": 10, "connector": CONNECTOR, **every}],
-        }
 
     def asked(self, way: str, request: bytes) -> tuple[socket.socket, bytes]:
         """A connection to a proxy, and the request as that way wants it."""

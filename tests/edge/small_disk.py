@@ -1,7 +1,5 @@
 """A disk so small that it can be filled up."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess
@@ -9,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.running import ran
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def small_disk(folder: Path, mib: int) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("Run this as root: it mounts a small disk, to fill it up.")
     mount = ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=700", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    done = ran(*mount)
     if done.returncode:
         pytest.skip(f"This system does not let root mount a small disk: {done.stderr.strip()}.")
     try:

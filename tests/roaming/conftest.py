@@ -10,7 +10,6 @@ import pytest
 # Django is not set up yet when this file is read.
 if TYPE_CHECKING:
     from roaming.models import ClientAccount, Instance
-    from tests.console.machine import Machine
 
 Post = Callable[..., Any]
 
@@ -32,14 +31,6 @@ def account(instance: Instance) -> ClientAccount:
 
 
 @pytest.fixture
-def machine(gateway: Any) -> Machine:
-    """The enrolled agent of ``gateway``."""
-    from tests.console.machine import Machine
-
-    return Machine("gateway", gateway.pk)
-
-
-@pytest.fixture
 def post() -> Post:
     """POST JSON to the edge API as anybody could, unsigned: ``post("login", {...})``."""
     from django.test import Client
@@ -55,11 +46,12 @@ def post() -> Post:
 @pytest.fixture
 def credentials(account: ClientAccount) -> dict[str, Any]:
     """The body of a log-on of ``account`` by a stock proxy client."""
-    from tests.roaming.factories import PASSWORD
+    from tests.roaming.factories import credentials_of
 
-    return {
-        "instance": account.instance_id,
-        "username": account.username,
-        "password": PASSWORD,
-        "kind": "proxy",
-    }
+    return credentials_of(account)
+
+
+@pytest.fixture
+def login(post: Post, credentials: dict[str, Any]) -> Post:
+    """Log ``account`` on, unsigned: ``login(password="wrong")``."""
+    return lambda **changes: post("login", credentials | changes)

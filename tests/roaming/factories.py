@@ -15,8 +15,8 @@ from console.models import Area, Region
 from roaming.accounts import services as accounts
 from roaming.ccns import services as ccns
 from roaming.instances import services as instances
-from roaming.models import CCN, ClientAccount, Instance, LogonFailures
-from roaming.sessions import lockout
+from roaming.models import CCN, ClientAccount, Instance, LogonFailures, UserSession
+from roaming.sessions import lockout, logon
 
 ACTOR = System("tests")
 PASSWORD = "Summer-2026"
@@ -53,6 +53,11 @@ class InstanceFactory(factory.django.DjangoModelFactory):
         return instances.instance_create(region=Region.objects.get(pk=region_id), actor=ACTOR, **kwargs)
 
 
+def abroad(**changes: Any) -> Instance:
+    """An instance in Singapore, where accounts of Mainland China may roam to."""
+    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
+
+
 class AccountFactory(factory.django.DjangoModelFactory):
     """A client account with ``PASSWORD``."""
 
@@ -67,6 +72,22 @@ class AccountFactory(factory.django.DjangoModelFactory):
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> ClientAccount:
         return accounts.account_create(actor=ACTOR, **kwargs)[0]
+
+
+def credentials_of(account: ClientAccount, **changes: Any) -> dict[str, Any]:
+    """The body of a log-on with ``PASSWORD`` by a stock proxy client, unless ``changes`` say otherwise."""
+    names = {"instance": account.instance_id, "username": account.username}
+    return names | {"password": PASSWORD, "kind": "proxy"} | changes
+
+
+def logged_on(account: ClientAccount, **values: Any) -> tuple[str, UserSession]:
+    """Log an account on as ``causeway connect`` does, unless ``values`` say otherwise; return token and session."""
+    given = {"password": PASSWORD, "public_address": "203.0.113.1", "gateway_id": None, "kind": "connect"}
+    return logon.logon(instance_id=account.instance_id, username=account.username, **given | values)
+
+
+def log_on(account: ClientAccount, **values: Any) -> UserSession:
+    return logged_on(account, **values)[1]
 
 
 def flow(**values: Any) -> dict[str, Any]:

@@ -8,29 +8,13 @@ from django.urls import reverse
 
 from console.models import AuditRow, User
 from roaming.models import CCN, ClientAccount, CloudNetwork, Instance, UserSession
-from tests.roaming.answers import text
-from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
-MODELS = ["ccn", "cloudnetwork", "instance", "instancecidr", "clientaccount", "usersession", "logonfailures"]
-
-
-@pytest.fixture
-def staff_client(operator_client: Client, operator: User) -> Client:
-    User.objects.filter(pk=operator.pk).update(is_staff=True)
-    return operator_client
 
 
 def url(model: str, view: str, *args: Any) -> str:
     return reverse(f"admin:roaming_{model}_{view}", args=args)
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_has_a_list_with_search(staff_client: Client, account: ClientAccount, model: str) -> None:
-    log_on(account)
-    CCNFactory(networks=["172.16.0.0/16"])
-    assert staff_client.get(url(model, "changelist"), {"q": "a"}).status_code == 200
 
 
 def test_a_viewer_deletes_nothing(viewer_client: Client, viewer: User, account: ClientAccount) -> None:
@@ -63,18 +47,18 @@ def test_a_refusal_stands_beside_its_field_and_nothing_is_written(staff_client: 
     wish = {"name": "by-admin", "region": "cn-shanghai", "account_quota": 500, "cidrs": "10.9.0.0/24"}
     response = staff_client.post(url("instance", "add"), wish)
     assert response.status_code == 200
-    assert "fewer than the quota of 500" in text(response)
-    assert "10.9.0.0/24" in text(response)
+    assert "fewer than the quota of 500" in response.text
+    assert "10.9.0.0/24" in response.text
     assert not Instance.objects.exists()
 
 
 def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance: Instance) -> None:
     wish = {"instance": instance.pk, "username": "alice-ant", "email": "a@example.org", "bandwidth_kbps": 100}
     response = staff_client.post(url("clientaccount", "add"), wish)
-    assert "Give the account a password." in text(response)
+    assert "Give the account a password." in response.text
     staff_client.post(url("clientaccount", "add"), wish | {"new_password": "Winter-2026"})
     account = ClientAccount.objects.get()
-    session = log_on_with(account, "Winter-2026")
+    session = log_on(account, password="Winter-2026")
     change = {"email": "new@example.org", "bandwidth_kbps": 200}  # the box «enabled» is not ticked
     assert staff_client.post(url("clientaccount", "change", account.pk), change).status_code == 302
     account.refresh_from_db()
@@ -86,29 +70,16 @@ def test_an_account_is_added_disabled_and_removed(staff_client: Client, instance
     assert AuditRow.objects.filter(verb="account.delete").exists()
 
 
-def log_on_with(account: ClientAccount, password: str) -> UserSession:
-    from roaming.sessions import logon
-
-    return logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=password,
-        public_address="",
-        gateway_id=None,
-        kind="connect",
-    )[1]
-
-
 def test_a_refused_removal_is_a_message(staff_client: Client) -> None:
     instance = InstanceFactory(ccn=CCNFactory())
     AccountFactory(instance=instance)
     for model, row in (("ccn", instance.ccn), ("instance", instance)):
         response = staff_client.post(url(model, "delete", row.pk), {"post": "yes"}, follow=True)
         assert response.status_code == 200
-        assert "is bound to the instance" in text(response) or "has client accounts (1)" in text(response)
+        assert "is bound to the instance" in response.text or "has client accounts (1)" in response.text
     chosen = {"action": "delete_selected", "_selected_action": [instance.ccn_id], "post": "yes"}
     response = staff_client.post(url("ccn", "changelist"), chosen, follow=True)
-    assert "is bound to the instance" in text(response)
+    assert "is bound to the instance" in response.text
     assert CCN.objects.exists()
 
 
@@ -117,7 +88,7 @@ def test_cloud_networks_are_added_and_removed(staff_client: Client) -> None:
     staff_client.post(url("cloudnetwork", "add"), {"ccn": ccn.pk, "cidr": "172.16.0.0/16"})
     network = CloudNetwork.objects.get()
     response = staff_client.post(url("cloudnetwork", "add"), {"ccn": ccn.pk, "cidr": "172.16.1.0/24"})
-    assert "overlaps 172.16.0.0/16" in text(response)
+    assert "overlaps 172.16.0.0/16" in response.text
     staff_client.post(url("cloudnetwork", "delete", network.pk), {"post": "yes"})
     assert not CloudNetwork.objects.exists()
 
@@ -126,10 +97,5 @@ def test_selected_sessions_are_kicked(staff_client: Client, account: ClientAccou
     session = log_on(account)
     chosen = {"action": "kick", "_selected_action": [session.pk]}
     response = staff_client.post(url("usersession", "changelist"), chosen, follow=True)
-    assert "Sessions ended: 1." in text(response)
+    assert "Sessions ended: 1." in response.text
     assert UserSession.objects.get().end_reason == "kicked"
-
-
-@pytest.mark.parametrize("model", ["usersession", "logonfailures", "instancecidr"])
-def test_history_is_read_only(staff_client: Client, model: str) -> None:
-    assert staff_client.get(url(model, "add")).status_code == 403

@@ -13,11 +13,10 @@ from console.work import tasks
 from roaming.models import ClientAccount, Instance
 from roaming.usage import buckets as usage
 from tests.browser import log_in, settle
-from tests.roaming.factories import AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.console.factories import PASSWORD
+from tests.roaming.factories import AccountFactory, InstanceFactory, log_on
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
-PASSWORD = "a long password"
 LINES = """username,email,password,bandwidth_kbps,static_ip
 alice-ant,alice@x.example,Winter-2026,3000,
 short,bob@x.example,,,
@@ -32,12 +31,9 @@ def here() -> Any:
 
 
 @pytest.fixture
-def console(live_server: Any, page: Page, here: Any) -> Iterator[str]:
-    from console.models import User
-
-    User.objects.create_user("operator", password=PASSWORD, role="operator")
+def console(live_server: Any, page: Page, here: Any, operator: Any) -> Iterator[str]:
     page.set_default_timeout(20_000)
-    log_in(page, live_server.url, "operator", PASSWORD)
+    log_in(page, live_server.url, operator.username, PASSWORD)
     settle(page)
     yield str(live_server.url)
     page.goto("about:blank")  # no live part asks while the database is emptied
@@ -87,7 +83,7 @@ def measured(instance: Any, minutes: int) -> None:
     sums = usage.Sums()
     for age in range(1, minutes):
         moment = now - timedelta(minutes=age)
-        sums.add(account="", instance=instance.pk, session="", moment=moment, up=1024, down=2048)
+        sums.add(account="", instance=instance.pk, session="", carrier="", moment=moment, up=1024, down=2048)
     sums.write()
 
 

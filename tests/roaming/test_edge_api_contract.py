@@ -81,21 +81,21 @@ def test_of_a_body_that_is_no_object_no_field_is_named(post: Callable[..., Any],
 
 
 def test_unknown_fields_are_ignored_and_named_once(
-    post: Callable[..., Any], credentials: dict[str, str], caplog: pytest.LogCaptureFixture
+    login: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     reported._named.clear()  # all that do not sign are one caller
     for secret in ("hunter2", "hunter3"):
-        assert post("login", credentials | {"enterprise": secret}).status_code == 200
+        assert login(enterprise=secret).status_code == 200
     (line,) = [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
     assert "enterprise" in line and "hunter" not in line
 
 
 @pytest.mark.parametrize("field", ["instance", "username", "password", "kind"])
 def test_a_missing_field_is_refused_by_name(
-    post: Callable[..., Any], credentials: dict[str, str], field: str
+    login: Callable[..., Any], credentials: dict[str, str], field: str
 ) -> None:
     del credentials[field]
-    response = post("login", credentials)
+    response = login()
     assert refusal(response) == (422, "InvalidParameter")
     assert response.json()["error"]["field"] == field
 
@@ -105,10 +105,10 @@ def test_other_methods_are_refused(client: Client, route: str) -> None:
     assert client.get(f"/edge/v1/{route}").status_code == 405
 
 
-def test_a_refused_password_is_not_repeated(post: Callable[..., Any], credentials: dict[str, str]) -> None:
-    answer = post("login", credentials | {"password": "hunter2" * 50})
+def test_a_refused_password_is_not_repeated(login: Callable[..., Any]) -> None:
+    answer = login(password="hunter2" * 50)
     assert refusal(answer) == (422, "InvalidParameter")
-    assert "hunter2" not in answer.content.decode()
+    assert "hunter2" not in answer.text
 
 
 ANYTHING = st.recursive(

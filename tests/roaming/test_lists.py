@@ -4,17 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from roaming.accounts import roaming
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
-from tests.roaming.answers import text
-from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.queries import queries
+from tests.responses import words
+from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 LIMIT = 8
@@ -61,16 +59,9 @@ WORLDS = [world_of_instances, world_of_accounts, world_of_copies, world_of_sessi
 
 @pytest.mark.parametrize("make", WORLDS, ids=lambda make: make.__name__)
 def test_ten_rows_cost_as_many_queries_as_three(operator_client: Client, make: Callable[..., Any]) -> None:
-    counts = []
-    for rows in (3, 7):  # the second lot is added to the first
-        url = make(rows)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert operator_client.get(url).status_code == 200
-        counts.append(len(queries))
-    assert counts[0] == counts[1]
-    assert counts[0] <= LIMIT, [query["sql"] for query in queries.captured_queries]
+    few = queries(operator_client.get, make(3))
+    many = queries(operator_client.get, make(7))  # besides the first lot
+    assert len(few) == len(many) <= LIMIT
 
 
 @pytest.mark.parametrize("words", ["ALICE", "alice-ant", "example.net", "ce-an"])
@@ -79,7 +70,7 @@ def test_accounts_are_found_by_any_part_of_name_and_email(
 ) -> None:
     AccountFactory(instance=instance, username="Alice-Ant", email="ant@Example.net")
     AccountFactory(instance=instance, username="bob-the-bee", email="bee@example.org")
-    listed = text(operator_client.get(reverse("roaming:accounts", args=[instance.pk]), {"q": words}))
+    listed = operator_client.get(reverse("roaming:accounts", args=[instance.pk]), {"q": words}).text
     assert "Alice-Ant" in listed
     assert "bob-the-bee" not in listed
 
@@ -94,9 +85,8 @@ def test_strange_searches_find_nothing_and_do_not_fail(
 
 def test_accounts_of_other_instances_are_not_listed(operator_client: Client, account: ClientAccount) -> None:
     other = AccountFactory()
-    assert other.username not in text(
-        operator_client.get(reverse("roaming:accounts", args=[account.instance_id]))
-    )
+    listed = operator_client.get(reverse("roaming:accounts", args=[account.instance_id])).text
+    assert other.username not in listed
 
 
 def test_an_account_shows_where_it_roamed_from_and_to(
@@ -104,8 +94,8 @@ def test_an_account_shows_where_it_roamed_from_and_to(
 ) -> None:
     destination = InstanceFactory(region_id="ap-southeast-1", cidrs=["10.250.0.0/24"])
     roaming.account_roam(account=account, destination=destination, actor=ACTOR)
-    here = text(operator_client.get(reverse("roaming:accounts", args=[account.instance_id])))
-    there = text(operator_client.get(reverse("roaming:accounts", args=[destination.pk])))
+    here = operator_client.get(reverse("roaming:accounts", args=[account.instance_id])).text
+    there = operator_client.get(reverse("roaming:accounts", args=[destination.pk])).text
     assert f">{destination.name}</a>" in here
     assert f">{account.instance.name}</a>" in there
 
@@ -115,16 +105,16 @@ def test_htmx_aimed_at_the_table_gets_the_table_alone(
 ) -> None:
     url = reverse("roaming:accounts", args=[account.instance_id])
     response = operator_client.get(url, headers={"HX-Request": "true", "HX-Target": "table"})
-    assert "<html" not in text(response)
-    assert account.username in text(response)
+    assert "<html" not in response.text
+    assert account.username in response.text
 
 
 def test_only_live_sessions_are_online(operator_client: Client, account: ClientAccount) -> None:
     session = log_on(account)
     url = reverse("roaming:sessions", args=[account.instance_id])
-    assert session.client_ip in text(operator_client.get(url))
+    assert session.client_ip in operator_client.get(url).text
     accounts.account_kick(account=account, actor=ACTOR)
-    assert "Nobody is logged on" in text(operator_client.get(url))
+    assert "Nobody is logged on" in operator_client.get(url).text
 
 
 def test_the_instance_list_counts_accounts_and_sessions(operator_client: Client, instance: Instance) -> None:
@@ -132,7 +122,7 @@ def test_the_instance_list_counts_accounts_and_sessions(operator_client: Client,
         account = AccountFactory(instance=instance)
     for _ in range(3):
         log_on(account)
-    row = " ".join(text(operator_client.get(reverse("roaming:instances"))).split())
+    row = words(operator_client.get(reverse("roaming:instances")))
     assert '<td class="align-end">2/10</td><td class="align-end">3</td>' in row
 
 
@@ -140,7 +130,7 @@ def test_the_instance_list_counts_accounts_and_sessions(operator_client: Client,
 def test_pages_of_an_account_stand_under_instances(
     operator_client: Client, account: ClientAccount, page: str
 ) -> None:
-    shown = text(operator_client.get(reverse(f"roaming:{page}", args=[account.pk])))
+    shown = operator_client.get(reverse(f"roaming:{page}", args=[account.pk])).text
     assert f'<a href="{reverse("roaming:instances")}" aria-current="page">Instances</a>' in " ".join(
         shown.split()
     )

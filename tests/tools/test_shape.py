@@ -1,7 +1,5 @@
 """Figures of the code's shape are those of the files, and a limit that is not kept is named."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

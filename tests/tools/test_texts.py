@@ -1,7 +1,5 @@
 """The checks of spelling and citations find what is planted, where it stands, and leave alone what is right."""
 
-from __future__ import annotations
-
 import pytest
 
 from tools import citations, spelling
@@ -47,6 +45,8 @@ def test_a_wrong_term_in_a_sentence_is_found_in_its_line(name: str, content: str
         "docs/nothing.md",
         "console/nothing.py",
         "docs/pages.md#nowhere",
+        "tests/tools/test_texts.py::test_nothing_of_the_kind",
+        "tests/console/pages/test_shell.py::TestNothing::test_logging_out_says_what_it_does_not_end",
     ],
 )
 def test_a_citation_of_what_is_not_there_is_found(citation: str) -> None:
@@ -55,6 +55,7 @@ def test_a_citation_of_what_is_not_there_is_found(citation: str) -> None:
 
 def test_a_citation_of_what_is_there_is_right() -> None:
     content = (
-        "See docs/pages.md, [a list](pages.md#a-list), `console/kit/tables.py` and `console.kit.tables`.\n"
+        "See docs/pages.md, [a list](pages.md#a-list), `console/kit/tables.py` and `console.kit.tables`,\n"
+        "`tests/tools/test_texts.py::test_a_citation_of_what_is_there_is_right`.\n"
     )
     assert cited("docs/some.md", content) == []

@@ -1,8 +1,7 @@
 """Messages for property tests, made by their types alone: a new message needs no strategy of its own."""
 
-from __future__ import annotations
-
 import functools
+import json
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -24,6 +23,7 @@ ANNOTATED: dict[Any, st.SearchStrategy[Any]] = {
     logon.SessionToken: st.from_regex(r"[A-Za-z0-9._-]{1,4}", fullmatch=True),
     values.Epoch: st.text("0123456789abcdef", max_size=16),
     values.Seal: st.text("0123456789abcdef", max_size=64),
+    values.Mark: st.just("") | st.from_regex(r"[0-9]{1,4}\.[a-z0-9-]{1,4}", fullmatch=True),
     values.Address: st.just("") | st.ip_addresses().map(str),
     wire.ServerState: st.sampled_from(["enabled", "draining", "disabled", True, False]),
 }
@@ -38,6 +38,10 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 }
 # What people can read: of other texts the console keeps some only in part.
 READABLE = st.characters(exclude_categories=["C", "Z"])
+
+
+def on_the_wire(message: Message) -> Any:
+    return json.loads(json.dumps(message.encode()))
 
 
 @functools.cache

@@ -1,7 +1,5 @@
 """The two configurations on the wire: out and back, from the release before, and told in sentences when broken."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ from edge.protocol.message import Message, MessageInvalid
 from edge.server.agent import ConnectorAgent, Given
 from tests.edge.connector_lab import enrolled_server
 from tests.edge.gateway_pki import Authority
-from tests.wire.strategies import messages
+from tests.wire.strategies import messages, on_the_wire
 
 # As the console of release 0.1 wrote them, before they had types.
 RELEASED: dict[type[Message], Any] = {
@@ -69,10 +67,6 @@ def places(value: Any, path: str = "") -> Iterator[str]:
     for name, part in parts:
         yield f"{path}/{name}".lstrip("/")
         yield from places(part, f"{path}/{name}")
-
-
-def on_the_wire(message: Message) -> Any:
-    return json.loads(json.dumps(message.encode()))
 
 
 # -- Out and back

@@ -1,27 +1,18 @@
 """What the console builds is what a machine reads: both configurations, through the console's own door."""
 
-from __future__ import annotations
-
-import json
-from typing import Any
-
 import pytest
 
 from connectors.fleet import configuration
 from console.machines import snapshot
 from console.models import Gateway
 from edge.protocol.configuration import GatewayConfiguration, ServerConfiguration
-from edge.protocol.message import Message
 from tests.connectors import factories
 from tests.connectors.factories import ConnectorFactory
 from tests.console.machine import Machine
 from tests.roaming.factories import AccountFactory
+from tests.wire.strategies import on_the_wire
 
 pytestmark = pytest.mark.django_db
-
-
-def on_the_wire(message: Message) -> Any:
-    return json.loads(json.dumps(message.encode()))
 
 
 def test_what_is_built_for_a_gateway_arrives_as_it_was_built(gateway: Gateway) -> None:

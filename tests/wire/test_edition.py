@@ -1,7 +1,5 @@
 """Editions: which configuration takes another's place, between all releases."""
 
-from __future__ import annotations
-
 import pytest
 
 from edge.protocol.edition import NONE, Edition

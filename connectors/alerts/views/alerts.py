@@ -8,13 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.alerts import selectors, services
 from connectors.alerts.forms import SettingsForm
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert, AlertSettings
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 
 BY_KIND = tables.Filter(
@@ -80,8 +79,7 @@ def _context(tab: str) -> dict[str, Any]:
     return {"tab": tab, **selectors.warnings()}
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def alert_list(request: HttpRequest) -> HttpResponse:
     """List the alerts that fire, then those that are about to."""
     rank = Case(When(state="firing", then=Value(0)), default=Value(1), output_field=IntegerField())
@@ -91,16 +89,14 @@ def alert_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "connectors/alerts/list.html", page, _context("now"))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def alert_history(request: HttpRequest) -> HttpResponse:
     page = HISTORY.page(request, Alert.objects.filter(~Q(state="pending")))
     selectors.dress(page.rows)
     return tables.render(request, "connectors/alerts/history.html", page, _context("history"))
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def alert_acknowledge(request: HttpRequest, alert_id: str) -> HttpResponse:
     alert = get_object_or_404(Alert, pk=alert_id)
     services.alert_acknowledge(alert=alert, actor=actor(request))
@@ -109,8 +105,7 @@ def alert_acknowledge(request: HttpRequest, alert_id: str) -> HttpResponse:
     )
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def alert_settings(request: HttpRequest) -> HttpResponse:
     """Set how often people are reminded, and from how many alerts on one message tells of all."""
     stored = AlertSettings.objects.filter(id=1).first() or AlertSettings()

@@ -6,14 +6,13 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.alerts import dry_run, selectors, services
 from connectors.alerts.forms import RuleForm
 from connectors.alerts.kinds import Kind, rules_of
 from connectors.alerts.models import AlertRule
 from connectors.fleet.models.connectors import Connector
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import NotFound, Refusal
 from console.kit import web
 
@@ -44,8 +43,7 @@ def _rule(connector: Connector | None, kind: Kind) -> AlertRule:
     return next(rule for rule in rules if rule.kind == kind.name)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts  # the panel of a type, which opens over this page, shows its dry run
 def rule_list(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the tab: each type of alert with its switch and threshold."""
@@ -60,8 +58,7 @@ def rule_list(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/alerts/rules.html", context)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def rule_switch(request: HttpRequest, connector_id: str, kind: str, enabled: bool) -> HttpResponse:
     connector = _connector(connector_id)
     label = _kind(connector, kind).label
@@ -70,8 +67,7 @@ def rule_switch(request: HttpRequest, connector_id: str, kind: str, enabled: boo
     return web.done(request, _tab_url(connector), f"{label} is {word}.", into="panel")
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 @web.with_charts
 def rule_edit(request: HttpRequest, connector_id: str, kind: str) -> HttpResponse:
     """Show the form of one type. Its button *Try* posts the same fields, stores nothing and shows the dry run."""
@@ -112,8 +108,7 @@ def _dry_run(request: HttpRequest, connector: Connector, rule: AlertRule) -> dic
     }
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def dry_run_chart(request: HttpRequest, connector_id: str, kind: str) -> HttpResponse:
     """Draw the history as a Plotly figure, with the threshold and the times when the alert would have fired."""
     connector = get_object_or_404(Connector, pk=connector_id)

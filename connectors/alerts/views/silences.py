@@ -7,14 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.alerts import selectors, services
 from connectors.alerts.forms import SilenceForm
 from connectors.alerts.kinds import KINDS
 from connectors.alerts.models import Alert, AlertSilence
 from connectors.fleet.models.connectors import Connector
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 
 # Nobody chooses from more servers than these; a silence of the connector covers all.
@@ -49,8 +48,7 @@ class Scope:
     kind: str = ""
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def silence_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, AlertSilence.objects.filter(until__gt=timezone.now()))
     for row in page.rows:
@@ -59,8 +57,7 @@ def silence_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "connectors/alerts/silences.html", page, context)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def alert_silence(request: HttpRequest, alert_id: str) -> HttpResponse:
     """Ask in a dialog which alerts like this one are silenced, and for how long."""
     alert = get_object_or_404(Alert, pk=alert_id)
@@ -82,8 +79,7 @@ def alert_silence(request: HttpRequest, alert_id: str) -> HttpResponse:
     return _dialog(request, scopes, context)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def connector_silence(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Ask in a dialog, before planned work, which alerts of a connector or its servers are silenced for a time."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -129,8 +125,7 @@ def _dialog(
     return web.form_page(request, "connectors/alerts/silence.html", {"form": form, **context})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def silence_end(request: HttpRequest, silence_id: int) -> HttpResponse:
     silence = get_object_or_404(AlertSilence, pk=silence_id)
     services.silence_end(silence=silence, actor=actor(request))

@@ -3,13 +3,12 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.applications import selectors, services
 from connectors.applications.addresses import shown_ports
 from connectors.applications.forms import ApplicationForm
 from connectors.applications.models import Application
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -39,8 +38,7 @@ URL = "connectors:applications"
 TEMPLATE = "connectors/application.html"
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def application_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.applications_to_page())
     ids = [row.pk for row in page.rows]
@@ -56,8 +54,7 @@ def application_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "connectors/applications.html", page)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def application_add(request: HttpRequest) -> HttpResponse:
     form = ApplicationForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -68,8 +65,7 @@ def application_add(request: HttpRequest) -> HttpResponse:
     return web.form_page(request, TEMPLATE, {"form": form, "application": None})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def application_edit(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
     form = ApplicationForm(request.POST or None, initial=_initial(application))
@@ -93,18 +89,15 @@ def _initial(application: Application) -> dict[str, object]:
     }
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def application_switch(request: HttpRequest, application_id: str, enabled: bool) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
-    switch = services.application_enable if enabled else services.application_disable
-    switch(application=application, actor=actor(request))
+    services.application_switch(application=application, enabled=enabled, actor=actor(request))
     said = "is enabled." if enabled else "is disabled: open connections to it are cut."
     return web.done(request, reverse(URL), f"{application.name} {said}")
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def application_confirm_disable(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
     return web.ask(
@@ -118,8 +111,7 @@ def application_confirm_disable(request: HttpRequest, application_id: str) -> Ht
     )
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def application_confirm_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
     return web.ask(
@@ -135,8 +127,7 @@ def application_confirm_delete(request: HttpRequest, application_id: str) -> Htt
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def application_delete(request: HttpRequest, application_id: str) -> HttpResponse:
     application = get_object_or_404(Application, pk=application_id)
     services.application_delete(application=application, actor=actor(request))

@@ -2,22 +2,24 @@
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
 
 from connectors.applications import files as application_csv
 from connectors.applications.forms import ImportForm
-from console.core.access import actor, role_required
+from console.core.access import actor, shows, takes_form
+from console.core.audit import Matter
 from console.kit import csv_export, web
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def application_export(request: HttpRequest) -> HttpResponseBase:
-    return csv_export.download("applications.csv", application_csv.COLUMNS, application_csv.rows())
+    everything = Matter("application", "all applications")
+    rows = application_csv.rows()
+    return csv_export.download(
+        "applications.csv", application_csv.COLUMNS, rows, by=actor(request), of=everything
+    )
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def application_import(request: HttpRequest) -> HttpResponse:
     """Take all of the file or nothing, and name every line that cannot be taken."""
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()

@@ -9,7 +9,7 @@ from connectors.fleet.services.license import require_room
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Conflict
-from console.core.saving import changed, listed, save
+from console.core.saving import changed, listed, save, sides
 from console.core.switching import switch
 from console.machines import config
 from console.models import EnrollmentCode, MachineKey, Region
@@ -29,26 +29,16 @@ def connector_create(*, name: str, region: Region, enabled: bool = True, actor: 
     return connector
 
 
-def _switch(connector: Connector, *, enabled: bool, actor: Actor) -> Connector:
+@transaction.atomic
+def connector_switch(*, connector: Connector, enabled: bool, actor: Actor) -> Connector:
+    """Switch a connector on, or off: gateways refuse new flows through it then and cut the open ones.
+
+    Raise ``Conflict`` when the connector is so already. Gateways confirm the cut; see ``Cutover``.
+    """
     verb = switch(connector, kind="connector", enabled=enabled, actor=actor)
     cut = None if enabled else f"{verb} {connector.name}"
     config.publish(servers=True, cut=cut, target=connector.pk)
     return connector
-
-
-@transaction.atomic
-def connector_enable(*, connector: Connector, actor: Actor) -> Connector:
-    """Switch a connector on. Raise ``Conflict`` when the connector is on already."""
-    return _switch(connector, enabled=True, actor=actor)
-
-
-@transaction.atomic
-def connector_disable(*, connector: Connector, actor: Actor) -> Connector:
-    """Switch a connector off: gateways refuse new flows through it and cut the open ones.
-
-    Raise ``Conflict`` when the connector is off already. Gateways confirm the cut; see ``Cutover``.
-    """
-    return _switch(connector, enabled=False, actor=actor)
 
 
 @transaction.atomic
@@ -79,11 +69,7 @@ def connector_upgrade_window(
         return connector
     save(connector, *differences)
     audit.record(
-        actor=actor,
-        verb="connector.upgrade_window",
-        target=connector,
-        before={field: shown_time(before) for field, (before, _) in differences.items()},
-        after={field: shown_time(after) for field, (_, after) in differences.items()},
+        actor=actor, verb="connector.upgrade_window", target=connector, **sides(differences, shown_time)
     )
     return connector
 

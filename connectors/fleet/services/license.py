@@ -11,7 +11,7 @@ from connectors.fleet.models.license import License
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Conflict, Invalid
-from console.core.saving import changed, save
+from console.core.saving import changed, save, sides
 from console.machines import config
 
 
@@ -64,13 +64,7 @@ def license_update(*, connectors: int, valid_until: date | None, actor: Actor) -
         return license_
     license_.expiry_told = license_.has_expired()
     save(license_, *differences, "expiry_told")
-    audit.record(
-        actor=actor,
-        verb="license.update",
-        target=license_,
-        before={field: _plain(before) for field, (before, _) in differences.items()},
-        after={field: _plain(after) for field, (_, after) in differences.items()},
-    )
+    audit.record(actor=actor, verb="license.update", target=license_, **sides(differences, _plain))
     config.publish(cut="license.expire" if license_.expiry_told else None, target="license")
     return license_
 

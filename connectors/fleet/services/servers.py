@@ -24,7 +24,12 @@ def name_of(server_id: str) -> str | None:
     return None if server is None else str(server)
 
 
-def _switch(server: Server, *, enabled: bool, actor: Actor) -> Server:
+@transaction.atomic
+def server_switch(*, server: Server, enabled: bool, actor: Actor) -> Server:
+    """Let a server carry new flows again, or take it out: gateways close its tunnels then.
+
+    Raise ``Conflict`` when the server is so already.
+    """
     word = "enabled" if enabled else "disabled"
     verb = "server.enable" if enabled else "server.disable"
     # Enabling a draining server, which is enabled still, means to let new flows to it again.
@@ -40,18 +45,6 @@ def _switch(server: Server, *, enabled: bool, actor: Actor) -> Server:
     )
     config.publish(servers=True, cut=None if enabled else f"{verb} {server}"[:200], target=server.pk)
     return server
-
-
-@transaction.atomic
-def server_enable(*, server: Server, actor: Actor) -> Server:
-    """Let a server carry new flows again. Raise ``Conflict`` when the server may already."""
-    return _switch(server, enabled=True, actor=actor)
-
-
-@transaction.atomic
-def server_disable(*, server: Server, actor: Actor) -> Server:
-    """Take a server out: gateways close its tunnels. Raise ``Conflict`` when the server is out already."""
-    return _switch(server, enabled=False, actor=actor)
 
 
 @transaction.atomic
@@ -89,7 +82,7 @@ def drains_finish() -> int:
     for server in draining.exclude(upgrades__state__in=ServerUpgrade.ACTIVE):
         if is_drained(server, now):
             try:
-                server_disable(server=server, actor=audit.System("worker"))
+                server_switch(server=server, enabled=False, actor=audit.System("worker"))
                 done += 1
             except Conflict:  # somebody switched the server meanwhile
                 continue

@@ -5,7 +5,7 @@ from datetime import timedelta
 from connectors.fleet import health
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.models.upgrades import ServerUpgrade, Upgrade
-from connectors.fleet.services.servers import is_drained, server_drain, server_enable
+from connectors.fleet.services.servers import is_drained, server_drain, server_switch
 from console.core.audit import Actor
 from console.core.errors import Invalid
 from console.machines import config
@@ -36,7 +36,7 @@ class _ServerUpgrades(Upgrades[Upgrade, ServerUpgrade]):
     def release(self, step: ServerUpgrade) -> None:
         """Take the order back, and let the server carry flows again unless somebody switched it meanwhile."""
         if step.server.state == "draining":
-            server_enable(server=step.server, actor=WORKER)
+            server_switch(server=step.server, enabled=True, actor=WORKER)
         else:
             self.publish()
 
@@ -48,6 +48,11 @@ class _ServerUpgrades(Upgrades[Upgrade, ServerUpgrade]):
 
 
 SERVERS = _ServerUpgrades()
+
+
+def upgrades_end_after_restore() -> tuple[str, int]:
+    """End the upgrades of a restored database: whether they ended since is not known."""
+    return "upgrades of servers", SERVERS.end_all(reason="Ended, because a backup was restored.")
 
 
 def upgrade_start(*, connector: Connector, in_window: bool, drain: timedelta, actor: Actor) -> Upgrade:

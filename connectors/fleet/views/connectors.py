@@ -3,14 +3,13 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.fleet import cuts, selectors, services
 from connectors.fleet.forms import ConnectorForm, RenameForm
 from connectors.fleet.models.connectors import Connector
 from connectors.policies import reach
 from connectors.telemetry import store
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Refusal
 from console.kit import tables, web
 from console.models import Region
@@ -52,8 +51,7 @@ TABLE = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts  # the Details panel, which opens over this page, shows charts
 def connector_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.connectors_to_page())
@@ -68,8 +66,7 @@ def connector_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "connectors/list.html", page, context)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def connector_menu(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show what else can be done: a menu in the list, or without a script a page of the same links."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -78,8 +75,7 @@ def connector_menu(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, template, {"connector": connector})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def connector_add(request: HttpRequest) -> HttpResponse:
     form = ConnectorForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -90,23 +86,20 @@ def connector_add(request: HttpRequest) -> HttpResponse:
     return web.form_page(request, "connectors/add.html", {"form": form})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def connector_switch(request: HttpRequest, connector_id: str, enabled: bool) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     url = web.safe_next(request, reverse("connectors:list"))
+    services.connector_switch(connector=connector, enabled=enabled, actor=actor(request))
     if not enabled:
-        services.connector_disable(connector=connector, actor=actor(request))
         message = f"{connector.name} is disabled: nobody reaches the applications behind it."
         return web.done(request, url, message)
-    services.connector_enable(connector=connector, actor=actor(request))
     message = f"{connector.name} is enabled: users reach the applications behind it again."
     # Stay in the Details panel after a switch there.
     return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Say what switching a connector off breaks, before anything is switched."""
     connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
@@ -129,16 +122,14 @@ def connector_confirm_disable(request: HttpRequest, connector_id: str) -> HttpRe
     )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_cut(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show how far the last cut-over is; the page asks again until the cut-over is complete."""
     connector = get_object_or_404(Connector, pk=connector_id)
     return render(request, "connectors/_cut.html", {"connector": connector, "cut": cuts.last_cut(connector)})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def connector_rename(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     form = RenameForm(request.POST or None, initial={"name": connector.name})
@@ -156,8 +147,7 @@ def connector_rename(request: HttpRequest, connector_id: str) -> HttpResponse:
     return web.form_page(request, "connectors/rename.html", {"form": form, "connector": connector})
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     servers = [str(server) for server in connector.servers.all()]
@@ -178,8 +168,7 @@ def connector_confirm_delete(request: HttpRequest, connector_id: str) -> HttpRes
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def connector_delete(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     services.connector_delete(connector=connector, actor=actor(request))

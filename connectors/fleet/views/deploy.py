@@ -4,19 +4,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
 
-from connectors.fleet import services
 from connectors.fleet.models.connectors import Connector
-from console.core.access import actor, has_role, role_required
+from console.core.access import actor, acts, has_role, takes_form
 from console.core.errors import Forbidden
 from console.kit import web
-from console.machines import deploy
+from console.machines import deploy, enrollment
 
 
-@require_http_methods(["GET", "POST"])
+@takes_form("viewer")
 @never_cache
-@role_required("viewer")
 def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the commands for a server. A POST makes a one-use code, which no other answer shows again."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -24,18 +21,18 @@ def connector_deploy(request: HttpRequest, connector_id: str) -> HttpResponse:
     if request.method == "POST":
         if not context["may_write"]:
             raise Forbidden("This needs the role of operator. Ask an administrator for that role.")
-        click = deploy.click_of(request)
-        code, record = services.server_code_create(connector=connector, actor=actor(request), click=click)
+        code, record = enrollment.code_create(
+            kind="server", target=connector.pk, actor=actor(request), click=deploy.click_of(request)
+        )
         context |= {"code": code, "record": record}
     return render(request, "connectors/deploy.html", context | deploy.panel("connector", connector.pk))
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def code_revoke(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Revoke a code, named in the body: what stands in a URL stands in logs as well."""
     connector = get_object_or_404(Connector, pk=connector_id)
     digest = request.POST.get("code", "")[:64].replace("\0", "")
-    services.server_code_revoke(connector=connector, digest=digest, actor=actor(request))
+    enrollment.code_revoke(target=connector.pk, digest=digest, actor=actor(request))
     url = reverse("connectors:deploy", args=[connector.pk])
     return web.done(request, url, "The code was revoked; nobody can use it any more.", into="panel")

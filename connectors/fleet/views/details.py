@@ -5,7 +5,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
 
 from connectors.fleet import cuts, licensing, selectors, services
 from connectors.fleet.forms import UpgradeWindowForm
@@ -13,7 +12,7 @@ from connectors.fleet.models.connectors import Connector
 from connectors.policies.selectors import policies_with_sizes
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry.windows import window
-from console.core.access import actor, role_required
+from console.core.access import actor, shows, takes_form
 from console.kit import web
 
 
@@ -25,8 +24,7 @@ def _state(connector: Connector) -> dict[str, Any]:
     }
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts
 def connector_details(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the tab: facts, policies and the chart of a connector."""
@@ -42,16 +40,14 @@ def connector_details(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/details.html", context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_state(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the facts of Instance Information; the page fetches them anew while somebody looks."""
     connector = get_object_or_404(selectors.connectors_with_status(), pk=connector_id)
     return render(request, "connectors/_connector_state.html", {"connector": connector, **_state(connector)})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def connector_upgrade_window(request: HttpRequest, connector_id: str) -> HttpResponse:
     connector = get_object_or_404(Connector, pk=connector_id)
     initial = {"start": connector.upgrade_start, "end": connector.upgrade_end}

@@ -2,16 +2,14 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from connectors.fleet import licensing, services
 from connectors.fleet.forms import LicenseForm
-from console.core.access import actor, role_required
+from console.core.access import actor, takes_form
 from console.kit import web
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("administrator")
+@takes_form("administrator")
 def license_edit(request: HttpRequest) -> HttpResponse:
     state = licensing.state()
     initial = {"connectors": state.connectors, "valid_until": state.valid_until}

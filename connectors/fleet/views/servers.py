@@ -5,7 +5,6 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.fleet import services
 from connectors.fleet.forms import DrainForm
@@ -15,19 +14,18 @@ from connectors.fleet.models.upgrades import ServerUpgrade
 from connectors.fleet.services.upgrades import SERVERS
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry import store
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import web
 from console.machines import config
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts
 def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show the tab Deploy Server; for htmx aimed at the list of servers, the list alone."""
     connector = get_object_or_404(Connector, pk=connector_id)
-    statuses = server_statuses(connector, config.current())
     shown = telemetry.chosen(request.GET)
+    statuses = server_statuses(connector, config.current(), shown["window"])
     words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
     versions = [status.server.version for status in statuses]
     upgrade = SERVERS.shown({connector.pk: versions})[connector.pk]
@@ -44,8 +42,7 @@ def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/servers.html", context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def connector_servers_known(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Tell an open tab whether there are other servers than it shows: nothing, or a line that says so."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -55,8 +52,7 @@ def connector_servers_known(request: HttpRequest, connector_id: str) -> HttpResp
     return render(request, "connectors/_servers_known.html", {"connector": connector, "known": count})
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def server_state(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     """Show one server's lights and figures; the page fetches them anew while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -84,19 +80,16 @@ def _servers_url(connector_id: str) -> str:
     return reverse("connectors:servers", args=[connector_id])
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def server_switch(request: HttpRequest, connector_id: str, server_id: str, enabled: bool) -> HttpResponse:
     server, url = _server(connector_id, server_id), _servers_url(connector_id)
+    services.server_switch(server=server, enabled=enabled, actor=actor(request))
     if enabled:
-        services.server_enable(server=server, actor=actor(request))
         return web.done(request, url, f"{server} is enabled.", into="panel")
-    services.server_disable(server=server, actor=actor(request))
     return web.done(request, url, f"{server} is disabled: its tunnels close.")
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
     return web.ask(
@@ -110,8 +103,7 @@ def server_confirm_disable(request: HttpRequest, connector_id: str, server_id: s
     )
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     """Drain a server: no new flows go to it, and the worker switches it off when its flows are gone or time is up."""
     server = _server(connector_id, server_id)
@@ -127,8 +119,7 @@ def server_drain(request: HttpRequest, connector_id: str, server_id: str) -> Htt
     return web.form_page(request, "connectors/drain.html", context)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
     return web.ask(
@@ -142,8 +133,7 @@ def server_confirm_remove(request: HttpRequest, connector_id: str, server_id: st
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def server_remove(request: HttpRequest, connector_id: str, server_id: str) -> HttpResponse:
     server = _server(connector_id, server_id)
     services.server_remove(server=server, actor=actor(request))

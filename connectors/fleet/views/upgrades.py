@@ -5,20 +5,18 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.fleet import services
 from connectors.fleet.forms import ConnectorUpgradeForm
 from connectors.fleet.models.connectors import Connector
 from connectors.fleet.models.upgrades import Upgrade
 from connectors.fleet.services.upgrades import SERVERS
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import NotFound, Refusal
 from console.kit import web
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def upgrade_state(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Show how far an upgrade is; the page asks again while somebody looks."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -27,8 +25,7 @@ def upgrade_state(request: HttpRequest, connector_id: str) -> HttpResponse:
     return render(request, "connectors/_upgrade.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def upgrade(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Say what an upgrade does, before it does; a POST begins the upgrade, now or in the connector's window."""
     connector = get_object_or_404(Connector, pk=connector_id)
@@ -47,18 +44,17 @@ def upgrade(request: HttpRequest, connector_id: str) -> HttpResponse:
             message = f"{connector} is upgraded to {run.version}, one server after the other."
             return web.done(request, reverse("connectors:servers", args=[connector.pk]), message)
     servers = list(connector.servers.all())
+    serving = [server for server in servers if server.state == "enabled"]
     context = {
         "form": form,
         "connector": connector,
-        "servers": servers,
-        "serving": [server for server in servers if server.state == "enabled"],
+        "alone": len(serving) < 2,
         **SERVERS.shown({connector.pk: [server.version for server in servers]})[connector.pk],
     }
     return web.form_page(request, "connectors/upgrade.html", context)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def upgrade_cancel(request: HttpRequest, connector_id: str) -> HttpResponse:
     """Cancel an upgrade: no other server is begun, and the server in hand is finished."""
     connector = get_object_or_404(Connector, pk=connector_id)

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils import timezone
 
 from connectors.fields import DESCRIPTION, VISIBLE_NAME, new_group_id
+from console.core.constraints import one_of, unique_name
 
 MOST_RULES = 3000
 RULE_VALUE = RegexValidator(
@@ -23,13 +24,7 @@ class UserGroup(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["name"],
-                name="user_group_name_unique",
-                violation_error_message="There is another user group with this name. Choose another.",
-            )
-        ]
+        constraints = [unique_name("user group", name="user_group_name_unique")]
 
     def __str__(self) -> str:
         return self.name
@@ -61,15 +56,14 @@ class GroupRule(models.Model):
                 name="group_rule_once",
                 violation_error_message="This rule was given twice.",
             ),
-            models.CheckConstraint(
-                condition=models.Q(attribute__in=["username", "email", "instance", "area"]),
+            one_of(
+                "attribute",
+                ["username", "email", "instance", "area"],
                 name="group_rule_attribute_known",
-                violation_error_message="A rule's attribute must be username, email, instance or area.",
+                called="A rule's attribute",
             ),
-            models.CheckConstraint(
-                condition=models.Q(relation__in=["Equal", "Unequal"]),
-                name="group_rule_relation_known",
-                violation_error_message="A rule's relation must be Equal or Unequal.",
+            one_of(
+                "relation", ["Equal", "Unequal"], name="group_rule_relation_known", called="A rule's relation"
             ),
         ]
 

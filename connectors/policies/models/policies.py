@@ -8,6 +8,7 @@ from connectors.applications.models import Application, Tag
 from connectors.fields import DESCRIPTION, VISIBLE_NAME, new_policy_id
 from connectors.fleet.models.connectors import Connector
 from connectors.policies.models.groups import UserGroup
+from console.core.constraints import unique_name
 
 PRIORITY_SENTENCE = "Priority must be a whole number from 1 to 100; the lower one wins."
 
@@ -45,11 +46,7 @@ class Policy(models.Model):
                 name="policy_priority_legal",
                 violation_error_message=PRIORITY_SENTENCE,
             ),
-            models.UniqueConstraint(
-                fields=["name"],
-                name="policy_name_unique",
-                violation_error_message="There is another forwarding policy with this name. Choose another.",
-            ),
+            unique_name("forwarding policy", name="policy_name_unique"),
         ]
         indexes = [models.Index(fields=["priority", "created_at", "id"], name="policy_evaluation_order")]
 

@@ -4,8 +4,7 @@ from connectors.policies.services.groups import group_create, group_delete, grou
 from connectors.policies.services.policies import (
     policy_create,
     policy_delete,
-    policy_disable,
-    policy_enable,
+    policy_switch,
     policy_update,
 )
 
@@ -15,7 +14,6 @@ __all__ = [
     "group_update",
     "policy_create",
     "policy_delete",
-    "policy_disable",
-    "policy_enable",
+    "policy_switch",
     "policy_update",
 ]

@@ -11,7 +11,7 @@ from connectors.policies.models.groups import MOST_RULES, GroupRule, UserGroup
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Conflict, Invalid
-from console.core.saving import changed, listed, save
+from console.core.saving import changed, listed, save, sides
 from console.machines import config
 
 if TYPE_CHECKING:
@@ -101,13 +101,7 @@ def group_update(
             narrowed = narrowed or bool(set(old) - set(differences["rules"][1]))
     if not differences:
         return group
-    audit.record(
-        actor=actor,
-        verb="user_group.update",
-        target=group,
-        before={field: old for field, (old, _) in differences.items()},
-        after={field: new for field, (_, new) in differences.items()},
-    )
+    audit.record(actor=actor, verb="user_group.update", target=group, **sides(differences))
     config.publish(cut=f"user_group.update {group.name}" if narrowed else None, target=group.pk)
     return group
 

@@ -13,7 +13,7 @@ from connectors.policies.models.policies import Policy
 from console.core import audit
 from console.core.audit import Actor
 from console.core.errors import Invalid
-from console.core.saving import changed, save
+from console.core.saving import changed, save, sides
 from console.core.switching import switch
 from console.machines import config
 
@@ -135,13 +135,7 @@ def policy_update(
         forget_unused({tag.name for tag in old["tags"]} - {tag.name for tag in new["tags"]})
     if not differences:
         return policy
-    audit.record(
-        actor=actor,
-        verb="policy.update",
-        target=policy,
-        before={field: _plain(before) for field, (before, _) in differences.items()},
-        after={field: _plain(after) for field, (_, after) in differences.items()},
-    )
+    audit.record(actor=actor, verb="policy.update", target=policy, **sides(differences, _plain))
     cut = f"policy.update {policy.name}" if policy.enabled and _narrows(differences) else None
     config.publish(servers=True, cut=cut, target=policy.pk)
     return policy
@@ -172,23 +166,13 @@ def _narrows(differences: dict[str, tuple[Any, Any]]) -> bool:
     return False
 
 
-def _switch(policy: Policy, *, enabled: bool, actor: Actor) -> Policy:
+@transaction.atomic
+def policy_switch(*, policy: Policy, enabled: bool, actor: Actor) -> Policy:
+    """Switch a policy on, or off, which cuts flows that it alone allowed. Raise ``Conflict`` when it is so already."""
     verb = switch(policy, kind="policy", enabled=enabled, actor=actor)
     # Cut nothing on switching on: a flow may fall to another policy then, but none loses its allowance.
     config.publish(servers=True, cut=None if enabled else f"{verb} {policy.name}", target=policy.pk)
     return policy
-
-
-@transaction.atomic
-def policy_enable(*, policy: Policy, actor: Actor) -> Policy:
-    """Switch a policy on. Raise ``Conflict`` when the policy is on already."""
-    return _switch(policy, enabled=True, actor=actor)
-
-
-@transaction.atomic
-def policy_disable(*, policy: Policy, actor: Actor) -> Policy:
-    """Switch a policy off, and cut flows that it alone allowed. Raise ``Conflict`` when the policy is off already."""
-    return _switch(policy, enabled=False, actor=actor)
 
 
 @transaction.atomic

@@ -4,12 +4,11 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
 
 from connectors.policies import naming
 from connectors.policies.access_check import World
 from connectors.policies.forms import AccessCheckForm
-from console.core.access import role_required
+from console.core.access import shows
 
 SUGGESTIONS = 20
 MOST_WITHOUT = 50
@@ -22,8 +21,7 @@ def _as_it_is(request: HttpRequest) -> str:
     return query.urlencode()
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def access_check(request: HttpRequest) -> HttpResponse:
     """Answer a question and change nothing; the question stands in the query string, so that a link passes it on.
 
@@ -48,8 +46,7 @@ def access_check(request: HttpRequest) -> HttpResponse:
     return render(request, "connectors/access_check.html", context, status=status)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def access_check_accounts(request: HttpRequest) -> HttpResponse:
     """Offer accounts while somebody types into the field of the account."""
     found = naming.find(request.GET.get("account", ""), SUGGESTIONS)

@@ -5,12 +5,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.policies import membership, selectors, services
 from connectors.policies.forms import GroupForm
 from connectors.policies.models.groups import UserGroup
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 
 TABLE = tables.Table(
@@ -40,15 +39,13 @@ def _panel(request: HttpRequest, form: GroupForm, group: UserGroup | None = None
     return web.form_page(request, "connectors/group.html", context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def group_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.groups_with_sizes())
     return tables.render(request, "connectors/groups.html", page)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def group_add(request: HttpRequest) -> HttpResponse:
     form = GroupForm(request.POST or None)
     if request.method == "POST" and "preview" not in request.POST and form.is_valid():
@@ -58,8 +55,7 @@ def group_add(request: HttpRequest) -> HttpResponse:
     return _panel(request, form)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
     initial: dict[str, Any] = {"name": group.name, "description": group.description}
@@ -73,8 +69,7 @@ def group_edit(request: HttpRequest, group_id: str) -> HttpResponse:
     return _panel(request, form, group)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def group_confirm_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
     return web.ask(
@@ -89,8 +84,7 @@ def group_confirm_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def group_delete(request: HttpRequest, group_id: str) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=group_id)
     services.group_delete(group=group, actor=actor(request))

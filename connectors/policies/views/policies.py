@@ -4,14 +4,13 @@ from django.db.models import Case, Q, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connectors.fleet.models.connectors import Connector
 from connectors.policies import marks as policy_marks
 from connectors.policies import pickers, selectors, services
 from connectors.policies.forms import PolicyForm, PriorityForm
 from connectors.policies.models.policies import PRIORITY_SENTENCE, Policy
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Invalid
 from console.kit import tables, web
 
@@ -49,8 +48,7 @@ TABLE = tables.Table(
 URL = "connectors:policies"
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def policy_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, selectors.policies_with_sizes())
     marks = policy_marks.marks(row.pk for row in page.rows)
@@ -65,8 +63,7 @@ def _panel(request: HttpRequest, form: PolicyForm, policy: Policy | None = None)
     return web.form_page(request, "connectors/policy.html", {"form": form, "policy": policy})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def policy_add(request: HttpRequest) -> HttpResponse:
     """Show the Create Policy panel; ``connector`` in the query string chooses a connector beforehand."""
     form = PolicyForm(request.POST or None, initial={"connector": request.GET.get("connector")})
@@ -77,8 +74,7 @@ def policy_add(request: HttpRequest) -> HttpResponse:
     return _panel(request, form)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def policy_edit(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
     form = PolicyForm(request.POST or None, initial=_initial(policy))
@@ -105,8 +101,7 @@ def _initial(policy: Policy) -> dict[str, object]:
     }
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def pick(request: HttpRequest, kind: str) -> HttpResponse:
     """Show a picker after a search, and keep what is chosen; that may be long, which is why this is a POST."""
     if kind not in pickers.KINDS:
@@ -115,8 +110,7 @@ def pick(request: HttpRequest, kind: str) -> HttpResponse:
     return render(request, "connectors/_choices.html", {"picker": picker})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def policy_priority(request: HttpRequest, policy_id: str) -> HttpResponse:
     """Give a policy another priority, which moves it within the order."""
     policy = get_object_or_404(Policy, pk=policy_id)
@@ -134,20 +128,17 @@ def _back(request: HttpRequest, message: str) -> HttpResponse:
     return web.done(request, url, message, into="panel" if web.htmx_target(request) == "panel" else "page")
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def policy_switch(request: HttpRequest, policy_id: str, enabled: bool) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
+    services.policy_switch(policy=policy, enabled=enabled, actor=actor(request))
     if enabled:
-        services.policy_enable(policy=policy, actor=actor(request))
         return _back(request, f"{policy.name} is enabled.")
-    services.policy_disable(policy=policy, actor=actor(request))
     url = web.safe_next(request, reverse(URL))
     return web.done(request, url, f"{policy.name} is disabled: what only it allowed is cut.")
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
     back = web.safe_next(request, reverse(URL))
@@ -162,8 +153,7 @@ def policy_confirm_disable(request: HttpRequest, policy_id: str) -> HttpResponse
     )
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy.objects.select_related("connector"), pk=policy_id)
     allows = f"Connections that only this policy allows, through {policy.connector}, are cut at once."
@@ -178,8 +168,7 @@ def policy_confirm_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def policy_delete(request: HttpRequest, policy_id: str) -> HttpResponse:
     policy = get_object_or_404(Policy, pk=policy_id)
     services.policy_delete(policy=policy, actor=actor(request))

@@ -3,6 +3,11 @@
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
+from console.core.sealed import SealedField
+
+# Purpose for which secrets of access keys are sealed.
+ACCESS_KEYS = "access-keys"
+
 
 class User(AbstractUser):
     """A user of the console.
@@ -32,7 +37,7 @@ class AccessKey(models.Model):
 
     id = models.CharField(primary_key=True, max_length=32)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_keys")
-    secret_encrypted = models.TextField(editable=False)
+    secret_encrypted = SealedField(purpose=ACCESS_KEYS, editable=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,4 +1,4 @@
-"""The configuration's epoch and version, which every change raises; changes queue for its row."""
+"""The configuration's epoch and version, which every change raises; changes and ends queue for its row."""
 
 import secrets
 
@@ -13,12 +13,14 @@ def new_epoch() -> str:
 class ConfigVersion(models.Model):
     """The one row: ``version`` rises with changes gateways must know, ``servers_version`` with those for servers.
 
+    ``ends`` counts the sessions whose end gateways are told of ahead of the configuration, which stays as it is.
     ``epoch`` changes when the history was turned back (``console.machines.epochs``). Versions rise across epochs too.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     version = models.PositiveBigIntegerField(default=1)
     servers_version = models.PositiveBigIntegerField(default=1)
+    ends = models.PositiveBigIntegerField(default=0, db_default=0)
     epoch = models.CharField(max_length=32, default=new_epoch, editable=False)
 
     class Meta:

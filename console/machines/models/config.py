@@ -41,6 +41,26 @@ class CutoverConfirmation(models.Model):
         return f"{self.gateway_id}: {'confirmed' if self.confirmed_at else 'not confirmed'}"
 
 
+class EndedSession(models.Model):
+    """End of a user session, which gateways are told of ahead of the configuration. Numbers rise by commits."""
+
+    number = models.PositiveBigIntegerField(primary_key=True)
+    session = models.CharField(max_length=40)
+    reason = models.CharField(max_length=20)
+    until = models.DateTimeField(db_index=True, help_text="When the session's token ends by itself.")
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return self.session
+
+    @property
+    def mark(self) -> str:
+        """Text by which a gateway says that it knows this end and every earlier one."""
+        return f"{self.number}.{self.session}"
+
+
 class PastEpoch(models.Model):
     """An epoch of the configuration that is over: who works by it is behind, and proves nothing any more.
 

@@ -39,6 +39,8 @@ class Gateway(models.Model):
     applied_version = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     # Epoch of ``applied_version``; empty for a gateway of release 0.1, which names none.
     applied_epoch = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
+    # Whether the gateway is told of ends by its polls; a gateway of release 0.1 learns of them by configurations alone.
+    takes_ends = models.BooleanField(default=False, db_default=False, editable=False)
     applied_at = models.DateTimeField(null=True, blank=True, editable=False)
     open_flows = models.PositiveIntegerField(null=True, blank=True, editable=False)
     envoy_state = models.CharField(max_length=20, blank=True, editable=False)

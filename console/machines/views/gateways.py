@@ -4,9 +4,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Refusal
 from console.kit import tables, web
 from console.machines import config, deploy, enrollment, epochs, gateway_upgrades, services
@@ -34,8 +33,7 @@ TABLE = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def gateway_list(request: HttpRequest) -> HttpResponse:
     gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
     page = TABLE.page(request, gateways)
@@ -47,8 +45,7 @@ def gateway_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "console/gateways/list.html", page, context)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("administrator")
+@takes_form("administrator")
 def gateway_add(request: HttpRequest) -> HttpResponse:
     form = GatewayForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -62,9 +59,8 @@ def gateway_add(request: HttpRequest) -> HttpResponse:
     return web.form_page(request, "console/gateways/add.html", {"form": form})
 
 
-@require_http_methods(["GET", "POST"])
+@takes_form("administrator")
 @never_cache
-@role_required("administrator")
 def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
     """Show the commands for the machine. A POST makes a one-use code, shown in this answer and nowhere else."""
     gateway = get_object_or_404(Gateway, pk=gateway_id)
@@ -78,8 +74,7 @@ def gateway_deploy(request: HttpRequest, gateway_id: str) -> HttpResponse:
     return render(request, "console/gateways/deploy.html", context | deploy.panel("gateway", gateway.pk))
 
 
-@require_POST
-@role_required("administrator")
+@acts("administrator")
 def gateway_code_revoke(request: HttpRequest, gateway_id: str) -> HttpResponse:
     """Revoke a code. The body names it, since a URL stands in logs as well."""
     gateway = get_object_or_404(Gateway, pk=gateway_id)
@@ -89,15 +84,21 @@ def gateway_code_revoke(request: HttpRequest, gateway_id: str) -> HttpResponse:
     return web.done(request, url, "The code was revoked; nobody can use it any more.", into="panel")
 
 
-@require_safe
-@role_required("administrator")
+@shows("administrator")
 def gateway_confirm_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway.objects.select_related("region__area"), pk=gateway_id)
-    return render(request, "console/gateways/confirm_delete.html", {"gateway": gateway})
+    return web.ask(
+        request,
+        "Delete",
+        gateway.name,
+        action=reverse("gateways:delete", args=[gateway.pk]),
+        back=reverse("gateways:list"),
+        template="console/gateways/confirm_delete.html",
+        gateway=gateway,
+    )
 
 
-@require_POST
-@role_required("administrator")
+@acts("administrator")
 def gateway_delete(request: HttpRequest, gateway_id: str) -> HttpResponse:
     gateway = get_object_or_404(Gateway, pk=gateway_id)
     services.gateway_delete(gateway=gateway, actor=actor(request))

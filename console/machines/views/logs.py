@@ -8,9 +8,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows
 from console.machines import logs
 from console.machines.models.logs import LogExport
 
@@ -24,30 +23,26 @@ def _context(machine_id: str) -> dict[str, Any]:
     }
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def show(request: HttpRequest, machine_id: str) -> HttpResponse:
     return render(request, "console/logs/show.html", _context(machine_id))
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def state(request: HttpRequest, machine_id: str) -> HttpResponse:
     """Show how far the archive is; the page asks again while the machine is at it."""
     return render(request, "console/logs/_state.html", _context(machine_id))
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def ask(request: HttpRequest, machine_id: str) -> HttpResponse:
     logs.export_ask(machine=machine_id, actor=actor(request))
     # Redirect that browser and htmx follow alike: to the dialog, or the page of the same, with the new state.
     return HttpResponseRedirect(reverse("logs:show", args=[machine_id]))
 
 
-@require_safe
+@shows("operator")
 @never_cache
-@role_required("operator")
 def download(request: HttpRequest, machine_id: str, export_id: str) -> HttpResponseBase:
     export = get_object_or_404(LogExport, machine=machine_id, pk=export_id)
     pieces = logs.export_download(export=export, actor=actor(request))

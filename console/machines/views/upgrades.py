@@ -5,9 +5,8 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import NotFound, Refusal
 from console.core.models.geography import Area
 from console.kit import web
@@ -16,16 +15,14 @@ from console.machines.forms import AreaUpgradeForm
 from console.machines.models.upgrades import AreaUpgrade
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def upgrade_state(request: HttpRequest, area_id: str) -> HttpResponse:
     """Show how far an upgrade is; the page asks again while somebody looks."""
     shown = gateway_upgrades.shown_of(get_object_or_404(Area, pk=area_id))
     return render(request, "console/gateways/_upgrade.html", shown)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def upgrade(request: HttpRequest, area_id: str) -> HttpResponse:
     """Say what an upgrade does, before it does; a POST begins the upgrade, now or between two times of day."""
     area = get_object_or_404(Area, pk=area_id)
@@ -44,12 +41,11 @@ def upgrade(request: HttpRequest, area_id: str) -> HttpResponse:
             message = f"The gateways of {area} are upgraded to {run.version}, one after the other."
             return web.done(request, reverse("gateways:list"), message)
     reached = sum(1 for gateway in gateway_upgrades.gateways_of(area) if gateway.is_heard)
-    context = {"form": form, "reached": reached, **gateway_upgrades.shown_of(area)}
+    context = {"form": form, "alone": reached < 2, **gateway_upgrades.shown_of(area)}
     return web.form_page(request, "console/gateways/upgrade.html", context)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def upgrade_cancel(request: HttpRequest, area_id: str) -> HttpResponse:
     """Cancel an upgrade: no other gateway is begun, and the gateway in hand is finished."""
     area = get_object_or_404(Area, pk=area_id)

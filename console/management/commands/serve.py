@@ -1,44 +1,49 @@
-"""Command ``serve``: the console under granian, by WSGI: Django answered 3 to 10 times as much as by ASGI."""
+"""Command ``serve``: the console under granian, with or without a front of its own."""
 
 import os
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-# Threads: the long poll of every gateway holds one, pages need a few more.
-THREADS = 48
-
-
-def granian_arguments(*, host: str, port: int, workers: int = 1, threads: int = THREADS) -> list[str]:
-    """Return the arguments of ``python -m granian`` that serve the console."""
-    return [
-        "--interface=wsgi",
-        f"--host={host}",
-        f"--port={port}",
-        f"--workers={workers}",
-        f"--blocking-threads={threads}",
-        # Connections, idle ones included: a world of servers must not be kept waiting at the door.
-        "--backlog=4096",
-        "--backpressure=8192",
-        "--respawn-failed-workers",
-        "--workers-kill-timeout=3",
-        "--no-ws",
-        "console.wsgi:application",
-    ]
+from console.front import granian
 
 
 class Command(BaseCommand):
-    help = "Serve the console with granian."
+    help = "Serve the console: with --tls-certificate and --tls-key, or --front, by a front of its own."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--workers", type=int, default=1)
-        parser.add_argument("--threads", type=int, default=THREADS)
+        parser.add_argument("--workers", type=int, default=1, help="processes that serve pages")
+        parser.add_argument(
+            "--front", action="store_true", help="put a front before the console also without TLS"
+        )
+        parser.add_argument(
+            "--per-address",
+            type=int,
+            default=settings.CONNECTIONS_PER_ADDRESS,
+            help="connections that the front allows one address to have open",
+        )
+        parser.add_argument(
+            "--tls-certificate", metavar="FILE", default=settings.TLS_CERTIFICATE, help="chain in PEM"
+        )
+        parser.add_argument("--tls-key", metavar="FILE", default=settings.TLS_KEY, help="its key in PEM")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        arguments = granian_arguments(**{key: options[key] for key in ("host", "port", "workers", "threads")})
-        # Exec, so that the process a service manager watches is granian itself.
-        os.execv(sys.executable, [sys.executable, "-m", "granian", *arguments])  # noqa: S606
+        certificate, key = options["tls_certificate"], options["tls_key"]
+        if bool(certificate) != bool(key):
+            raise CommandError("Give --tls-certificate and --tls-key together, or neither.")
+        where = {name: options[name] for name in ("host", "port", "workers")}
+        if certificate or options["front"]:
+            folder = settings.STATE_DIR / f"front-{options['port']}"
+            told = where | {"per-address": options["per_address"], "folder": folder}
+            arguments = ["-m", "console.front", *(f"--{name}={value}" for name, value in told.items())]
+            if certificate:
+                arguments += [f"--tls-certificate={certificate}", f"--tls-key={key}"]
+        else:
+            arguments = ["-m", "granian", *granian.alone(**where)]
+        # Exec, so that the process a service manager watches is the server itself.
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606

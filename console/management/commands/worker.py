@@ -5,6 +5,7 @@ thread of their own, so that an alert is told while a day of samples is counted.
 """
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
 from console import ports
+from console.core.own_file import OTHERS
 from console.ports import Job
 from console.work import tasks
 
@@ -74,6 +76,7 @@ class Command(BaseCommand):
     help = "Run the console's background work until stopped."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        os.umask(OTHERS)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())

@@ -4,8 +4,6 @@
 ``--here`` only that of this machine, if it is not there.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

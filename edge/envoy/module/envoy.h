@@ -82,9 +82,10 @@ typedef struct {
   void (*end)(void *self); /* if there is more to give back than the object */
   int (*read)(void *filter, void *self, size_t size, bool end);
   int (*write)(void *filter, void *self, size_t size, bool end);
+  void (*configure)(bytes text); /* if the configuration has a text for it */
 } network_filter;
 
-extern const network_filter END, FORWARD, FRONT, STREAMS;
+extern const network_filter CALLERS, END, FORWARD, FRONT, STREAMS;
 
 /* The socket of a connection that begins now, for `ends_by`; -1 where it cannot be told (linger.c). */
 int accepted(void *network_filter);

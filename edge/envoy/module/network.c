@@ -21,10 +21,13 @@ typedef struct {
 } object;
 
 const void *NETWORK(config_new)(void *config, bytes name, bytes text) {
-  (void)config, (void)text;
-  const network_filter *kinds[] = {&END, &FORWARD, &FRONT, &STREAMS};
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-    if (same(name, (bytes){kinds[i]->name, strlen(kinds[i]->name)})) return kinds[i];
+  (void)config;
+  const network_filter *kinds[] = {&CALLERS, &END, &FORWARD, &FRONT, &STREAMS};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (!same(name, (bytes){kinds[i]->name, strlen(kinds[i]->name)})) continue;
+    if (kinds[i]->configure) kinds[i]->configure(text);
+    return kinds[i];
+  }
   return NULL;
 }
 void NETWORK(config_destroy)(const void *config) { (void)config; }

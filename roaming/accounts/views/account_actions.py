@@ -5,9 +5,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows
 from console.kit import web
 from roaming.accounts import services
 from roaming.accounts.models import ClientAccount
@@ -23,8 +22,7 @@ ACTS: dict[str, tuple[Callable[..., object], str]] = {
 }
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def account_act(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
     account, copies = _chosen(request, account_id)
     service, said = ACTS[act]
@@ -32,8 +30,7 @@ def account_act(request: HttpRequest, account_id: str, act: str) -> HttpResponse
     return _done(request, account, f"{account.username} {said}{_also(copies)}.")
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def account_kick(request: HttpRequest, account_id: str) -> HttpResponse:
     account, copies = _chosen(request, account_id)
     ended = services.account_kick(account=account, with_copies=bool(copies), actor=actor(request))
@@ -55,8 +52,7 @@ def _done(request: HttpRequest, account: ClientAccount, message: str) -> HttpRes
     return web.done(request, web.safe_next(request, list_url(account)), message)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def account_confirm(request: HttpRequest, account_id: str, act: str) -> HttpResponse:
     """Ask whether to ``act``, and name the live sessions that end: the account's, and those of included copies."""
     account = account_or_404(account_id)

@@ -8,9 +8,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, shows, takes_form
 from console.kit import tables, web
 from roaming.accounts import mail, services
 from roaming.accounts.forms import AccountEditForm, AccountForm, PasswordForm
@@ -25,8 +24,7 @@ def list_url(account: ClientAccount) -> str:
     return reverse("roaming:accounts", args=[account.instance_id])
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     # Counts of the instance are left out, because the list counts anyway.
     instance = instance_alone_or_404(instance_id)
@@ -46,8 +44,7 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
     return tables.render(request, "roaming/accounts/list.html", page, context)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def account_menu(request: HttpRequest, account_id: str) -> HttpResponse:
     """Show the actions of an account: as the list's menu, or without a script as a page of the same links."""
     account = account_or_404(account_id)
@@ -59,8 +56,7 @@ def account_menu(request: HttpRequest, account_id: str) -> HttpResponse:
 
 @sensitive_post_parameters("password")
 @sensitive_variables("password", "context")
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def account_add(request: HttpRequest, instance_id: str) -> HttpResponse:
     """Add a client account; a generated password is shown in the answer to the POST and nowhere else."""
     instance = instance_or_404(instance_id)
@@ -78,8 +74,7 @@ def account_add(request: HttpRequest, instance_id: str) -> HttpResponse:
     return web.form_page(request, "roaming/accounts/add.html", {"form": form, "instance": instance})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
     account = account_or_404(account_id)
     present = {"email": account.email, "bandwidth_kbps": account.bandwidth_kbps}
@@ -94,8 +89,7 @@ def account_edit(request: HttpRequest, account_id: str) -> HttpResponse:
 
 @sensitive_post_parameters("password")
 @sensitive_variables("password", "context")
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def account_reset_password(request: HttpRequest, account_id: str) -> HttpResponse:
     """Reset a password and mail it; a random one is shown in the answer to the POST and nowhere else."""
     account = account_or_404(account_id)

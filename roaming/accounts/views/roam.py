@@ -6,9 +6,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_http_methods
 
-from console.core.access import actor, role_required
+from console.core.access import actor, takes_form
 from console.core.errors import Invalid, Refusal
 from console.kit import web
 from console.models import Area
@@ -27,8 +26,7 @@ CHOICE = "roam-choice"
 NAMED = 10
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def account_roam(request: HttpRequest, account_id: str) -> HttpResponse:
     """Show the ``area`` and ``instance`` that the query string has chosen so far; a POST copies the account there."""
     account = account_or_404(account_id)
@@ -43,8 +41,7 @@ def account_roam(request: HttpRequest, account_id: str) -> HttpResponse:
     return _dialog(request, "roaming/accounts/roam.html", context, refusal)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def accounts_roam(request: HttpRequest, instance_id: str) -> HttpResponse:
     """Roam the accounts that the query names: ``account`` for each, or ``all=1`` with the list's search and filters."""
     source = instance_alone_or_404(instance_id)

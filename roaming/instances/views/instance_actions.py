@@ -4,9 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, acts, shows, takes_form
 from console.kit import web
 from roaming.accounts import dependants
 from roaming.instances import deletion, services
@@ -20,8 +19,7 @@ def _url(instance: Instance) -> str:
     return reverse("roaming:instance", args=[instance.pk])
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def instance_edit(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     present = {name: getattr(instance, name) for name in ("name", "description", "account_quota")}
@@ -34,8 +32,7 @@ def instance_edit(request: HttpRequest, instance_id: str) -> HttpResponse:
     return web.form_page(request, "roaming/instances/edit.html", context)
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def instance_switch(request: HttpRequest, instance_id: str, started: bool) -> HttpResponse:
     instance = instance_or_404(instance_id)
     switch, said = (services.instance_start, "started") if started else (services.instance_stop, "stopped")
@@ -55,22 +52,19 @@ def _ask(request: HttpRequest, act: str, instance: Instance, **context: Any) -> 
     )
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def instance_confirm_stop(request: HttpRequest, instance_id: str) -> HttpResponse:
     return _ask(request, "stop", instance_or_404(instance_id))
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def instance_confirm_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
     return _ask(
         request, "kick", instance_or_404(instance_id), back=reverse("roaming:sessions", args=[instance_id])
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def instance_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     ended = sessions.sessions_end(instance=instance, actor=actor(request))
@@ -78,8 +72,7 @@ def instance_kick(request: HttpRequest, instance_id: str) -> HttpResponse:
     return web.done(request, reverse("roaming:sessions", args=[instance.pk]), message)
 
 
-@require_safe
-@role_required("operator")
+@shows("operator")
 def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     return _ask(
@@ -92,8 +85,7 @@ def instance_confirm_delete(request: HttpRequest, instance_id: str) -> HttpRespo
     )
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def instance_delete(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     with_accounts = bool(request.POST.get("with_accounts"))

@@ -3,9 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
 
-from console.core.access import actor, role_required
+from console.core.access import actor, shows, takes_form
 from console.kit import tables, web
 from console.models import Gateway
 from roaming.instances import services
@@ -35,15 +34,13 @@ TABLE = tables.Table(
 )
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def instance_list(request: HttpRequest) -> HttpResponse:
     page = TABLE.page(request, instances_in(web.current_area(request)))
     return tables.render(request, "roaming/instances/list.html", page)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def instance_add(request: HttpRequest) -> HttpResponse:
     form = InstanceForm(request.POST or None, area=web.area_or_404(request))
     if request.method == "POST" and form.is_valid():
@@ -53,8 +50,7 @@ def instance_add(request: HttpRequest) -> HttpResponse:
     return web.form_page(request, "roaming/instances/add.html", {"form": form})
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     blocks = instance.blocks()
@@ -71,8 +67,7 @@ def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
     return render(request, "roaming/instances/basic.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def instance_network(request: HttpRequest, instance_id: str) -> HttpResponse:
     instance = instance_or_404(instance_id)
     present = {

@@ -4,10 +4,11 @@ from django.db import models
 
 
 class Usage(models.Model):
-    """Bytes of one ``subject`` (the id of an account, instance or session) in the bucket that began at ``time``.
+    """Bytes of one ``subject`` (an id) in the bucket that began at ``time``.
 
     The same bytes stand in the buckets of every span, so that each question is answered from few rows. Sessions have
-    totals alone, accounts and instances have the others. Times are UTC, a month's too.
+    totals alone, accounts and instances have the others. Servers, and connectors where the server is not known, have
+    hours alone: what gateways counted of the flows that each carried. Times are UTC, a month's too.
     """
 
     class Span(models.TextChoices):

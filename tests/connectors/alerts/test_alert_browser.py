@@ -1,13 +1,11 @@
 """The way of somebody who sets alerts up, in Chromium: a channel, a threshold tried and saved, an alert silenced."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
-from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from connectors.alerts import evaluation
@@ -15,16 +13,8 @@ from console.models import PushChannel
 from tests.browser import log_in, settle
 from tests.connectors.alert_world import history, measured
 from tests.console.factories import PASSWORD
-from tests.console.push_receivers import web_receiver
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[Any]:
-    settings.PUSH_ALLOW_PRIVATE = True
-    with web_receiver() as made:
-        yield made
 
 
 @pytest.fixture

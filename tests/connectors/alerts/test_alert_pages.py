@@ -7,14 +7,14 @@ import plotly.graph_objects as go
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
-from connectors.alerts import evaluation, notices, services
+from connectors.alerts import evaluation, notices
 from connectors.alerts.kinds import KINDS, rules_of
 from connectors.models import Alert, AlertRule, AlertSettings, AlertSilence, Connector, Server
-from console.models import AuditRow, PushChannel, User
+from console.models import AuditRow, PushChannel
 from tests.connectors.alert_world import channel, history, measured, rule
-from tests.connectors.factories import ACTOR, ServerFactory
+from tests.connectors.factories import ServerFactory
+from tests.queries import queries
 from tests.responses import words
 
 pytestmark = pytest.mark.django_db
@@ -102,7 +102,7 @@ def test_a_type_is_switched_on_and_off(operator_client: Client, connector: Conne
 def test_a_connector_is_silenced_before_work_on_it(
     operator_client: Client, connector: Connector, server: Server, of: str
 ) -> None:
-    assert tab(connector, "silence/") in operator_client.get(tab(connector)).content.decode()
+    assert tab(connector, "silence/") in operator_client.get(tab(connector)).text
     target = {"connector": connector, "server": server}[of]
     form = {"scope": target.pk, "minutes": "240", "reason": "new switch"}
     answer = operator_client.post(tab(connector, "silence/"), form, headers=HTMX)
@@ -164,17 +164,13 @@ def test_an_unknown_type_is_not_found(operator_client: Client, connector: Connec
 
 
 def test_the_gateways_have_their_own_settings(operator_client: Client) -> None:
-    assert tab(None) in operator_client.get("/alerts/").content.decode()
+    assert tab(None) in operator_client.get("/alerts/").text
     text = words(operator_client.get(tab(None)))
     assert "Configuration Drift" in text and "Bandwidth" not in text
     operator_client.post(tab(None, "drift/"), {"hold_seconds": "90", "recovery": "on"})
     stored = AlertRule.objects.get()
-    assert (stored.connector_id, stored.kind, stored.enabled, stored.hold_seconds) == (
-        None,
-        "drift",
-        False,
-        90,
-    )
+    assert (stored.connector_id, stored.kind) == (None, "drift")
+    assert (stored.enabled, stored.hold_seconds) == (False, 90)
 
 
 # --- The lists --------------------------------------------------------------------------------------------------------
@@ -205,9 +201,7 @@ def test_the_history_is_filtered(
     assert firing.subject_name not in words(viewer_client.get("/alerts/"))
 
 
-def test_the_lists_cost_the_same_for_any_number(
-    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_the_lists_cost_the_same_for_any_number(viewer_client: Client) -> None:
     now = timezone.now()
     values = {
         "kind": "latency",
@@ -222,8 +216,7 @@ def test_the_lists_cost_the_same_for_any_number(
             for n in range(40)
         )
     for path in ("", "history/", "silences/"):
-        with django_assert_max_num_queries(8):
-            assert viewer_client.get(f"/alerts/{path}").status_code == 200
+        assert len(queries(viewer_client.get, f"/alerts/{path}")) <= 8
 
 
 def test_somebody_looks_after_it(operator_client: Client, firing: Alert) -> None:
@@ -291,22 +284,15 @@ def test_reminders_and_grouping_are_set(operator_client: Client) -> None:
             form = {"remind_minutes": "30", "group_from": "3"} | {name: bad}
             answer = operator_client.post("/alerts/settings/", form)
             assert answer.status_code == 422 and legal in words(answer)
-            assert not bad or f'value="{bad}"' in answer.content.decode(), "the input is kept"
+            assert not bad or f'value="{bad}"' in answer.text, "the input is kept"
 
 
-def test_django_admin_knows_them(
-    client: Client, firing: Alert, connector: Connector, django_user_model: type[User]
-) -> None:
-    admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
-    client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
-    services.silence_create(target=connector.pk, target_name="o", lasts=timedelta(hours=1), actor=ACTOR)
-    for model in ("alert", "alertrule", "alertsilence", "alertsettings"):
-        assert client.get(f"/admin/connectors/{model}/").status_code == 200
+def test_django_admin_writes_by_the_services(superuser_client: Client, firing: Alert) -> None:
     stored = AlertRule.objects.get(kind="bandwidth")
     form = {"threshold": "7", "hold_seconds": "1", "hysteresis_percent": "5", "enabled": "on"}
-    assert client.post(f"/admin/connectors/alertrule/{stored.pk}/change/", form).status_code == 302
+    assert superuser_client.post(f"/admin/connectors/alertrule/{stored.pk}/change/", form).status_code == 302
     stored.refresh_from_db()
-    assert stored.threshold == 7 and AuditRow.objects.filter(actor="root").exists()
+    assert stored.threshold == 7 and AuditRow.objects.filter(actor="administrator").exists()
 
 
 # --- The dry run ------------------------------------------------------------------------------------------------------

@@ -1,29 +1,19 @@
 """Alerts from end to end: real workers that are killed, a real receiver, and what it makes of the messages."""
 
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from connectors.models import Alert, Server
 from console.models import Gateway, PushDelivery
 from tests.connectors import factories
 from tests.connectors.alert_world import channel, rule
-from tests.console.push_receivers import wait_for, web_receiver, worker
+from tests.console.push_receivers import wait_for, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.processes]
-
-
-@pytest.fixture
-def receiver(settings: Settings) -> Iterator[Any]:
-    settings.PUSH_ALLOW_PRIVATE = True
-    with web_receiver() as made:
-        channel(name="hook", kind="webhook", recipients="", url=made.url)
-        yield made
 
 
 def view_of(receiver: Any) -> Any:
@@ -36,6 +26,7 @@ def view_of(receiver: Any) -> Any:
 def test_every_change_is_known_once_though_workers_die(
     receiver: Any, connector: Any, server: Any, gateway: Any
 ) -> None:
+    channel(name="hook", kind="webhook", recipients="", url=receiver.url)
     rule(connector, "connection", hold_seconds=3)
     factories.enrolled_gateway(gateway)
     Server.objects.update(heard_at=timezone.now() - timedelta(hours=1))

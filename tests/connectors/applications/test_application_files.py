@@ -63,7 +63,7 @@ def test_a_file_is_taken(operator_client: Client, htmx: bool) -> None:
         ),
         ("dns", "", "UDP", None, False, ("10.0.0.53",), ("53",), frozenset()),
     }  # fmt: skip
-    page = operator_client.get("/sase/applications/").content.decode()
+    page = operator_client.get("/sase/applications/").text
     assert page.count("Not carried yet") == 1
 
 
@@ -107,7 +107,7 @@ def test_every_bad_line_is_named_and_nothing_is_written(operator_client: Client)
         "five,,TCP,a.example,80,,,perhaps",
         ",,TCP,a.example,80,,,",
     )
-    text = answer.content.decode()
+    text = answer.text
     assert answer.status_code == 422 and "7 lines cannot be taken" in text
     for line, sentence in (
         (3, "is not a host name"),
@@ -136,7 +136,7 @@ def test_every_bad_line_is_named_and_nothing_is_written(operator_client: Client)
 )
 def test_what_is_no_such_file_is_refused(operator_client: Client, content: bytes, sentence: str) -> None:
     answer = operator_client.post(IMPORT, {"file": SimpleUploadedFile("x.csv", content)})
-    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
     assert not Application.objects.exists()
 
 
@@ -152,9 +152,7 @@ def test_tags_are_written_in_the_panel_and_found_by_the_search(operator_client: 
     application = Application.objects.get()
     assert {tag.name for tag in application.tags.all()} == {"office", "web"}
     assert all(tag.pk.startswith("tag-") for tag in Tag.objects.all())
-    assert (
-        'value="office, web"' in operator_client.get(f"/sase/applications/{application.pk}/").content.decode()
-    )
+    assert 'value="office, web"' in operator_client.get(f"/sase/applications/{application.pk}/").text
     factories.application("mail", addresses=["mail.example"])
     for query, found in (
         ("offic", {"wiki"}),
@@ -162,10 +160,10 @@ def test_tags_are_written_in_the_panel_and_found_by_the_search(operator_client: 
         ("example", {"wiki", "mail"}),
         ("no", set()),
     ):
-        page = operator_client.get("/sase/applications/", {"q": query}).content.decode()
+        page = operator_client.get("/sase/applications/", {"q": query}).text
         assert {name for name in ("wiki", "mail") if f"data-panel>{name}</a>" in page} == found, query
     many = operator_client.post("/sase/applications/add/", form | {"name": "x", "tags": "a,b,c,d,e,f,g"})
-    assert many.status_code == 422 and "at most 6 tags" in many.content.decode()
+    assert many.status_code == 422 and "at most 6 tags" in many.text
 
 
 def test_a_thousand_addresses_are_taken_at_once_and_the_list_shows_the_first(operator_client: Client) -> None:
@@ -173,11 +171,11 @@ def test_a_thousand_addresses_are_taken_at_once_and_the_list_shows_the_first(ope
     form = {"name": "big", "protocol": "TCP", "addresses": lines, "ports": "80", "enabled": "on"}
     assert operator_client.post("/sase/applications/add/", form).status_code == 302
     assert Application.objects.get().addresses.count() == 1000
-    page = operator_client.get("/sase/applications/").content.decode()
+    page = operator_client.get("/sase/applications/").text
     assert "host2.example" in page and "host3.example" not in page and "and 997 more" in page
     wrong = lines.replace("host700.example", "host 700")
     answer = operator_client.post("/sase/applications/add/", form | {"name": "x", "addresses": wrong})
-    assert answer.status_code == 422 and "Line 701:" in answer.content.decode()
+    assert answer.status_code == 422 and "Line 701:" in answer.text
 
 
 def test_a_tag_with_control_characters_is_refused() -> None:

@@ -12,6 +12,7 @@ from connectors.models import Server
 from console.models import ConfigVersion, Gateway
 from tests.connectors.factories import ConnectorFactory
 from tests.console.machine import Machine
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 HOUR_AGO = timedelta(hours=1)
@@ -30,10 +31,6 @@ def heartbeat(machine: Machine, version: int) -> None:
     assert answer.status_code == 200, answer.content
 
 
-def text(client: Client, url: str) -> str:
-    return " ".join(client.get(url).content.decode().split())
-
-
 def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client: Client) -> None:
     connector = ConnectorFactory()
     machine = Machine("server", connector.pk)
@@ -45,12 +42,12 @@ def test_a_servers_version_keeps_its_age_until_there_is_another(viewer_client: C
     server = Server.objects.get(pk=machine.id)
     assert server.applied_at == long_ago
     assert server.heard_at is not None and timezone.now() - server.heard_at < timedelta(minutes=1)
-    page = text(viewer_client, f"/sase/connectors/{connector.pk}/servers/{machine.id}/")
+    page = words(viewer_client.get(f"/sase/connectors/{connector.pk}/servers/{machine.id}/"))
     assert "Behind" in page and "version 6 of 7" in page and "1 hour ago" in page
     heartbeat(machine, 7)
     server.refresh_from_db()
     assert timezone.now() - server.applied_at < timedelta(minutes=1)
-    page = text(viewer_client, f"/sase/connectors/{connector.pk}/servers/{machine.id}/")
+    page = words(viewer_client.get(f"/sase/connectors/{connector.pk}/servers/{machine.id}/"))
     assert "Current" in page and "version 7" in page and "1 hour ago" not in page
 
 
@@ -62,5 +59,5 @@ def test_a_gateway_that_is_behind_is_shown_with_both_versions(
     Gateway.objects.update(applied_at=timezone.now() - HOUR_AGO)
     ConfigVersion.objects.update(version=5)
     machine.call("gateway/config", {"applied_version": 3, "wait": 0})
-    page = text(viewer_client, "/gateways/")
+    page = words(viewer_client.get("/gateways/"))
     assert "Behind" in page and "version 3 of 5" in page and "1 hour ago" in page

@@ -10,7 +10,7 @@ from connectors.fleet import services as fleet
 from connectors.models import Connector, Server
 from connectors.policies import services as policies
 from console.core.errors import Conflict, Invalid
-from console.machines import config
+from console.machines import config, enrollment
 from console.models import AuditRow, Cutover, EnrollmentCode, MachineKey
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, region
@@ -59,7 +59,7 @@ def test_the_rule_for_names(operator_client: Client, name: str, legal: bool) -> 
 def test_a_refusal_names_the_field_and_keeps_the_input(operator_client: Client, htmx: dict[str, Any]) -> None:
     ConnectorFactory(name="branch-1")
     answer = operator_client.post("/sase/connectors/add/", GOOD, headers=htmx)
-    text = answer.content.decode()
+    text = answer.text
     assert answer.status_code == 422
     assert "There is another connector with this Instance Name" in text and 'value="branch-1"' in text
     assert "id_name_error" in text
@@ -67,7 +67,7 @@ def test_a_refusal_names_the_field_and_keeps_the_input(operator_client: Client, 
 
 def test_an_unknown_region_is_refused(operator_client: Client) -> None:
     answer = operator_client.post("/sase/connectors/add/", GOOD | {"region": "mars-1"})
-    assert answer.status_code == 422 and "Region must be one of the list" in answer.content.decode()
+    assert answer.status_code == 422 and "Region must be one of the list" in answer.text
 
 
 def test_the_database_itself_refuses_a_second_name() -> None:
@@ -89,12 +89,9 @@ def test_rename(operator_client: Client, connector: Connector) -> None:
 
 def test_delete_is_refused_while_policies_name_it(operator_client: Client, connector: Connector) -> None:
     policy = factories.policy(connector, name="needs office")
-    assert (
-        "needs office"
-        in operator_client.get(f"/sase/connectors/{connector.pk}/confirm-delete/").content.decode()
-    )
+    assert "needs office" in operator_client.get(f"/sase/connectors/{connector.pk}/confirm-delete/").text
     answer = operator_client.post(f"/sase/connectors/{connector.pk}/delete/")
-    assert answer.status_code == 409 and "needs office" in answer.content.decode()
+    assert answer.status_code == 409 and "needs office" in answer.text
     policies.policy_delete(policy=policy, actor=ACTOR)
     assert operator_client.post(f"/sase/connectors/{connector.pk}/delete/").status_code == 302
     assert not Connector.objects.exists()
@@ -102,7 +99,7 @@ def test_delete_is_refused_while_policies_name_it(operator_client: Client, conne
 
 def test_delete_takes_servers_their_keys_and_open_codes_along(connector: Connector) -> None:
     machine = Machine("server", connector.pk)
-    fleet.server_code_create(connector=connector, actor=ACTOR)
+    enrollment.code_create(kind="server", target=connector.pk, actor=ACTOR)
     fleet.connector_delete(connector=connector, actor=ACTOR)
     assert not Server.objects.exists() and not MachineKey.objects.exists()
     assert not EnrollmentCode.objects.filter(used_at=None).exists()
@@ -127,7 +124,7 @@ def test_a_server_is_disabled_enabled_and_removed(operator_client: Client, conne
 
 def test_two_servers_may_not_enable_twice(server: Server) -> None:
     with pytest.raises(Conflict):
-        fleet.server_enable(server=server, actor=ACTOR)
+        fleet.server_switch(server=server, enabled=True, actor=ACTOR)
 
 
 def test_a_service_refuses_what_a_form_would(connector: Connector) -> None:

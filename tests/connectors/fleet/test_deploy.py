@@ -1,8 +1,7 @@
-"""Deploy panel: a command with a one-use code, and what the command fetches."""
+"""What the commands of the Deploy panels fetch: the script and the wheel."""
 
 import hashlib
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,9 @@ from django.conf import settings as django_settings
 from django.test import Client
 from pytest_django import Settings
 
-from connectors.fleet import services
 from connectors.models import Connector
-from console.models import AuditRow, EnrollmentCode
-from tests.connectors.factories import ACTOR, ConnectorFactory
-from tests.console.machine import Machine
 
 pytestmark = pytest.mark.django_db
-CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
 
 
 @pytest.fixture
@@ -32,52 +26,13 @@ def wheels(tmp_path: Path, settings: Settings) -> Path:
     return tmp_path
 
 
-def url(connector: Connector) -> str:
-    return f"/sase/connectors/{connector.pk}/deploy/"
-
-
-def test_looking_makes_no_code_and_asking_makes_one_that_admits_a_server(
-    operator_client: Client, connector: Connector, wheels: Path
-) -> None:
-    assert not CODE.search(operator_client.get(url(connector)).content.decode())
-    text = operator_client.post(url(connector)).content.decode()
-    found = CODE.search(text)
-    assert found is not None
-    code = found[1]
-    assert f"curl -fsSL {django_settings.PUBLIC_URL}/deploy/connector.sh | sh -s -- --code {code}" in text
-    for command in ("--upgrade", "--uninstall", "--export-logs"):
-        assert command in text
-    assert code not in str(list(EnrollmentCode.objects.values())) + str(list(AuditRow.objects.values()))
-    assert code not in operator_client.get(url(connector)).content.decode(), "it is shown once"
-    machine = Machine("server", connector.pk)
-    answer = machine.enroll(code)
-    assert answer.status_code == 200 and answer.json()["connector"] == connector.pk
-
-
-def test_the_page_with_a_code_is_kept_by_no_cache(operator_client: Client, connector: Connector) -> None:
-    assert "no-store" in operator_client.post(url(connector))["Cache-Control"]
-
-
-def test_an_open_code_is_listed_and_revoked(operator_client: Client, connector: Connector) -> None:
-    code, record = services.server_code_create(connector=connector, actor=ACTOR)
-    assert record.pk in operator_client.get(url(connector)).content.decode()
-    revoke = f"/sase/connectors/{connector.pk}/revoke-code/"
-    other = f"/sase/connectors/{ConnectorFactory().pk}/revoke-code/"
-    assert operator_client.post(other, {"code": record.pk}).status_code == 404
-    assert operator_client.post(revoke, {"code": record.pk}).status_code == 302
-    assert operator_client.post(revoke, {"code": record.pk}).status_code == 404
-    assert operator_client.post(revoke, {"code": "a\0b"}).status_code == 404
-    assert AuditRow.objects.filter(verb="enrollment_code.revoke").count() == 1
-    refused = Machine("server", connector.pk).enroll(code)
-    assert refused.json()["error"]["code"] == "EnrollmentCodeRevoked"
-
-
 def test_the_script_names_the_newest_wheel_and_its_digest(client: Client, wheels: Path) -> None:
     answer = client.get("/deploy/connector.sh")
-    text = answer.content.decode()
+    text = answer.text
     assert answer["Content-Type"].startswith("text/x-shellscript")
     assert "causeway-0.2.0-py3-none-any.whl" in text and hashlib.sha256(b"wheel 0.2.0").hexdigest() in text
-    assert django_settings.PUBLIC_URL in text
+    assert django_settings.PUBLIC_URL in text and "KIND='connector'" in text
+    assert "KIND='gateway'" in client.get("/deploy/gateway.sh").text
 
 
 def test_the_wheel_is_served_to_anybody(client: Client, wheels: Path) -> None:
@@ -98,5 +53,6 @@ def test_without_a_wheel_the_script_says_so_and_the_panel_warns(
 ) -> None:
     settings.WHEEL_DIR = tmp_path / "missing"
     answer = client.get("/deploy/connector.sh")
-    assert answer.status_code == 503 and "no causeway wheel" in answer.content.decode()
-    assert "no <code>causeway</code> wheel" in operator_client.get(url(connector)).content.decode()
+    assert answer.status_code == 503 and "no causeway wheel" in answer.text
+    panel = operator_client.get(f"/sase/connectors/{connector.pk}/deploy/").text
+    assert "no <code>causeway</code> wheel" in panel

@@ -20,7 +20,7 @@ LIST = "/sase/connectors/"
 
 
 def names(client: Client, **query: str) -> set[str]:
-    page = client.get(LIST, query).content.decode()
+    page = client.get(LIST, query).text
     return {name for name in Connector.objects.values_list("name", flat=True) if f">{name}</a>" in page}
 
 
@@ -58,7 +58,7 @@ def test_a_window_that_is_none_is_refused(
     operator_client: Client, connector: Connector, start: str, end: str, sentence: str
 ) -> None:
     answer = operator_client.post(f"{LIST}{connector.pk}/upgrade-window/", {"start": start, "end": end})
-    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
     connector.refresh_from_db()
     assert connector.upgrade_start is None
 

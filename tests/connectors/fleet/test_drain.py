@@ -56,14 +56,14 @@ def test_a_server_drains_and_gateways_are_told(
     left = server.drain_until - timezone.now()
     assert timedelta(minutes=4) < left <= timedelta(minutes=5)
     assert AuditRow.objects.get(verb="server.drain").after["state"] == "draining"
-    page = operator_client.get(f"/sase/connectors/{server.connector_id}/servers/").content.decode()
+    page = operator_client.get(f"/sase/connectors/{server.connector_id}/servers/").text
     assert "Draining" in page and "Stop draining" in page
 
 
 @pytest.mark.parametrize("minutes", ["", "0", "1441", "-1", "x", "1.5"])
 def test_a_time_that_is_not_legal_is_refused(operator_client: Client, server: Server, minutes: str) -> None:
     answer = operator_client.post(url(server), {"minutes": minutes})
-    assert answer.status_code == 422 and "whole number from 1 to 1,440" in answer.content.decode()
+    assert answer.status_code == 422 and "whole number from 1 to 1,440" in answer.text
     assert state(server) == "enabled"
 
 
@@ -76,15 +76,15 @@ def test_what_drains_or_is_off_cannot_be_drained(server: Server) -> None:
     services.server_drain(server=server, within=MINUTES, actor=ACTOR)
     with pytest.raises(Conflict, match="draining already"):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
-    services.server_disable(server=server, actor=ACTOR)
+    services.server_switch(server=server, enabled=False, actor=ACTOR)
     with pytest.raises(Conflict, match="disabled already"):
         services.server_drain(server=server, within=MINUTES, actor=ACTOR)
 
 
 def test_the_dialog_warns_of_the_last_server(operator_client: Client, server: Server) -> None:
-    assert "No other server" in operator_client.get(url(server)).content.decode()
+    assert "No other server" in operator_client.get(url(server)).text
     ServerFactory(connector=server.connector, heard=True)
-    assert "No other server" not in operator_client.get(url(server)).content.decode()
+    assert "No other server" not in operator_client.get(url(server)).text
 
 
 def test_stop_draining_lets_new_flows_in_again(

@@ -1,10 +1,8 @@
 """Upgrade of a gateway, as far as connector servers are concerned: the next waits until they have dialled again."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from pytest_django import Settings
 
 from connectors.fleet import health
 from connectors.models import Server
@@ -13,13 +11,7 @@ from console.models import Gateway, GatewayUpgrade
 from tests.connectors.factories import ACTOR, ServerFactory, enrolled_gateway
 from tests.console.machine import Machine
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def wheel(tmp_path: Path, settings: Settings) -> None:
-    settings.WHEEL_DIR = tmp_path
-    (tmp_path / "causeway-0.2.0-py3-none-any.whl").write_bytes(b"a wheel")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("wheel")]
 
 
 def says(machine: Machine, version: str, *servers: Server) -> None:

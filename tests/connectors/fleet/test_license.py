@@ -13,6 +13,7 @@ from console.core.errors import Conflict
 from console.models import AuditRow, Cutover, Gateway
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory
+from tests.responses import words
 
 pytestmark = pytest.mark.django_db
 URL = "/sase/connectors/license/"
@@ -23,7 +24,7 @@ def days(number: int) -> str:
 
 
 def details(client: Client, connector: Connector) -> str:
-    return " ".join(client.get(f"/sase/connectors/{connector.pk}/").content.decode().split())
+    return words(client.get(f"/sase/connectors/{connector.pk}/"))
 
 
 def licensed(gateway: Gateway, connector: Connector) -> bool:
@@ -65,7 +66,7 @@ def test_an_administrator_enters_another(
 def test_a_bad_field_is_named(administrator_client: Client, form: dict[str, str], sentence: str) -> None:
     ConnectorFactory.create_batch(2)
     answer = administrator_client.post(URL, form)
-    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
     assert License.objects.get().connectors == 10
 
 
@@ -74,7 +75,7 @@ def test_beyond_the_number_no_connector_is_added(operator_client: Client, connec
     form = {"name": "second", "region": "cn-shanghai", "enabled": "on"}
     answer = operator_client.post("/sase/connectors/add/", form)
     assert answer.status_code == 422
-    assert "allows 1 connector, and there is 1" in answer.content.decode()
+    assert "allows 1 connector, and there is 1" in answer.text
     assert not Connector.objects.filter(name="second").exists()
     assert "Limit reached" in details(operator_client, connector)
     services.connector_delete(connector=connector, actor=ACTOR)
@@ -96,7 +97,7 @@ def test_entering_an_expired_license_cuts_at_once(
     with pytest.raises(Conflict, match="license expired"):
         services.connector_create(name="new", region=factories.region(), actor=ACTOR)
     factories.policy(connector)
-    page = operator_client.get("/sase/policies/").content.decode()
+    page = operator_client.get("/sase/policies/").text
     assert "License expired: passed over" in page
     administrator_client.post(URL, {"connectors": 10, "valid_until": ""})
     assert licensed(gateway, connector) and services.license_expire() == 0

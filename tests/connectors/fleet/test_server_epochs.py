@@ -94,7 +94,7 @@ def test_a_server_of_another_history_has_a_red_light(
     server = Server.objects.select_related("connector").get(pk=machine.id)
     assert "configuration" not in reds(server)
     Server.objects.update(applied_epoch=LATER, applied_version=60)
-    page = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/{machine.id}/").content.decode()
+    page = viewer_client.get(f"/sase/connectors/{connector.pk}/servers/{machine.id}/").text
     assert "Another history" in page and "version 60" in page
     assert "configuration" in reds(server)
 

@@ -17,6 +17,7 @@ from edge.protocol.identity import SessionIdentity
 from roaming.models import ClientAccount
 from tests.connectors import factories
 from tests.connectors.factories import ACTOR, ConnectorFactory, ServerFactory
+from tests.responses import words
 from tests.roaming.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +51,7 @@ def test_who_loses_and_who_moves(operator_client: Client, connector: Connector, 
     found = {each.name: (each.loses, dict(each.moves)) for each in effect.applications}
     assert found == {"mail": (2, {}), "wiki": (1, {branch.pk: 1})}
     url = f"/sase/connectors/{connector.pk}/confirm-disable/"
-    text = " ".join(operator_client.get(url).content.decode().split())
+    text = words(operator_client.get(url))
     assert "2 users reach 2 applications through it now" in text
     assert "2 users lose 2 applications" in text and "1 user goes on by branch" in text
     assert "0 connections through it are open" in text
@@ -61,7 +62,7 @@ def test_an_offline_connector_breaks_nothing(operator_client: Client, connector:
     factories.application("wiki")
     factories.policy(connector)
     assert reach.without(connector).users == 0
-    text = operator_client.get(f"/sase/connectors/{connector.pk}/confirm-disable/").content.decode()
+    text = operator_client.get(f"/sase/connectors/{connector.pk}/confirm-disable/").text
     assert "it is offline" in text
 
 
@@ -100,9 +101,9 @@ def test_it_is_what_decide_says_before_and_after(gateway: Gateway, seed: int) ->
     before = world()
     for connector in connectors:
         effect = reach.without(connector)
-        services.connector_disable(connector=connector, actor=ACTOR)
+        services.connector_switch(connector=connector, enabled=False, actor=ACTOR)
         after = world()
-        services.connector_enable(connector=connector, actor=ACTOR)
+        services.connector_switch(connector=connector, enabled=True, actor=ACTOR)
         affected = {
             (person, application, way(after, person, application))
             for person in people

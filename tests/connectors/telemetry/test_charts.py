@@ -294,16 +294,16 @@ def test_the_overview_shows_all_connectors_in_any_range_and_in_words(
     viewer_client: Client, server: Server
 ) -> None:
     factories.measured(server, seconds=10, rx_bytes=1250, tx_bytes=2500)
-    page = viewer_client.get("/").content.decode()
+    page = viewer_client.get("/").text
     assert "/sase/chart/?range=24h" in page and "/sase/traffic/?range=24h" in page
     assert 'href="/?range=7d"' in page and "data-panel" not in page.split('aria-label="Time range"')[1]
     for query, name in (
         ({"range": "7d"}, "range=7d"),
         ({"from": START.isoformat(), "to": END.isoformat()}, "from="),
     ):
-        page = viewer_client.get("/", query).content.decode()
+        page = viewer_client.get("/", query).text
         assert f"/sase/chart/?{name}" in page
-    words = viewer_client.get("/sase/traffic/", {"range": "1h"}).content.decode()
+    words = viewer_client.get("/sase/traffic/", {"range": "1h"}).text
     assert "1 kbit/s" in words and "2 kbit/s" in words and "/sase/chart.csv?range=1h" in words
     rows = b"".join(viewer_client.get("/sase/chart.csv", {"range": "1h"})).decode().split()
     assert rows[0].startswith("time_utc,receive_bit_s") and any(",1000.000," in row for row in rows)

@@ -16,9 +16,9 @@ from connectors.models import Sample
 from connectors.telemetry import store
 from tests.browser import log_in, settle
 from tests.connectors.factories import ConnectorFactory, ServerFactory, measured
+from tests.console.factories import PASSWORD
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.timeout(120)]
-PASSWORD = "a long password"
 ZONE = "Asia/Shanghai"
 FIRST_PIXEL = """async (bytes) => {
   const picture = await createImageBitmap(new Blob([new Uint8Array(bytes)], {type: "image/png"}));
@@ -68,12 +68,9 @@ def servers() -> Any:
 
 
 @pytest.fixture
-def console(live_server: Any, page: Page, servers: Any) -> Iterator[str]:
-    from console.models import User
-
-    User.objects.create_user("viewer", password=PASSWORD, role="viewer")
+def console(live_server: Any, page: Page, servers: Any, viewer: Any) -> Iterator[str]:
     page.set_default_timeout(20_000)
-    log_in(page, live_server.url, "viewer", PASSWORD, "/sase/connectors/")
+    log_in(page, live_server.url, viewer.username, PASSWORD, "/sase/connectors/")
     settle(page)
     yield str(live_server.url)
     page.goto("about:blank")  # no live part asks while the database is emptied
@@ -163,7 +160,7 @@ def test_new_samples_appear_by_themselves(page: Page, console: str, servers: Any
     chart = drawn(page, "range=1h")
     highest = "plot => Math.max(...plot.data.find((trace) => trace.name === 'Receive' && !trace.fill).y)"
     before = chart.locator(".js-plotly-plot").evaluate(highest)
-    measured(servers[0], rx_bytes=10**9)
+    measured(servers[0], seconds=0.5, rx_bytes=10**8)  # of the time since the page came
     page.wait_for_function(
         """before => {
             const plot = document.querySelector('.js-plotly-plot');
@@ -231,12 +228,6 @@ def test_what_else_a_server_measures(page: Page, console: str, servers: Any, kin
     page.goto(f"{console}/sase/connectors/{servers[0].connector_id}/servers/?range=24h")
     settle(page)
     page.get_by_role("navigation", name="What the charts show").get_by_role("link", name=kind).click()
-    name = {
-        "CPU Utilization": "cpu",
-        "Memory Usage": "memory",
-        "Latency": "latency",
-        "Packet Loss Rate": "loss",
-    }[kind]
     chart = drawn(page, f"kind={name}")
     assert "Average" in hover(page, chart)
     expect(page.get_by_role("row", name=kind).first).to_contain_text(re.compile(r"\d (%|ms)"))

@@ -95,7 +95,7 @@ def shown(client: Client) -> str:
     record = Server.objects.get()
     answer = client.get(f"/sase/connectors/{record.connector_id}/servers/{record.pk}/")
     assert answer.status_code == 200
-    return answer.content.decode()
+    return answer.text
 
 
 def test_every_field_of_a_report_is_dropped_by_itself_or_with_its_row() -> None:
@@ -167,7 +167,7 @@ def test_a_sample_counts_without_the_gauge_that_makes_no_sense(
 ) -> None:
     begin = time.time() - len(absurd.ABSURD)
     for place, value in enumerate(absurd.ABSURD):
-        odd = absurd.put(sample(time=begin + place, rx_bytes=place), field, value)
+        odd = absurd.put(sample(time=begin + place, seconds=1.0, rx_bytes=place), field, value)
         answer = server.call("telemetry", telemetry(odd))
         assert (answer.status_code, answer.json()["refused"]) == (200, 0), value
     stored = Sample.objects.all()
@@ -261,6 +261,6 @@ def test_tunnels_of_invented_servers_are_left_out(gateway: Gateway, server: Mach
 
 def test_a_server_switched_off_meanwhile_is_told_so(server: Machine) -> None:
     tell(server, telemetry())
-    services.server_disable(server=Server.objects.get(), actor=ACTOR)
+    services.server_switch(server=Server.objects.get(), enabled=False, actor=ACTOR)
     tell(server, telemetry(machine={"uptime_seconds": -1}))
     assert server.call("server/config", {}).json()["server"]["enabled"] is False

@@ -1,9 +1,10 @@
 """Roll-ups: whatever the order of samples, repetitions and rounds of the worker, they say what the samples say."""
 
 import math
-import threading
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from connectors.models import Connector, FiveMinutes, Hour, Latest, Sample, Server, StaleRollup
 from connectors.telemetry import partitions, store
 from connectors.telemetry.sql import MEASURES, VALUES
+from tests.at_once import at_once
 from tests.connectors.factories import ServerFactory
 
 START = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)  # the span crosses midnight, where one table ends
@@ -214,9 +216,9 @@ def test_peaks_and_averages_reach_a_chart_of_hours(server: Server) -> None:
 def test_samples_of_days_ago_are_kept_once(server: Server) -> None:
     days_later = NOW + timedelta(days=5)
     late = [make(server, at, rx=1000) for at in (10, 20, 400)]
-    assert store.write(late[:2], days_later) == 2
-    assert store.write(late[:2], days_later) == 0, "sent again"
-    assert store.write(late, days_later) == 1
+    assert store.write(late[:2], days_later).new == 2
+    assert store.write(late[:2], days_later).new == 0, "sent again"
+    assert store.write(late, days_later).new == 1
     assert not Sample.objects.exists()
     measured = store.series([server.pk], start=START, end=NOW, width=3600)
     assert measured.receive[0] == pytest.approx(800), "before the worker came"
@@ -287,9 +289,8 @@ def test_a_removed_server_leaves_nothing(connector: Connector, server: Server) -
     store.write([make(server, 10)], NOW)
     server.delete()
     store.roll_up(LONG_AFTER)
-    assert (
-        not StaleRollup.objects.exists() and not FiveMinutes.objects.exists() and not Latest.objects.exists()
-    )
+    for model in (StaleRollup, FiveMinutes, Latest):
+        assert not model.objects.exists()
 
 
 # --- Really at the same time ------------------------------------------------------------------------------------------
@@ -299,36 +300,22 @@ def test_a_removed_server_leaves_nothing(connector: Connector, server: Server) -
 def test_samples_written_while_the_worker_counts_are_all_counted() -> None:
     server = ServerFactory()
     writers, each = 4, 60
-    stop, failures = threading.Event(), []
+    written: list[int] = []
 
     def write(number: int) -> None:
         try:
             for place in range(each):
                 # All into the same quarter of an hour, so that writers and worker meet at the same roll-ups.
                 store.write([make(server, 0.5 + number * 0.1 + place * 15, seconds=0.1, rx=1, tx=2)], NOW)
-        except Exception as error:
-            failures.append(error)
         finally:
-            connection.close()
+            written.append(number)
 
     def count() -> None:
-        try:
-            while not stop.is_set():
-                store.roll_up(LONG_AFTER)
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
+        while len(written) < writers:
+            store.roll_up(LONG_AFTER)
 
-    worker = threading.Thread(target=count)
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(writers)]
-    for thread in (worker, *threads):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    stop.set()
-    worker.join()
-    assert not failures
+    calls: list[Callable[[], Any]] = [count, *(partial(write, number) for number in range(writers))]
+    assert at_once(*calls) == [None] * len(calls)
     store.roll_up(LONG_AFTER)
     assert sum(FiveMinutes.objects.values_list("rx_bytes", flat=True)) == writers * each
     assert sum(Hour.objects.values_list("tx_bytes", flat=True)) == 2 * writers * each

@@ -67,6 +67,23 @@ def test_a_thread_that_holds_a_seat_needs_no_second_one() -> None:
         assert other.submit(finds_one).result(20), "the seat was given back, once"
 
 
+def test_who_is_known_finds_a_place_where_strangers_find_none() -> None:
+    seats = Hashing(1, waiting=0)
+
+    def comes(known: bool) -> bool:
+        try:
+            with seats.seat(known=known):
+                return True
+        except HashingBusy:
+            return False
+
+    with ThreadPoolExecutor(1) as other:
+        with seats.seat():
+            assert not other.submit(comes, False).result(20), "a stranger is told to come again"
+            waits = other.submit(comes, True)
+        assert waits.result(20), "who is known waits for the seat"
+
+
 def test_hashes_are_those_of_django() -> None:
     ours, theirs = Argon2(), Argon2PasswordHasher()
     assert theirs.verify("secret", ours.encode("secret", "saltsaltsalt"))

@@ -1,9 +1,12 @@
-"""The SQLite database is readable to nobody else on its machine."""
+"""Files of the console are readable to nobody else on its machine."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db.utils import ConnectionHandler
+from pytest_django import Settings
 
 
 @pytest.mark.django_db
@@ -20,3 +23,13 @@ def test_a_database_in_a_file_is_its_owners_alone(tmp_path: Path) -> None:
             assert modes == dict.fromkeys((file.name, f"{file.name}-wal", f"{file.name}-shm"), "0o600")
     finally:
         connection.close()
+
+
+@pytest.mark.django_db
+def test_a_state_directory_that_is_open_to_others_is_warned_of(tmp_path: Path, settings: Settings) -> None:
+    settings.STATE_DIR = tmp_path
+    for mode, warned in ((0o755, True), (0o700, False)):
+        tmp_path.chmod(mode)
+        said = StringIO()
+        call_command("check", "--deploy", stderr=said)
+        assert ("causeway.W001" in said.getvalue()) is warned

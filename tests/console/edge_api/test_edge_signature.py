@@ -1,30 +1,20 @@
 """Calls of machines: signed for exactly this request, by a key that the console knows."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from console.machines import retention
 from console.models import Gateway, MachineKey, SignedCall
+from tests.at_once import at_once
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.responses import Response
+from tests.queries import queries
+from tests.roaming.answers import refusal
 
 pytestmark = pytest.mark.django_db
 STATUS = {"open_flows": 3, "envoy": "running", "tunnels": {}}
-
-
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
-def refusal(response: Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]["code"]
 
 
 def test_a_signed_call_is_answered_and_noted(machine: Machine) -> None:
@@ -97,9 +87,8 @@ def test_a_time_that_is_none_is_refused(machine: Machine, claim: str, value: obj
 
 
 def test_remembering_costs_one_query(machine: Machine) -> None:
-    with CaptureQueriesContext(connection) as queries:
-        machine.call("gateway/status", STATUS)
-    assert len([each for each in queries if "signedcall" in each["sql"]]) == 1
+    asked = queries(machine.call, "gateway/status", STATUS)
+    assert len([sql for sql in asked if "signedcall" in sql]) == 1
 
 
 def test_signatures_are_forgotten_when_they_are_too_old_to_be_used(machine: Machine) -> None:
@@ -114,13 +103,9 @@ def test_signatures_are_forgotten_when_they_are_too_old_to_be_used(machine: Mach
 @pytest.mark.django_db(transaction=True)
 def test_of_two_equal_calls_at_once_one_is_taken(machine: Machine) -> None:
     def call() -> int:
-        try:
-            return int(machine.call("gateway/status", STATUS, jti="a call").status_code)
-        finally:
-            connection.close()
+        return int(machine.call("gateway/status", STATUS, jti="a call").status_code)
 
-    with ThreadPoolExecutor(2) as threads:
-        found = [each.result() for each in [threads.submit(call) for _ in range(2)]]
+    found = at_once(call, call)
     assert sorted(found) == [200, 401]
 
 

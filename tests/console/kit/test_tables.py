@@ -23,7 +23,7 @@ ALL = ["China (Beijing)", "China (Chengdu)", "China (Shanghai)", "Frankfurt", "S
 def names(client: Client, query: str = "", **headers: str) -> list[str]:
     answer = client.get(f"/regions/{query}", headers=headers)
     assert answer.status_code == 200
-    return re.findall(r'class="object-name"[^>]*>([^<]+)<', answer.content.decode())
+    return re.findall(r'class="object-name"[^>]*>([^<]+)<', answer.text)
 
 
 def page_of(query: dict[str, str]) -> Page:
@@ -46,7 +46,7 @@ def test_a_column_sorts_both_ways(viewer_client: Client) -> None:
 
 
 def test_the_sorted_column_says_so_and_links_to_the_other_direction(viewer_client: Client) -> None:
-    html = viewer_client.get("/regions/?sort=position&q=china").content.decode()
+    html = viewer_client.get("/regions/?sort=position&q=china").text
     assert html.count("aria-sort") == 1
     assert 'aria-sort="ascending"' in html
     assert 'href="/regions/?sort=-position&amp;q=china"' in html
@@ -128,7 +128,7 @@ def test_an_empty_list_costs_one_query(django_assert_num_queries: Any) -> None:
 
 def test_paging_says_where_it_is_and_keeps_search_and_size(viewer_client: Client) -> None:
     many_regions(70)
-    html = viewer_client.get("/regions/?q=many&size=20&page=2").content.decode()
+    html = viewer_client.get("/regions/?q=many&size=20&page=2").text
     assert "Showing 21–40 of 70" in html
     assert 'href="/regions/?q=many&amp;size=20&amp;page=3"' in html
     assert 'href="/regions/?q=many&amp;size=20"' in html
@@ -136,7 +136,7 @@ def test_paging_says_where_it_is_and_keeps_search_and_size(viewer_client: Client
 
 def test_htmx_gets_the_table_alone(viewer_client: Client) -> None:
     answer = viewer_client.get("/regions/?q=beijing", headers={"HX-Request": "true", "HX-Target": "table"})
-    html = answer.content.decode()
+    html = answer.text
     assert html.lstrip().startswith('<div class="table-block"')
     assert "China (Beijing)" in html
     assert "<html" not in html
@@ -145,18 +145,18 @@ def test_htmx_gets_the_table_alone(viewer_client: Client) -> None:
 
 def test_htmx_aimed_elsewhere_gets_the_page(viewer_client: Client) -> None:
     answer = viewer_client.get("/regions/", headers={"HX-Request": "true", "HX-Target": "page"})
-    assert "<html" in answer.content.decode()
+    assert "<html" in answer.text
 
 
 def test_an_empty_list_says_what_to_do_next(viewer_client: Client) -> None:
-    html = viewer_client.get("/regions/?world=empty").content.decode()
+    html = viewer_client.get("/regions/?world=empty").text
     assert "No regions yet" in html
     assert "Add the first" in html
     assert "<table" not in html
 
 
 def test_a_search_without_a_match_offers_the_way_back(viewer_client: Client) -> None:
-    html = viewer_client.get("/regions/?q=%3Cb%3Enothing").content.decode()
+    html = viewer_client.get("/regions/?q=%3Cb%3Enothing").text
     assert "Nothing matches “&lt;b&gt;nothing”" in html
     assert "Show everything" in html
 

@@ -8,7 +8,6 @@ from django.db import transaction
 
 from console.machines import config
 from console.models import ConfigVersion, Cutover, Gateway
-from edge.protocol.edition import Edition
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 
@@ -16,11 +15,6 @@ from tests.console.machine import Machine
 def publish(**arguments: Any) -> int:
     with transaction.atomic():
         return config.publish(**arguments)
-
-
-def edition() -> Edition:
-    now = config.current()
-    return Edition(now.epoch, now.version)
 
 
 @pytest.mark.django_db
@@ -70,7 +64,7 @@ def test_a_gateway_that_never_enrolled_is_not_waited_for(gateway: Gateway) -> No
 def test_who_waits_is_woken_by_the_commit_of_another() -> None:
     ConfigVersion.objects.get_or_create(id=1)
     woken: list[bool] = []
-    known = edition()
+    known = config.current()
     waiting = threading.Thread(target=lambda: woken.append(config.watcher.wait_beyond(known, 20)))
     waiting.start()
     publish()
@@ -81,4 +75,4 @@ def test_who_waits_is_woken_by_the_commit_of_another() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_who_waits_in_vain_is_told() -> None:
     ConfigVersion.objects.get_or_create(id=1)
-    assert config.watcher.wait_beyond(edition(), 0.05) is False
+    assert config.watcher.wait_beyond(config.current(), 0.05) is False

@@ -26,8 +26,9 @@ def post(body: dict[str, Any]) -> tuple[int, dict]:
     return response.status_code, response.json()
 
 
-def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_certificates_carry_the_consoles_names_and_not_the_requests(
+    machine: Machine, gateway: Gateway
+) -> None:
     certificates = {
         name: x509.load_pem_x509_certificate(pem.encode())
         for name, pem in machine.answer["certificates"].items()
@@ -48,8 +49,7 @@ def test_certificates_carry_the_consoles_names_and_not_the_requests(gateway: Gat
         assert certificate.not_valid_before_utc < timezone.now() - timedelta(hours=1)
 
 
-def test_the_console_knows_when_a_gateways_certificates_end(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_the_console_knows_when_a_gateways_certificates_end(machine: Machine, gateway: Gateway) -> None:
     gateway.refresh_from_db()
     given = x509.load_pem_x509_certificate(machine.answer["certificates"]["tunnel"].encode())
     assert gateway.certificate_ends_at
@@ -66,38 +66,33 @@ def test_a_gateways_first_answer_brings_its_configuration(gateway: Gateway) -> N
     assert answer["config"]["gateway"]["area"] == "mainland-china"
 
 
-def test_a_code_works_once(gateway: Gateway) -> None:
+def test_a_code_works_once(machine: Machine, gateway: Gateway) -> None:
     code = new_code(gateway)
-    machine = Machine("gateway", gateway.pk)
     assert machine.enroll(code).status_code == 200
     refused = machine.enroll(code)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "EnrollmentCodeUsed")
 
 
-def test_an_expired_code_is_refused(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_an_expired_code_is_refused(machine: Machine, gateway: Gateway) -> None:
     code = new_code(gateway)
     EnrollmentCode.objects.filter(used_at=None).update(expires_at=timezone.now())
     assert machine.enroll(code).json()["error"]["code"] == "EnrollmentCodeExpired"
 
 
-def test_a_made_up_code_is_refused_and_leaves_no_key(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_made_up_code_is_refused_and_leaves_no_key(machine: Machine, gateway: Gateway) -> None:
     refused = machine.enroll("ABCD-EFGH-JKMN")
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "EnrollmentCodeUnknown")
     assert list(MachineKey.objects.values_list("machine", flat=True)) == [gateway.pk]
 
 
-def test_a_gateways_code_does_not_admit_a_server(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_gateways_code_does_not_admit_a_server(machine: Machine, gateway: Gateway) -> None:
     code = new_code(gateway)
     body = {"code": code, "kind": "server", "csrs": machine.csrs()}
     assert post(body) == (403, post(body)[1])
     assert EnrollmentCode.objects.filter(used_at=None).count() == 1
 
 
-def test_bad_certificate_requests_leave_the_code_usable(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_bad_certificate_requests_leave_the_code_usable(machine: Machine, gateway: Gateway) -> None:
     code = new_code(gateway)
     for csrs in ({"tunnel": "no request", "access": "none"}, {"tunnel": csr(machine.keys["tunnel"])}, {}):
         status, body = post({"code": code, "kind": "gateway", "csrs": csrs})

@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from console.machines import config, epochs
 from console.machines.epochs import Claim, seal
@@ -23,6 +20,8 @@ from console.models import AuditRow, ConfigVersion, Cutover, Gateway, PastEpoch
 from edge.protocol.edition import Edition
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.queries import queries
+from tests.responses import words
 
 HERE = "0123456789abcdef"
 LATER = "fedcba9876543210"
@@ -65,8 +64,9 @@ def nothing_begins() -> Iterator[None]:
 # -- What a gateway shows
 
 
-def test_a_gateway_is_given_its_edition_with_a_seal_and_then_hears_unchanged(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_gateway_is_given_its_edition_with_a_seal_and_then_hears_unchanged(
+    machine: Machine, gateway: Gateway
+) -> None:
     given = poll(machine, 0)
     now = config.current()
     assert (given["epoch"], given["version"]) == (HERE, now.version)
@@ -79,8 +79,7 @@ def test_a_gateway_is_given_its_edition_with_a_seal_and_then_hears_unchanged(gat
 
 
 @pytest.mark.parametrize("epoch", [HERE, LATER, ""], ids=["same epoch", "forgotten epoch", "release 0.1"])
-def test_a_gateway_that_knows_more_than_the_database_begins_a_new_epoch(gateway: Gateway, epoch: str) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_gateway_that_knows_more_than_the_database_begins_a_new_epoch(machine: Machine, epoch: str) -> None:
     restored()
     given = poll(machine, 40, epoch)
     assert given["version"] == 41, "above what is known, so that release 0.1 takes it as well"
@@ -99,8 +98,8 @@ def test_of_many_gateways_that_know_more_the_first_begins_the_epoch(gateway: Gat
     assert len({(each["epoch"], each["version"]) for each in given}) == 1
 
 
-def test_a_gateway_that_missed_the_new_epoch_is_only_behind(gateway: Gateway) -> None:
-    machine, other = Machine("gateway", gateway.pk), Machine("gateway", GatewayFactory().pk)
+def test_a_gateway_that_missed_the_new_epoch_is_only_behind(machine: Machine) -> None:
+    other = Machine("gateway", GatewayFactory().pk)
     restored()
     poll(machine, 40, HERE)
     epoch = config.current().epoch
@@ -110,9 +109,9 @@ def test_a_gateway_that_missed_the_new_epoch_is_only_behind(gateway: Gateway) ->
 
 
 def test_a_gateway_of_release_0_1_further_ahead_than_the_new_epoch_is_reached_by_another(
-    gateway: Gateway,
+    machine: Machine,
 ) -> None:
-    machine, old = Machine("gateway", gateway.pk), Machine("gateway", GatewayFactory().pk)
+    old = Machine("gateway", GatewayFactory().pk)
     restored()
     poll(machine, 40, HERE)
     assert poll(old, 60)["version"] == 61
@@ -121,8 +120,7 @@ def test_a_gateway_of_release_0_1_further_ahead_than_the_new_epoch_is_reached_by
 # -- Who is not believed
 
 
-def test_a_number_without_seal_counts_within_reason_and_once_an_hour(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_number_without_seal_counts_within_reason_and_once_an_hour(machine: Machine) -> None:
     restored()
     with nothing_begins():
         for version, epoch in ((2**50, ""), (2**50, HERE), (5, LATER), (2**50, LATER)):
@@ -134,8 +132,8 @@ def test_a_number_without_seal_counts_within_reason_and_once_an_hour(gateway: Ga
 
 
 @pytest.mark.parametrize("body", [{"epoch": "x" * 33}, {"epoch": 7}, {"seal": "no hex"}, {"seal": None}])
-def test_a_poll_with_an_epoch_or_seal_of_no_sense_is_refused(gateway: Gateway, body: dict[str, Any]) -> None:
-    answer = Machine("gateway", gateway.pk).call("gateway/config", {"applied_version": 1} | body)
+def test_a_poll_with_an_epoch_or_seal_of_no_sense_is_refused(machine: Machine, body: dict[str, Any]) -> None:
+    answer = machine.call("gateway/config", {"applied_version": 1} | body)
     assert answer.status_code == 422 and answer.json()["error"]["field"] in body
 
 
@@ -147,11 +145,9 @@ def test_a_seal_is_for_one_kind_of_machine() -> None:
 # -- What follows
 
 
-def test_a_cut_over_is_not_confirmed_by_another_history(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_cut_over_is_not_confirmed_by_another_history(machine: Machine) -> None:
     restored(version=20)
-    with transaction.atomic():
-        config.publish(cut="connector.disable office", target="connector-1")
+    config.publish(cut="connector.disable office", target="connector-1")
     waiting = Cutover.objects.get().confirmations.filter(confirmed_at=None)
     given = poll(machine, 40, HERE)
     assert waiting.exists(), "40 of before is no confirmation of 21"
@@ -163,13 +159,13 @@ def test_who_waits_is_woken_by_a_new_epoch_of_a_lower_number() -> None:
     found = config.Watcher()
     found._watching = True  # its thread is not there: the row is what this test says
     woken: list[bool] = []
-    edition = Edition(LATER, 40)
-    waiting = threading.Thread(target=lambda: woken.append(found.wait_beyond(edition, 20)))
+    now = ConfigVersion(epoch=LATER, version=40)
+    waiting = threading.Thread(target=lambda: woken.append(found.wait_beyond(now, 20)))
     waiting.start()
     while not found._waiting:
         pass
     with found._changed:
-        found._found = Edition(HERE, 21)
+        found._found = config.Known(HERE, 21, 0)
         found._changed.notify_all()
     waiting.join(25)
     assert woken == [True]
@@ -177,7 +173,7 @@ def test_who_waits_is_woken_by_a_new_epoch_of_a_lower_number() -> None:
 
 def test_pages_say_who_works_by_another_history(gateway: Gateway, viewer_client: Client) -> None:
     def shown() -> str:
-        return " ".join(viewer_client.get("/gateways/").content.decode().split())
+        return words(viewer_client.get("/gateways/"))
 
     Gateway.objects.update(applied_epoch=LATER, applied_version=40, applied_at=timezone.now())
     assert "Another history" in shown() and "Current" not in shown()
@@ -189,24 +185,18 @@ def test_pages_say_who_works_by_another_history(gateway: Gateway, viewer_client:
     assert "Current" in shown() and "Another history" not in shown()
 
 
-def test_the_audit_page_tells_of_the_epoch(gateway: Gateway, viewer_client: Client) -> None:
+def test_the_audit_page_tells_of_the_epoch(machine: Machine, viewer_client: Client) -> None:
     restored()
-    poll(Machine("gateway", gateway.pk), 400, HERE)
+    poll(machine, 400, HERE)
     page = viewer_client.get("/audit/")
-    assert page.status_code == 200 and "configuration.epoch" in page.content.decode()
+    assert page.status_code == 200 and "configuration.epoch" in page.text
 
 
-def test_a_poll_without_contradiction_costs_no_more_queries(gateway: Gateway) -> None:
-    machine = Machine("gateway", gateway.pk)
+def test_a_poll_without_contradiction_costs_no_more_queries(machine: Machine) -> None:
     given = poll(machine, 0)
-    with CaptureQueriesContext(
-        connection,
-    ) as first:
-        poll(machine, given["version"], given["epoch"], seal=given["seal"])
-    with CaptureQueriesContext(connection) as old:
-        poll(machine, given["version"])
-    assert len(first) == len(old)
-    assert not [each for each in first.captured_queries if "pastepoch" in each["sql"]]
+    now = queries(poll, machine, given["version"], given["epoch"], seal=given["seal"])
+    old = queries(poll, machine, given["version"])
+    assert len(now) == len(old) and "pastepoch" not in " ".join(now)
 
 
 # -- The stamp beside the database
@@ -239,8 +229,7 @@ def test_the_stamp_is_its_owners_alone_and_names_what_was_given_out(folder: Path
     assert file == file_of_this_host(folder) and file.stat().st_mode & 0o777 == 0o600
     expected = {"epoch": now.epoch, "version": now.version, "servers_version": now.servers_version}
     assert json.loads(file.read_text()) == expected
-    with transaction.atomic():
-        config.publish()
+    config.publish()
     epochs.present()
     assert json.loads(file.read_text()) == expected | {"version": now.version + 1}
 
@@ -250,8 +239,7 @@ def test_a_database_older_than_the_stamp_begins_a_new_epoch_once(
     folder: Path, change: dict[str, int]
 ) -> None:
     before = epochs.present()
-    with transaction.atomic():
-        config.publish(servers=True)
+    config.publish(servers=True)
     known = epochs.present()
     counters = {"version": known.version, "servers_version": known.servers_version} | change
     restored(before.epoch, **counters)
@@ -295,8 +283,7 @@ def test_a_process_that_missed_the_new_epoch_of_another_takes_it(folder: Path) -
 def test_a_stamp_ahead_of_an_old_read_begins_nothing(folder: Path) -> None:
     """Another process published, gave out and stamped between this one's look at the row and at the file."""
     old = epochs.present()
-    with transaction.atomic():
-        config.publish()
+    config.publish()
     epochs.present()
     started_anew()
     assert epochs.present(old).epoch == old.epoch
@@ -316,19 +303,15 @@ def test_a_folder_that_takes_no_file_begins_one_epoch_for_the_process(
 ) -> None:
     folder.parent.joinpath("state").write_text("a file where the folder should be")
     now = epochs.present()
-    with transaction.atomic():
-        config.publish()
+    config.publish()
     assert epochs.present().epoch == now.epoch
     assert caplog.text.count("cannot be written") == 1
     restored(now.epoch, version=3)
     assert epochs.present().epoch != now.epoch, "the process remembers what it gave out"
 
 
-def test_without_news_the_stamp_costs_neither_file_nor_query(
-    folder: Path, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_without_news_the_stamp_costs_neither_file_nor_query(folder: Path) -> None:
     now = epochs.present()
     file_of_this_host(folder).unlink()
-    with django_assert_num_queries(0):
-        epochs.present(now)
+    assert queries(epochs.present, now) == []
     assert not list(folder.iterdir())

@@ -6,33 +6,25 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
-from console.models import AuditRow, EnrollmentCode, Gateway, MachineKey
-from tests.console.factories import GatewayFactory
+from console.models import AuditRow, Gateway, MachineKey
+from tests.console.factories import GATEWAY_FORM, GatewayFactory
 from tests.console.machine import Machine
+from tests.queries import queries
 
 pytestmark = pytest.mark.django_db
-FORM = {
-    "name": "gateway-x",
-    "region": "ap-southeast-1",
-    "public_host": "192.0.2.1",
-    "listen_address": "0.0.0.0",
-    "client_port": 8443,
-    "tunnel_port": 9443,
-}
 PANEL = {"HX-Request": "true", "HX-Target": "panel"}
 
 
 def test_added_and_shown(administrator_client: Client) -> None:
-    response = administrator_client.post("/gateways/add/", FORM, follow=True)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM, follow=True)
     assert "gateway-x" in response.text
     assert Gateway.objects.get().region_id == "ap-southeast-1"
     assert "gateway-x" in administrator_client.get("/gateways/").text
 
 
 def test_added_in_the_panel_leads_to_its_commands(administrator_client: Client) -> None:
-    response = administrator_client.post("/gateways/add/", FORM, headers=PANEL)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM, headers=PANEL)
     assert f"/gateways/{Gateway.objects.get().pk}/deploy/" in response["HX-Location"]
 
 
@@ -50,19 +42,11 @@ def test_added_in_the_panel_leads_to_its_commands(administrator_client: Client) 
 def test_bad_input_is_named_and_kept(
     administrator_client: Client, change: dict[str, Any], sentence: str
 ) -> None:
-    response = administrator_client.post("/gateways/add/", FORM | change)
+    response = administrator_client.post("/gateways/add/", GATEWAY_FORM | change)
     assert response.status_code == 422
     assert sentence in response.text
     assert "192.0.2.1" in response.text or "public_host" in change
     assert not Gateway.objects.exists()
-
-
-def test_a_code_is_made_when_asked_for_and_shown_once(administrator_client: Client, gateway: Gateway) -> None:
-    url = f"/gateways/{gateway.pk}/deploy/"
-    assert not EnrollmentCode.objects.exists() and administrator_client.get(url).status_code == 200
-    assert not EnrollmentCode.objects.exists()
-    administrator_client.post(url)
-    assert EnrollmentCode.objects.get().target == gateway.pk
 
 
 def test_the_list_says_what_is_known_and_a_dash_for_what_is_not(
@@ -109,17 +93,12 @@ def test_a_gateway_that_carries_flows_is_not_deleted(administrator_client: Clien
     assert Gateway.objects.exists()
 
 
-def test_the_page_costs_the_same_for_three_and_thirty(
-    administrator_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_the_page_costs_the_same_for_three_and_thirty(administrator_client: Client) -> None:
     GatewayFactory.create_batch(3)
     administrator_client.get("/gateways/")
-    with django_assert_max_num_queries(8) as few:
-        administrator_client.get("/gateways/")
+    few = queries(administrator_client.get, "/gateways/")
     GatewayFactory.create_batch(27)
-    with django_assert_max_num_queries(8) as many:
-        administrator_client.get("/gateways/")
-    assert len(few) == len(many)
+    assert len(queries(administrator_client.get, "/gateways/")) == len(few) <= 8
 
 
 def test_the_overview_counts_only_what_was_heard(viewer_client: Client, gateway: Gateway) -> None:

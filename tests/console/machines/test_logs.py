@@ -24,11 +24,6 @@ HTMX = {"HX-Request": "true", "HX-Target": "dialog"}
 STATUS = {"version": "1", "applied_version": 0, "open_flows": 0, "envoy": "running", "tunnels": {}}
 
 
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
 def url(machine: Machine, action: str = "") -> str:
     return f"/machines/{machine.id}/logs/{action}"
 
@@ -164,6 +159,60 @@ def test_the_oldest_gives_way_when_all_are_too_much(machine: Machine, settings: 
     old.refresh_from_db()
     assert (old.state, new.state) == ("expired", "ready")
     assert LogPart.objects.get().export_id == new.pk
+
+
+def test_archives_on_their_way_count_as_well(machine: Machine, settings: Settings) -> None:
+    from tests.console.factories import GatewayFactory
+
+    settings.LOGS_STORED_BYTES = 10
+    other = Machine("gateway", GatewayFactory().pk)
+    one, two = asked(machine), asked(other)
+    assert sends(machine, one.pk, 0, b"1234567").status_code == 200
+    assert sends(other, two.pk, 0, b"1234567").status_code == 200
+    two.refresh_from_db()
+    assert two.state == "failed" and "larger than 0 MiB" in two.message
+    assert LogPart.objects.get().export_id == one.pk
+
+
+def test_of_a_machine_only_the_newest_archive_is_kept(operator_client: Client, machine: Machine) -> None:
+    old, new = ready(machine), ready(machine)
+    old.refresh_from_db()
+    assert (old.state, new.state) == ("expired", "ready")
+    assert operator_client.get(url(machine, f"{old.pk}.tar.gz")).status_code == 409
+    assert LogPart.objects.get().export_id == new.pk
+
+
+def test_a_machine_that_never_comes_to_an_end_is_given_up(operator_client: Client, machine: Machine) -> None:
+    export = asked(machine)
+    sends(machine, export.pk, 0, b"x")
+    LogExport.objects.update(asked_at=timezone.now() - logs.LONGEST - timedelta(seconds=1))
+    assert logs.exports_age() == 1
+    assert "did not send its logs within 30 minutes" in operator_client.get(url(machine)).text
+    assert not LogPart.objects.exists()
+
+
+def test_an_archive_that_begins_anew_again_and_again_is_slowed(machine: Machine, settings: Settings) -> None:
+    settings.LOGS_LARGEST_BYTES = 100
+    export = asked(machine)
+    answers = [sends(machine, export.pk, 0, b"x" * 90) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert int(answers[-1]["Retry-After"]) >= 1
+    logs.received.forget()  # a minute later
+    assert sends(machine, export.pk, 1, b"y", last=True).status_code == 200
+
+
+def test_an_empty_piece_is_no_piece(machine: Machine) -> None:
+    export = asked(machine)
+    answer = sends(machine, export.pk, 0, b"")
+    assert (answer.status_code, answer.json()["error"]["field"]) == (400, "data")
+
+
+@pytest.mark.parametrize("data", ["ä", "\ud800", "💥", "QQ==ä", "Q Q", "QQ", "\0", "QQ==\n"])
+def test_what_is_no_base64_is_refused_by_name(machine: Machine, data: str) -> None:
+    body = {"export": asked(machine).pk, "part": 0, "last": False, "data": data}
+    answer = machine.call("logs", body)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["error"]["field"] == "data"
 
 
 def test_what_is_not_enrolled_has_no_logs(gateway: Gateway) -> None:

@@ -22,7 +22,7 @@ def scrape(client: Client) -> dict[tuple[str, tuple], float]:
     assert answer.status_code == 200 and answer["Content-Type"].startswith("text/plain")
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(answer.content.decode())
+        for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
 
@@ -86,5 +86,5 @@ def test_samples_are_counted_by_what_became_of_them(client: Client, settings: Se
 def test_the_metrics_are_the_documented_ones(client: Client, settings: Settings) -> None:
     settings.METRICS_TOKEN = TOKEN
     answer = client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
-    served = names(text_string_to_metric_families(answer.content.decode()))
+    served = names(text_string_to_metric_families(answer.text))
     assert served == documented("Console")

@@ -23,6 +23,7 @@ from tests.at_once import at_once
 from tests.connectors.factories import ConnectorFactory
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
+from tests.responses import Response
 
 pytestmark = pytest.mark.django_db
 CODE = re.compile(r"--code ([A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4})")
@@ -36,41 +37,80 @@ def panel(request: pytest.FixtureRequest) -> str:
     return f"/sase/connectors/{ConnectorFactory().pk}/deploy/"
 
 
-def button(page: str) -> str:
+def machine_of(panel: str) -> Machine:
+    """Make a machine of the panel's connector or gateway, enrolled by a code of its own."""
+    return Machine("gateway" if "gateways" in panel else "server", panel.split("/")[-3])
+
+
+def code_in(answer: Response) -> str:
+    """Return the code that an answer shows, empty where there is none."""
+    shown = CODE.search(answer.text)
+    return shown[1] if shown else ""
+
+
+def button(page: Response) -> str:
     """Where the form of *Create command* goes."""
-    form = re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page)
+    form = re.search(r'<form method="post" action="([^"]+/deploy/[^"]*)"', page.text)
     assert form
     return unescape(form[1])
 
 
+def test_asking_makes_a_code_that_admits_a_machine_and_is_shown_once(
+    administrator_client: Client, panel: str
+) -> None:
+    assert not code_in(administrator_client.get(panel))
+    answer = administrator_client.post(panel)
+    code = code_in(answer)
+    assert code and "no-store" in answer["Cache-Control"]
+    assert all(f"--{command}" in answer.text for command in ("upgrade", "uninstall", "export-logs"))
+    assert code not in administrator_client.get(panel).text
+    assert machine_of(panel).enroll(code).status_code == 200
+
+
+def test_an_open_code_is_listed_and_revoked(administrator_client: Client, panel: str) -> None:
+    code = code_in(administrator_client.post(panel))
+    record = EnrollmentCode.objects.get()
+    assert record.pk in administrator_client.get(panel).text
+    revoke = panel.replace("/deploy/", "/revoke-code/")
+    for others in (f"/gateways/{GatewayFactory().pk}", f"/sase/connectors/{ConnectorFactory().pk}"):
+        answer = administrator_client.post(f"{others}/revoke-code/", {"code": record.pk})
+        assert answer.status_code == 404
+    assert administrator_client.post(revoke, {"code": "a\0b"}).status_code == 404
+    assert administrator_client.post(revoke, {"code": record.pk}).status_code == 302
+    assert administrator_client.post(revoke, {"code": record.pk}).status_code == 404
+    assert AuditRow.objects.filter(verb="enrollment_code.revoke").count() == 1
+    refused = machine_of(panel).enroll(code)
+    assert refused.json()["error"]["code"] == "EnrollmentCodeRevoked"
+
+
 def test_a_post_that_is_loaded_again_makes_no_second_code(administrator_client: Client, panel: str) -> None:
-    action = button(administrator_client.get(panel).content.decode())
-    first = administrator_client.post(action).content.decode()
-    assert CODE.search(first)
+    action = button(administrator_client.get(panel))
+    first = administrator_client.post(action)
+    assert code_in(first)
     again = administrator_client.post(action)
-    assert again.status_code == 409 and "is not shown again" in again.content.decode()
-    assert not CODE.search(again.content.decode()) and EnrollmentCode.objects.count() == 1
+    assert again.status_code == 409 and "is not shown again" in again.text
+    assert not code_in(again) and EnrollmentCode.objects.count() == 1
     assert AuditRow.objects.filter(verb="enrollment_code.create").count() == 1
     # The button of the answer is another one.
-    assert CODE.search(administrator_client.post(button(first)).content.decode())
+    assert code_in(administrator_client.post(button(first)))
     assert EnrollmentCode.objects.count() == 2
 
 
 def test_a_post_that_is_loaded_again_after_the_code_was_revoked_makes_none_either(
     administrator_client: Client, panel: str
 ) -> None:
-    action = button(administrator_client.get(panel).content.decode())
+    action = button(administrator_client.get(panel))
     administrator_client.post(action)
     record = EnrollmentCode.objects.get()
     revoke = panel.replace("/deploy/", "/revoke-code/")
     assert administrator_client.post(revoke, {"code": record.pk}).status_code == 302
-    assert record.pk not in administrator_client.get(panel).content.decode(), "it is listed no more"
+    assert record.pk not in administrator_client.get(panel).text, "it is listed no more"
     assert administrator_client.post(action).status_code == 409
 
 
 @pytest.mark.parametrize("click", ["", "a\0b", "x" * 5000])
 def test_any_click_will_do(administrator_client: Client, panel: str, click: str) -> None:
-    assert CODE.search(administrator_client.post(f"{panel}?click={click}").content.decode())
+    assert code_in(administrator_client.post(f"{panel}?click={click}"))
 
 
 def test_a_code_that_was_used_cannot_be_revoked(gateway: Gateway) -> None:
@@ -90,7 +130,7 @@ def test_the_command_is_good_for_any_shell_wherever_the_console_is(
     administrator_client: Client, panel: str, settings: Settings, console: str, tmp_path: Path
 ) -> None:
     settings.PUBLIC_URL = console
-    page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).content.decode()))
+    page = unescape(re.sub(r"<[^>]+>", "", administrator_client.post(panel).text))
     command = re.search(r"curl -fsSL .*? \| sh -s -- --code [A-Z2-9-]{14}", page)
     assert command
     curl = tmp_path / "curl"
@@ -111,12 +151,8 @@ def test_no_log_and_no_audit_row_holds_a_code(
     administrator_client: Client, panel: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    shown = CODE.search(administrator_client.post(panel).content.decode())
-    assert shown
-    code = shown[1]
-    kind = "gateway" if "gateways" in panel else "server"
-    target = panel.split("/")[-3]
-    machine = Machine(kind, target)
+    code = code_in(administrator_client.post(panel))
+    machine = machine_of(panel)
     assert machine.enroll(code).status_code == 200
     assert machine.enroll(code).status_code == 403
     told = caplog.text + str(list(AuditRow.objects.values())) + str(list(EnrollmentCode.objects.values()))

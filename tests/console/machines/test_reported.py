@@ -23,11 +23,6 @@ STATUS = {"version": "1", "applied_version": 1, "open_flows": 1, "envoy": "runni
 STORED = ("software", "open_flows", "envoy_state")
 
 
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
-
-
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name == "causeway.reported"]
 
@@ -149,13 +144,7 @@ def test_what_was_named_is_forgotten_before_it_fills_the_memory() -> None:
 def test_a_body_that_is_no_message_at_all_is_refused(machine: Machine, body: str) -> None:
     data = body.encode(errors="surrogateescape")
     for path in ("gateway/status", "gateway/config"):
-        token = machine.token(f"/edge/v1/{path}", data)
-        answer = machine.client.post(
-            f"/edge/v1/{path}",
-            data,
-            content_type="application/json",
-            headers={"authorization": f"Bearer {token}"},
-        )
+        answer = machine.call(path, data)
         assert 400 <= answer.status_code < 500 and answer.json()["error"]["message"]
 
 

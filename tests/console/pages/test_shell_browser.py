@@ -9,18 +9,14 @@ from playwright.sync_api import Page, Route, expect
 
 from console.models import Region
 from tests.browser import log_in, settle
+from tests.console.factories import PASSWORD
 from tests.console.shell_site.fixtures import shell_site
 
 __all__ = ["shell_site"]
 
-PASSWORD = "a long password"
-
 
 @pytest.fixture
-def site(live_server: Any, shell_site: None, transactional_db: None) -> str:
-    from console.models import User
-
-    User.objects.create_user("operator", password=PASSWORD, role="operator")
+def site(live_server: Any, shell_site: None, transactional_db: None, operator: Any) -> str:
     return str(live_server.url)
 
 

@@ -1,7 +1,6 @@
 """The outbox: what was posted arrives, at least once, known by its id."""
 
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,17 +18,6 @@ from tests.console.push_receivers import WebReceiver, wait_for, web_receiver, wo
 
 pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
-
-
-@pytest.fixture(autouse=True)
-def private_allowed(settings: Settings) -> None:
-    settings.PUSH_ALLOW_PRIVATE = True
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebReceiver]:
-    with web_receiver() as made:
-        yield made
 
 
 @pytest.fixture
@@ -58,7 +46,7 @@ def test_without_a_channel_nothing_is_written() -> None:
 
 def test_a_message_goes_to_every_enabled_channel(receiver: WebReceiver, channel: PushChannel) -> None:
     services.channel_create(name="off", kind="webhook", url=receiver.url, actor=ACTOR)
-    services.channel_disable(channel=PushChannel.objects.get(name="off"), actor=ACTOR)
+    services.channel_switch(channel=PushChannel.objects.get(name="off"), enabled=False, actor=ACTOR)
     message = post(body={"alerts": []})
     assert message
     turn()
@@ -139,9 +127,9 @@ def test_it_is_given_up_after_days_and_the_failure_stays_visible(
     due_now()
     turn()
     assert len(receiver.got) == 1
-    page = operator_client.get("/settings/push/").content.decode()
+    page = operator_client.get("/settings/push/").text
     assert "Messages were given up" in page
-    page = operator_client.get("/settings/push/messages/?state=failed").content.decode()
+    page = operator_client.get("/settings/push/messages/?state=failed").text
     assert "Given up" in page and "Answered 500" in page
     receiver.status = 200
     operator_client.post(f"/settings/push/messages/{delivery.pk}/retry/")

@@ -2,23 +2,20 @@
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoAssertNumQueries, Settings
 
 from console.core import audit
 from console.core.sealed import unseal
-from console.models import AuditRow, PushChannel, User
+from console.models import AuditRow, PushChannel
 from console.push import outbox, services
+from console.push.models import PURPOSE
 from tests.console.push_receivers import web_receiver
+from tests.queries import queries
+from tests.responses import words
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("private_allowed")]
 HTMX = {"HX-Request": "true", "HX-Target": "panel"}
 LIST = "/settings/push/"
 ACTIONS = ("test", "enable", "disable", "delete", "new-secret")
-
-
-@pytest.fixture(autouse=True)
-def private_allowed(settings: Settings) -> None:
-    settings.PUSH_ALLOW_PRIVATE = True
 
 
 @pytest.fixture
@@ -33,16 +30,16 @@ def url(channel: PushChannel, action: str = "") -> str:
 
 
 def sealed(channel: PushChannel) -> dict[str, str]:
-    return unseal(outbox.PURPOSE, PushChannel.objects.get(pk=channel.pk).sealed)
+    return unseal(PURPOSE, PushChannel.objects.get(pk=channel.pk).sealed)
 
 
 def test_a_webhooks_secret_is_shown_once(operator_client: Client) -> None:
     answer = operator_client.post(f"{LIST}add/webhook/", {"name": "hook", "url": "http://127.0.0.1:9/x"})
     channel = PushChannel.objects.get()
     secret = sealed(channel)["secret"]
-    assert answer.status_code == 200 and secret in answer.content.decode()
+    assert answer.status_code == 200 and secret in answer.text
     assert "no-store" in answer["Cache-Control"]
-    assert secret not in operator_client.get(url(channel)).content.decode()
+    assert secret not in operator_client.get(url(channel)).text
     row = AuditRow.objects.get(verb="push_channel.create")
     assert row.after == {"name": "hook", "kind": "webhook", "destination": "http://127.0.0.1:9"}
 
@@ -87,7 +84,7 @@ def test_a_bad_field_is_named_and_the_input_kept(
     operator_client: Client, channel: PushChannel, kind: str, fields: dict[str, str], sentence: str
 ) -> None:
     answer = operator_client.post(f"{LIST}add/{kind}/", fields)
-    assert answer.status_code == 422 and sentence in answer.content.decode()
+    assert answer.status_code == 422 and sentence in answer.text
     assert PushChannel.objects.count() == 1
 
 
@@ -109,11 +106,11 @@ def test_a_new_secret_replaces_the_old_one_and_is_shown_once(
     before = sealed(channel)["secret"]
     answer = operator_client.post(url(channel, "new-secret"), headers=HTMX)
     after = sealed(channel)["secret"]
-    assert after != before and after in answer.content.decode()
+    assert after != before and after in answer.text
 
 
 def test_off_and_on(operator_client: Client, channel: PushChannel) -> None:
-    dialog = operator_client.get(url(channel, "confirm-disable")).content.decode()
+    dialog = operator_client.get(url(channel, "confirm-disable")).text
     assert "nobody is told of alerts" in dialog
     operator_client.post(url(channel, "disable"))
     assert not PushChannel.objects.get().enabled and not outbox.is_configured()
@@ -127,9 +124,7 @@ def test_deleted_with_what_waits(operator_client: Client, channel: PushChannel) 
 
     with transaction.atomic():
         outbox.post(kind="alerts", title="t", text="t")
-    assert "1 message that waits for it is lost" in " ".join(
-        operator_client.get(url(channel, "confirm-delete")).content.decode().split()
-    )
+    assert "1 message that waits for it is lost" in words(operator_client.get(url(channel, "confirm-delete")))
     answer = operator_client.post(url(channel, "delete"))
     assert answer["Location"] == LIST and not PushChannel.objects.exists()
 
@@ -138,35 +133,28 @@ def test_the_test_button_shows_the_receivers_answer(operator_client: Client, cha
     with web_receiver() as receiver:
         operator_client.post(url(channel), {"name": "hook", "url": receiver.url})
         receiver.status, receiver.answer = 418, "I am <b>a teapot</b>"
-        page = operator_client.post(
-            url(channel, "test"), headers=HTMX | {"HX-Target": "dialog"}
-        ).content.decode()
+        page = operator_client.post(url(channel, "test"), headers=HTMX | {"HX-Target": "dialog"}).text
         assert "Answered 418: I am &lt;b&gt;a teapot&lt;/b&gt;" in page
         assert receiver.got[0].json["type"] == "test"
         receiver.status, receiver.answer = 200, "fine"
-        assert "Answered 200: fine" in operator_client.post(url(channel, "test")).content.decode()
+        assert "Answered 200: fine" in operator_client.post(url(channel, "test")).text
     assert operator_client.get(url(channel, "test")).status_code == 200
 
 
-def test_the_list_costs_the_same_for_any_number_of_channels(
-    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_the_list_costs_the_same_for_any_number_of_channels(viewer_client: Client) -> None:
     for number in range(30):
         services.channel_create(
             name=f"n{number}", kind="email", recipients="a@b.example", actor=audit.System("test")
         )
-    with django_assert_max_num_queries(8):
-        viewer_client.get(LIST)
+    assert len(queries(viewer_client.get, LIST)) <= 8
 
 
 def test_django_admin_shows_no_secret_and_switches_by_the_service(
-    client: Client, channel: PushChannel, django_user_model: type[User]
+    superuser_client: Client, channel: PushChannel
 ) -> None:
-    admin = django_user_model.objects.create_superuser("root", "r@b.example", "x", role="administrator")
-    client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
-    page = client.get(f"/admin/console/pushchannel/{channel.pk}/change/").content.decode()
+    page = superuser_client.get(f"/admin/console/pushchannel/{channel.pk}/change/").text
     assert "t0p-53cret" not in page and "sealed" not in page
-    answer = client.post(f"/admin/console/pushchannel/{channel.pk}/change/", {"name": "renamed"})
+    answer = superuser_client.post(f"/admin/console/pushchannel/{channel.pk}/change/", {"name": "renamed"})
     assert answer.status_code == 302
     stored = PushChannel.objects.get()
     assert (stored.name, stored.enabled) == ("renamed", False) and sealed(channel)["url"]

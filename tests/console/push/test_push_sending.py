@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import socket
 import threading
-from collections.abc import Iterator
 from email import policy
 from socket import SocketKind
 from typing import Any
@@ -18,23 +17,13 @@ from pytest_django import Settings
 from console.core import audit
 from console.core.sealed import unseal
 from console.models import PushChannel, PushMessage
-from console.push import addresses, formats, outbox, services
+from console.push import addresses, formats, services
+from console.push.models import PURPOSE
 from console.push.sending import send
 from tests.console.push_receivers import WebReceiver, mail_receiver, web_receiver
 
 ACTOR = audit.System("test")
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def private_allowed(settings: Settings) -> None:
-    settings.PUSH_ALLOW_PRIVATE = True
-
-
-@pytest.fixture
-def receiver(private_allowed: Any) -> Iterator[WebReceiver]:
-    with web_receiver() as made:
-        yield made
 
 
 def message(**values: Any) -> PushMessage:
@@ -44,7 +33,7 @@ def message(**values: Any) -> PushMessage:
 
 def made(kind: str, **values: str) -> tuple[Any, ...]:
     channel, secret = services.channel_create(name=kind, kind=kind, actor=ACTOR, **values)
-    return channel, secret, unseal(outbox.PURPOSE, channel.sealed)
+    return channel, secret, unseal(PURPOSE, channel.sealed)
 
 
 def test_a_webhook_is_the_documented_json_with_a_signature_that_holds(receiver: WebReceiver) -> None:
@@ -226,7 +215,7 @@ def test_public_addresses_are_not(address: str) -> None:
 def test_what_is_no_address_is_refused_when_it_is_typed_in(url: str, operator_client: Client) -> None:
     answer = operator_client.post("/settings/push/add/webhook/", {"name": "x", "url": url})
     assert answer.status_code == 422 and not PushChannel.objects.exists()
-    page = answer.content.decode()
+    page = answer.text
     assert "must" in page or "at most 2,000 ASCII characters" in page
 
 
@@ -260,7 +249,7 @@ def test_secrets_are_sealed_and_appear_nowhere(receiver: WebReceiver, operator_c
     stored = " ".join(str(value) for value in row.values())
     assert secret not in stored and "t0p-53cret" not in stored
     for path in ("", f"{channel.pk}/", f"{channel.pk}/test/", "messages/"):
-        page = operator_client.get(f"/settings/push/{path}").content.decode()
+        page = operator_client.get(f"/settings/push/{path}").text
         assert secret not in page and "t0p-53cret" not in page
     from console.models import AuditRow
 

@@ -11,9 +11,8 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path, reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.core.access import public, role_required
+from console.core.access import acts, public, shows, takes_form
 from console.core.errors import Conflict, Invalid
 from console.kit import tables, web
 from console.models import Area, Region
@@ -66,8 +65,7 @@ class RegionForm(forms.Form):
     enabled = forms.BooleanField(label="Instance Switch", required=False, initial=True)
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def region_list(request: HttpRequest) -> HttpResponse:
     # A region "switched off" in these tests is one far down the list: there is no such column.
     found = Region.objects.select_related("area").annotate(enabled=Q(position__lt=1000))
@@ -76,15 +74,13 @@ def region_list(request: HttpRequest) -> HttpResponse:
     return tables.render(request, "trial/list.html", REGIONS.page(request, found))
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def region_watch(request: HttpRequest) -> HttpResponse:
     found = Region.objects.select_related("area").annotate(enabled=Q(position__lt=1000))
     return tables.render(request, "trial/list.html", WATCHED.page(request, found))
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def region_add(request: HttpRequest) -> HttpResponse:
     form = RegionForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -102,15 +98,13 @@ def _region_create(values: dict[str, Any]) -> None:
     Region.objects.create(id=values["name"].lower(), name=values["name"], area=values["area"])
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 @web.with_charts
 def region_detail(request: HttpRequest, pk: str) -> HttpResponse:
     return render(request, "trial/detail.html", {"region": get_object_or_404(Region, pk=pk)})
 
 
-@require_http_methods(["GET", "POST"])
-@role_required("operator")
+@takes_form("operator")
 def region_disable(request: HttpRequest, pk: str) -> HttpResponse:
     region = get_object_or_404(Region, pk=pk)
     if request.method == "POST":
@@ -119,16 +113,14 @@ def region_disable(request: HttpRequest, pk: str) -> HttpResponse:
     return render(request, "trial/disable.html", {"region": region})
 
 
-@require_POST
-@role_required("operator")
+@acts("operator")
 def region_delete(request: HttpRequest, pk: str) -> HttpResponse:
     region = get_object_or_404(Region, pk=pk)
     region.delete()
     return web.done(request, reverse("trial_list"), f"{region.name} was deleted.")
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def region_chart(request: HttpRequest, pk: str) -> JsonResponse:
     hours = [f"2026-11-21T{hour:02}:00:00Z" for hour in range(24)]
     receive = [None if 8 < hour < 11 else 1e6 * (hour % 7 + 1) for hour in range(24)]
@@ -141,8 +133,7 @@ def region_chart(request: HttpRequest, pk: str) -> JsonResponse:
     return JsonResponse({"data": [] if pk == "eu-central-1" else traces, "layout": layout})
 
 
-@require_safe
-@role_required("viewer")
+@shows("viewer")
 def say(request: HttpRequest, level: str) -> HttpResponse:
     getattr(messages, level)(request, f"A message of the level {level} <b>&</b>.")
     return render(request, "trial/message.html")

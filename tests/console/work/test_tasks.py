@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from console import ports
 from console.core import audit
@@ -21,6 +20,7 @@ from console.work.tasks import Step
 from tests.console.factories import UserFactory
 from tests.console.push_receivers import wait_for, worker
 from tests.console.task_site import kind
+from tests.queries import queries
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = "tests.console.task_site.settings"
@@ -135,10 +135,8 @@ def test_an_unknown_kind_fails_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> No
     del ports.task_kinds[kind.NAME]
     run()
     task.refresh_from_db()
-    assert (task.state, task.message) == (
-        "failed",
-        "This console does not know tasks of the kind test.note.",
-    )
+    assert task.state == "failed"
+    assert task.message == "This console does not know tasks of the kind test.note."
 
 
 def test_nothing_to_do_is_refused() -> None:
@@ -195,21 +193,21 @@ def test_cancelling_leaves_the_rest_undone(operator_client: Client, headers: dic
     assert not task.items.filter(state="cancelled").exclude(secret="").exists()
     again = operator_client.post(reverse("tasks:cancel", args=[task.pk]))
     assert again.status_code == 409
-    assert "is over already" in again.content.decode()
+    assert "is over already" in again.text
 
 
 def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
     task = start("a", "refused", "=c")
     tasks.work("one", seconds=0)
-    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).content.decode()
+    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).text
     assert 'value="1"' in page
     assert "data-live" in page
     run()
-    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).content.decode()
+    page = viewer_client.get(reverse("tasks:detail", args=[task.pk])).text
     assert "3 of 3, 1 failed" in " ".join(page.split())
     assert "This one is refused." in page
     assert "data-live" not in page, "what is over asks no more"
-    assert "Notes" in viewer_client.get(reverse("tasks:list")).content.decode()
+    assert "Notes" in viewer_client.get(reverse("tasks:list")).text
     answer = viewer_client.get(reverse("tasks:results", args=[task.pk]))
     rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
     assert rows[2] == ["2", "refused", "Failed", "This one is refused."]
@@ -217,12 +215,9 @@ def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
 
 
 @pytest.mark.parametrize("number", [3, 60])
-def test_a_tasks_page_costs_the_same_for_any_number_of_items(
-    viewer_client: Client, django_assert_max_num_queries: DjangoAssertNumQueries, number: int
-) -> None:
+def test_a_tasks_page_costs_the_same_for_any_number_of_items(viewer_client: Client, number: int) -> None:
     task = start(*(f"item {n}" for n in range(number)))
-    with django_assert_max_num_queries(8):
-        viewer_client.get(reverse("tasks:detail", args=[task.pk]))
+    assert len(queries(viewer_client.get, reverse("tasks:detail", args=[task.pk]))) <= 8
 
 
 def pretend_time_passed() -> None:

@@ -1,7 +1,5 @@
 """What a snapshot document must be, told in sentences."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -9,8 +7,8 @@ import pytest
 from edge.access.snapshot import Snapshot
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.message import MessageInvalid
-from tests.edge.access.test_decision import application, policy, world
-from tests.edge.gateway_lab import snapshot_document
+from tests.edge.access.test_decision import world
+from tests.edge.gateway_lab import application, policy, snapshot_document
 from tests.edge.gateway_pki import TokenSigner
 
 SIGNER = TokenSigner()
@@ -44,11 +42,7 @@ def broken(path: str, value: Any) -> Any:
         ("instances", {"sag-1": []}, "instances.sag-1 must be an object"),
         ("ended_sessions", {"session-1": 4}, "ended_sessions.session-1 must be a text"),
         ("connectors/c1/enabled", 1, "connectors.c1.enabled must be true or false"),
-        (
-            "connectors/c1/servers",
-            {"s": "yes"},
-            "connectors.c1.servers.s must be enabled, draining or disabled",
-        ),
+        ("connectors/c1/servers", {"s": "yes"}, "c1.servers.s must be enabled, draining or disabled"),
         ("applications/wiki/addresses", ["a b"], "applications.wiki.addresses: 'a b' is neither"),
         ("applications/wiki/addresses", ["10.0.0.1/8"], "applications.wiki.addresses: '10.0.0.1/8' is not"),
         ("applications/wiki/addresses", ["*"], "applications.wiki.addresses"),
@@ -75,16 +69,19 @@ def test_what_is_no_document_at_all_is_refused(document: Any) -> None:
 
 def test_what_a_policy_names_but_nobody_has_is_harmless() -> None:
     """Disabled applications and emptied groups are left out of a snapshot, while policies may still name them."""
-    gone = policy(
-        "p", "gone", users="selected", groups=["gone"], applications="selected", application_ids=["gone"]
-    )
+    chosen = {
+        "users": "selected",
+        "groups": ["gone"],
+        "applications": "selected",
+        "application_ids": ["gone"],
+    }
+    gone = policy("p", "gone", **chosen)
     assert Snapshot.compile(GatewayConfiguration.decode(world(policies=[gone]))).version == 1
 
 
 def test_who_is_online_changes_a_copy_only() -> None:
-    before = Snapshot.compile(
-        GatewayConfiguration.decode(world(applications={"a": application("a.example")}))
-    )
+    document = world(applications={"a": application("a.example")})
+    before = Snapshot.compile(GatewayConfiguration.decode(document))
     after = before.with_online(frozenset({"c1"}))
     assert before.usable_mask == 0
     assert after.usable_mask == 1

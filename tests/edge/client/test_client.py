@@ -1,8 +1,5 @@
 """``causeway connect`` as a process of its own, from a local port through a gateway to an application."""
 
-from __future__ import annotations
-
-import asyncio
 import contextlib
 import os
 import signal
@@ -10,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +15,14 @@ from typing import Any
 import jwt
 import pytest
 
-from edge.envoy.process import EnvoyProcess
-from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
-from edge.protocol.configuration import ServerConfiguration
 from tests.edge.connector_lab import (
     LabGateway,
     application,
-    configuration,
     curl,
     enrolled_server,
     running_application,
+    running_server,
+    status,
     until,
 )
 from tests.edge.console_lab import FakeConsole, refusal
@@ -35,6 +30,7 @@ from tests.edge.console_lab import grant as granted
 from tests.edge.gateway_pki import Authority
 from tests.ending import ended
 from tests.ports import free_port
+from tests.running import causeway
 
 pytestmark = pytest.mark.processes
 
@@ -53,51 +49,35 @@ def token(number: int, *, life: float = 600.0) -> str:
 GOOD = token(1, life=86_400.0)
 
 
-@dataclass
-class Lab:
-    runner: asyncio.Runner
-    authority: Authority
-    gateway: LabGateway
-    folder: Path
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("client")
-    authority = Authority()
-    gateway = LabGateway(folder / "gateway", authority, "connector-1", token=GOOD)
+async def gateway(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LabGateway]:
+    """A gateway that leads to ``wiki.corp.example``."""
+    folder, authority = tmp_path_factory.mktemp("client"), Authority()
+    made = LabGateway(folder / "gateway", authority, "connector-1", token=GOOD)
     home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
-    envoy = EnvoyProcess(home.file("envoy"), concurrency=1, arguments=ARGUMENTS)
-    with asyncio.Runner() as runner, running_application() as wiki:
-        try:
-            runner.run(gateway.start())
-            apps = [application(["wiki.corp.example"], [[80, 80]], f"127.0.0.1:{wiki}")]
-            write_configuration(home, ServerConfiguration.decode(configuration(home, [gateway], apps)))
-            runner.run(envoy.start(bootstrap(home.identity)))
-            runner.run(until(gateway.live_tunnels, "tunnels"))
-            yield Lab(runner, authority, gateway, folder)
-        finally:
-            runner.run(envoy.stop())
-            runner.run(gateway.envoy.stop())
+    with running_application() as wiki:
+        apps = [application(["wiki.corp.example"], [[80, 80]], f"127.0.0.1:{wiki}")]
+        async with running_server(made, home, apps):
+            yield made
 
 
 @pytest.fixture
-def console(lab: Lab) -> Iterator[FakeConsole]:
-    with FakeConsole().running() as running:
+def console(console: FakeConsole, gateway: LabGateway) -> FakeConsole:
+    """The console lets in who has the password, by the gateway."""
 
-        def log_on(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-            if body["password"] != PASSWORD:
-                return 401, refusal("LogonRefused", "The instance, user name or password is wrong.")
-            return 200, grant(lab, GOOD)
+    def log_on(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if body["password"] != PASSWORD:
+            return 401, refusal("LogonRefused", "The instance, user name or password is wrong.")
+        return 200, grant(gateway, GOOD)
 
-        running.answers["login"] = log_on
-        running.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
-        running.answers["logout"] = lambda body: (200, {})
-        yield running
+    console.answers["login"] = log_on
+    console.answers["session/renew"] = lambda body: (200, grant(gateway, GOOD))
+    console.answers["logout"] = lambda body: (200, {})
+    return console
 
 
-def grant(lab: Lab, text: str) -> dict[str, Any]:
-    return granted(text, f"https://127.0.0.1:{lab.gateway.secure}", ca=lab.authority.pem.decode())
+def grant(gateway: LabGateway, text: str) -> dict[str, Any]:
+    return granted(text, f"https://127.0.0.1:{gateway.secure}", ca=gateway.authority.pem.decode())
 
 
 @dataclass
@@ -107,13 +87,15 @@ class Client:
     forward: int
     log: Path
 
-    async def status(self) -> str:
-        through = ("--proxy", f"http://127.0.0.1:{self.listen}", "--output", "/dev/null")
-        return (await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/"))[1]
+    def runs(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        return True
 
     async def served(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        return await self.status() == "200"
+        return self.runs() and await status(self.listen) == "200"
+
+    def told(self, sentence: str) -> bool:
+        return self.runs() and sentence in self.log.read_text()
 
 
 @contextlib.contextmanager
@@ -132,20 +114,15 @@ def connected(console: FakeConsole, folder: Path, *more: str, password: str = PA
         yield Client(process, listen, forward, log)
 
 
-def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+async def test_proxy_and_forward_lead_to_the_application(console: FakeConsole, tmp_path: Path) -> None:
     pac = tmp_path / "proxy.pac"
     with connected(console, tmp_path, "--pac", str(pac), "--pac-for", "corp.example") as client:
-
-        async def run() -> None:
-            await until(client.served, "the application by the proxy")
-            proxy = ("--proxy", f"http://127.0.0.1:{client.listen}", "--proxytunnel")
-            assert '"/tunnel"' in (await curl(*proxy, "http://wiki.corp.example/tunnel"))[1]
-            answer = await curl(
-                f"http://127.0.0.1:{client.forward}/forward", "--header", "Host: wiki.corp.example"
-            )
-            assert '"/forward"' in answer[1] and "proxy-authorization" not in answer[1]
-
-        lab.runner.run(run())
+        await until(client.served, "the application by the proxy")
+        proxy = ("--proxy", f"http://127.0.0.1:{client.listen}", "--proxytunnel")
+        assert '"/tunnel"' in (await curl(*proxy, "http://wiki.corp.example/tunnel"))[1]
+        forward = f"http://127.0.0.1:{client.forward}/forward"
+        answer = (await curl(forward, "--header", "Host: wiki.corp.example"))[1]
+        assert '"/forward"' in answer and "proxy-authorization" not in answer
         assert f"PROXY 127.0.0.1:{client.listen}" in pac.read_text()
     assert client.process.returncode == 0
     assert console.bodies("login")[0]["kind"] == "connect"
@@ -153,12 +130,12 @@ def test_proxy_and_forward_lead_to_the_application(lab: Lab, console: FakeConsol
     assert PASSWORD not in client.log.read_text() and GOOD not in client.log.read_text()
 
 
-def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
-    lab: Lab, console: FakeConsole, tmp_path: Path
+async def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
+    console: FakeConsole, tmp_path: Path
 ) -> None:
     """Such as nc, by which ssh reaches its hosts: CONNECT without a Host header."""
     with connected(console, tmp_path) as client:
-        lab.runner.run(until(client.served, "the application by the proxy"))
+        await until(client.served, "the application by the proxy")
         assert b'"/plain"' in ask(client, b"GET http://wiki.corp.example/plain HTTP/1.0\r\n\r\n")
         with socket.create_connection(("127.0.0.1", client.listen), timeout=30) as tunnel:
             tunnel.sendall(b"CONNECT wiki.corp.example:80 HTTP/1.0\r\n\r\n")
@@ -177,65 +154,61 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_a_token_that_gateways_refuse_is_renewed_at_once_without_a_restart(
-    lab: Lab, console: FakeConsole, tmp_path: Path
+async def test_a_token_that_gateways_refuse_is_renewed_at_once_without_a_restart(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
 ) -> None:
     stale = token(2)
-    console.answers["login"] = lambda body: (200, grant(lab, stale))
+    console.answers["login"] = lambda body: (200, grant(gateway, stale))
     with connected(console, tmp_path) as client:
-        lab.runner.run(until(client.served, "the application with the renewed token"))
+        await until(client.served, "the application with the renewed token")
     assert console.bodies("session/renew") == [{"token": stale}]
 
 
-def test_the_token_is_renewed_at_half_its_life(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
-    console.answers["login"] = lambda body: (200, grant(lab, token(3, life=2.0)))
+async def test_the_token_is_renewed_at_half_its_life(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
+) -> None:
+    console.answers["login"] = lambda body: (200, grant(gateway, token(3, life=2.0)))
     with connected(console, tmp_path) as client:
-
-        async def renewed() -> bool:
-            assert client.process.poll() is None, client.log.read_text()
-            return bool(console.bodies("session/renew"))
-
-        lab.runner.run(until(renewed, "a renewal"))
+        await until(lambda: client.runs() and console.bodies("session/renew"), "a renewal")
 
 
-def test_a_session_ended_by_the_console_is_told(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
-    console.answers["login"] = lambda body: (200, grant(lab, token(4, life=2.0)))
-    console.answers["session/renew"] = lambda body: (
-        401,
-        refusal("SessionEnded", "An administrator ended it."),
-    )
+def test_a_session_ended_by_the_console_is_told(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
+) -> None:
+    console.answers["login"] = lambda body: (200, grant(gateway, token(4, life=2.0)))
+    ended = refusal("SessionEnded", "An administrator ended it.")
+    console.answers["session/renew"] = lambda body: (401, ended)
     with connected(console, tmp_path) as client:
         assert client.process.wait(timeout=30) == 3
     assert "An administrator ended it." in client.log.read_text()
 
 
-def test_a_wrong_password_is_refused_with_the_consoles_sentence(
-    lab: Lab, console: FakeConsole, tmp_path: Path
-) -> None:
+def test_a_wrong_password_is_refused_with_the_consoles_sentence(console: FakeConsole, tmp_path: Path) -> None:
     with connected(console, tmp_path, password="wrong") as client:
         assert client.process.wait(timeout=30) == 5
     assert client.log.read_text().strip() == "The instance, user name or password is wrong."
 
 
-def test_a_gateway_of_another_ca_is_not_trusted(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
-    foreign = {**grant(lab, GOOD), "ca": Authority().pem.decode()}
+async def test_a_gateway_of_another_ca_is_not_trusted(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
+) -> None:
+    foreign = {**grant(gateway, GOOD), "ca": Authority().pem.decode()}
     console.answers["login"] = lambda body: (200, foreign)
     with connected(console, tmp_path) as client:
 
         async def answered() -> str:
-            status = await client.status()
-            return status if status != "000" else ""
+            return (await status(client.listen)).replace("000", "")
 
-        assert lab.runner.run(until(answered, "an answer of the proxy")) == "503"
+        assert await until(answered, "an answer of the proxy") == "503"
 
 
-def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
-    lab: Lab, console: FakeConsole, tmp_path: Path
+async def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
 ) -> None:
-    before = {**grant(lab, token(5, life=4.0)), "ca": Authority().pem.decode()}
+    before = {**grant(gateway, token(5, life=4.0)), "ca": Authority().pem.decode()}
     console.answers["login"] = lambda body: (200, before)
     with connected(console, tmp_path) as client:
-        lab.runner.run(until(client.served, "the application by a gateway of the new CA"))
+        await until(client.served, "the application by a gateway of the new CA")
     assert console.bodies("session/renew"), "no restart was needed"
 
 
@@ -250,10 +223,7 @@ def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
         (("--pac-for", "corp.example"), "--pac-for needs --pac"),
         (("--forward", "3128=a:1"), "127.0.0.1:3128 is given twice"),
         (("--console", "console.example.com"), "must be an address like https://console.example.com"),
-        (
-            ("--console", "https://a:b@console.example.com"),
-            "must be an address like https://console.example.com",
-        ),
+        (("--console", "https://a:b@console.example.com"), "must be an address like https://console."),
         (("--console", "http://console.example.com"), "everybody on the way could read the password"),
         (("--username", ""), "--username is empty"),
         (("--password-file", os.devnull), "its first line, which is to be the password, is empty"),
@@ -263,22 +233,8 @@ def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renewal_on(
 def test_options_that_cannot_be_used_get_a_sentence(
     option: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
-    place = [
-        "--password-file",
-        "-",
-        "--console",
-        "http://127.0.0.1:1",
-        "--instance",
-        "sag-1",
-        "--username",
-        "alice.smith",
-    ]
-    run = subprocess.run(
-        [sys.executable, "-m", "edge.cli", "connect", *place, *option],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    place = ["--console", "http://127.0.0.1:1", "--instance", "sag-1", "--username", "alice.smith"]
+    run = causeway("connect", "--password-file", "-", *place, *option)
     assert run.returncode == 2 and sentence in run.stderr and "Traceback" not in run.stderr
 
 
@@ -290,18 +246,17 @@ def test_a_console_that_is_away(tmp_path: Path) -> None:
     assert "cannot be reached" in client.log.read_text()
 
 
-def test_what_answers_is_no_console(lab: Lab, console: FakeConsole, tmp_path: Path) -> None:
+def test_what_answers_is_no_console(console: FakeConsole, tmp_path: Path) -> None:
     console.answers["login"] = lambda body: (404, {"detail": "Not Found"})
     with connected(console, tmp_path) as client:
         assert client.process.wait(timeout=30) == 4
-    assert (
-        client.log.read_text().strip() == f"What answers at {console.url} is no console: its status is 404."
-    )
+    told = client.log.read_text().strip()
+    assert told == f"What answers at {console.url} is no console: its status is 404."
 
 
-def test_a_console_with_a_certificate_of_an_unknown_ca(lab: Lab, tmp_path: Path) -> None:
+def test_a_console_with_a_certificate_of_an_unknown_ca(gateway: LabGateway, tmp_path: Path) -> None:
     elsewhere = FakeConsole()
-    elsewhere.url = f"https://127.0.0.1:{lab.gateway.secure}"
+    elsewhere.url = f"https://127.0.0.1:{gateway.secure}"
     with connected(elsewhere, tmp_path) as client:
         assert client.process.wait(timeout=30) == 4
     told = client.log.read_text().strip()
@@ -309,40 +264,30 @@ def test_a_console_with_a_certificate_of_an_unknown_ca(lab: Lab, tmp_path: Path)
     assert told.endswith("comes from a CA of your own, name that with --ca-file.") and "_ssl" not in told
 
 
-def test_a_console_that_goes_away_is_told_and_so_is_its_return(
-    lab: Lab, console: FakeConsole, tmp_path: Path
+async def test_a_console_that_goes_away_is_told_and_so_is_its_return(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
 ) -> None:
-    console.answers["login"] = lambda body: (200, grant(lab, token(5, life=2.0)))
+    console.answers["login"] = lambda body: (200, grant(gateway, token(5, life=2.0)))
     console.answers["session/renew"] = lambda body: (503, {})
     with connected(console, tmp_path) as client:
-
-        async def told(sentence: str) -> bool:
-            assert client.process.poll() is None, client.log.read_text()
-            return sentence in client.log.read_text()
-
         lost = "The session could not be renewed yet: The console answered with status 503. "
         lost += "Going on with the present token."
-        lab.runner.run(until(lambda: told(lost), "the console's loss"))
-        console.answers["session/renew"] = lambda body: (200, grant(lab, GOOD))
-        lab.runner.run(until(lambda: told("The console can be reached again"), "its return"))
-        lab.runner.run(until(client.served, "the application"))
+        await until(lambda: client.told(lost), "the console's loss")
+        console.answers["session/renew"] = lambda body: (200, grant(gateway, GOOD))
+        await until(lambda: client.told("The console can be reached again"), "its return")
+        await until(client.served, "the application")
 
 
-def test_gateways_that_are_lost_and_come_back_are_told(
-    lab: Lab, console: FakeConsole, tmp_path: Path
+async def test_gateways_that_are_lost_and_come_back_are_told(
+    gateway: LabGateway, console: FakeConsole, tmp_path: Path
 ) -> None:
     with connected(console, tmp_path) as client:
-
-        async def told(sentence: str) -> bool:
-            assert client.process.poll() is None, client.log.read_text()
-            return sentence in client.log.read_text()
-
-        lab.runner.run(until(client.served, "the application by the proxy"))
+        await until(client.served, "the application by the proxy")
         lost = "No gateway can be reached at present; trying again."
         try:
-            lab.runner.run(lab.gateway.envoy.stop())
-            lab.runner.run(until(lambda: told(lost), "the gateway's loss"))
+            await gateway.envoy.stop()
+            await until(lambda: client.told(lost), "the gateway's loss")
         finally:
-            lab.runner.run(lab.gateway.start())
-        lab.runner.run(until(lambda: told("A gateway can be reached again."), "its return"))
-        lab.runner.run(until(client.served, "the application"))
+            await gateway.start()
+        await until(lambda: client.told("A gateway can be reached again."), "its return")
+        await until(client.served, "the application")

@@ -1,7 +1,5 @@
 """``causeway connect --keyring``: the real command at a real terminal, with a keyring in a file of the test's own."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json
@@ -12,7 +10,6 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import pytest
 
 from tests.edge.console_lab import FakeConsole, grant, refusal
 from tests.ports import free_port
+from tests.running import ran
 
 pytestmark = pytest.mark.processes
 
@@ -31,7 +29,7 @@ WITHOUT_PACKAGE = "import sys; sys.modules['keyring'] = None; from edge.cli.app 
 
 
 @pytest.fixture
-def console() -> Iterator[FakeConsole]:
+def console(console: FakeConsole) -> FakeConsole:
     """It accepts one password, and then has no gateway: by that the program ends by itself."""
     token = jwt.encode({"iat": 0, "exp": 600}, "a key of the test's console, long enough to sign with")
 
@@ -40,10 +38,8 @@ def console() -> Iterator[FakeConsole]:
             return 401, refusal("LogonRefused", "The instance, user name or password is wrong.")
         return 200, grant(token, username=body["username"], instance=body["instance"])
 
-    with FakeConsole().running() as running:
-        running.answers["login"] = log_on
-        running.answers["logout"] = lambda body: (200, {})
-        yield running
+    console.answers |= {"login": log_on, "logout": lambda body: (200, {})}
+    return console
 
 
 @dataclass
@@ -115,10 +111,7 @@ def asked(master: int) -> str:
 
 def keyring(verb: str, service: str, username: str, environment: dict[str, str], text: str = "") -> str:
     command = [sys.executable, "-m", "keyring", verb, service, username]
-    done = subprocess.run(
-        command, env=environment, input=text, capture_output=True, text=True, timeout=30, check=False
-    )
-    return done.stdout.strip()
+    return ran(*command, env=environment, input=text).stdout.strip()
 
 
 def test_it_is_asked_for_once_and_kept(console: FakeConsole, environment: dict[str, str]) -> None:

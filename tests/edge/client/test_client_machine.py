@@ -1,7 +1,5 @@
 """What ``causeway connect`` needs of the machine: free ports, and what Linux has and macOS has not."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -9,22 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import jwt
 import psutil
 import pytest
 
 from tests.edge.console_lab import FakeConsole, grant
+from tests.edge.gateway_lab import wait_until
 from tests.edge.gateway_pki import Authority
+from tests.ending import ended
 from tests.ports import free_port
+from tests.running import ROOT, ran
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).resolve().parents[3]
 # Python runs this before anything else: afterwards it is as macOS's, which has no such function.
 WITHOUT_PIDFD = "import os\ndel os.pidfd_open\n"
 WITHOUT_PROC = """
@@ -45,22 +42,13 @@ print(short.of("a.sock"))
 """
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + 30
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not in 30 s: {what}"
-        time.sleep(0.02)
-    return value
-
-
 @pytest.fixture
-def console() -> Iterator[FakeConsole]:
+def console(console: FakeConsole) -> FakeConsole:
     """It lets everybody in; the one gateway that it names is away."""
     token = jwt.encode({"iat": 0, "exp": 600}, "a key of the test's console, long enough to sign with")
     answer = grant(token, f"https://127.0.0.1:{free_port()}", ca=Authority().pem.decode())
-    with FakeConsole().running() as running:
-        running.answers |= {"login": lambda body: (200, answer), "logout": lambda body: (200, {})}
-        yield running
+    console.answers |= {"login": lambda body: (200, answer), "logout": lambda body: (200, {})}
+    return console
 
 
 def command(url: str, folder: Path, *options: str) -> list[str]:
@@ -98,13 +86,12 @@ def test_a_port_of_another_program_is_refused_before_anything_is_asked(
         other.listen()
         port = other.getsockname()[1]
         listen = command(console.url, tmp_path, "--listen", str(port))
-        done = subprocess.run(listen, capture_output=True, text=True, timeout=30, check=False)
+        done = ran(*listen)
     assert done.returncode == 1
     told = json.loads(done.stdout)
     assert told["event"] == "failed"
-    assert (
-        told["message"] == f"The local port 127.0.0.1:{port} is taken by another program. Choose another one."
-    )
+    taken = f"The local port 127.0.0.1:{port} is taken by another program. Choose another one."
+    assert told["message"] == taken
     assert not console.calls
 
 
@@ -115,34 +102,21 @@ def test_envoy_comes_back_and_goes_where_there_is_no_pidfd(console: FakeConsole,
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_PIDFD)
     port = free_port()
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-    shown = subprocess.run(
-        [sys.executable, "-c", "import os; print(hasattr(os, 'pidfd_open'))"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    shown = ran(sys.executable, "-c", "import os; print(hasattr(os, 'pidfd_open'))", env=environment)
     assert shown.stdout == "False\n", "the switch works"
     with (tmp_path / "output").open("w") as output:
-        client = subprocess.Popen(
-            command(console.url, tmp_path, "--listen", str(port)),
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        until(lambda: '"ready"' in (tmp_path / "output").read_text(), "the proxy")
-        first = until(lambda: local_envoy(tmp_path), "Envoy")
+        connect = command(console.url, tmp_path, "--listen", str(port))
+        client = subprocess.Popen(connect, env=environment, stdout=output, stderr=output)
+    with ended(client):
+        wait_until(lambda: '"ready"' in (tmp_path / "output").read_text(), "the proxy")
+        first = wait_until(lambda: local_envoy(tmp_path), "Envoy")
         first.kill()
-        until(lambda: (now := local_envoy(tmp_path)) and now.pid != first.pid, "another Envoy")
-        until(lambda: is_answered(port), "the proxy's return")
+        wait_until(lambda: (now := local_envoy(tmp_path)) and now.pid != first.pid, "another Envoy")
+        wait_until(lambda: is_answered(port), "the proxy's return")
         client.send_signal(signal.SIGINT)
         assert client.wait(30) == 0, (tmp_path / "output").read_text()
         assert local_envoy(tmp_path) is None
         assert not list(tmp_path.glob("causeway-connect-*"))
-    finally:
-        client.kill()
-        client.wait()
 
 
 @pytest.mark.skipif(
@@ -153,14 +127,9 @@ def test_a_socket_deep_down_is_reached_where_there_is_no_proc(tmp_path: Path) ->
     hide = 'mount -t tmpfs none /proc && exec "$0" "$@"'
     deep = tmp_path / ("deep" * 30)
     run = [sys.executable, "-c", WITHOUT_PROC, str(deep)]
-    done = subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", hide, *run],
-        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    apart = ("unshare", "--mount", "--propagation", "private")
+    done = ran(*apart, "sh", "-c", hide, *run, env=environment)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_relative_to(tmp_path), "by a link in the temporary folder"
     assert not list(tmp_path.glob("causeway-*")), "it left no link"

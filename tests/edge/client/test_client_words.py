@@ -1,15 +1,11 @@
 """What programs rely on in ``causeway connect --json``, and what people read: the documents and the program agree."""
 
-from __future__ import annotations
-
 import re
-from pathlib import Path
 
 from edge.client.agent import Exit
 from edge.client.keeper import REASONS
 from edge.protocol.codes import ENDS_SESSION
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.running import ROOT
 
 
 def rows(document: str, heading: str) -> list[list[str]]:

@@ -1,7 +1,5 @@
 """Ports and networks as expressions: they match exactly what they stand for."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 
 import h2.config
@@ -22,53 +22,31 @@ from edge.envoy.bandwidth import SLOTS
 from edge.envoy.module import FOLDER
 from tests.edge.gateway_lab import Echo, GatewayLab, echoes, wait_until
 from tests.pipe_tls import TlsStream, open_tls, tls_context
+from tests.quiet import Service
 
 pytestmark = pytest.mark.processes
 
 
-class Mirror:
+class Mirror(Service):
     """Takes all until its sender ends, then sends it back and ends."""
 
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            data = b""
-            while piece := connection.recv(65536):
-                data += piece
-            connection.sendall(data)
-
-    def close(self) -> None:
-        self._socket.close()
+    def serve(self, connection: socket.socket) -> None:
+        data = b""
+        while piece := connection.recv(65536):
+            data += piece
+        connection.sendall(data)
 
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Mirror]:
-    made = Mirror()
-    yield made
-    made.close()
+    with closing(Mirror()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
+def lab(shared: GatewayLab) -> GatewayLab:
     assert not halfclose.hindrance()
-    gateway = GatewayLab(tmp_path_factory.mktemp("gateway"))
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.close()
+    return shared
 
 
 class Client:
@@ -224,37 +202,28 @@ def test_an_account_is_held_by_its_own_bucket_only(lab: GatewayLab, mirror: Mirr
         assert len(client.rest()) == 1_000_000
 
 
-class Deaf:
+class Deaf(Service):
     """Says what it has to say, ends its sending at once, and counts what it gets until its peer ends."""
 
     def __init__(self, says: bytes = b"") -> None:
         self.received: list[int] = []
         self._says, self.said = says, threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection:
-                    connection.sendall(self._says)
-                    connection.shutdown(socket.SHUT_WR)
-                    self.said.set()
-                    count = 0
-                    while data := connection.recv(65536):
-                        count += len(data)
-                self.received.append(count)
-
-    def close(self) -> None:
-        self._socket.close()
+    def serve(self, connection: socket.socket) -> None:
+        connection.sendall(self._says)
+        connection.shutdown(socket.SHUT_WR)
+        self.said.set()
+        count = 0
+        while data := connection.recv(65536):
+            count += len(data)
+        self.received.append(count)
 
 
 def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: GatewayLab) -> None:
     """The answer has ended before, and the bucket is in debt: there Envoy's own buckets make Envoy crash."""
-    deaf, envoy = Deaf(), lab.envoy()
-    try:
+    envoy = lab.envoy()
+    with closing(Deaf()) as deaf:
         with open_tls(lab.client_port, "h2") as stream:
             client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
             client.initiate_connection()
@@ -273,13 +242,10 @@ def test_the_last_bytes_of_a_capped_upload_arrive_though_trailers_end_it(lab: Ga
             wait_until(lambda: deaf.received, "the upload", 20)
         assert deaf.received == [45_000]
         assert lab.envoy() == envoy
-    finally:
-        deaf.close()
 
 
 def test_an_answer_that_waits_for_its_bandwidth_arrives_though_both_sides_have_ended(lab: GatewayLab) -> None:
-    deaf = Deaf(bytes(40_000))
-    try:
+    with closing(Deaf(bytes(40_000))) as deaf:
         with Client(lab) as client:
             client.tls.sendall(connect(lab, f"127.0.0.1:{deaf.port}", bandwidth=80))
             assert client.head().startswith(b"HTTP/1.1 200")
@@ -290,8 +256,6 @@ def test_an_answer_that_waits_for_its_bandwidth_arrives_though_both_sides_have_e
             assert len(begin + client.rest()) == 40_000
         wait_until(lambda: deaf.received, "the end of what the client sent")
         assert deaf.received == [1]
-    finally:
-        deaf.close()
 
 
 def test_every_slot_of_a_gateway_has_a_bucket() -> None:
@@ -301,19 +265,10 @@ def test_every_slot_of_a_gateway_has_a_bucket() -> None:
 
 
 def test_without_the_module_a_gateway_works_as_envoy_does(
-    tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, echo: Echo, without_module: None
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import pathlib, edge.envoy.module\n"
-        "edge.envoy.module.library = lambda *_: pathlib.Path('/nowhere/libhalfclose.so')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    gateway, echo = GatewayLab(tmp_path / "gateway"), Echo()
-    try:
+    with closing(GatewayLab(tmp_path / "gateway")) as gateway:
         gateway.start()
-        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}"), b"x" * 100_000)
-        assert echoes(gateway.tunnel(f"127.0.0.1:{echo.port}", bw=20_000), b"x" * 100_000)
+        assert echoes(gateway.tunnel(echo.target), b"x" * 100_000)
+        assert echoes(gateway.tunnel(echo.target, bw=20_000), b"x" * 100_000)
         assert "was not built" in (gateway.home.read_json("module.json") or {})["without"]
-    finally:
-        gateway.close()
-        echo.close()

@@ -1,11 +1,9 @@
 """A server's Envoy with the module by which CONNECT ends byte for byte, and without it."""
 
-from __future__ import annotations
-
-import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +12,7 @@ import pytest
 from edge.envoy import halfclose
 from edge.envoy.module import build
 from edge.envoy.process import EnvoyProcess
-from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
-from edge.protocol.configuration import ServerConfiguration
-from tests.edge.connector_lab import LabGateway, application, configuration, enrolled_server, until
+from tests.edge.connector_lab import LabGateway, application, enrolled_server, running_server, until
 from tests.edge.gateway_pki import Authority
 from tests.pipe import Cell, Origin, Proxied, connect, measure
 from tests.ports import free_port
@@ -31,7 +27,6 @@ class World:
     gateway: LabGateway
     envoy: EnvoyProcess
     origin: Origin
-    runner: asyncio.Runner
     kind: str
 
     def open(self, authority: str) -> Proxied:
@@ -48,34 +43,26 @@ class World:
 
 
 @pytest.fixture(scope="module", params=[WITH, WITHOUT])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+async def world(
+    anyio_backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
     """One server and a gateway as plain as Envoy allows; ``pipe.example`` is the origin."""
     folder, authority = tmp_path_factory.mktemp("halfclose"), Authority()
     gateway = LabGateway(folder / "gateway", authority, "connector-1")
     home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
-    envoy, origin = EnvoyProcess(home.file("envoy"), concurrency=2, arguments=ARGUMENTS), Origin()
+    origin = Origin()
     applications = [
         application(["pipe.example"], [[1, 65535]], f"127.0.0.1:{origin.port}"),
         application(["closed.example"], [[1, 65535]], f"127.0.0.1:{free_port()}"),
         application(["nowhere.invalid", "localhost", "127.0.0.1", "::1", "0.0.0.0"], [[1, 65535]]),
     ]
-    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+    with closing(origin), pytest.MonkeyPatch.context() as patch:
         if request.param == WITHOUT:
             patch.setattr(halfclose, "usable", lambda: False)
         else:
             assert not halfclose.hindrance()
-        try:
-            runner.run(gateway.start())
-            write_configuration(
-                home, ServerConfiguration.decode(configuration(home, [gateway], applications))
-            )
-            runner.run(envoy.start(bootstrap(home.identity)))
-            runner.run(until(gateway.live_tunnels, "tunnels"))
-            yield World(gateway, envoy, origin, runner, request.param)
-        finally:
-            runner.run(envoy.stop())
-            runner.run(gateway.envoy.stop())
-            origin.close()
+        async with running_server(gateway, home, applications, concurrency=2) as envoy:
+            yield World(gateway, envoy, origin, request.param)
 
 
 @pytest.mark.parametrize("size", [0, 1000, 5_000_000])
@@ -112,7 +99,7 @@ def test_a_destination_is_answered_with_or_without_the_module(
     assert world.status(authority.format(origin=world.origin.port)) == status
 
 
-def test_flows_that_begin_and_end_at_once_leave_nothing_behind(world: World) -> None:
+async def test_flows_that_begin_and_end_at_once_leave_nothing_behind(world: World) -> None:
     """Neither connections of the internal listener nor pools, and Envoy is the same process afterwards."""
     before = world.envoy.incarnation
 
@@ -132,7 +119,7 @@ def test_flows_that_begin_and_end_at_once_leave_nothing_behind(world: World) -> 
         lines = (await world.envoy.admin(f"/stats?filter=^({names})$")).splitlines()
         return all(line.endswith(": 0") for line in lines)
 
-    world.runner.run(until(empty, "all connections closed"))
+    await until(empty, "all connections closed")
     assert world.envoy.incarnation == before
 
 

@@ -1,7 +1,5 @@
 """What passes over plain HTTP passes unchanged, on every way; HTTP/1.0 is spoken; every failure says what it was."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import signal

@@ -1,9 +1,6 @@
 """Which open flows are cut, by which means, and when Envoy has to be restarted for it."""
 
-from __future__ import annotations
-
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +23,9 @@ from edge.machine.spool import Spool
 from edge.protocol.codes import Code
 from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import SessionIdentity
-from tests.edge.access.test_decision import ALICE, NOW, connector, policy, world
-from tests.edge.gateway.test_gateway_console import logged
+from tests.edge.access.test_decision import ALICE, NOW, world
+from tests.edge.gateway_lab import connector, policy
+from tests.edge.gateway_network import told
 
 WIKI = Destination.parse("wiki.corp.example:80")
 POLICIES = [policy("first", "c1"), policy("second", "c2", priority=20)]
@@ -109,12 +107,8 @@ def test_a_flow_stands_by_the_newest_word_on_its_session(state: GatewayState) ->
 @pytest.mark.parametrize(
     ("held", "cap", "expected"),
     [
-        (None, None, True),
-        (100, None, True),
-        (100, 100, True),
-        (50, 100, True),
-        (None, 100, False),
-        (200, 100, False),
+        *((None, None, True), (100, None, True), (100, 100, True), (50, 100, True)),
+        *((None, 100, False), (200, 100, False)),
     ],
 )
 def test_a_flow_in_too_wide_a_bucket_is_cut(
@@ -130,7 +124,7 @@ def test_a_flow_of_a_server_that_is_disabled_is_cut(
     flow = admitted(state)
     flow.server = carries
     state.set_tunnels({("c1", "server-1"): 1, ("c1", "server-2"): 1})
-    adopt(state, connectors={"c1": connector() | {"servers": {"server-1": False, "server-2": True}}})
+    adopt(state, connectors={"c1": connector(servers={"server-1": False, "server-2": True})})
     assert stands(flow, ALICE, state) is expected
 
 
@@ -158,7 +152,7 @@ class Opening:
         self.written.append(message)
 
 
-def test_a_flow_let_in_before_a_configuration_is_looked_at_again_when_its_stream_opens(
+async def test_a_flow_let_in_before_a_configuration_is_looked_at_again_when_its_stream_opens(
     state: GatewayState,
 ) -> None:
     flows, kept, cut = Flows(state), admitted(state, "a"), admitted(state, "b", cap=200)
@@ -169,28 +163,22 @@ def test_a_flow_let_in_before_a_configuration_is_looked_at_again_when_its_stream
     assert not list(flows), "no list of open flows has them yet"
     streams = [Opening(flow) for flow in (kept, cut)]
     for stream in streams:
-        asyncio.run(flows.Process(None, stream))  # type: ignore[arg-type]
+        await flows.Process(None, stream)  # type: ignore[arg-type]
     assert streams[1].written == [CUT] != streams[0].written
     assert (kept.cut, kept.closed.is_set()) == (False, False), "only the log tells of its end"
     assert (cut.cut, cut.closed.is_set()) == (True, True)
 
 
-def test_the_log_calls_for_a_look_when_it_tells_of_an_orphan_that_may_not_go_on(
+async def test_the_log_calls_for_a_look_when_it_tells_of_an_orphan_that_may_not_go_on(
     state: GatewayState, tmp_path: Path
 ) -> None:
     flow, spool = admitted(state), Spool(tmp_path / "flows.sqlite3")
     log = FlowLog(Flows(state), state, spool)
 
-    async def told() -> None:
-        async def messages() -> AsyncIterator[Any]:
-            yield logged(flow, 1, accesslog_pb2.DownstreamPeriodic)
-
-        await log.StreamAccessLogs(messages(), None)
-
-    asyncio.run(told())
+    await told(log, flow, 1, accesslog_pb2.DownstreamPeriodic)
     assert not log.strangers.is_set()
     adopt(state, policies=[])
-    asyncio.run(told())
+    await told(log, flow, 1, accesslog_pb2.DownstreamPeriodic)
     spool.close()
     assert log.strangers.is_set()
 
@@ -239,71 +227,65 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cutting, "LOGGED_SECONDS", 0.01)
 
 
-def test_flows_are_cut_on_their_streams_and_envoy_goes_on(state: GatewayState) -> None:
+async def test_flows_are_cut_on_their_streams_and_envoy_goes_on(state: GatewayState) -> None:
     standing, doomed = admitted(state, "a"), admitted(state, "b", cap=200)
     kept, told = Stream(standing), Stream(doomed)
     adopt(state, bandwidth={ALICE.account: 100})
     standing.cap = 100
     made = Cutting(state, standing, doomed)
-    asyncio.run(made.cutter.enforce())
+    await made.cutter.enforce()
     assert (kept.written, told.written) == ([], [CUT])
     assert (standing.cut, doomed.cut, made.restarts, made.counts) == (False, True, 0, (1, 1, 0))
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["orphan", "silent", "broken"])
-def test_what_cannot_be_cut_singly_is_cut_by_one_restart(state: GatewayState, how: str) -> None:
+async def test_what_cannot_be_cut_singly_is_cut_by_one_restart(state: GatewayState, how: str) -> None:
     easy, hard = admitted(state, "a"), admitted(state, "b")
     Stream(easy)
     if how != "orphan":
         Stream(hard, reacts=False, broken=how == "broken")
     adopt(state, policies=[])
     made = Cutting(state, easy, hard)
-    asyncio.run(made.cutter.enforce())
+    await made.cutter.enforce()
     assert (easy.cut, hard.cut, made.restarts, made.counts) == (True, True, 1, (2, 2, 1))
-    asyncio.run(made.cutter.enforce())
+    await made.cutter.enforce()
     assert made.counts == (2, 2, 1), "nothing is open any more"
 
 
-def test_a_flow_that_ends_by_itself_is_not_counted(state: GatewayState) -> None:
+async def test_a_flow_that_ends_by_itself_is_not_counted(state: GatewayState) -> None:
     ending = admitted(state)
     adopt(state, policies=[])
     made = Cutting(state, ending)
 
-    async def story() -> None:
-        cut = asyncio.create_task(made.cutter.enforce())
-        await asyncio.sleep(0)
-        ending.closed.set()  # the log says so
-        await cut
-
-    asyncio.run(story())
+    cut = asyncio.create_task(made.cutter.enforce())
+    await asyncio.sleep(0)
+    ending.closed.set()  # the log says so
+    await cut
     assert (ending.cut, made.restarts, made.counts) == (False, 0, (0, 0, 0))
 
 
-def test_flows_of_sessions_that_are_over_are_cut(state: GatewayState) -> None:
+async def test_flows_of_sessions_that_are_over_are_cut(state: GatewayState) -> None:
     flow = admitted(state)
     Stream(flow)
     made = Cutting(state, flow)
-    asyncio.run(made.cutter.end_expired())
+    await made.cutter.end_expired()
     assert made.counts == (0, 0, 0)
     over = Cutting(state, flow, latest=replace(ALICE, expires_at=NOW))
-    asyncio.run(over.cutter.end_expired())
+    await over.cutter.end_expired()
     assert flow.cut and over.counts == (1, 1, 0)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_at_the_end_all_flows_are_cut_and_envoy_is_not_restarted(state: GatewayState) -> None:
+async def test_at_the_end_all_flows_are_cut_and_envoy_is_not_restarted(state: GatewayState) -> None:
     streaming, orphan = admitted(state, "a"), admitted(state, "b")
     Stream(streaming)
     made = Cutting(state, streaming, orphan)
 
-    async def story() -> None:
-        ending = asyncio.create_task(made.cutter.end_all())
-        while not streaming.closed.is_set():
-            await asyncio.sleep(0)
-        made.flows.remove(streaming)  # its end was logged
-        await ending
-
-    asyncio.run(story())
+    ending = asyncio.create_task(made.cutter.end_all())
+    while not streaming.closed.is_set():
+        await asyncio.sleep(0)
+    made.flows.remove(streaming)  # its end was logged
+    await ending
     assert streaming.cut and orphan.cut, "the orphan ends with Envoy, and its record says that it was cut"
     assert (made.restarts, made.counts) == (0, (0, 1, 0))

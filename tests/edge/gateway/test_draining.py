@@ -1,7 +1,5 @@
 """A draining server keeps its flows and tunnels and is given no new flow; an expired license stops a connector."""
 
-from __future__ import annotations
-
 import pytest
 
 from edge.access.decision import Destination
@@ -10,7 +8,8 @@ from edge.gateway.flow import Flow
 from edge.gateway.flows import Flows
 from edge.gateway.state import GatewayState
 from edge.protocol.configuration import GatewayConfiguration
-from tests.edge.access.test_decision import ALICE, NOW, ask, connector, world
+from tests.edge.access.test_decision import ALICE, NOW, ask, world
+from tests.edge.gateway_lab import connector
 
 DESTINATION = Destination.parse("wiki.corp.example:80")
 
@@ -24,7 +23,7 @@ def state(**servers: str) -> GatewayState:
 
 
 def adopt(made: GatewayState, **servers: str) -> None:
-    document = world(connectors={"c1": connector() | {"servers": servers}})
+    document = world(connectors={"c1": connector(servers=servers)})
     made.adopt(Snapshot.compile(GatewayConfiguration.decode(document)))
 
 

@@ -1,12 +1,7 @@
 """A whole gateway: real Envoy, real agent process, real bytes. The console is down throughout."""
 
-from __future__ import annotations
-
 import http.server
-import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,42 +16,15 @@ from tests.edge.gateway_lab import (
     records,
     wait_until,
 )
+from tests.edge.gateway_pki import TokenSigner
 from tests.ports import free_port
-from tests.quiet import QuietHTTPServer
+from tests.quiet import QuietHandler, QuietHTTPServer, serving
 
 pytestmark = pytest.mark.processes
 
 
-@pytest.fixture(scope="module")
-def echo() -> Iterator[Echo]:
-    service = Echo()
-    yield service
-    service.close()
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
-    """One gateway for the tests that only ask; they leave its configuration as they found it."""
-    lab = GatewayLab(tmp_path_factory.mktemp("gateway"))
-    try:
-        lab.start()
-        yield lab
-    finally:
-        lab.close()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[GatewayLab]:
-    gateway = GatewayLab(tmp_path)
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.close()
-
-
 def test_a_session_token_opens_a_flow_to_a_cloud_network(shared: GatewayLab, echo: Echo) -> None:
-    assert echoes(shared.tunnel(f"127.0.0.1:{echo.port}"), b"x" * 100_000)
+    assert echoes(shared.tunnel(echo.target), b"x" * 100_000)
 
 
 def test_without_credentials_the_client_is_asked_for_them(shared: GatewayLab) -> None:
@@ -86,22 +54,15 @@ def test_a_password_needs_the_console(shared: GatewayLab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("authorization", "status"),
+    "authorization",
     [
-        ("Basic", 407),
-        ("Basic ****", 407),
-        ("Basic /////w==", 407),  # not UTF-8
-        (basic("no-at-sign:secret"), 407),
-        (basic("alice@:secret"), 407),
-        ("Bearer", 407),
-        ("Bearer a.b.c", 407),
-        ("Bearer " + "A" * 20_000, 407),
-        ("Digest x", 407),
-        ("\xff\xfe", 407),
+        *("Basic", "Basic ****", basic("no-at-sign:secret"), basic("alice@:secret")),
+        "Basic /////w==",  # not UTF-8
+        *("Bearer", "Bearer a.b.c", "Bearer " + "A" * 20_000, "Digest x", "\xff\xfe"),
     ],
 )
-def test_bad_credentials_are_refused(shared: GatewayLab, authorization: str, status: int) -> None:
-    assert shared.ask(authorization)[0] == status
+def test_bad_credentials_are_refused(shared: GatewayLab, authorization: str) -> None:
+    assert shared.ask(authorization)[0] == 407
 
 
 def test_an_expired_token_is_refused_with_the_reason(shared: GatewayLab) -> None:
@@ -113,14 +74,8 @@ def test_an_expired_token_is_refused_with_the_reason(shared: GatewayLab) -> None
 @pytest.mark.parametrize(
     "target",
     [
-        "127.0.0.1",
-        "127.0.0.1:0",
-        "127.0.0.1:99999",
-        "127.0.0.1:80:80",
-        "a b:80",
-        "[::1:80",
-        "..:80",
-        "-x.example:80",
+        *("127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "127.0.0.1:80:80"),
+        *("a b:80", "[::1:80", "..:80", "-x.example:80"),
     ],
 )
 def test_an_odd_destination_is_a_bad_request(shared: GatewayLab, target: str) -> None:
@@ -128,35 +83,28 @@ def test_an_odd_destination_is_a_bad_request(shared: GatewayLab, target: str) ->
 
 
 def test_a_request_that_is_not_for_a_proxy_is_refused(shared: GatewayLab, echo: Echo) -> None:
-    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{echo.port}\r\nProxy-Authorization: Bearer {shared.token()}\r\n\r\n"
+    request = f"GET / HTTP/1.1\r\nHost: {echo.target}\r\nProxy-Authorization: Bearer {shared.token()}\r\n\r\n"
     status, headers, _, _ = shared.send(request.encode())
     assert (status, headers["x-causeway-reason"]) == (400, "notaproxyrequest")
 
 
-def test_a_plain_request_reaches_the_application_without_the_gateways_headers(
-    shared: GatewayLab, tmp_path: Path
-) -> None:
+def test_a_plain_request_reaches_the_application_without_the_gateways_headers(shared: GatewayLab) -> None:
     seen: list[tuple[str, dict[str, str]]] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler, http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             seen.append((self.path, {key.lower(): value for key, value in self.headers.items()}))
             self.send_response(204)
             self.send_header("Server", "the-application")
             self.end_headers()
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = QuietHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    host = f"127.0.0.1:{server.server_port}"
-    status, headers, _, _ = shared.send(
-        f"GET http://{host}/a//b?c HTTP/1.1\r\nHost: other.example\r\nProxy-Authorization: Bearer {shared.token()}\r\n"
-        f"X-Causeway-Path: connector\r\nX-Causeway-Connector: evil\r\nX-Causeway-Inner: evil\r\n\r\n".encode()
-    )
-    server.shutdown()
-    server.server_close()
+    with serving(QuietHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        host = f"127.0.0.1:{port}"
+        status, headers, _, _ = shared.send(
+            f"GET http://{host}/a//b?c HTTP/1.1\r\nHost: other.example\r\n"
+            f"Proxy-Authorization: Bearer {shared.token()}\r\nX-Causeway-Path: connector\r\n"
+            f"X-Causeway-Connector: evil\r\nX-Causeway-Inner: evil\r\n\r\n".encode()
+        )
     assert status == 204
     path, received = seen[0]
     assert path == "/a//b?c"
@@ -167,9 +115,8 @@ def test_a_plain_request_reaches_the_application_without_the_gateways_headers(
 
 
 def test_the_headers_of_the_decision_cannot_be_chosen_by_the_client(shared: GatewayLab, echo: Echo) -> None:
-    target = f"127.0.0.1:{echo.port}"
     status, _, _, connection = shared.send(
-        f"CONNECT {target} HTTP/1.1\r\nHost: 10.9.9.9:1\r\nX-Causeway-Path: connector\r\n"
+        f"CONNECT {echo.target} HTTP/1.1\r\nHost: 10.9.9.9:1\r\nX-Causeway-Path: connector\r\n"
         f"X-Causeway-Connector: evil\r\nProxy-Authorization: Bearer {shared.token()}\r\n\r\n".encode()
     )
     assert status == 200
@@ -184,17 +131,17 @@ def test_a_version_going_backwards_is_refused(lab: GatewayLab) -> None:
 
 def test_a_configuration_that_cannot_be_read_leaves_the_one_before(lab: GatewayLab, echo: Echo) -> None:
     assert "instances" in lab.apply(instances=[])["refused"]
-    assert echoes(lab.tunnel(f"127.0.0.1:{echo.port}"))
+    assert echoes(lab.tunnel(echo.target))
 
 
 def test_a_newer_configuration_cuts_what_it_no_longer_allows(lab: GatewayLab, echo: Echo) -> None:
-    doomed = lab.tunnel(f"127.0.0.1:{echo.port}")
-    other = lab.tunnel(f"127.0.0.1:{echo.port}", session="session-00000000000000d2")
+    doomed = lab.tunnel(echo.target)
+    other = lab.tunnel(echo.target, session="session-00000000000000d2")
     assert echoes(doomed) and echoes(other)
     assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
     assert not echoes(doomed)
     assert echoes(other)
-    status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", echo.target)
     assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
     assert b"administrator" in body
 
@@ -203,33 +150,52 @@ def test_a_newer_configuration_cuts_what_it_no_longer_allows(lab: GatewayLab, ec
     assert not echoes(other)
 
 
-def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: Echo) -> None:
+def test_a_session_that_ended_is_cut_ahead_of_the_next_configuration_and_stays_so(
+    lab: GatewayLab, echo: Echo
+) -> None:
     target = f"127.0.0.1:{echo.port}"
-    flow = lab.tunnel(target)
+    doomed, other = lab.tunnel(target), lab.tunnel(target, session="session-00000000000000d2")
+    assert echoes(doomed) and echoes(other)
+    lab.end_session(SESSION)
+    assert not echoes(doomed)
+    assert echoes(other)
+
+    def refused() -> None:
+        status, headers, _ = lab.ask(f"Bearer {lab.token()}", target)
+        assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
+
+    refused()
+    lab.kill_agent()
+    lab.start()
+    assert echoes(other)
+    refused()
+
+
+def test_an_agent_that_is_killed_leaves_open_flows_alone(lab: GatewayLab, echo: Echo) -> None:
+    flow = lab.tunnel(echo.target)
     assert echoes(flow)
     before = lab.envoy()
     lab.kill_agent()
     assert echoes(flow)
-    status, headers, body = lab.ask(f"Bearer {lab.token()}", target)
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", echo.target)
     assert (status, headers["x-causeway-reason"]) == (503, "gatewayagentdown")
     assert body == b"This gateway cannot decide on new connections now. Try again in a moment.\n"
     lab.start()
     assert lab.apply(ended_sessions={"session-of-another": "kicked"}) == {"cut": 0}
     assert lab.envoy() == before
     assert echoes(flow)
-    assert echoes(lab.tunnel(target))
+    assert echoes(lab.tunnel(echo.target))
 
 
 def test_a_flow_from_before_a_restart_is_cut_all_the_same(lab: GatewayLab, echo: Echo) -> None:
-    target = f"127.0.0.1:{echo.port}"
-    flow = lab.tunnel(target)
+    flow = lab.tunnel(echo.target)
     assert echoes(flow)
     lab.kill_agent()
     lab.start()
     lab.apply(ended_sessions={SESSION: "kicked"})
     assert not echoes(flow)
     wait_until(lab.answers, "the gateway answers again")
-    assert echoes(lab.tunnel(target, session="session-00000000000000d2"))
+    assert echoes(lab.tunnel(echo.target, session="session-00000000000000d2"))
 
 
 def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
@@ -243,7 +209,7 @@ def test_a_stopped_agent_takes_envoy_along(lab: GatewayLab) -> None:
 
 def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, echo: Echo) -> None:
     size = 3_000_000
-    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    flow = lab.tunnel(echo.target)
     for _ in range(size // 100_000):
         assert echoes(flow, b"x" * 100_000)
     running = wait_until(
@@ -264,20 +230,16 @@ def test_bytes_are_counted_while_a_flow_runs_and_at_its_end(lab: GatewayLab, ech
 def test_a_tunnel_that_never_stood_carried_no_byte(lab: GatewayLab) -> None:
     """Not even the sentence that tells its client so."""
     status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{free_port()}")
-    assert (status, headers["x-causeway-reason"], body) == (
-        503,
-        "destinationunreachable",
-        b"The destination refused the connection of the gateway.\n",
-    )
+    assert (status, headers["x-causeway-reason"]) == (503, "destinationunreachable")
+    assert body == b"The destination refused the connection of the gateway.\n"
     (record,) = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a record")
     assert (record["bytes_up"], record["bytes_down"]) == (0, 0)
 
 
 def test_of_a_plain_request_the_headers_count_too(lab: GatewayLab, echo: Echo) -> None:
     """The echo service sends the request back, which is no answer of HTTP: what went up is on record all the same."""
-    target, long = f"127.0.0.1:{echo.port}", "x" * 1000
     lab.send(
-        f"GET http://{target}/{long} HTTP/1.1\r\nHost: {target}\r\n"
+        f"GET http://{echo.target}/{'x' * 1000} HTTP/1.1\r\nHost: {echo.target}\r\n"
         f"Proxy-Authorization: Bearer {lab.token()}\r\n\r\n".encode()
     )
     (record,) = wait_until(lambda: [r for r in records(lab).values() if r["end"]], "a record")
@@ -286,7 +248,7 @@ def test_of_a_plain_request_the_headers_count_too(lab: GatewayLab, echo: Echo) -
 
 def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> None:
     size = 300_000
-    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    flow = lab.tunnel(echo.target)
     for _ in range(3):
         assert echoes(flow, b"x" * (size // 3))
     assert lab.agent
@@ -298,9 +260,9 @@ def test_a_stopped_agent_has_counted_every_byte(lab: GatewayLab, echo: Echo) -> 
 
 
 def test_without_word_from_the_console_for_too_long_nobody_new_gets_in(lab: GatewayLab, echo: Echo) -> None:
-    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    flow = lab.tunnel(echo.target)
     assert lab.apply(offline_seconds=0) == {"cut": 0}
-    status, headers, body = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    status, headers, body = lab.ask(f"Bearer {lab.token()}", echo.target)
     assert (status, headers["x-causeway-reason"]) == (503, "consolelost")
     assert b"console" in body
     assert echoes(flow)
@@ -309,7 +271,7 @@ def test_without_word_from_the_console_for_too_long_nobody_new_gets_in(lab: Gate
 def test_envoy_is_started_again_when_it_dies_and_its_flows_are_accounted_for(
     lab: GatewayLab, echo: Echo
 ) -> None:
-    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    flow = lab.tunnel(echo.target)
     assert echoes(flow, b"x" * 1000)
     wait_until(
         lambda: [r for r in records(lab).values() if r["bytes_up"] == 1000], "a record of the open flow"
@@ -320,14 +282,29 @@ def test_envoy_is_started_again_when_it_dies_and_its_flows_are_accounted_for(
     assert not echoes(flow)
     wait_until(lambda: [r for r in records(lab).values() if r["end"] == "closed"], "a last record")
     wait_until(lab.answers, "the gateway answers again")
-    assert echoes(lab.tunnel(f"127.0.0.1:{echo.port}"))
+    assert echoes(lab.tunnel(echo.target))
 
 
 def test_a_renewed_certificate_is_taken_without_breaking_a_flow(lab: GatewayLab, echo: Echo) -> None:
-    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    flow = lab.tunnel(echo.target)
     before = lab.connect().getpeercert(binary_form=True)
     lab.authority.gateway(lab.home, GATEWAY)
     wait_until(
         lambda: lab.connect().getpeercert(binary_form=True) != before, "the renewed certificate is shown"
     )
     assert echoes(flow)
+
+
+def test_flows_and_tokens_by_a_key_that_is_gone_end_whoever_they_name(lab: GatewayLab, echo: Echo) -> None:
+    old, new = lab.signer, TokenSigner()
+    new.kid = "another-key"
+    flow = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert echoes(flow)
+    assert lab.apply(session_keys={new.kid: new.public_pem}) == {"cut": 1}
+    assert not echoes(flow)
+    status, headers, _ = lab.ask(f"Bearer {lab.token()}", f"127.0.0.1:{echo.port}")
+    assert (status, headers["x-causeway-reason"]) == (407, "tokenrefused")
+    lab.signer = new
+    kept = lab.tunnel(f"127.0.0.1:{echo.port}")
+    assert lab.apply(session_keys={new.kid: new.public_pem, old.kid: old.public_pem}) == {"cut": 0}
+    assert echoes(kept)

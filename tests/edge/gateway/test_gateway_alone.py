@@ -1,31 +1,17 @@
 """A gateway whose console is away: known cut-offs hold after a restart too, and its log tells of the limit."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge.gateway import configuration
-from tests.edge.gateway.test_gateway_console import Network, refusal
 from tests.edge.gateway_lab import SESSION, Echo, GatewayLab, echoes
+from tests.edge.gateway_network import Network, refusal
 
 pytestmark = pytest.mark.processes
 
 LOST, FOUND = "nobody new is let in", "The console is heard again"
-
-
-async def polling(network: Network, test: Callable[[], Awaitable[None]]) -> None:
-    asking = asyncio.create_task(network.configuration.poll_forever())
-    try:
-        async with asyncio.timeout(30):
-            await test()
-    finally:
-        asking.cancel()
 
 
 async def asked_again(network: Network) -> None:
@@ -35,19 +21,13 @@ async def asked_again(network: Network) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_the_log_tells_once_that_the_limit_is_over_and_when_the_console_is_back(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+async def test_the_log_tells_once_that_the_limit_is_over_and_when_the_console_is_back(
+    network: Network, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(configuration, "MOST_SECONDS", 0.1)
-    network = Network(tmp_path)
-    away = refusal(503, "TryAgainLater")
-    network.answer = lambda path, body: away
-
-    def answers(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
-        return 200, {"unchanged": True, "version": 1}, {}
-
-    async def test() -> None:
+    network.answer = lambda path, body: refusal(503, "TryAgainLater")
+    async with network.polling():
         network.state.heard_console()  # first: a question may be under way, and is answered in between
         await network.configuration.apply(network.document)
         await asked_again(network)
@@ -57,28 +37,20 @@ def test_the_log_tells_once_that_the_limit_is_over_and_when_the_console_is_back(
         await asked_again(network)
         assert caplog.text.count(LOST) == 1 and "not heard for 3660 s" in caplog.text
         assert network.state.refusal() is not None
-        network.answer = answers
+        network.answer = lambda path, body: (200, {"unchanged": True, "version": 1}, {})
         while FOUND not in caplog.text:
             await asyncio.sleep(0.01)
         assert network.state.refusal() is None
-
-    asyncio.run(polling(network, test))
     assert caplog.text.count(FOUND) == 1
 
 
-def test_a_cut_off_that_was_known_holds_after_a_restart_without_the_console(tmp_path: Path) -> None:
-    lab, echo = GatewayLab(tmp_path), Echo("127.0.0.1")
-    target = f"{echo.host}:{echo.port}"
-    try:
-        lab.start()
-        kicked, other = lab.tunnel(target), lab.tunnel(target, session="session-of-another")
-        assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
-        assert not echoes(kicked) and echoes(other)
-        lab.kill_agent()
-        lab.start()
-        status, headers, _ = lab.ask(f"Bearer {lab.token()}", target)
-        assert (status, headers["x-causeway-reason"]) == (407, "sessionended")
-        assert echoes(other) and echoes(lab.tunnel(target, session="session-of-another"))
-    finally:
-        lab.close()
-        echo.close()
+def test_a_cut_off_that_was_known_holds_after_a_restart_without_the_console(
+    lab: GatewayLab, echo: Echo
+) -> None:
+    kicked, other = lab.tunnel(echo.target), lab.tunnel(echo.target, session="session-of-another")
+    assert lab.apply(ended_sessions={SESSION: "kicked"}) == {"cut": 1}
+    assert not echoes(kicked) and echoes(other)
+    lab.kill_agent()
+    lab.start()
+    assert lab.verdict(echo.target) == (407, "sessionended")
+    assert echoes(other) and echoes(lab.tunnel(echo.target, session="session-of-another"))

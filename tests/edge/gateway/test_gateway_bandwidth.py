@@ -3,15 +3,12 @@
 Never more than a cap lets through is what is promised; how long as much takes is up to the machine, and not judged.
 """
 
-from __future__ import annotations
-
-import asyncio
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from edge.protocol.identity import SessionIdentity
 from tests.edge.gateway_lab import ACCOUNT, INSTANCE, GatewayLab, snapshot_document, wait_until
 from tests.edge.gateway_pki import TokenSigner
 from tests.pipe_tls import Http2
+from tests.quiet import Service
 
 pytestmark = pytest.mark.processes
 
@@ -35,33 +33,22 @@ RATE = CAP / 8 * 1000  # bytes a second
 SECONDS = 4.0
 
 
-class Peer:
+class Peer(Service):
     """Takes every byte a client sends and counts it; or, asked with ``d``, sends for ever."""
 
     def __init__(self) -> None:
         self.received = 0
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
+    def serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
             if connection.recv(1) == b"d":
                 while True:
                     connection.sendall(bytes(65536))
             while data := connection.recv(65536):
                 with self._lock:
                     self.received += len(data)
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 class Load:
@@ -109,9 +96,8 @@ def loaded(flows: list[ssl.SSLSocket], direction: bytes = b"d") -> Iterator[Load
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     """A new one for each test: what an earlier flow left in Envoy's buffers still arrives at its own."""
-    service = Peer()
-    yield service
-    service.close()
+    with closing(Peer()) as service:
+        yield service
 
 
 @pytest.fixture
@@ -119,16 +105,6 @@ def lab(shared: GatewayLab) -> Iterator[GatewayLab]:
     """The module's gateway; whatever a test sets there is gone afterwards."""
     yield shared
     shared.apply(bandwidth={})
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayLab]:
-    gateway = GatewayLab(tmp_path_factory.mktemp("gateway"))
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.close()
 
 
 def flows(lab: GatewayLab, peer: Peer, count: int, *, account: str, **token: Any) -> list[ssl.SSLSocket]:
@@ -260,8 +236,7 @@ def test_a_client_cannot_choose_its_slot(lab: GatewayLab, peer: Peer) -> None:
 def test_without_a_slot_an_account_is_turned_away_and_not_let_in_without_a_cap(
     tmp_path: Path, peer: Peer
 ) -> None:
-    lab = GatewayLab(tmp_path)
-    try:
+    with closing(GatewayLab(tmp_path)) as lab:
         lab.start("1")
         (first,) = flows(lab, peer, 1, account="user-00000000000000f7", bw=CAP)
         second = f"Bearer {lab.token('session-f8', 'user-00000000000000f8', bw=CAP)}"
@@ -270,14 +245,11 @@ def test_without_a_slot_an_account_is_turned_away_and_not_let_in_without_a_cap(
         assert b"Try again" in body
         first.close()
         wait_until(lambda: lab.ask(second, f"127.0.0.1:{peer.port}")[0] == 200, "the slot is free again")
-    finally:
-        lab.close()
 
 
 def test_an_adopted_envoy_still_holds(tmp_path: Path, peer: Peer) -> None:
     """The agent is killed; the next one gives no account a slot that another's open flow is in."""
-    lab = GatewayLab(tmp_path)
-    try:
+    with closing(GatewayLab(tmp_path)) as lab:
         lab.start()
         began = time.monotonic()
         with loaded(flows(lab, peer, 1, account=ACCOUNT, bw=CAP)) as one:
@@ -292,11 +264,9 @@ def test_an_adopted_envoy_still_holds(tmp_path: Path, peer: Peer) -> None:
                 wait_until(lambda: three.received > RATE, "the account's second flow takes part")
                 got = one.received + three.received
                 assert got < most(began)
-    finally:
-        lab.close()
 
 
-def test_without_envoys_admin_interface_a_capped_flow_does_not_begin(tmp_path: Path) -> None:
+async def test_without_envoys_admin_interface_a_capped_flow_does_not_begin(tmp_path: Path) -> None:
     state = GatewayState()
     state.adopt(Snapshot.compile(GatewayConfiguration.decode(snapshot_document(TokenSigner(), 40001, 40002))))
     bandwidth = Bandwidth(EnvoyProcess(tmp_path), state, Flows(state), slots=2)
@@ -304,8 +274,8 @@ def test_without_envoys_admin_interface_a_capped_flow_does_not_begin(tmp_path: P
     capped = SessionIdentity("session-1", ACCOUNT, INSTANCE, "alice", "10.0.0.1", until, CAP)
     free = SessionIdentity("session-2", ACCOUNT, INSTANCE, "alice", "10.0.0.1", until, None)
     with pytest.raises(NoBandwidth):
-        asyncio.run(bandwidth.slot(capped))
-    assert asyncio.run(bandwidth.slot(free)) is None
+        await bandwidth.slot(capped)
+    assert (await bandwidth.slot(free)) is None
 
 
 @pytest.mark.parametrize(("kbps", "expected"), [(1, 1), (8, 1), (2000, 244), (20_000, 2441)])

@@ -1,7 +1,5 @@
 """A console's clock that is off, and put right: a gateway goes by it, and does not wait for what it believed before."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,127 +1,37 @@
 """What the gateway asks its console, and what it makes of the answers. The network ends at httpx's transport."""
 
-from __future__ import annotations
-
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import pytest
 from envoy.data.accesslog.v3 import accesslog_pb2
-from envoy.service.accesslog.v3 import als_pb2
 
 from edge import version
 from edge.access.decision import Destination
 from edge.access.hosts import parse_host
-from edge.access.snapshot import Snapshot
-from edge.envoy.agent import METADATA
+from edge.gateway import reports
 from edge.gateway.accesslog import FlowLog
-from edge.gateway.configuration import Configuration, ConfigurationRefused
-from edge.gateway.cutting import Cutter
-from edge.gateway.flow import FLOW_KEY, Flow
+from edge.gateway.configuration import ConfigurationRefused
+from edge.gateway.flow import Flow
 from edge.gateway.flows import Flows
-from edge.gateway.life import EnvoyLife
 from edge.gateway.reports import FlowSender
-from edge.gateway.sessions import LogonFailed, Sessions
-from edge.gateway.state import GatewayState
-from edge.home import Home, Identity
-from edge.machine.api import ApiError, ConsoleApi
+from edge.machine.api import ApiError
 from edge.machine.spool import Spool
 from edge.machine.status import Report
 from edge.machine.upgrade_watch import _problem
-from edge.protocol.configuration import GatewayConfiguration
 from edge.protocol.identity import BasicCredentials, BearerToken, SessionIdentity
 from tests.edge.console_lab import grant
-from tests.edge.gateway_lab import ACCOUNT, GATEWAY, INSTANCE, SESSION, snapshot_document
-from tests.edge.gateway_pki import Authority, TokenSigner
-
-ALICE = BasicCredentials("alice", INSTANCE, "correct horse")
-SIGNER = TokenSigner()
-Answer = tuple[int, dict[str, Any], dict[str, str]]
+from tests.edge.gateway_lab import ACCOUNT, INSTANCE, SESSION
+from tests.edge.gateway_network import ALICE, Answer, Network, refusal, told
+from tests.edge.gateway_pki import TokenSigner
 
 
-def refusal(status: int, code: str, **headers: str) -> Answer:
-    return status, {"error": {"code": code, "message": "A sentence.", "field": None}}, headers
-
-
-class NoEnvoy:
-    """Stands where a gateway's Envoy is; nothing flows."""
-
-    async def follow(self) -> None:
-        pass
-
-    async def stop(self) -> None:
-        pass
-
-    async def restart(self) -> None:
-        raise AssertionError("There is no flow to cut.")
-
-    async def settled(self) -> bool:
-        return False
-
-
-class Network:
-    """Answers the gateway's calls by a function, and keeps them."""
-
-    def __init__(self, path: Path) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.answer: Callable[[str, dict[str, Any]], Answer] = lambda path, body: refusal(404, "NotFound")
-        self.now = time.time()
-        self.state = GatewayState(clock=lambda: self.now, ticks=lambda: self.now)
-        self.home = Home(path)
-        Authority().gateway(self.home, GATEWAY)
-        self.home.write_identity(Identity(GATEWAY, "gateway", "http://console.example"))
-        self.api = ConsoleApi(self.home, transport=httpx.MockTransport(self._handle))
-        self.document = snapshot_document(SIGNER, 40001, 40002)
-        self.sessions = Sessions(self.api, self.state)
-        envoy = NoEnvoy()
-        cutter = Cutter(self.state, Flows(self.state), self.sessions.latest, envoy.restart)
-        self.configuration = Configuration(
-            self.home, self.api, self.state, self.sessions, cutter, cast(EnvoyLife, envoy)
-        )
-
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        body = json.loads(request.content)
-        name = request.url.path.removeprefix("/edge/v1/")
-        self.calls.append((name, body))
-        await asyncio.sleep(0)
-        status, answer, headers = self.answer(name, body)
-        return httpx.Response(status, json=answer, headers=headers)
-
-    def configured(self) -> Network:
-        self.state.adopt(Snapshot.compile(GatewayConfiguration.decode(self.document)))
-        return self
-
-    def grants(self, session: str = SESSION, seconds: float = 1000) -> Answer:
-        token = SIGNER.token(session, ACCOUNT, INSTANCE, seconds=seconds + self.now - time.time())
-        return 200, grant(token), {}
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
-
-
-@pytest.fixture
-def network(tmp_path: Path) -> Network:
-    return Network(tmp_path)
-
-
-def failure(network: Network, credentials: BasicCredentials | BearerToken = ALICE) -> LogonFailed:
-    with pytest.raises(LogonFailed) as caught:
-        asyncio.run(network.sessions.identify(credentials, "192.0.2.1"))
-    return caught.value
-
-
-def test_fifty_connections_are_one_log_on(network: Network) -> None:
+async def test_fifty_connections_are_one_log_on(network: Network) -> None:
     network.configured().answer = lambda name, body: network.grants()
 
-    async def page() -> list[Any]:
-        return await asyncio.gather(*(network.sessions.identify(ALICE, "192.0.2.1") for _ in range(50)))
-
-    identities = asyncio.run(page())
+    identities = await asyncio.gather(*(network.sessions.identify(ALICE, "192.0.2.1") for _ in range(50)))
     assert {identity.session for identity in identities} == {SESSION}
     assert network.names() == ["login"]
     sent = network.calls[0][1]
@@ -132,23 +42,26 @@ def test_fifty_connections_are_one_log_on(network: Network) -> None:
 
 
 @pytest.mark.parametrize("code", ["TryAgainLater", "LeaseExhausted", "OfALaterRelease"])
-def test_what_the_console_cannot_do_now_is_said_in_its_words(network: Network, code: str) -> None:
+async def test_what_the_console_cannot_do_now_is_said_in_its_words(network: Network, code: str) -> None:
     network.configured().answer = lambda name, body: refusal(503, code, **{"Retry-After": "7"})
-    told = failure(network)
-    assert (told.status, told.code, str(told), told.retry_after) == (503, code, "A sentence.", 7)
+    failed = await network.failure()
+    assert (failed.status, failed.code, str(failed), failed.retry_after) == (503, code, "A sentence.", 7)
 
 
-def test_a_503_that_is_not_the_consoles_means_that_the_console_cannot_be_reached(network: Network) -> None:
+async def test_a_503_that_is_not_the_consoles_means_that_the_console_cannot_be_reached(
+    network: Network,
+) -> None:
     network.configured().answer = lambda name, body: (503, {"message": "Upstream down"}, {})
-    assert (failure(network).status, failure(network).code) == (503, "ConsoleUnreachable")
+    failed = await network.failure()
+    assert (failed.status, failed.code) == (503, "ConsoleUnreachable")
 
 
-def test_another_password_asks_again(network: Network) -> None:
+async def test_another_password_asks_again(network: Network) -> None:
     network.configured().answer = lambda name, body: (
         network.grants() if body["password"] == "correct horse" else refusal(401, "LogonRefused")
     )
-    asyncio.run(network.sessions.identify(ALICE, ""))
-    wrong = failure(network, BasicCredentials("alice", INSTANCE, "wrong"))
+    await network.sessions.identify(ALICE, "")
+    wrong = await network.failure(BasicCredentials("alice", INSTANCE, "wrong"))
     assert (wrong.status, wrong.code) == (407, "LogonRefused")
     assert network.names() == ["login", "login"]
 
@@ -165,102 +78,87 @@ def test_another_password_asks_again(network: Network) -> None:
         ((200, {}, {}), 503, "ConsoleUnreachable"),
     ],
 )
-def test_refused_log_ons(network: Network, answer: Answer, status: int, code: str) -> None:
+async def test_refused_log_ons(network: Network, answer: Answer, status: int, code: str) -> None:
     network.configured().answer = lambda name, body: answer
-    failed = failure(network)
+    failed = await network.failure()
     assert (failed.status, failed.code) == (status, code)
-    failure(network)
+    await network.failure()
     assert len(network.calls) == 2  # refusals are not remembered
 
 
-def test_a_lock_out_is_not_asked_again_until_it_is_over(network: Network) -> None:
+async def test_a_lock_out_is_not_asked_again_until_it_is_over(network: Network) -> None:
     network.configured().answer = lambda name, body: refusal(429, "LockedOut", **{"Retry-After": "60"})
-    assert failure(network).retry_after == 60
+    assert (await network.failure()).retry_after == 60
     network.now += 20
-    assert (failure(network).code, failure(network).retry_after) == ("LockedOut", 40)
+    failed = await network.failure()
+    assert (failed.code, failed.retry_after) == ("LockedOut", 40)
     assert len(network.calls) == 1
     network.now += 41
     network.answer = lambda name, body: network.grants()
-    assert asyncio.run(network.sessions.identify(ALICE, "")).session == SESSION
+    assert (await network.sessions.identify(ALICE, "")).session == SESSION
 
 
-def test_a_cut_off_session_is_forgotten_at_once(network: Network) -> None:
+async def test_a_cut_off_session_is_forgotten_at_once(network: Network) -> None:
     network.configured().answer = lambda name, body: network.grants()
-
-    async def story() -> None:
-        await network.sessions.identify(ALICE, "")
-        await network.configuration.apply(
-            network.document | {"version": 2, "ended_sessions": {SESSION: "kicked"}}
-        )
-        await network.sessions.identify(ALICE, "")
-
-    asyncio.run(story())
+    await network.sessions.identify(ALICE, "")
+    await network.configuration.apply(
+        network.document | {"version": 2, "ended_sessions": {SESSION: "kicked"}}
+    )
+    await network.sessions.identify(ALICE, "")
     assert network.names() == ["login", "login"]
 
 
-def test_a_session_is_renewed_after_half_of_its_life_and_only_while_it_is_used(network: Network) -> None:
+async def test_a_session_is_renewed_after_half_of_its_life_and_only_while_it_is_used(
+    network: Network,
+) -> None:
     network.configured().answer = lambda name, body: network.grants()
-
-    async def story() -> tuple[float, float]:
-        first = await network.sessions.identify(ALICE, "")
-        network.now += 400
-        await network.sessions.renew([SESSION])
-        network.now += 200
-        await network.sessions.renew([])
-        assert network.names() == ["login"]
-        await network.sessions.renew([SESSION])
-        again = await network.sessions.identify(ALICE, "")
-        assert network.sessions.latest(first) == again
-        return first.expires_at, again.expires_at
-
-    before, after = asyncio.run(story())
+    first = await network.sessions.identify(ALICE, "")
+    network.now += 400
+    await network.sessions.renew([SESSION])
+    network.now += 200
+    await network.sessions.renew([])
+    assert network.names() == ["login"]
+    await network.sessions.renew([SESSION])
+    again = await network.sessions.identify(ALICE, "")
+    assert network.sessions.latest(first) == again
     assert network.names() == ["login", "session/renew"]
-    assert after == pytest.approx(before + 600, abs=2)
+    assert again.expires_at == pytest.approx(first.expires_at + 600, abs=2)
 
 
-def test_a_session_that_the_console_does_not_renew_is_logged_on_anew(network: Network) -> None:
+async def test_a_session_that_the_console_does_not_renew_is_logged_on_anew(network: Network) -> None:
     answers = iter([network.grants(), refusal(401, "SessionEnded"), network.grants("session-2")])
     network.configured().answer = lambda name, body: next(answers)
-
-    async def story() -> str:
-        await network.sessions.identify(ALICE, "")
-        network.now += 600
-        await network.sessions.renew([SESSION])
-        return (await network.sessions.identify(ALICE, "")).session
-
-    assert asyncio.run(story()) == "session-2"
+    await network.sessions.identify(ALICE, "")
+    network.now += 600
+    await network.sessions.renew([SESSION])
+    assert (await network.sessions.identify(ALICE, "")).session == "session-2"
 
 
-def test_a_token_of_another_console_is_refused(network: Network) -> None:
-    network.configured()
+async def test_a_token_of_another_console_is_refused(network: Network) -> None:
     foreign = TokenSigner().token(SESSION, ACCOUNT, INSTANCE)
-    failed = failure(network, BearerToken(foreign))
+    failed = await network.configured().failure(BearerToken(foreign))
     assert (failed.status, failed.code) == (407, "TokenRefused")
 
 
 # -- Configuration --
 
 
-def test_a_poll_confirms_what_is_in_force(network: Network) -> None:
+async def test_a_poll_confirms_what_is_in_force(network: Network) -> None:
     answers: list[dict[str, Any]] = [
         network.document,
         network.document | {"version": 5},
         {"unchanged": True, "version": 5},
     ]
     network.answer = lambda name, body: (200, answers.pop(0), {})
-
-    async def story() -> None:
-        for _ in range(3):
-            await network.configuration.poll()
-
-    asyncio.run(story())
+    for _ in range(3):
+        await network.configuration.poll()
     assert [body["applied_version"] for _, body in network.calls] == [0, 1, 5]
     assert [body["wait"] for _, body in network.calls] == [0, 25, 25]
     assert network.state.heard_at == network.now
     assert json.loads(network.home.file("snapshot.json").read_text())["version"] == 5
 
 
-def test_a_configuration_of_another_epoch_is_taken_whatever_its_number(network: Network) -> None:
+async def test_a_configuration_of_another_epoch_is_taken_whatever_its_number(network: Network) -> None:
     """The console was restored: its numbers are lower than the gateway's, and say nothing any more."""
     answers: list[dict[str, Any]] = [
         network.document | {"version": 40, "epoch": "e0", "seal": "aa"},
@@ -269,20 +167,20 @@ def test_a_configuration_of_another_epoch_is_taken_whatever_its_number(network: 
     ]
     network.answer = lambda name, body: (200, answers.pop(0), {})
     for _ in range(3):
-        asyncio.run(network.configuration.poll())
+        await network.configuration.poll()
     told = [(body["epoch"], body["applied_version"], body["seal"]) for _, body in network.calls]
     assert told == [("", 0, ""), ("e0", 40, "aa"), ("e1", 21, "bb")]
     assert network.state.edition == ("e1", 21)
     network.answer = lambda name, body: (200, network.document | {"version": 20, "epoch": "e1"}, {})
     with pytest.raises(ConfigurationRefused, match="older than 21"):
-        asyncio.run(network.configuration.poll())
+        await network.configuration.poll()
 
 
-def test_a_gateway_started_anew_polls_by_the_epoch_on_its_disk(network: Network) -> None:
+async def test_a_gateway_started_anew_polls_by_the_epoch_on_its_disk(network: Network) -> None:
     network.home.write_json("snapshot.json", network.document | {"version": 40, "epoch": "e0", "seal": "aa"})
     assert network.configuration.load()
     network.answer = lambda name, body: (200, network.document | {"version": 3, "epoch": "e1"}, {})
-    asyncio.run(network.configuration.poll())
+    await network.configuration.poll()
     assert (network.calls[-1][1]["epoch"], network.calls[-1][1]["seal"]) == ("e0", "aa")
     assert json.loads(network.home.file("snapshot.json").read_text())["epoch"] == "e1"
 
@@ -291,28 +189,28 @@ def test_a_gateway_started_anew_polls_by_the_epoch_on_its_disk(network: Network)
     ("change", "words"),
     [({"version": 0}, "older than 1"), ({"instances": 3}, "instances"), ({"gateway": None}, "gateway")],
 )
-def test_a_refused_configuration_leaves_memory_and_disk_alone(
+async def test_a_refused_configuration_leaves_memory_and_disk_alone(
     network: Network, change: dict[str, Any], words: str
 ) -> None:
-    asyncio.run(network.configuration.apply(network.document))
+    await network.configuration.apply(network.document)
     kept = network.home.file("snapshot.json").read_bytes()
     network.answer = lambda name, body: (200, network.document | change, {})
     with pytest.raises(ConfigurationRefused, match=words):
-        asyncio.run(network.configuration.poll())
+        await network.configuration.poll()
     assert network.state.edition.version == 1
     assert network.home.file("snapshot.json").read_bytes() == kept
 
 
-def test_the_file_keeps_what_only_a_newer_release_knows(network: Network) -> None:
+async def test_the_file_keeps_what_only_a_newer_release_knows(network: Network) -> None:
     document = network.document | {"of_a_newer_release": {"more": [1]}}
-    asyncio.run(network.configuration.apply(document))
+    await network.configuration.apply(document)
     assert network.home.read_json("snapshot.json") == document
 
 
-def test_a_configuration_for_another_gateway_is_refused(network: Network) -> None:
+async def test_a_configuration_for_another_gateway_is_refused(network: Network) -> None:
     network.document["gateway"]["id"] = "gateway-of-somebody-else"
     with pytest.raises(ConfigurationRefused, match="not for this gateway"):
-        asyncio.run(network.configuration.apply(network.document))
+        await network.configuration.apply(network.document)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"version": 1}'])
@@ -322,24 +220,18 @@ def test_a_damaged_file_is_no_configuration(network: Network, content: bytes) ->
     assert network.state.refusal() is not None
 
 
-def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(network: Network) -> None:
+async def test_a_removed_gateway_lets_nobody_in_until_the_console_knows_it_again(network: Network) -> None:
     network.configured().state.heard_console()
     network.home.write_json("snapshot.json", network.document)
     network.answer = lambda name, body: refusal(401, "MachineUnknown")
-
-    async def removed_and_back() -> None:
-        asking = asyncio.create_task(network.configuration.poll_forever())
-        async with asyncio.timeout(30):
-            while not (network.home.read_json("status.json") or {}).get("problem"):
-                await asyncio.sleep(0.01)
-        asking.cancel()
-        refused = network.state.refusal()
-        assert refused and "removed from its console" in refused.message
-        assert not network.home.file("snapshot.json").exists()
-        network.answer = lambda name, body: (200, network.document, {})
-        await network.configuration.poll()
-
-    asyncio.run(removed_and_back())
+    async with network.polling():
+        while not (network.home.read_json("status.json") or {}).get("problem"):
+            await asyncio.sleep(0.01)
+    refused = network.state.refusal()
+    assert refused and "removed from its console" in refused.message
+    assert not network.home.file("snapshot.json").exists()
+    network.answer = lambda name, body: (200, network.document, {})
+    await network.configuration.poll()
     assert network.calls[-1][1]["applied_version"] == 0, "it needs the whole of it"
     assert network.state.refusal() is None
     assert network.home.file("snapshot.json").exists()
@@ -353,7 +245,7 @@ def test_who_watches_an_upgrade_reads_which_version_runs(network: Network) -> No
     assert "not 9.9.9" in _problem(network.home, seen, [], "9.9.9")
 
 
-def test_an_upgrade_is_ordered_by_the_newest_configuration_alone(network: Network) -> None:
+async def test_an_upgrade_is_ordered_by_the_newest_configuration_alone(network: Network) -> None:
     order = {"order": "upgrade-1", "version": "9", "wheel": "causeway-9-py3-none-any.whl", "sha256": "0" * 64}
     network.home.write_json("snapshot.json", network.document | {"upgrade": order | {"health_seconds": 90}})
     assert network.configuration.load()
@@ -362,21 +254,19 @@ def test_an_upgrade_is_ordered_by_the_newest_configuration_alone(network: Networ
     assert not network.configuration.is_newest, "the console may have taken the order back"
 
     async def asked_until(newest: bool) -> None:
-        asking = asyncio.create_task(network.configuration.poll_forever())
-        async with asyncio.timeout(30):
+        async with network.polling():
             while network.configuration.is_newest is not newest:
                 await asyncio.sleep(0.01)
-        asking.cancel()
 
     network.answer = lambda name, body: (200, network.document, {})
-    asyncio.run(asked_until(True))
+    await asked_until(True)
     assert network.state.snapshot.upgrade is None
     network.answer = lambda name, body: refusal(503, "TryAgainLater")
-    asyncio.run(asked_until(False))
+    await asked_until(False)
 
 
-def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Network) -> None:
-    asyncio.run(network.configuration.apply(network.document))
+async def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Network) -> None:
+    await network.configuration.apply(network.document)
     network.state.heard_console()
     assert network.state.refusal() is None
     network.now += 3601
@@ -387,48 +277,53 @@ def test_a_gateway_that_hears_nothing_for_too_long_lets_nobody_in(network: Netwo
 # -- Flow records --
 
 
-def test_flow_records_leave_the_spool_only_when_acknowledged(network: Network, tmp_path: Path) -> None:
+async def test_flow_records_leave_the_spool_only_when_acknowledged(network: Network, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "flows.sqlite3")
     sender = FlowSender(network.api, spool)
     spool.put_latest("flow", "f1", {"flow": "f1", "bytes_up": 1})
     spool.put_latest("flow", "f1", {"flow": "f1", "bytes_up": 2})
     network.answer = lambda name, body: (500, {}, {})
     with pytest.raises(ApiError):
-        asyncio.run(sender.send())
+        await sender.send()
     network.answer = lambda name, body: (200, {"acknowledged": 1}, {})
-    asyncio.run(sender.send())
-    asyncio.run(sender.send())
+    await sender.send()
+    await sender.send()
     spool.close()
     assert [body["records"] for _, body in network.calls] == [[{"flow": "f1", "bytes_up": 2}]] * 2
 
 
-def logged(flow: Flow, up: int, kind: accesslog_pb2.AccessLogType) -> als_pb2.StreamAccessLogsMessage:
-    """What Envoy's access log says of a flow."""
-    message = als_pb2.StreamAccessLogsMessage()
-    entry = message.http_logs.log_entry.add()
-    entry.common_properties.access_log_type = kind
-    entry.common_properties.metadata.filter_metadata[METADATA].fields[FLOW_KEY].string_value = flow.dump()
-    entry.request.request_body_bytes, entry.response.response_code.value = up, 200
-    return message
+async def test_flow_records_that_are_too_many_wait_as_long_as_the_console_says(
+    network: Network, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "flows.sqlite3")
+    spool.put_latest("flow", "f1", {"flow": "f1"})
+    network.answer = lambda name, body: refusal(429, "TooMany", **{"Retry-After": "40"})
+    with pytest.raises(ApiError) as refused:
+        await FlowSender(network.api, spool).send()
+    assert reports._pause(1, refused.value) >= 40
+    assert spool.peek("flow", 10)[1] == [{"flow": "f1"}]
+    spool.close()
 
 
-def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path: Path) -> None:
+def test_the_record_of_a_flow_names_the_server_that_carried_it() -> None:
+    identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", 2**31, None)
+    wiki = Destination(parse_host("wiki.corp.example"), 80)
+    flow = Flow("f1", identity, wiki, "connector", "connector-1", None, None, 1.0, server="server-1")
+    assert flow.record().encode()["server"] == "server-1"
+    flow.connector = None  # by a cloud network
+    assert flow.record().encode()["server"] is None
+
+
+async def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path: Path) -> None:
     spool, begun = Spool(tmp_path / "flows.sqlite3"), network.now // 3600 * 3600 + 1800
     identity = SessionIdentity(SESSION, ACCOUNT, INSTANCE, "alice", "10.0.0.1", int(begun + 86400), None)
     flow = Flow("f1", identity, Destination(parse_host("10.1.0.5"), 80), "cloud", None, None, None, begun)
-    asyncio.run(network.configuration.apply(network.document))
+    await network.configuration.apply(network.document)
     log = FlowLog(Flows(network.state), network.state, spool)
-
-    async def told(up: int, kind: accesslog_pb2.AccessLogType) -> None:
-        async def messages() -> AsyncIterator[als_pb2.StreamAccessLogsMessage]:
-            yield logged(flow, up, kind)
-
-        await log.StreamAccessLogs(messages(), None)
-
     periodic, end = accesslog_pb2.DownstreamPeriodic, accesslog_pb2.DownstreamEnd
     for minute, up, kind in [(10, 1, periodic), (20, 2, periodic), (40, 3, periodic), (50, 4, end)]:
         network.now = begun + minute * 60
-        asyncio.run(told(up, kind))
+        await told(log, flow, up, kind)
     records = spool.peek("flow", 10)[1]
     spool.close()
     assert [((r["time"] - begun) / 60, r["bytes_up"], r["end"]) for r in records] == [
@@ -437,7 +332,9 @@ def test_bytes_of_a_silent_time_are_told_hour_by_hour(network: Network, tmp_path
     ]
 
 
-def test_one_record_that_is_never_taken_does_not_hold_up_the_others(network: Network, tmp_path: Path) -> None:
+async def test_one_record_that_is_never_taken_does_not_hold_up_the_others(
+    network: Network, tmp_path: Path
+) -> None:
     spool = Spool(tmp_path / "flows.sqlite3")
     sender = FlowSender(network.api, spool)
     taken: list[str] = []
@@ -453,11 +350,7 @@ def test_one_record_that_is_never_taken_does_not_hold_up_the_others(network: Net
     names = ["a", "b", "bad", "c", "d"]
     for name in names:
         spool.put_latest("flow", name, {"flow": name})
-
-    async def send_all() -> None:
-        while await sender.send():
-            pass
-
-    asyncio.run(send_all())
+    while await sender.send():
+        pass
     spool.close()
     assert taken == ["a", "b", "c", "d"]

@@ -1,8 +1,5 @@
 """A gateway's address is held by somebody with another gateway's certificate: one that was removed, say."""
 
-from __future__ import annotations
-
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,10 +14,9 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.mark.parametrize(("named", "accepted"), [("gateway-1", True), ("gateway-9", False)])
-def test_a_server_opens_tunnels_to_the_very_gateway_that_it_means(
-    tmp_path: Path, named: str, accepted: bool
+async def test_a_server_opens_tunnels_to_the_very_gateway_that_it_means(
+    tmp_path: Path, authority: Authority, named: str, accepted: bool
 ) -> None:
-    authority = Authority()
     # What it dials is called gateway-1 in its configuration.
     gateway = LabGateway(tmp_path / "gateway", authority, "connector-1", id=named)
     home = enrolled_server(tmp_path / "server", authority, "server-1", "connector-1")
@@ -33,16 +29,13 @@ def test_a_server_opens_tunnels_to_the_very_gateway_that_it_means(
     async def dialled() -> bool:
         return await gateway.live_tunnels() > 0
 
-    async def run() -> None:
-        try:
-            await gateway.start()
-            write_configuration(home, ServerConfiguration.decode(configuration(home, [gateway], [])))
-            await envoy.start(bootstrap(home.identity))
-            await until(dialled if accepted else refused, "the handshake")
-            assert await dialled() == accepted
-            assert await refused() != accepted
-        finally:
-            await envoy.stop()
-            await gateway.envoy.stop()
-
-    asyncio.run(run())
+    try:
+        await gateway.start()
+        write_configuration(home, ServerConfiguration.decode(configuration(home, [gateway], [])))
+        await envoy.start(bootstrap(home.identity))
+        await until(dialled if accepted else refused, "the handshake")
+        assert await dialled() == accepted
+        assert await refused() != accepted
+    finally:
+        await envoy.stop()
+        await gateway.envoy.stop()

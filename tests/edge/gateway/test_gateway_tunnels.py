@@ -1,7 +1,5 @@
 """Flows through connectors: a real gateway, real connector servers that dial it, an echo service behind them."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal
@@ -15,7 +13,18 @@ from typing import Any
 import pytest
 
 from tests.edge.gateway_connector import ConnectorServer
-from tests.edge.gateway_lab import ACCOUNT, CONNECTOR, Echo, GatewayLab, echoes, records, wait_until
+from tests.edge.gateway_lab import (
+    ACCOUNT,
+    CONNECTOR,
+    Echo,
+    GatewayLab,
+    application,
+    connector,
+    echoes,
+    policy,
+    records,
+    wait_until,
+)
 
 pytestmark = pytest.mark.processes
 
@@ -24,9 +33,8 @@ TARGET = f"{HOST}:80"
 SERVERS = ("server-00000000000000f1", "server-00000000000000f2")
 
 
-def connector(enabled: bool = True, **servers: bool) -> dict[str, Any]:
-    named = {SERVERS[0]: servers.get("first", True), SERVERS[1]: servers.get("second", True)}
-    return {CONNECTOR: {"name": "Head office", "enabled": enabled, "licensed": True, "servers": named}}
+def connectors(*, enabled: bool = True, first: bool = True, second: bool = True) -> dict[str, Any]:
+    return {CONNECTOR: connector(enabled=enabled, servers={SERVERS[0]: first, SERVERS[1]: second})}
 
 
 class Office:
@@ -36,18 +44,14 @@ class Office:
         self.path, self.echo = path, echo
         self.gateway = GatewayLab(path)
         self.servers: list[ConnectorServer] = []
-        application = {"name": "echo", "addresses": [HOST], "ports": [[80, 80]], "protocol": "TCP"}
-        policy = {
-            "id": "fs-1", "name": "p", "priority": 10, "users": "selected", "groups": ["usergroup-1"], "accounts": [],
-            "applications": "selected", "application_ids": ["pa-application-1"], "connector": CONNECTOR,
-        }  # fmt: skip
-        self.gateway.document |= {
-            "connectors": connector(),
-            "applications": {"pa-application-1": application},
-            "groups": {"usergroup-1": [ACCOUNT]},
-            "policies": [policy],
-        }
-        self.gateway.home.write_json("snapshot.json", self.gateway.document)
+        chosen = {"users": "selected", "groups": ["usergroup-1"]}
+        chosen |= {"applications": "selected", "application_ids": ["pa-application-1"]}
+        self.gateway.knows(
+            connectors=connectors(),
+            applications={"pa-application-1": application(HOST)},
+            groups={"usergroup-1": [ACCOUNT]},
+            policies=[policy("1", CONNECTOR, **chosen)],
+        )
 
     def serve(self, *names: str, port: int | None = None) -> None:
         """Start servers and wait for their tunnels. ``port``: of another application than the echo service."""
@@ -69,8 +73,7 @@ class Office:
         return self.gateway.tunnel(TARGET)
 
     def refusal(self) -> tuple[int, str]:
-        status, headers, _ = self.gateway.ask(f"Bearer {self.gateway.token()}", TARGET)
-        return status, headers.get("x-causeway-reason", "")
+        return self.gateway.verdict(TARGET)
 
     def close(self) -> None:
         for server in self.servers:
@@ -79,15 +82,10 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    echo = Echo()
-    place = Office(tmp_path, echo)
-    try:
+def office(tmp_path: Path, echo: Echo) -> Iterator[Office]:
+    with closing(Office(tmp_path, echo)) as place:
         place.gateway.start()
         yield place
-    finally:
-        place.close()
-        echo.close()
 
 
 def test_switching_a_connector_off_cuts_its_flows_and_on_lets_them_in_again(office: Office) -> None:
@@ -95,15 +93,15 @@ def test_switching_a_connector_off_cuts_its_flows_and_on_lets_them_in_again(offi
     office.serve(SERVERS[0])
     flow = office.flow()
     assert echoes(flow, b"x" * 200_000)
-    assert office.gateway.apply(connectors=connector(enabled=False)) == {"cut": 1}
+    assert office.gateway.apply(connectors=connectors(enabled=False)) == {"cut": 1}
     assert not echoes(flow)
     assert office.refusal() == (403, "connectordisabled")
-    office.gateway.apply(connectors=connector())
+    office.gateway.apply(connectors=connectors())
     assert echoes(office.flow())
 
 
 def test_a_server_that_the_console_does_not_list_gets_no_tunnel(office: Office) -> None:
-    office.gateway.apply(connectors=connector(first=False))
+    office.gateway.apply(connectors=connectors(first=False))
     origin = f"127.0.0.1:{office.echo.port}"
     office.servers.append(ConnectorServer(office.gateway, office.path, SERVERS[0], CONNECTOR, {HOST: origin}))
     wait_until(
@@ -119,13 +117,13 @@ def test_disabling_one_server_cuts_its_flows_only(office: Office) -> None:
     assert all(echoes(flow) for flow in flows)
     # The access log tells which server carries a flow; before that the gateway would cut more than it must.
     wait_until(lambda: len(records(office.gateway)) == len(flows), "a record of every flow")
-    cut = office.gateway.apply(connectors=connector(second=False))["cut"]
+    cut = office.gateway.apply(connectors=connectors(second=False))["cut"]
     alive = [flow for flow in flows if echoes(flow)]
     assert len(alive) == len(flows) - cut
     assert 0 < cut < len(flows)
     for _ in range(10):  # the disabled server's tunnels are still up: nothing new may go there
         assert echoes(office.flow())
-    assert office.gateway.apply(connectors=connector(first=False, second=False))["cut"] == len(alive) + 10
+    assert office.gateway.apply(connectors=connectors(first=False, second=False))["cut"] == len(alive) + 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

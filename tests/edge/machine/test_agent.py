@@ -1,7 +1,5 @@
 """What the agents of gateways and servers do alike: run their loops, see one that ends, end in order."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Iterable
@@ -59,18 +57,14 @@ def home(tmp_path: Path) -> Home:
     return enrolled_server(tmp_path, Authority(), "server-1", "connector-1")
 
 
-def test_an_agent_ends_after_all_that_it_did_has_ended(home: Home) -> None:
-    async def story() -> Trade:
-        trade = Trade(home)
-        await trade.run()
-        return trade
-
-    trade = asyncio.run(story())
+async def test_an_agent_ends_after_all_that_it_did_has_ended(home: Home) -> None:
+    trade = Trade(home)
+    await trade.run()
     assert trade.noted == ["begin", "work", "worked", "end"]
     assert "causeway_trade 1.0" in home.file("metrics.prom").read_text()
 
 
-def test_a_loop_that_fails_or_ends_is_seen_and_ends_the_agent(home: Home) -> None:
+async def test_a_loop_that_fails_or_ends_is_seen_and_ends_the_agent(home: Home) -> None:
     async def story(**how: object) -> list[str]:
         trade = Trade(home, **how)  # type: ignore[arg-type]
         try:
@@ -80,9 +74,9 @@ def test_a_loop_that_fails_or_ends_is_seen_and_ends_the_agent(home: Home) -> Non
         return trade.noted
 
     with pytest.raises(LookupError, match="a fault of ours"):
-        asyncio.run(story(fault=LookupError("a fault of ours")))
+        await story(fault=LookupError("a fault of ours"))
     with pytest.raises(RuntimeError, match="“work” has ended"):
-        asyncio.run(story(lasts=False))
+        await story(lasts=False)
 
 
 def test_a_folder_has_one_agent_of_its_own_kind(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,9 @@
 """Calls to the console: signed, corrected for a wrong clock, and every failure told apart."""
 
-from __future__ import annotations
-
-import asyncio
 import base64
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +22,6 @@ from tests.edge.gateway_pki import Authority
 
 
 @pytest.fixture
-def console() -> Iterator[FakeConsole]:
-    with FakeConsole().running() as running:
-        yield running
-
-
-@pytest.fixture
 def home(tmp_path: Path, console: FakeConsole) -> Home:
     return enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1", console=console.url)
 
@@ -42,12 +32,9 @@ class Note(Message, frozen=True):
     text: str = ""
 
 
-def call(home: Home, note: Note = Note(), **options: Any) -> Note:  # noqa: B008
-    async def run() -> Note:
-        async with ConsoleApi(home, **options) as api:
-            return await api.call("telemetry", note, Note)
-
-    return asyncio.run(run())
+async def call(home: Home, note: Note = Note(), **options: Any) -> Note:  # noqa: B008
+    async with ConsoleApi(home, **options) as api:
+        return await api.call("telemetry", note, Note)
 
 
 def claims_of(home: Home, token: str) -> dict[str, Any]:
@@ -57,20 +44,20 @@ def claims_of(home: Home, token: str) -> dict[str, Any]:
     return jwt.decode(token, key, algorithms=["ES256"], options={"verify_iat": False})
 
 
-def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeConsole) -> None:
+async def test_a_call_is_signed_over_method_path_and_body(home: Home, console: FakeConsole) -> None:
     console.answers["telemetry"] = lambda body: (200, {"text": "taken", "of_a_newer_release": 1})
-    assert call(home, Note("ä")) == Note("taken")
+    assert await call(home, Note("ä")) == Note("taken")
     _, body, headers = console.calls[0]
     scheme, token = headers["authorization"].split()
     assert scheme == "Bearer" and jwt.get_unverified_header(token)["kid"] == "server-1"
     claims = claims_of(home, token)
-    sent = json.dumps(body, separators=(",", ":")).encode()
+    sent = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     digest = base64.urlsafe_b64encode(hashlib.sha256(sent).digest()).rstrip(b"=").decode()
     assert (claims["htm"], claims["htu"], claims["bsh"]) == ("POST", "/edge/v1/telemetry", digest)
     assert claims["exp"] - claims["iat"] == 60
 
 
-def test_a_wrong_clock_is_corrected_from_the_date_header(home: Home, console: FakeConsole) -> None:
+async def test_a_wrong_clock_is_corrected_from_the_date_header(home: Home, console: FakeConsole) -> None:
     console.clock_offset = 7200.0
 
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -81,58 +68,56 @@ def test_a_wrong_clock_is_corrected_from_the_date_header(home: Home, console: Fa
         return 200, {"text": "taken"}
 
     console.answers["telemetry"] = answer
-    assert call(home) == Note("taken")
+    assert await call(home) == Note("taken")
     assert len(console.calls) == 2
 
 
-def test_a_clock_that_cannot_be_corrected_is_refused_once_more_and_then_told(
+async def test_a_clock_that_cannot_be_corrected_is_refused_once_more_and_then_told(
     home: Home, console: FakeConsole
 ) -> None:
     console.answers["telemetry"] = lambda body: (401, refusal("ClockSkew", "Your clock is wrong."))
     with pytest.raises(ApiRefused, match="Your clock is wrong"):
-        call(home)
+        await call(home)
     assert len(console.calls) == 2
 
 
-def test_a_refusal_carries_status_code_and_sentence(home: Home, console: FakeConsole) -> None:
+async def test_a_refusal_carries_status_code_and_sentence(home: Home, console: FakeConsole) -> None:
     console.answers["telemetry"] = lambda body: (403, refusal("MachineUnknown", "This server was removed."))
     with pytest.raises(ApiRefused) as caught:
-        call(home)
+        await call(home)
     assert (caught.value.status, caught.value.code) == (403, "MachineUnknown")
     assert str(caught.value) == "This server was removed."
 
 
 @pytest.mark.parametrize("status", [500, 503, 302])
-def test_a_failing_console_is_unreachable(home: Home, console: FakeConsole, status: int) -> None:
+async def test_a_failing_console_is_unreachable(home: Home, console: FakeConsole, status: int) -> None:
     console.answers["telemetry"] = lambda body: (status, {})
     with pytest.raises(ConsoleUnreachable):
-        call(home)
+        await call(home)
 
 
 @pytest.mark.parametrize("answer", ["", "null", "[]", "7", '{"text": 7}'])
-def test_an_answer_of_another_kind_is_none(home: Home, answer: str) -> None:
+async def test_an_answer_of_another_kind_is_none(home: Home, answer: str) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, text=answer))
     with pytest.raises(ConsoleUnreachable, match="answer"):
-        call(home, transport=transport)
+        await call(home, transport=transport)
 
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [("7", 7.0), ("999999999", 3600.0), ("-1", None), ("nan", None), ("Sat, 21 Nov 2026", None)],
 )
-def test_when_to_come_back_is_passed_on(home: Home, said: str, seconds: float | None) -> None:
+async def test_when_to_come_back_is_passed_on(home: Home, said: str, seconds: float | None) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(503, headers={"Retry-After": said}))
     with pytest.raises(ConsoleUnreachable) as caught:
-        call(home, transport=transport)
+        await call(home, transport=transport)
     assert caught.value.retry_after == seconds
 
 
-def test_nobody_listening_is_unreachable(tmp_path: Path) -> None:
-    home = enrolled_server(
-        tmp_path / "home", Authority(), "server-1", "connector-1", console="http://127.0.0.1:1"
-    )
+async def test_nobody_listening_is_unreachable(tmp_path: Path) -> None:
+    home = enrolled_server(tmp_path / "home", Authority(), "server-1", "connector-1")
     with pytest.raises(ConsoleUnreachable, match="cannot be reached"):
-        call(home)
+        await call(home)
 
 
 def test_a_folder_without_identity_says_what_to_do(tmp_path: Path) -> None:

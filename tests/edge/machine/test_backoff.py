@@ -1,7 +1,5 @@
 """Machines that failed together come back apart from each other, and never before they were asked to."""
 
-from __future__ import annotations
-
 from edge.machine import backoff
 
 

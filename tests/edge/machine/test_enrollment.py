@@ -1,14 +1,9 @@
 """Enrollment: all or nothing; renewal: the same keys, one rename."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import os
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +17,7 @@ from edge.machine.enrollment import EnrollmentError, enroll, renew, renewal_due
 from edge.protocol.enrollment import Kind
 from tests.edge.console_lab import FakeConsole, refusal
 from tests.edge.gateway_pki import Authority
+from tests.running import causeway
 
 NAMES = {
     "outer": ["server-1", "uri:connector-1"],
@@ -29,17 +25,6 @@ NAMES = {
     "tunnel": ["gateway.causeway.internal", "gateway-1"],
     "access": ["127.0.0.1"],
 }
-
-
-@pytest.fixture
-def console() -> Iterator[FakeConsole]:
-    with FakeConsole().running() as running:
-        yield running
-
-
-@pytest.fixture
-def authority() -> Authority:
-    return Authority()
 
 
 def signed(authority: Authority, requests: dict[str, str], *, days: float = 10) -> dict[str, str]:
@@ -63,7 +48,7 @@ def admit(authority: Authority, body: dict[str, Any]) -> tuple[int, dict[str, An
     ("kind", "names", "configuration"),
     [("server", ["inner", "outer"], "config.json"), ("gateway", ["access", "tunnel"], "snapshot.json")],
 )
-def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
+async def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
     tmp_path: Path,
     console: FakeConsole,
     authority: Authority,
@@ -73,7 +58,7 @@ def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
 ) -> None:
     console.answers["enroll"] = lambda body: admit(authority, body)
     home = Home(tmp_path / "home")
-    identity = asyncio.run(enroll(home, console.url, "ABCD-EFGH-JKMN", kind))
+    identity = await enroll(home, console.url, "ABCD-EFGH-JKMN", kind)
     body = console.bodies("enroll")[0]
     assert body["code"] == "ABCD-EFGH-JKMN" and sorted(body["csrs"]) == names
     assert home.identity == identity and identity.console == console.url
@@ -85,14 +70,14 @@ def test_an_enrollment_leaves_keys_certificates_identity_and_configuration(
 
 
 @pytest.mark.parametrize("code", ["EnrollmentCodeUnknown", "EnrollmentCodeUsed", "EnrollmentCodeExpired"])
-def test_a_refused_code_leaves_nothing(tmp_path: Path, console: FakeConsole, code: str) -> None:
+async def test_a_refused_code_leaves_nothing(tmp_path: Path, console: FakeConsole, code: str) -> None:
     console.answers["enroll"] = lambda body: (403, refusal(code, "This code does not do."))
     with pytest.raises(ApiRefused, match="This code does not do"):
-        asyncio.run(enroll(Home(tmp_path / "home"), console.url, "X", "server"))
+        await enroll(Home(tmp_path / "home"), console.url, "X", "server")
     assert not (tmp_path / "home").exists()
 
 
-def test_certificates_for_another_key_are_not_taken(
+async def test_certificates_for_another_key_are_not_taken(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -102,19 +87,19 @@ def test_certificates_for_another_key_are_not_taken(
 
     console.answers["enroll"] = answer
     with pytest.raises(EnrollmentError, match="inner is not for the key"):
-        asyncio.run(enroll(Home(tmp_path / "home"), console.url, "X", "server"))
+        await enroll(Home(tmp_path / "home"), console.url, "X", "server")
     assert not (tmp_path / "home").exists()
 
 
-def test_an_enrolled_machine_is_not_enrolled_twice(
+async def test_an_enrolled_machine_is_not_enrolled_twice(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     console.answers["enroll"] = lambda body: admit(authority, body)
     home = Home(tmp_path / "home")
-    asyncio.run(enroll(home, console.url, "X", "server"))
+    await enroll(home, console.url, "X", "server")
     before = home.read_pki()
     with pytest.raises(EnrollmentError, match="enrolled already"):
-        asyncio.run(enroll(home, console.url, "Y", "server"))
+        await enroll(home, console.url, "Y", "server")
     assert home.read_pki() == before and len(console.calls) == 1
 
 
@@ -146,32 +131,30 @@ def test_a_second_enrollment_at_the_same_time_takes_nothing_from_the_first(
     assert set(home.read_pki()) == {"ca.pem", "inner.key", "inner.pem", "outer.key", "outer.pem"}
 
 
-def test_a_console_that_is_away_and_an_address_that_is_none(tmp_path: Path) -> None:
+async def test_a_console_that_is_away_and_an_address_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(ConsoleUnreachable):
-        asyncio.run(enroll(Home(tmp_path / "home"), "http://127.0.0.1:1", "X", "server"))
+        await enroll(Home(tmp_path / "home"), "http://127.0.0.1:1", "X", "server")
     with pytest.raises(EnrollmentError, match="must be like https"):
-        asyncio.run(enroll(Home(tmp_path / "home"), "console.example", "X", "server"))
+        await enroll(Home(tmp_path / "home"), "console.example", "X", "server")
     assert not (tmp_path / "home").exists()
 
 
-def test_renewal_keeps_the_keys_and_replaces_the_certificates(
+async def test_renewal_keeps_the_keys_and_replaces_the_certificates(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     console.answers["enroll"] = lambda body: admit(authority, body)
+    ca = {"ca": authority.pem.decode()}
     console.answers["renew"] = lambda body: (
         200,
-        {"certificates": signed(authority, body["csrs"], days=30), "ca": authority.pem.decode()},
+        ca | {"certificates": signed(authority, body["csrs"], days=30)},
     )
     home = Home(tmp_path / "home")
-    asyncio.run(enroll(home, console.url, "X", "server"))
+    await enroll(home, console.url, "X", "server")
     before, due = home.read_pki(), renewal_due(home)
     assert dt.timedelta(days=6) < due - dt.datetime.now(dt.UTC) < dt.timedelta(days=7)
 
-    async def run() -> None:
-        async with ConsoleApi(home) as api:
-            await renew(home, api)
-
-    asyncio.run(run())
+    async with ConsoleApi(home) as api:
+        await renew(home, api)
     after = home.read_pki()
     assert after["outer.key"] == before["outer.key"] and after["outer.pem"] != before["outer.pem"]
     assert renewal_due(home) > due + dt.timedelta(days=10)
@@ -179,29 +162,18 @@ def test_renewal_keeps_the_keys_and_replaces_the_certificates(
     assert len(list((home.path / "pki").glob("generation-*"))) == 1
 
 
-def causeway(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "edge.cli", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 @pytest.mark.processes
 def test_the_command_enrolls_and_never_shows_code_or_traceback(
     tmp_path: Path, console: FakeConsole, authority: Authority
 ) -> None:
     place = ("--console", console.url, "--home", str(tmp_path / "home"))
-    console.answers["enroll"] = lambda body: (
-        403,
-        refusal("EnrollmentCodeUsed", "This code was used before."),
-    )
-    refused = causeway("connector", "enroll", *place, CAUSEWAY_CODE="SECRET-CODE")
+    used = refusal("EnrollmentCodeUsed", "This code was used before.")
+    console.answers["enroll"] = lambda body: (403, used)
+    given = os.environ | {"CAUSEWAY_CODE": "SECRET-CODE"}
+    refused = causeway("connector", "enroll", *place, env=given)
     assert refused.returncode == 1 and refused.stderr.strip().endswith("This code was used before.")
     console.answers["enroll"] = lambda body: admit(authority, body)
-    done = causeway("connector", "enroll", *place, CAUSEWAY_CODE="SECRET-CODE")
+    done = causeway("connector", "enroll", *place, env=given)
     assert done.returncode == 0 and "server-1" in done.stdout
     without = causeway("connector", "enroll", *place)
     assert without.returncode == 1 and "CAUSEWAY_CODE" in without.stderr

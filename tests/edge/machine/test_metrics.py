@@ -1,10 +1,8 @@
 """What an agent tells Prometheus: a file always, and /metrics where an address is named."""
 
-from __future__ import annotations
-
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -14,26 +12,21 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from edge.home import Home
 from edge.machine.metrics import FILE_VARIABLE, LISTEN_VARIABLE, gauge, publish_metrics
-from tests.edge.connector_lab import until
+from tests.edge.connector_lab import beside, until
 from tests.ports import free_port
 
 
-def published(folder: Path, test: Callable[[list[float]], Awaitable[None]]) -> None:
-    """Run ``test`` while the metric ``causeway_trial``, the last of its list of values, is published."""
+@asynccontextmanager
+async def published(folder: Path, file: Path) -> AsyncIterator[list[float]]:
+    """Publish the metric ``causeway_trial``, the last of a list of values, once the file is there."""
     values = [1.0]
 
     def collect() -> Iterator[Metric]:
         yield gauge("causeway_trial", "A trial.", [(("a",), values[-1])], "label")
 
-    async def run() -> None:
-        task = asyncio.create_task(publish_metrics(Home(folder), collect))
-        try:
-            await test(values)
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(run())
+    async with beside(publish_metrics(Home(folder), collect)):
+        await until(file.exists, "the file")
+        yield values
 
 
 def value(text: str) -> float:
@@ -42,50 +35,40 @@ def value(text: str) -> float:
     return family.samples[0].value
 
 
-async def written(file: Path) -> bool:
-    return file.exists()
-
-
-def test_a_file_is_written_where_it_is_wanted_and_nobody_listens(
+async def test_a_file_is_written_where_it_is_wanted_and_nobody_listens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def test(values: list[float]) -> None:
-        await until(lambda: written(tmp_path / "elsewhere.prom"), what="the file")
-        assert value((tmp_path / "elsewhere.prom").read_text()) == 1.0
-
-    monkeypatch.setenv(FILE_VARIABLE, str(tmp_path / "elsewhere.prom"))
-    published(tmp_path, test)
+    file = tmp_path / "elsewhere.prom"
+    monkeypatch.setenv(FILE_VARIABLE, str(file))
+    async with published(tmp_path, file):
+        assert value(file.read_text()) == 1.0
     assert not (tmp_path / "metrics.prom").exists()
 
 
-def test_an_address_answers_with_what_is_so_now_until_the_agent_ends(
+async def test_an_address_answers_with_what_is_so_now_until_the_agent_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
-
-    async def test(values: list[float]) -> None:
-        await until(lambda: written(tmp_path / "metrics.prom"), what="the file")
-        async with httpx.AsyncClient() as client:
-            for now in (1.0, 2.0, 3.0):
-                values.append(now)
-                answer = await client.get(url)
-                assert answer.headers["content-type"].startswith("text/plain") and value(answer.text) == now
-
     monkeypatch.setenv(LISTEN_VARIABLE, f"127.0.0.1:{port}")
-    published(tmp_path, test)
+    async with (
+        published(tmp_path, tmp_path / "metrics.prom") as values,
+        httpx.AsyncClient(timeout=30) as client,
+    ):
+        for now in (1.0, 2.0, 3.0):
+            values.append(now)
+            answer = await client.get(url)
+            assert answer.headers["content-type"].startswith("text/plain") and value(answer.text) == now
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:70000", "203.0.113.1:9464", ":"])
-def test_an_address_that_cannot_be_had_is_told_of_and_the_file_is_written(
+async def test_an_address_that_cannot_be_had_is_told_of_and_the_file_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
-    async def test(values: list[float]) -> None:
-        await until(lambda: written(tmp_path / "metrics.prom"), what="the file")
-
     monkeypatch.setenv(LISTEN_VARIABLE, address)
     with caplog.at_level(logging.WARNING):
-        published(tmp_path, test)
+        async with published(tmp_path, tmp_path / "metrics.prom"):
+            pass
     assert "CAUSEWAY_METRICS_LISTEN must be a free address such as 127.0.0.1:9464" in caplog.text

@@ -1,7 +1,5 @@
 """Nothing acknowledged is lost, nothing is sent twice; bounded; alive on a full disk."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,15 +1,12 @@
 """``causeway status`` and ``causeway check``: what a machine says of itself, its agent alive, dead or never started."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime as dt
 import json
 import re
 import signal
-import subprocess
-import sys
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,13 +16,9 @@ from edge.home import Home
 from edge.machine.checks import Check, checks
 from tests.edge.connector_lab import configuration, enrolled_server, until
 from tests.edge.gateway_pki import Authority
-from tests.edge.server.test_connector_agent import World, in_world
+from tests.edge.server_lab import World
 from tests.ports import free_port
-
-
-def causeway(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+from tests.running import causeway
 
 
 def lights(home: Home) -> tuple[int, dict[str, tuple[str, str]]]:
@@ -34,84 +27,64 @@ def lights(home: Home) -> tuple[int, dict[str, tuple[str, str]]]:
     return done.returncode, {light["name"]: (light["color"], light["reason"]) for light in found}
 
 
-@pytest.mark.processes
-def test_four_green_lights_and_what_turns_each_of_them_red(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        world.start()
+async def good(world: World) -> dict[str, tuple[str, str]]:
+    """Start the agent, wait until none of its lights is red, and return them."""
+    await world.begin()
 
-        async def good() -> bool:
-            return (await asyncio.to_thread(lights, world.home))[0] == 0
+    async def none_is_red() -> bool:
+        return (await asyncio.to_thread(lights, world.home))[0] == 0
 
-        await until(world.served, "the application")
-        await until(good, "four lights none of which is red")
-        _, found = await asyncio.to_thread(lights, world.home)
-        assert {name: color for name, (color, _) in found.items()} == {
-            "process": "green",
-            "tunnel": "green",
-            "configuration": "green",
-            "destinations": "green",
-        }
-        # Two are wanted; one more may live for a while, where a slow machine took a tunnel for lost.
-        assert re.search("gateway-1: [23]", found["tunnel"][1])
-
-        # The console wants what this server cannot get; an application is gone; so is the gateway.
-        world.console.answers["server/config"] = lambda body: (503, {})
-        world.configuration = {**world.configuration, "version": 2}
-        port = free_port()
-        known = world.home.read_json("config.json") or {}
-        known["applications"][0]["origin"] = f"127.0.0.1:{port}"
-        world.home.write_json("config.json", known)
-        await world.gateway.envoy.stop()
-
-        async def three_red() -> bool:
-            _, found = await asyncio.to_thread(lights, world.home)
-            return [found[name][0] for name in ("tunnel", "configuration", "destinations")] == ["red"] * 3
-
-        await until(three_red, "three red lights")
-        code, found = await asyncio.to_thread(lights, world.home)
-        assert code == 1 and found["process"][0] == "green"
-        assert found["tunnel"][1].startswith("There is no tunnel to gateway-1.")
-        assert found["configuration"][1].startswith("Version 1 is in force, the console wants 2. ")
-        assert "The console answered with status 503." in found["configuration"][1]
-        assert found["destinations"][1] == f"No answer from app at 127.0.0.1:{port}."
-
-        assert world.agent
-        world.agent.send_signal(signal.SIGSTOP)
-        code, found = await asyncio.to_thread(lights, world.home)
-        assert code == 1 and found["process"][0] == "red" and "is stopped" in found["process"][1]
-        world.agent.send_signal(signal.SIGCONT)
-
-        world.end(signal.SIGKILL)
-        _, found = await asyncio.to_thread(lights, world.home)
-        assert found["process"] == ("red", "The agent does not run. Envoy still runs; open flows go on.")
-
-    in_world(tmp_path, test)
+    await until(none_is_red, "four lights none of which is red")
+    return (await asyncio.to_thread(lights, world.home))[1]
 
 
 @pytest.mark.processes
-def test_a_server_without_the_module_works_and_says_so_in_yellow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_four_green_lights_and_what_turns_each_of_them_red(world: World) -> None:
+    found = await good(world)
+    assert found.keys() == {"process", "tunnel", "configuration", "destinations"}
+    assert {color for color, _ in found.values()} == {"green"}
+    # Two are wanted; one more may live for a while, where a slow machine took a tunnel for lost.
+    assert re.search("gateway-1: [23]", found["tunnel"][1])
+
+    # The console wants what this server cannot get; an application is gone; so is the gateway.
+    world.console.answers["server/config"] = lambda body: (503, {})
+    world.configuration = {**world.configuration, "version": 2}
+    port = free_port()
+    known = world.home.read_json("config.json") or {}
+    known["applications"][0]["origin"] = f"127.0.0.1:{port}"
+    world.home.write_json("config.json", known)
+    await world.gateway.envoy.stop()
+
+    def three_red() -> bool:
+        _, found = lights(world.home)
+        return [found[name][0] for name in ("tunnel", "configuration", "destinations")] == ["red"] * 3
+
+    await until(partial(asyncio.to_thread, three_red), "three red lights")
+    code, found = await asyncio.to_thread(lights, world.home)
+    assert code == 1 and found["process"][0] == "green"
+    assert found["tunnel"][1].startswith("There is no tunnel to gateway-1.")
+    assert found["configuration"][1].startswith("Version 1 is in force, the console wants 2. ")
+    assert "The console answered with status 503." in found["configuration"][1]
+    assert found["destinations"][1] == f"No answer from app at 127.0.0.1:{port}."
+
+    assert world.agent
+    world.agent.send_signal(signal.SIGSTOP)
+    code, found = await asyncio.to_thread(lights, world.home)
+    assert code == 1 and found["process"][0] == "red" and "is stopped" in found["process"][1]
+    world.agent.send_signal(signal.SIGCONT)
+
+    world.end(signal.SIGKILL)
+    _, found = await asyncio.to_thread(lights, world.home)
+    assert found["process"] == ("red", "The agent does not run. Envoy still runs; open flows go on.")
+
+
+@pytest.mark.processes
+async def test_a_server_without_the_module_works_and_says_so_in_yellow(
+    without_module: None, world: World
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import pathlib, edge.envoy.module\n"
-        "edge.envoy.module.library = lambda *_: pathlib.Path('/nowhere/libhalfclose.so')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-
-    async def test(world: World) -> None:
-        world.start()
-
-        async def is_good() -> bool:
-            return (await asyncio.to_thread(lights, world.home))[0] == 0
-
-        await until(world.served, "the application")
-        await until(is_good, "four lights none of which is red")
-        _, found = await asyncio.to_thread(lights, world.home)
-        color, reason = found["process"]
-        assert color == "yellow"
-        assert "was not built for this machine" in reason and "may be lost" in reason
-
-    in_world(tmp_path, test)
+    color, reason = (await good(world))["process"]
+    assert color == "yellow"
+    assert "was not built for this machine" in reason and "may be lost" in reason
 
 
 @pytest.mark.processes
@@ -134,15 +107,11 @@ def test_without_an_enrollment_there_is_a_code_of_its_own(tmp_path: Path) -> Non
 
 
 @pytest.mark.processes
-def test_a_second_agent_stands_back(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        world.start()
-        await until(world.served, "the application")
-        second = await asyncio.to_thread(causeway, "connector", "run", "--home", str(world.home.path))
-        assert second.returncode == 3 and "is running already" in second.stderr
-        assert await world.served()
-
-    in_world(tmp_path, test)
+async def test_a_second_agent_stands_back(world: World) -> None:
+    await world.begin()
+    second = await asyncio.to_thread(causeway, "connector", "run", "--home", str(world.home.path))
+    assert second.returncode == 3 and "is running already" in second.stderr
+    assert await world.served()
 
 
 def examined(home: Path, answer: httpx.Response | Exception) -> dict[str, Check]:
@@ -169,9 +138,7 @@ def test_a_clock_that_is_off_is_an_error_with_its_fix(tmp_path: Path, offset: fl
 
 def test_a_machine_that_has_all_it_needs(tmp_path: Path) -> None:
     found = examined(tmp_path, console_clock(0))
-    assert {
-        name: found[name].severity for name in ("clock", "console", "console's name", "disk")
-    } == dict.fromkeys(("clock", "console", "console's name", "disk"), "ok")
+    assert {found[name].severity for name in ("clock", "console", "console's name", "disk")} == {"ok"}
 
 
 def test_a_console_that_cannot_be_reached_is_an_error_with_its_fix(tmp_path: Path) -> None:

@@ -1,17 +1,15 @@
 """The service that the deploy script installs, as systemd reads it: no unknown line, and little left to attack."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.edge.deploy_script import write_unit
+from tests.running import ran
 
 MOST_EXPOSED = 25  # tenths, as systemd-analyze counts; up to 49 it says "OK"
 
@@ -37,14 +35,9 @@ def unit(tmp_path: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["connector", "gateway"])
 def test_systemd_takes_every_line_of_the_unit(tmp_path: Path, kind: str) -> None:
     file = unit(tmp_path, kind)
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(file)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=dict(os.environ) | {"SYSTEMD_LOG_LEVEL": "notice"},
-        check=False,
-    )
+    environment = os.environ | {"SYSTEMD_LOG_LEVEL": "notice"}
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(file)]
+    done = ran(*command, env=environment)
     ours = [line for line in done.stderr.splitlines() if file.name in line]
     assert not ours and done.returncode == 0, done.stderr
 
@@ -53,13 +46,11 @@ def test_systemd_takes_every_line_of_the_unit(tmp_path: Path, kind: str) -> None
 def test_the_unit_leaves_little_to_attack(tmp_path: Path, kind: str) -> None:
     file = unit(tmp_path, kind)
     command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = ran(*command)
     if "nrecognized option" in done.stderr:
         pytest.skip("this systemd-analyze is older than 250")
     overall = re.search(r"Overall exposure level.*", done.stdout)
     assert done.returncode == 0 and overall, done.stdout + done.stderr
-    found = subprocess.run(
-        [*command[:3], "--json=short", str(file)], capture_output=True, text=True, timeout=60, check=False
-    ).stdout
-    held = {entry["name"]: entry["set"] for entry in json.loads(found)}
+    found = ran(*command[:3], "--json=short", file)
+    held = {entry["name"]: entry["set"] for entry in json.loads(found.stdout)}
     assert held["NoNewPrivileges="] is True and held["ProtectSystem="] is True

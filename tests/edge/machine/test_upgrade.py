@@ -1,8 +1,5 @@
 """What an agent does with an order before anything is installed, and what its logs are packed without."""
 
-from __future__ import annotations
-
-import asyncio
 import hashlib
 import io
 import json
@@ -57,6 +54,14 @@ def wanted(order: dict) -> UpgradeOrder:
     return UpgradeOrder.decode(order)
 
 
+def installed(folder: Path) -> tuple[Place, Path]:
+    """Two versions, ``old`` and ``new``, in a folder of versions, and the place of the old one."""
+    versions = folder / "versions"
+    for name in ("old", "new"):
+        (versions / name).mkdir(parents=True)
+    return Place(versions / "old"), versions
+
+
 def upgrader(home: Home, console: Console, given: dict) -> Upgrader:
     return Upgrader(home, console, current=lambda: wanted(given), switch=lambda: None)  # type: ignore[arg-type]
 
@@ -77,44 +82,41 @@ def test_an_order_that_could_name_other_files_is_none(change: dict) -> None:
 
 
 @pytest.mark.parametrize("kind", ["server", "gateway"])
-def test_a_program_that_the_script_did_not_install_says_so_once(home: Home, kind: str) -> None:
+async def test_a_program_that_the_script_did_not_install_says_so_once(home: Home, kind: str) -> None:
     home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
     console = Console(kind)
     agent = upgrader(home, console, GIVEN)
     for _ in range(3):
-        asyncio.run(agent.step())
+        await agent.step()
     (installing, _), (failed, why) = console.told
     assert (installing, failed) == ("installing", "failed")
     assert "was not installed by the deployment command" in why and "Nothing was changed" in why
     assert agent.successor is None
 
 
-def test_what_could_not_be_told_is_told_later_also_by_the_next_agent(home: Home) -> None:
+async def test_what_could_not_be_told_is_told_later_also_by_the_next_agent(home: Home) -> None:
     console = Console()
     console.away = True
     agent = upgrader(home, console, GIVEN)
-    asyncio.run(agent.step())
+    await agent.step()
     with pytest.raises(ConsoleUnreachable):
-        asyncio.run(agent.step())
+        await agent.step()
     console.away = False
-    asyncio.run(upgrader(home, console, GIVEN).step())
+    await upgrader(home, console, GIVEN).step()
     assert [state for state, _ in console.told] == ["failed"]
     record = Record.read(home)
     assert record is not None and record.told
 
 
-def test_without_the_newest_configuration_nothing_is_begun(home: Home) -> None:
+async def test_without_the_newest_configuration_nothing_is_begun(home: Home) -> None:
     console = Console()
     agent = Upgrader(home, console, current=lambda: None, switch=lambda: None)  # type: ignore[arg-type]
-    asyncio.run(agent.step())
+    await agent.step()
     assert console.told == [] and Record.read(home) is None
 
 
 def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path: Path) -> None:
-    versions = tmp_path / "versions"
-    for name in ("old", "new"):
-        (versions / name).mkdir(parents=True)
-    place = Place(versions / "old")
+    place, versions = installed(tmp_path)
     place.use(versions / "old")
     assert place.program.resolve() == versions / "old"
     place.use(versions / "new")
@@ -127,7 +129,7 @@ def test_a_place_is_switched_by_one_rename_and_keeps_only_what_is_used(tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["server", "gateway"])
-def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
+async def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     async def looks_good(home: Home) -> Report:
@@ -137,10 +139,7 @@ def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
         return None
 
     home.write_identity(Identity(f"{kind}-1", kind, "http://127.0.0.1:1", ""))
-    versions = tmp_path / "versions"
-    for name in ("old", "new"):
-        (versions / name).mkdir(parents=True)
-    place = Place(versions / "old")
+    place, versions = installed(tmp_path)
     place.use(versions / "new")
     home.write_json("status.json", {"version": "1.0"})  # as the version before left it
     record = Record("upgrade-1", "9.9.9", "restarting", before=str(place.mine), version_before="1.0")
@@ -149,11 +148,11 @@ def test_a_version_that_does_not_run_is_taken_back_and_the_console_hears_why(
     monkeypatch.setattr(upgrade_watch, "report", looks_good)
     monkeypatch.setattr(upgrade_watch, "end_agent", ends)
     monkeypatch.setattr(upgrade_watch, "LOOK_SECONDS", 0.01)
-    assert asyncio.run(upgrade_watch.watch(home, place)) == "rolled_back"
+    assert (await upgrade_watch.watch(home, place)) == "rolled_back"
     assert place.program.resolve() == versions / "old"
     console = Console(kind)
     for _ in range(2):
-        asyncio.run(upgrader(home, console, GIVEN).step())
+        await upgrader(home, console, GIVEN).step()
     ((state, why),) = console.told
     assert state == "rolled_back" and "calls itself 1.0, not 9.9.9. Back at 1.0." in why
 
@@ -177,8 +176,6 @@ def test_an_archive_holds_no_secret_and_of_a_long_log_its_end(home: Home) -> Non
     for secret in ("f00dfeed", "c2VjcmV0", "abcdefghijkl", "hidden", "PRIVATE KEY"):
         assert secret not in whole
     assert "last line" in texts["server-1/agent.log"] and "first line" not in texts["server-1/agent.log"]
-    assert json.loads(texts["server-1/config.json"])["gateways"][0] == {
-        "id": "gateway-1",
-        "echo_key": "(removed)",
-    }
+    (gateway,) = json.loads(texts["server-1/config.json"])["gateways"]
+    assert gateway == {"id": "gateway-1", "echo_key": "(removed)"}
     assert json.loads(texts["server-1/facts.json"])["id"] == "server-1"

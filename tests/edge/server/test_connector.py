@@ -1,13 +1,9 @@
 """A connector server's Envoy between a gateway and applications: what it serves, what it refuses, what it counts."""
 
-from __future__ import annotations
-
-import asyncio
-import contextlib
 import json
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,7 @@ import pytest
 
 from edge.envoy.process import EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap, write_configuration
-from edge.home import Home, Identity
+from edge.home import Home
 from edge.machine.spool import Spool
 from edge.protocol.configuration import ServerConfiguration
 from edge.server.meter import KIND, Meter
@@ -27,9 +23,12 @@ from tests.edge.connector_lab import (
     curl,
     enrolled_server,
     running_application,
+    running_server,
+    status,
     until,
 )
 from tests.edge.gateway_pki import Authority
+from tests.edge.server_lab import open_flow
 
 pytestmark = pytest.mark.processes
 
@@ -45,16 +44,14 @@ def own_address() -> str | None:
 
 @dataclass
 class Lab:
-    """A gateway, a server with its applications on port `wiki` and `other`, and a loop to run it all in."""
+    """A gateway, and a server with its applications on port `wiki` and `other`."""
 
-    runner: asyncio.Runner
-    authority: Authority
     folder: Path
     gateway: LabGateway
     home: Home
-    envoy: EnvoyProcess
     wiki: int
     other: int
+    envoy: EnvoyProcess = field(init=False)
 
     def applications(self) -> list[dict[str, Any]]:
         found = [
@@ -68,21 +65,13 @@ class Lab:
             found.append(application([address], [[self.wiki, self.wiki]]))
         return found
 
-    def ask(
+    async def ask(
         self, url: str, *more: str, tunnel: bool, gateway: LabGateway | None = None
     ) -> dict[str, Any] | int:
         """Return what the application was asked, or the status of a refusal."""
-        through = gateway or self.gateway
-        arguments = [
-            "--proxy",
-            f"http://127.0.0.1:{through.access}",
-            *(["--proxytunnel"] if tunnel else []),
-            *more,
-        ]
-        status = "%{http_connect}" if tunnel else "%{http_code}"
-        code, output, errors = self.runner.run(
-            curl(*arguments, "--globoff", "--write-out", f"\n{status}", url)
-        )
+        written = "\n%{http_connect}" if tunnel else "\n%{http_code}"
+        arguments = [*by(gateway or self.gateway, tunnel=tunnel), "--globoff", "--write-out", written]
+        code, output, errors = await curl(*arguments, *more, url)
         body, _, number = output.rpartition("\n")
         if number != "200":
             return int(number)
@@ -97,24 +86,20 @@ class Lab:
         write_configuration(self.home, ServerConfiguration.decode(document))
 
 
+def by(gateway: LabGateway, *, tunnel: bool = False) -> list[str]:
+    """Options of curl: through a gateway, by CONNECT or by plain requests."""
+    return ["--proxy", f"http://127.0.0.1:{gateway.access}", *(["--proxytunnel"] if tunnel else [])]
+
+
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("connector")
-    authority = Authority()
+async def lab(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
+    folder, authority = tmp_path_factory.mktemp("connector"), Authority()
     gateway = LabGateway(folder / "gateway", authority, "connector-1")
     home = enrolled_server(folder / "server", authority, "server-1", "connector-1")
-    envoy = EnvoyProcess(home.file("envoy"), concurrency=1, arguments=ARGUMENTS)
-    with asyncio.Runner() as runner, running_application() as wiki, running_application() as other:
-        lab = Lab(runner, authority, folder, gateway, home, envoy, wiki, other)
-        try:
-            runner.run(gateway.start())
-            lab.apply(gateway, version=1)
-            runner.run(envoy.start(bootstrap(home.identity)))
-            runner.run(until(gateway.live_tunnels, "tunnels"))
+    with running_application() as wiki, running_application() as other:
+        lab = Lab(folder, gateway, home, wiki, other)
+        async with running_server(gateway, home, lab.applications()) as lab.envoy:
             yield lab
-        finally:
-            runner.run(envoy.stop())
-            runner.run(gateway.envoy.stop())
 
 
 @pytest.mark.parametrize("tunnel", [True, False])
@@ -130,10 +115,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         ("http://[fd00::1:2]:1000/", "other"),
     ],
 )
-def test_an_address_and_port_of_an_application_reach_it(
+async def test_an_address_and_port_of_an_application_reach_it(
     lab: Lab, url: str, application: str, tunnel: bool
 ) -> None:
-    answer = lab.ask(url.format(other=lab.other), tunnel=tunnel)
+    answer = await lab.ask(url.format(other=lab.other), tunnel=tunnel)
     assert isinstance(answer, dict), f"refused with {answer}"
     assert answer["port"] == getattr(lab, application)
 
@@ -156,30 +141,29 @@ def test_an_address_and_port_of_an_application_reach_it(
         "http://[::1]:{wiki}/",
     ],
 )
-def test_everything_else_is_refused(lab: Lab, url: str, tunnel: bool) -> None:
-    assert lab.ask(url.format(wiki=lab.wiki, other=lab.other), tunnel=tunnel) == 403
+async def test_everything_else_is_refused(lab: Lab, url: str, tunnel: bool) -> None:
+    assert await lab.ask(url.format(wiki=lab.wiki, other=lab.other), tunnel=tunnel) == 403
 
 
-def test_a_refusal_says_why_and_when_to_try_again(lab: Lab) -> None:
-    proxy = f"http://127.0.0.1:{lab.gateway.access}"
-    _, output, _ = lab.runner.run(curl("--proxy", proxy, "--include", "http://elsewhere.example/"))
+async def test_a_refusal_says_why_and_when_to_try_again(lab: Lab) -> None:
+    _, output, _ = await curl(*by(lab.gateway), "--include", "http://elsewhere.example/")
     head = output.lower()
     assert "x-causeway-reason: notserved" in head and "retry-after: 1" in head
     assert "No application of this connector server has this address and port" in output
 
 
-def test_an_address_without_origin_is_dialled_itself(lab: Lab) -> None:
+async def test_an_address_without_origin_is_dialled_itself(lab: Lab) -> None:
     address = own_address()
     if address is None:
         pytest.skip("this machine has only loopback addresses")
-    answer = lab.ask(f"http://{address}:{lab.wiki}/", tunnel=True)
+    answer = await lab.ask(f"http://{address}:{lab.wiki}/", tunnel=True)
     assert isinstance(answer, dict) and answer["port"] == lab.wiki
 
 
-def test_the_application_sees_its_own_name_and_none_of_our_headers(lab: Lab) -> None:
+async def test_the_application_sees_its_own_name_and_none_of_our_headers(lab: Lab) -> None:
     secrets = ["X-Causeway-Account: user-1", "X-Envoy-Original-Path: /x", "Proxy-Authorization: Basic eA=="]
     more = [part for header in secrets for part in ("--header", header)]
-    answer = lab.ask("http://wiki.corp.example/page", *more, tunnel=False)
+    answer = await lab.ask("http://wiki.corp.example/page", *more, tunnel=False)
     assert isinstance(answer, dict)
     assert answer["headers"]["host"] == "wiki.corp.example"
     names = set(answer["headers"])
@@ -187,22 +171,18 @@ def test_the_application_sees_its_own_name_and_none_of_our_headers(lab: Lab) -> 
     assert not names & {"proxy-authorization", "x-connector"}
 
 
-def test_applications_and_gateways_change_without_a_restart_or_a_broken_flow(lab: Lab) -> None:
+async def test_applications_and_gateways_change_without_a_restart_or_a_broken_flow(lab: Lab) -> None:
     before = lab.envoy.incarnation
-    second = LabGateway(lab.folder / "gateway-2", lab.authority, "connector-1", id="gateway-2")
+    second = LabGateway(lab.folder / "gateway-2", lab.gateway.authority, "connector-1", id="gateway-2")
 
     async def refused() -> bool:
-        through = ("--proxy", f"http://127.0.0.1:{lab.gateway.access}", "--output", "/dev/null")
-        return (await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/"))[1] == "403"
+        return await status(lab.gateway.access) == "403"
 
     async def hung_up() -> bool:
         return not await second.live_tunnels()
 
-    async def flow() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", lab.gateway.access)
-        with contextlib.closing(writer):
-            writer.write(b"CONNECT wiki.corp.example:80 HTTP/1.1\r\nHost: wiki.corp.example:80\r\n\r\n")
-            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+    try:
+        async with open_flow(lab.gateway) as lives:
             await second.start()
             try:
                 lab.apply(lab.gateway, second, version=2, applications=[])
@@ -211,34 +191,26 @@ def test_applications_and_gateways_change_without_a_restart_or_a_broken_flow(lab
             finally:
                 lab.apply(lab.gateway, version=3)
             await until(hung_up, "no tunnels to the gateway that was taken off the list")
-            writer.write(b"GET /still HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
-            assert b"/still" in await reader.read()
-
-    try:
-        lab.runner.run(flow())
+            assert await lives()
         assert lab.envoy.incarnation == before
-        assert isinstance(lab.ask("http://wiki.corp.example/", tunnel=True), dict)
+        assert isinstance(await lab.ask("http://wiki.corp.example/", tunnel=True), dict)
     finally:
-        lab.runner.run(second.envoy.stop())
+        await second.envoy.stop()
 
 
-def test_new_certificates_are_taken_without_a_restart(lab: Lab) -> None:
+async def test_new_certificates_are_taken_without_a_restart(lab: Lab) -> None:
     """Seen in Envoy's own list of certificates, and by the next tunnels: to a gateway that was not there before."""
     before = lab.envoy.incarnation
-    files = lab.home.read_pki()
-    outer_key, outer = lab.authority.issue(["server-1", "uri:connector-1"], days=333)
-    inner_key, inner = lab.authority.issue(["connector-1"], days=333)
-    files |= {"outer.key": outer_key, "outer.pem": outer, "inner.key": inner_key, "inner.pem": inner}
-    lab.home.write_pki(files)
+    names = {"outer": ["server-1", "uri:connector-1"], "inner": ["connector-1"]}
+    lab.gateway.authority.write(lab.home, days=333, **names)
 
     async def taken() -> bool:
         listed = json.loads(await lab.envoy.admin("/certs"))["certificates"]
-        days = [
-            int(each["cert_chain"][0]["days_until_expiration"]) for each in listed if each.get("cert_chain")
-        ]
+        chains = filter(None, (each.get("cert_chain") for each in listed))
+        days = [int(chain[0]["days_until_expiration"]) for chain in chains]
         return bool(days) and min(days) > 300
 
-    lab.runner.run(until(taken, "the new certificates"))
+    await until(taken, "the new certificates")
     assert lab.envoy.incarnation == before
 
 
@@ -252,15 +224,12 @@ def test_new_certificates_are_taken_without_a_restart(lab: Lab) -> None:
         (("server-9", "connector-2"), ["server-9", "uri:connector-2"], ["connector-9"], 2),
     ],
 )
-def test_an_impostor_gets_no_flow(
+async def test_an_impostor_gets_no_flow(
     lab: Lab, tmp_path: Path, identity: tuple[str, str], outer: list[str], inner: list[str], tunnels: int
 ) -> None:
-    gateway = LabGateway(tmp_path / "gateway", lab.authority, identity[1])
-    home = enrolled_server(tmp_path / "impostor", lab.authority, *identity)
-    (outer_key, outer_pem), (inner_key, inner_pem) = lab.authority.issue(outer), lab.authority.issue(inner)
-    files = {"outer.key": outer_key, "outer.pem": outer_pem, "inner.key": inner_key, "inner.pem": inner_pem}
-    home.write_pki({**files, "ca.pem": lab.authority.pem})
-    home.write_identity(Identity(identity[0], "server", "http://127.0.0.1:1", identity[1]))
+    gateway = LabGateway(tmp_path / "gateway", lab.gateway.authority, identity[1])
+    home = enrolled_server(tmp_path / "impostor", lab.gateway.authority, *identity)
+    lab.gateway.authority.write(home, outer=outer, inner=inner)
     envoy = EnvoyProcess(home.file("envoy"), concurrency=1, arguments=ARGUMENTS)
 
     async def tried() -> bool:
@@ -268,77 +237,57 @@ def test_an_impostor_gets_no_flow(
         counts = dict(line.split(": ") for line in stats.splitlines() if ": " in line)
         return sum(int(value) for value in counts.values()) > 0
 
-    async def run() -> None:
+    try:
         await gateway.start()
         document = configuration(home, [gateway], lab.applications())
         write_configuration(home, ServerConfiguration.decode(document))
         await envoy.start(bootstrap(home.identity))
         await until(tried, "a handshake")
         assert await gateway.live_tunnels() == tunnels
-
-    try:
-        lab.runner.run(run())
-        assert lab.ask("http://wiki.corp.example/", tunnel=True, gateway=gateway) == 503
+        assert await lab.ask("http://wiki.corp.example/", tunnel=True, gateway=gateway) == 503
     finally:
-        lab.runner.run(envoy.stop())
-        lab.runner.run(gateway.envoy.stop())
+        await envoy.stop()
+        await gateway.envoy.stop()
 
 
 @pytest.mark.parametrize("tunnel", [True, False])
-def test_bytes_are_counted_within_five_percent(lab: Lab, tmp_path: Path, tunnel: bool) -> None:
+async def test_bytes_are_counted_within_five_percent(lab: Lab, tmp_path: Path, tunnel: bool) -> None:
     down, up = 50_000_000, 5_000_000
     payload = tmp_path / "payload"
     payload.write_bytes(b"x" * up)
     spool = Spool(tmp_path / "spool.db")
-    through = ("--proxy", f"http://127.0.0.1:{lab.gateway.access}", *(["--proxytunnel"] if tunnel else []))
-
-    async def run() -> None:
-        await Meter(lab.envoy, spool).take()
-        code, size, _ = await curl(
-            *through,
-            "--output",
-            "/dev/null",
-            "--write-out",
-            "%{size_download}",
-            f"http://wiki.corp.example/bytes/{down}",
-        )
-        assert (code, size) == (0, str(down))
-        # A new agent, while Envoy lives on: nothing lost, nothing doubled.
-        meter = Meter(lab.envoy, spool)
-        await meter.take()
-        assert (await curl(*through, "--data-binary", f"@{payload}", "http://wiki.corp.example/"))[0] == 0
-        await meter.take()
-
-    lab.runner.run(run())
+    through = by(lab.gateway, tunnel=tunnel)
+    await Meter(lab.envoy, spool).take()
+    counting = ("--output", "/dev/null", "--write-out", "%{size_download}")
+    code, size, _ = await curl(*through, *counting, f"http://wiki.corp.example/bytes/{down}")
+    assert (code, size) == (0, str(down))
+    # A new agent, while Envoy lives on: nothing lost, nothing doubled.
+    meter = Meter(lab.envoy, spool)
+    await meter.take()
+    assert (await curl(*through, "--data-binary", f"@{payload}", "http://wiki.corp.example/"))[0] == 0
+    await meter.take()
     samples = spool.peek(KIND, 10)[1]
     assert len(samples) == 2
     assert sum(sample["tx_bytes"] for sample in samples) == pytest.approx(down, rel=0.05)
     assert sum(sample["rx_bytes"] for sample in samples) == pytest.approx(up, rel=0.05)
 
 
-def test_a_restart_of_envoy_makes_no_spike(lab: Lab, tmp_path: Path) -> None:
+async def test_a_restart_of_envoy_makes_no_spike(lab: Lab, tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool.db")
     meter = Meter(lab.envoy, spool)
-
-    async def run() -> None:
+    await meter.take()
+    try:
+        await lab.envoy.stop()
         await meter.take()
-        try:
-            await lab.envoy.stop()
-            await meter.take()
-        finally:
-            await lab.envoy.start(bootstrap(lab.home.identity))
-        await until(lab.gateway.live_tunnels, "tunnels after the restart")
-        through = ("--proxy", f"http://127.0.0.1:{lab.gateway.access}", "--output", "/dev/null")
+    finally:
+        await lab.envoy.start(bootstrap(lab.home.identity))
+    await until(lab.gateway.live_tunnels, "tunnels after the restart")
 
-        async def served() -> bool:
-            return (
-                await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/bytes/1000000")
-            )[1] == "200"
+    async def served() -> bool:
+        return await status(lab.gateway.access, "/bytes/1000000") == "200"
 
-        await until(served, "a download through the new tunnels")
-        await meter.take()
-
-    lab.runner.run(run())
+    await until(served, "a download through the new tunnels")
+    await meter.take()
     samples = spool.peek(KIND, 10)[1]
     assert len(samples) == 1, "while Envoy is down nothing is measured, and nothing made up"
     assert 1_000_000 <= samples[0]["tx_bytes"] < 3_000_000

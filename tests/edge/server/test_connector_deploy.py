@@ -1,27 +1,19 @@
 """The deploy script, as the console serves it, up to what needs a package index: see the demo for the whole way."""
 
-from __future__ import annotations
-
 import functools
-import http.server
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.edge.deploy_script import SCRIPT, called
-from tests.quiet import QuietHTTPServer
+from tests.quiet import QuietFiles, QuietHTTPServer, serving
+from tests.running import ran
 
 pytestmark = pytest.mark.processes
-
-
-class _Files(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -30,13 +22,9 @@ def wheel(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "causeway.whl").write_bytes(b"not what the console published")
-    server = QuietHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/causeway.whl"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    files = functools.partial(QuietFiles, directory=str(folder))
+    with serving(QuietHTTPServer(("127.0.0.1", 0), files)) as port:
+        yield f"http://127.0.0.1:{port}/causeway.whl"
 
 
 def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subprocess.CompletedProcess[str]:
@@ -45,14 +33,7 @@ def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subp
     text = SCRIPT.read_text()
     for name, value in {**values, "wheel_sha256": "0" * 64}.items():
         text = text.replace("{{ " + name + " }}", value)
-    return subprocess.run(
-        ["sh", "-s", "--", *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=dict(os.environ),
-    )
+    return ran("sh", "-s", "--", *arguments, input=text)
 
 
 def test_a_wheel_with_another_checksum_is_not_installed(tmp_path: Path, wheel: str) -> None:
@@ -98,12 +79,7 @@ def test_a_home_that_cannot_be_written_is_said_before_anything_is_downloaded(tmp
         folder.chmod(0o755)
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", str(script)]
     home = tmp_path / "roots" / "home"
-    done = subprocess.run(
-        [*command, "--code", "ABCD", "--home", str(home), "--foreground"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = ran(*command, "--code", "ABCD", "--home", home, "--foreground")
     assert done.returncode == 1 and f"{tmp_path} cannot be written. Run this as root" in done.stderr
     assert "Downloading" not in done.stdout
 
@@ -142,8 +118,7 @@ def test_what_somebody_else_started_is_not_restarted(
 def test_a_script_that_breaks_off_does_nothing() -> None:
     text = SCRIPT.read_text()
     assert text.rstrip().endswith('main "$@"')
-    half = subprocess.run(["sh"], input=text[: len(text) // 2], capture_output=True, text=True, timeout=60)
-    assert half.stdout == ""
+    assert ran("sh", input=text[: len(text) // 2]).stdout == ""
 
 
 @pytest.mark.skipif(
@@ -151,5 +126,5 @@ def test_a_script_that_breaks_off_does_nothing() -> None:
     reason="shellcheck is not installed. On Debian: apt-get install shellcheck.",
 )
 def test_shellcheck_finds_nothing() -> None:
-    done = subprocess.run(["shellcheck", "--shell=sh", str(SCRIPT)], capture_output=True, text=True)
+    done = ran("shellcheck", "--shell=sh", SCRIPT)
     assert done.returncode == 0, done.stdout

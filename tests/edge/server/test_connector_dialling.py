@@ -1,13 +1,11 @@
 """Tunnels that were lost: dialled again at once, by a line of their own, and never at the price of a living one."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +19,13 @@ from tests.edge.connector_lab import (
     LabGateway,
     application,
     configuration,
-    curl,
     enrolled_server,
+    is_served,
     running_application,
     until,
 )
 from tests.edge.gateway_pki import Authority
+from tests.edge.server_lab import open_flow
 
 pytestmark = pytest.mark.processes
 
@@ -61,27 +60,25 @@ class World:
         self.dialler.follow(ServerConfiguration.decode(wanted))
 
     def lines(self) -> list[str]:
-        return [
-            each["name"]
-            for each in json.loads(self.home.file("envoy/listeners.json").read_text())["resources"]
-        ]
+        written = json.loads(self.home.file("envoy/listeners.json").read_text())
+        return [each["name"] for each in written["resources"]]
 
     async def dialled(self) -> bool:
         """Whether there are all tunnels, as Envoy has it."""
         found = await line_tunnels(self.envoy)
         return len(found) == len(self.gateways) and min(found.values()) == self.dialler.wanted
 
-    async def whole(self) -> bool:
+    def whole(self) -> bool:
         return all(count >= self.dialler.wanted for count in self.dialler.tunnels.values())
 
-    async def lost(self) -> bool:
+    def lost(self) -> bool:
         return self.dialler.tunnels["gateway-1"] == 0
 
 
-@contextlib.asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     with running_application() as wiki:
-        made = World(folder, wiki)
+        made = World(tmp_path, wiki)
         try:
             for gateway in made.gateways:
                 await gateway.start()
@@ -93,14 +90,6 @@ async def world(folder: Path) -> AsyncIterator[World]:
             await made.envoy.stop()
             for gateway in made.gateways:
                 await gateway.envoy.stop()
-
-
-def in_world(folder: Path, test: Callable[[World], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with world(folder) as made:
-            await test(made)
-
-    asyncio.run(run())
 
 
 async def begin(world: World, **ports: int) -> None:
@@ -118,133 +107,86 @@ async def kill(gateway: LabGateway) -> None:
     await gateway.envoy.stop()
 
 
-@contextlib.asynccontextmanager
-async def open_flow(gateway: LabGateway) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """Open a flow; give a function that tells whether one more request passes on it."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.access)
-
-    async def answers() -> bool:
-        writer.write(b"GET /again HTTP/1.1\r\nHost: wiki.corp.example\r\n\r\n")
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return b'"/again"' in await reader.readexactly(length)
-        except (OSError, asyncio.IncompleteReadError):
-            return False
-
-    try:
-        writer.write(b"CONNECT wiki.corp.example:80 HTTP/1.1\r\nHost: wiki.corp.example:80\r\n\r\n")
-        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
-        yield answers
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-async def served(gateway: LabGateway) -> bool:
-    through = ("--proxy", f"http://127.0.0.1:{gateway.access}", "--output", "/dev/null")
-    return (await curl(*through, "--write-out", "%{http_code}", "http://wiki.corp.example/"))[1] == "200"
-
-
-def test_a_gateway_that_was_killed_gets_a_new_line_and_no_other_gateway_notices(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        await begin(world)
-        async with open_flow(world.gateways[1]) as lives:
-            assert world.lines() == ["gateway-1~0", "gateway-2~0"]
-            await kill(world.gateways[0])
-            await until(world.lost, "the loss noticed")
-            assert world.lines() == ["gateway-1~0", "gateway-2~0"], "nothing to dial while its port is silent"
-            await world.gateways[0].start()
-            await until(world.whole, "the tunnels back")
-            lines = world.lines()
-            # One for certain; on a busy machine it may have taken so long that one more was begun.
-            assert "gateway-1~0" not in lines and {"gateway-1~1", "gateway-1~2"} & set(lines)
-            assert lines[-1] == "gateway-2~0"
-            assert await served(world.gateways[0])
-            assert await lives()
-
-    in_world(tmp_path, test)
-
-
-def test_a_gateway_that_was_away_at_the_start_is_dialled_when_it_comes(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        await world.gateways[0].envoy.stop()
-        world.follow()
-        world.watch()
-        await world.envoy.start(bootstrap(world.home.identity))
-
-        async def other() -> bool:
-            return world.dialler.tunnels["gateway-2"] == world.dialler.wanted
-
-        await until(other, "the other gateway's tunnels")
-        await world.gateways[0].start()
-        await until(world.whole, "its tunnels")
-        assert await served(world.gateways[0])
-
-    in_world(tmp_path, test)
-
-
-def test_a_gateway_that_moved_is_dialled_at_once_and_its_open_flows_live(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        async with forwarder(world.gateways[0].tunnels) as way:
-            await begin(world, gateway_1=way.port)
-            before = await world.gateways[0].live_tunnels()
-            async with open_flow(world.gateways[0]) as lives:
-                world.follow()
-
-                async def more() -> bool:
-                    return await world.gateways[0].live_tunnels() == 2 * before
-
-                await until(more, "the tunnels to the new address")
-                assert await lives()
-            await way.close_all()
-            await until(world.whole, "the new tunnels")
-            assert await served(world.gateways[0])
-
-    in_world(tmp_path, test)
-
-
-def test_one_lost_tunnel_is_replaced_and_the_others_live(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        async with forwarder(world.gateways[0].tunnels) as way:
-            await begin(world, gateway_1=way.port)
-            async with contextlib.AsyncExitStack() as stack:
-                flows = [await stack.enter_async_context(open_flow(world.gateways[0])) for _ in range(8)]
-                # Envoy sends all flows through one tunnel while that has room. Another is lost.
-                assert way.passed() == world.dialler.wanted
-                way.close_quietest()
-
-                async def replaced() -> bool:
-                    # By a new line, or by Envoy itself, whose own timer may be quicker.
-                    alive = await line_tunnels(world.envoy)
-                    count = sum(number for line, number in alive.items() if line.startswith("gateway-1~"))
-                    return way.passed() > world.dialler.wanted and count >= world.dialler.wanted
-
-                await until(replaced, "another tunnel")
-                assert world.lines()[0] == "gateway-1~0", "the line that lives was kept"
-                assert await asyncio.gather(*(lives() for lives in flows)) == [True] * len(flows)
-            assert await served(world.gateways[0])
-
-    in_world(tmp_path, test)
-
-
-def test_a_new_agent_keeps_the_lines_that_it_finds(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        await begin(world)
+async def test_a_gateway_that_was_killed_gets_a_new_line_and_no_other_gateway_notices(world: World) -> None:
+    await begin(world)
+    async with open_flow(world.gateways[1]) as lives:
+        assert world.lines() == ["gateway-1~0", "gateway-2~0"]
         await kill(world.gateways[0])
         await until(world.lost, "the loss noticed")
+        assert world.lines() == ["gateway-1~0", "gateway-2~0"], "nothing to dial while its port is silent"
         await world.gateways[0].start()
         await until(world.whole, "the tunnels back")
-        async with open_flow(world.gateways[0]) as lives:
-            wanted = configuration(world.home, world.gateways, world.applications, version=9)
-            lines = world.lines()
-            assert "gateway-1~0" not in lines
-            Dialler(world.home, world.envoy, WORKERS).follow(ServerConfiguration.decode(wanted))
-            assert world.lines() == lines
-            assert await lives()
+        lines = world.lines()
+        # One for certain; on a busy machine it may have taken so long that one more was begun.
+        assert "gateway-1~0" not in lines and {"gateway-1~1", "gateway-1~2"} & set(lines)
+        assert lines[-1] == "gateway-2~0"
+        assert await is_served(world.gateways[0])
+        assert await lives()
 
-    in_world(tmp_path, test)
+
+async def test_a_gateway_that_was_away_at_the_start_is_dialled_when_it_comes(world: World) -> None:
+    await world.gateways[0].envoy.stop()
+    world.follow()
+    world.watch()
+    await world.envoy.start(bootstrap(world.home.identity))
+    other = "the other gateway's tunnels"
+    await until(lambda: world.dialler.tunnels["gateway-2"] == world.dialler.wanted, other)
+    await world.gateways[0].start()
+    await until(world.whole, "its tunnels")
+    assert await is_served(world.gateways[0])
+
+
+async def test_a_gateway_that_moved_is_dialled_at_once_and_its_open_flows_live(world: World) -> None:
+    async with forwarder(world.gateways[0].tunnels) as way:
+        await begin(world, gateway_1=way.port)
+        before = await world.gateways[0].live_tunnels()
+        async with open_flow(world.gateways[0]) as lives:
+            world.follow()
+
+            async def more() -> bool:
+                return await world.gateways[0].live_tunnels() == 2 * before
+
+            await until(more, "the tunnels to the new address")
+            assert await lives()
+        await way.close_all()
+        await until(world.whole, "the new tunnels")
+        assert await is_served(world.gateways[0])
+
+
+async def test_one_lost_tunnel_is_replaced_and_the_others_live(world: World) -> None:
+    async with forwarder(world.gateways[0].tunnels) as way:
+        await begin(world, gateway_1=way.port)
+        async with contextlib.AsyncExitStack() as stack:
+            flows = [await stack.enter_async_context(open_flow(world.gateways[0])) for _ in range(8)]
+            # Envoy sends all flows through one tunnel while that has room. Another is lost.
+            assert way.passed() == world.dialler.wanted
+            way.close_quietest()
+
+            async def replaced() -> bool:
+                # By a new line, or by Envoy itself, whose own timer may be quicker.
+                alive = await line_tunnels(world.envoy)
+                count = sum(number for line, number in alive.items() if line.startswith("gateway-1~"))
+                return way.passed() > world.dialler.wanted and count >= world.dialler.wanted
+
+            await until(replaced, "another tunnel")
+            assert world.lines()[0] == "gateway-1~0", "the line that lives was kept"
+            assert await asyncio.gather(*(lives() for lives in flows)) == [True] * len(flows)
+        assert await is_served(world.gateways[0])
+
+
+async def test_a_new_agent_keeps_the_lines_that_it_finds(world: World) -> None:
+    await begin(world)
+    await kill(world.gateways[0])
+    await until(world.lost, "the loss noticed")
+    await world.gateways[0].start()
+    await until(world.whole, "the tunnels back")
+    async with open_flow(world.gateways[0]) as lives:
+        wanted = configuration(world.home, world.gateways, world.applications, version=9)
+        lines = world.lines()
+        assert "gateway-1~0" not in lines
+        Dialler(world.home, world.envoy, WORKERS).follow(ServerConfiguration.decode(wanted))
+        assert world.lines() == lines
+        assert await lives()
 
 
 class Forwarder:

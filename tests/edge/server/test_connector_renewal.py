@@ -17,8 +17,7 @@ from cryptography import x509
 from edge.envoy.process import EnvoyProcess
 from tests.edge.connector_lab import until
 from tests.edge.gateway_pki import GATEWAY_NAME, Authority
-from tests.edge.server.test_connector_agent import World, in_world
-from tests.edge.server.test_connector_dialling import open_flow
+from tests.edge.server_lab import World, open_flow
 
 pytestmark = pytest.mark.processes
 
@@ -63,62 +62,42 @@ def serial(pem: bytes) -> int:
     return x509.load_pem_x509_certificate(pem).serial_number
 
 
-def short_lived(world: World, authority: Authority) -> dict[str, bytes]:
-    files = {"ca.pem": authority.pem}
-    for name, names in NAMES.items():
-        key, certificate = authority.issue(names, days=SHORT)
-        files |= {f"{name}.key": key, f"{name}.pem": certificate}
-    world.home.write_pki(files)
-    return files
+async def test_a_renewal_serves_the_next_handshake_and_breaks_no_open_flow(
+    world: World, tmp_path: Path
+) -> None:
+    authority = world.gateway.authority
+    before, may_renew = authority.write(world.home, days=SHORT, **NAMES), threading.Event()
 
+    def renewed(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        assert may_renew.wait(25)
+        keys = {name: x509.load_pem_x509_csr(pem.encode()).public_key() for name, pem in body["csrs"].items()}
+        signed = {name: authority.sign(key, NAMES[name]).decode() for name, key in keys.items()}
+        return 200, {"certificates": signed, "ca": authority.pem.decode()}
 
-def test_a_renewal_serves_the_next_handshake_and_breaks_no_open_flow(tmp_path: Path) -> None:
-    async def test(world: World) -> None:
-        authority = world.gateway._authority
-        before, may_renew = short_lived(world, authority), threading.Event()
+    world.console.answers["renew"] = renewed
+    async with Recorder(authority, tmp_path / "recorder").running() as recorder:
+        world.configuration["gateways"].append(
+            {"id": "gateway-2", "host": "127.0.0.1", "port": recorder.port}
+        )
+        world.home.write_json("config.json", world.configuration)
+        await world.begin()
+        async with open_flow(world.gateway) as lives:
+            assert await lives()
 
-        def renewed(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-            assert may_renew.wait(25)
-            keys = {
-                name: x509.load_pem_x509_csr(pem.encode()).public_key() for name, pem in body["csrs"].items()
-            }
-            signed = {name: authority.sign(key, NAMES[name]).decode() for name, key in keys.items()}
-            return 200, {"certificates": signed, "ca": authority.pem.decode()}
+            await until(lambda: recorder.serials, "a handshake before the renewal")
+            assert set(recorder.serials) == {serial(before["outer.pem"])}
+            may_renew.set()
 
-        world.console.answers["renew"] = renewed
-        async with Recorder(authority, tmp_path / "recorder").running() as recorder:
-            world.configuration["gateways"].append(
-                {"id": "gateway-2", "host": "127.0.0.1", "port": recorder.port}
-            )
-            world.home.write_json("config.json", world.configuration)
-            world.start()
-            await until(world.served, "the application")
-            async with open_flow(world.gateway) as lives:
-                assert await lives()
+            on_disk = world.home.read_pki
+            await until(lambda: on_disk()["outer.pem"] != before["outer.pem"], "the renewed certificates")
+            after = world.home.read_pki()
 
-                async def shown() -> bool:
-                    return bool(recorder.serials)
-
-                await until(shown, "a handshake before the renewal")
-                assert set(recorder.serials) == {serial(before["outer.pem"])}
-                may_renew.set()
-
-                async def on_disk() -> bool:
-                    return world.home.read_pki()["outer.pem"] != before["outer.pem"]
-
-                await until(on_disk, "the renewed certificates")
-                after = world.home.read_pki()
-
-                async def shown_again() -> bool:
-                    return recorder.serials[-1] == serial(after["outer.pem"])
-
-                await until(shown_again, "a handshake with the new certificate", 40)
-                assert await loaded(world, serial(after["inner.pem"]))
-                assert await lives(), "the flow from before lives"
-            assert after["outer.key"] == before["outer.key"]
-            assert len(world.console.bodies("renew")) == 1
-
-    in_world(tmp_path, test)
+            renewed_serial = serial(after["outer.pem"])
+            await until(lambda: recorder.serials[-1] == renewed_serial, "a handshake with the new one", 40)
+            assert await loaded(world, serial(after["inner.pem"]))
+            assert await lives(), "the flow from before lives"
+        assert after["outer.key"] == before["outer.key"]
+        assert len(world.console.bodies("renew")) == 1
 
 
 async def loaded(world: World, wanted: int) -> bool:

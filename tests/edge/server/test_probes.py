@@ -1,7 +1,5 @@
 """Probes of the way to a gateway and of destinations, over real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time
@@ -17,6 +15,7 @@ from edge.protocol import echo
 from edge.protocol.configuration import OwnConnector, ServedApplication, Server, ServerConfiguration
 from edge.protocol.reports import Destination, Path
 from edge.server.probes import GatewayProbe, Probes, targets_of
+from tests.edge.connector_lab import beside, until
 from tests.ports import free_port
 
 KEY = bytes(range(32))
@@ -27,13 +26,6 @@ def an_hour_ago() -> float:
     return time.time() - 3600
 
 
-async def until(what: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(30):
-        while not (found := what()):
-            await asyncio.sleep(0.02)
-    return found
-
-
 @contextlib.asynccontextmanager
 async def responder(
     port: int, key: bytes = KEY, clock: Callable[[], float] = time.time
@@ -41,12 +33,8 @@ async def responder(
     gateway = SimpleNamespace(listen="127.0.0.1", tunnel_port=port, echo_key=key.hex())
     snapshot = SimpleNamespace(gateway=gateway, servers_version=42)
     state: Any = SimpleNamespace(snapshot=snapshot, clock=clock)
-    task = asyncio.create_task(EchoResponder(state).run())
-    try:
+    async with beside(EchoResponder(state).run()):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -55,16 +43,12 @@ async def probing(
 ) -> AsyncIterator[GatewayProbe]:
     probe = GatewayProbe("gateway-1", "127.0.0.1", port, key, every=0.03, lost_after=0.1, tcp_every=0.1)
     probe.now = now
-    task = asyncio.create_task(probe.run())
-    try:
+    async with beside(probe.run()):
         yield probe
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def taken(probe: GatewayProbe, wanted: Callable[[Path], bool]) -> Path:
-    way: Path = await until(lambda: way if wanted(way := probe.take()) else None)
+    way: Path = await until(lambda: way if wanted(way := probe.take()) else None, "such a way")
     return way
 
 
@@ -105,76 +89,58 @@ def test_without_a_key_nothing_is_answered() -> None:
 # --- Gateways ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_gateway_that_answers_has_a_latency_and_no_loss() -> None:
-    async def main() -> None:
-        port = free_port()
-        async with responder(port), probing(port) as probe:
-            await taken(probe, lambda way: way.by == "udp")
-            way = await taken(probe, lambda way: way.latency_ms is not None)
-            assert (way.by, way.loss_percent) == ("udp", 0)
-            assert way.latency_ms is not None and 0 < way.latency_ms < 1000
-
-    asyncio.run(main())
+async def test_a_gateway_that_answers_has_a_latency_and_no_loss() -> None:
+    port = free_port()
+    async with responder(port), probing(port) as probe:
+        await taken(probe, lambda way: way.by == "udp")
+        way = await taken(probe, lambda way: way.latency_ms is not None)
+        assert (way.by, way.loss_percent) == ("udp", 0)
+        assert way.latency_ms is not None and 0 < way.latency_ms < 1000
 
 
-def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say() -> None:
+async def test_both_sides_go_by_the_consoles_time_whatever_their_own_clocks_say() -> None:
     heard: list[int] = []
 
-    async def main() -> None:
-        port = free_port()
-        async with responder(port, clock=an_hour_ago), probing(port, now=an_hour_ago) as probe:
-            probe.news = heard.append
-            await until(lambda: heard)
-
-    asyncio.run(main())
+    port = free_port()
+    async with responder(port, clock=an_hour_ago), probing(port, now=an_hour_ago) as probe:
+        probe.news = heard.append
+        await until(lambda: heard, "an answer")
     assert heard[0] == 42
 
 
-def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by() -> None:
-    async def main() -> None:
-        heard: list[int] = []
-        port = free_port()
-        async with responder(port), probing(port) as probe:
-            probe.news = heard.append
-            await until(lambda: bool(heard))
-            assert heard[0] == 42
-
-    asyncio.run(main())
+async def test_a_gateway_says_with_its_answers_which_configuration_servers_should_work_by() -> None:
+    heard: list[int] = []
+    port = free_port()
+    async with responder(port), probing(port) as probe:
+        probe.news = heard.append
+        await until(lambda: heard, "an answer")
+        assert heard[0] == 42
 
 
-def test_a_gateway_that_went_away_loses_all_and_is_found_again() -> None:
-    async def main() -> None:
-        port = free_port()
-        async with probing(port) as probe:
-            async with responder(port):
-                await taken(probe, lambda way: way.by == "udp")
-            way = await taken(probe, lambda way: way.loss_percent == 100)
-            assert way.latency_ms is None
-            async with responder(port):
-                await taken(probe, lambda way: way.latency_ms is not None and way.by == "udp")
-
-    asyncio.run(main())
+async def test_a_gateway_that_went_away_loses_all_and_is_found_again() -> None:
+    port = free_port()
+    async with probing(port) as probe:
+        async with responder(port):
+            await taken(probe, lambda way: way.by == "udp")
+        way = await taken(probe, lambda way: way.loss_percent == 100)
+        assert way.latency_ms is None
+        async with responder(port):
+            await taken(probe, lambda way: way.latency_ms is not None and way.by == "udp")
 
 
 @pytest.mark.parametrize("key", [KEY, b""], ids=["UDP does not pass", "a console without keys"])
-def test_where_udp_does_not_pass_latency_is_by_tcp_and_loss_not_measured(key: bytes) -> None:
-    async def main() -> None:
-        port = free_port()
-        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
-        async with server, probing(port, key) as probe:
-            way = await taken(probe, lambda way: way.by == "tcp")
-            assert way.latency_ms is not None and way.loss_percent is None
-
-    asyncio.run(main())
+async def test_where_udp_does_not_pass_latency_is_by_tcp_and_loss_not_measured(key: bytes) -> None:
+    port = free_port()
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+    async with server, probing(port, key) as probe:
+        way = await taken(probe, lambda way: way.by == "tcp")
+        assert way.latency_ms is not None and way.loss_percent is None
 
 
-def test_of_a_gateway_that_never_answered_nothing_is_claimed() -> None:
-    async def main() -> None:
-        async with probing(free_port()) as probe:
-            await until(lambda: probe._tcp_answers is False)
-            assert probe.take() == Path("gateway-1", None, None, "")
-
-    asyncio.run(main())
+async def test_of_a_gateway_that_never_answered_nothing_is_claimed() -> None:
+    async with probing(free_port()) as probe:
+        await until(lambda: probe._tcp_answers is False, "an attempt by TCP")
+        assert probe.take() == Path("gateway-1", None, None, "")
 
 
 def test_a_sample_gets_the_worst_way() -> None:
@@ -211,31 +177,25 @@ def test_only_single_hosts_are_destinations() -> None:
     ]  # fmt: skip
 
 
-def test_destinations_are_tried_and_told_and_forgotten_when_switched_off() -> None:
-    async def main() -> None:
-        open_port, closed_port = free_port(), free_port()
-        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", open_port)
-        applications = [
-            application(["x"], [(1, 1)], origin=f"127.0.0.1:{port}") for port in (open_port, closed_port)
-        ]
-        connector = OwnConnector("connector-1", "office", True)
-        wanted = ServerConfiguration(
-            version=1,
-            server=Server("server-1", True),
-            connector=connector,
-            gateways=(),
-            applications=applications,
-        )
-        probes = Probes()
-        probes.follow(wanted)
-        task = asyncio.create_task(probes.run())
-        async with server:
-            found: list[Destination] = await until(lambda: probes.destinations)
-        assert [(each.port, each.reached) for each in found] == [(open_port, True), (closed_port, False)]
-        assert found[0].milliseconds is not None and found[1].milliseconds is None
-        probes.follow(msgspec.structs.replace(wanted, server=Server("server-1", False)))
-        assert (probes.ways, probes.destinations) == ([], [])
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(main())
+async def test_destinations_are_tried_and_told_and_forgotten_when_switched_off() -> None:
+    open_port, closed_port = free_port(), free_port()
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", open_port)
+    applications = [
+        application(["x"], [(1, 1)], origin=f"127.0.0.1:{port}") for port in (open_port, closed_port)
+    ]
+    connector = OwnConnector("connector-1", "office", True)
+    wanted = ServerConfiguration(
+        version=1,
+        server=Server("server-1", True),
+        connector=connector,
+        gateways=(),
+        applications=applications,
+    )
+    probes = Probes()
+    probes.follow(wanted)
+    async with server, beside(probes.run()):
+        found: list[Destination] = await until(lambda: probes.destinations, "the destinations")
+    assert [(each.port, each.reached) for each in found] == [(open_port, True), (closed_port, False)]
+    assert found[0].milliseconds is not None and found[1].milliseconds is None
+    probes.follow(msgspec.structs.replace(wanted, server=Server("server-1", False)))
+    assert (probes.ways, probes.destinations) == ([], [])

@@ -13,10 +13,9 @@ from console.models import AuditRow, Cutover
 from roaming.accounts import roaming
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, UserSession
-from tests.responses import Response
-from tests.roaming.answers import HTMX_DIALOG, text
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.responses import Response, words
+from tests.roaming.answers import HTMX_DIALOG
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 CUTS = {"disable": "account_disabled", "kick": "kicked", "delete": "account_deleted"}
@@ -54,12 +53,12 @@ def test_htmx_from_the_dialog_goes_back_to_the_list(
 
 
 def test_disable_and_enable_decide_on_log_on(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     act(operator_client, "disable", account)
-    assert post("login", credentials).status_code == 403
+    assert login().status_code == 403
     act(operator_client, "enable", account)
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -71,7 +70,7 @@ def test_what_is_not_possible_now_is_said(
 ) -> None:
     response = act(operator_client, action, account)
     assert response.status_code == 409
-    assert f"{account.username} {sentence}" in text(response)
+    assert f"{account.username} {sentence}" in response.text
     assert not Cutover.objects.exists()
 
 
@@ -82,19 +81,19 @@ def test_disabling_twice_is_refused(operator_client: Client, account: ClientAcco
 
 
 def test_a_kicked_account_may_log_on_again(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     log_on(account)
     act(operator_client, "kick", account)
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
 
 
 def test_a_removed_account_is_gone(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     act(operator_client, "delete", account)
     assert not ClientAccount.objects.filter(pk=account.pk).exists()
-    assert post("login", credentials).status_code == 401
+    assert login().status_code == 401
     assert act(operator_client, "delete", account).status_code == 404
 
 
@@ -103,7 +102,7 @@ def test_the_question_says_what_breaks(operator_client: Client, account: ClientA
     log_on(account)
     log_on(account)
     url = reverse(f"roaming:account_confirm_{action}", args=[account.pk])
-    question = " ".join(text(operator_client.get(url)).split())
+    question = words(operator_client.get(url))
     assert "2 sessions end now, and every connection of them breaks." in question
 
 
@@ -132,4 +131,4 @@ def test_one_session_can_be_kicked(operator_client: Client, account: ClientAccou
     assert Cutover.objects.get().target == account.pk
     again = operator_client.post(reverse("roaming:session_kick", args=[first.pk]))
     assert again.status_code == 409
-    assert "This session has ended already." in text(again)
+    assert "This session has ended already." in again.text

@@ -11,9 +11,8 @@ from django.urls import reverse
 from console.models import AuditRow
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, Instance
-from tests.roaming.answers import HTMX_PANEL, text
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.answers import HTMX_PANEL
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 WISH: dict[str, Any] = {
@@ -52,11 +51,11 @@ def test_a_generated_password_is_shown_once_and_works(
 ) -> None:
     response = operator_client.post(url, WISH | {"password": ""}, headers=headers)
     assert response.status_code == 200
-    [password] = re.findall(r'<code id="new-password">([^<]+)</code>', text(response))
+    [password] = re.findall(r'<code id="new-password">([^<]+)</code>', response.text)
     assert "no-store" in response["Cache-Control"]
     body = {"instance": instance.pk, "username": "alice-ant", "password": password, "kind": "connect"}
     assert post("login", body).status_code == 200
-    assert password not in text(operator_client.get(reverse("roaming:accounts", args=[instance.pk])))
+    assert password not in operator_client.get(reverse("roaming:accounts", args=[instance.pk])).text
     assert password not in str(response.headers) + str(operator_client.cookies)
     assert not AuditRow.objects.filter(after__icontains=password).exists()
 
@@ -106,8 +105,8 @@ def test_what_is_wrong_is_said(
         with subtests.test(wrong=wrong):
             response = operator_client.post(url, WISH | wrong, headers=headers)
             assert response.status_code == 422
-            assert sentence in text(response)
-            assert "Winter-2026" not in text(response), "a password is not written back into the page"
+            assert sentence in response.text
+            assert "Winter-2026" not in response.text, "a password is not written back into the page"
             assert ClientAccount.objects.count() == 1
 
 
@@ -116,20 +115,20 @@ def test_an_address_leased_to_somebody_is_refused(
 ) -> None:
     session = log_on(AccountFactory(instance=instance))
     response = operator_client.post(url, WISH | {"static_ip": session.client_ip})
-    assert f"is leased to {session.username} at present" in text(response)
+    assert f"is leased to {session.username} at present" in response.text
 
 
 def test_the_quota_holds(operator_client: Client, instance: Instance, url: str) -> None:
     for _ in range(3):
         AccountFactory(instance=instance)
     response = operator_client.post(url, WISH)
-    assert f"The quota of 3 client accounts of {instance.name} is used up." in text(response)
+    assert f"The quota of 3 client accounts of {instance.name} is used up." in response.text
 
 
 def test_without_a_block_there_are_no_accounts(operator_client: Client) -> None:
     instance = InstanceFactory(cidrs=[])
     response = operator_client.post(reverse("roaming:account_add", args=[instance.pk]), WISH)
-    assert "has no private CIDR block yet" in text(response)
+    assert "has no private CIDR block yet" in response.text
 
 
 @pytest.mark.parametrize(

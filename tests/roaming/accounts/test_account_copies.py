@@ -8,10 +8,8 @@ from console.models import AuditRow, Cutover
 from roaming.accounts import services as accounts
 from roaming.accounts.roaming import account_roam
 from roaming.models import ClientAccount, UserSession
-from tests.responses import Response
-from tests.roaming.answers import text
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.responses import Response, words
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -43,9 +41,7 @@ def test_the_question_lists_every_copy_with_instance_and_area(
     operator_client: Client, account: ClientAccount, copies: list[ClientAccount], action: str
 ) -> None:
     log_on(copies[1])
-    page = " ".join(
-        text(operator_client.get(reverse(f"roaming:account_confirm_{action}", args=[account.pk]))).split()
-    )
+    page = words(operator_client.get(reverse(f"roaming:account_confirm_{action}", args=[account.pk])))
     assert 'name="copies"' in page
     for copy, area in zip(copies, ("Singapore", "Hong Kong"), strict=True):
         assert f"{copy.instance.name} <code>{copy.instance_id}</code>, " in page
@@ -57,7 +53,7 @@ def test_the_question_lists_every_copy_with_instance_and_area(
 def test_without_copies_nothing_is_offered(
     operator_client: Client, account: ClientAccount, action: str
 ) -> None:
-    page = text(operator_client.get(reverse(f"roaming:account_confirm_{action}", args=[account.pk])))
+    page = operator_client.get(reverse(f"roaming:account_confirm_{action}", args=[account.pk])).text
     assert 'name="copies"' not in page
 
 
@@ -81,7 +77,7 @@ def test_disabling_what_is_disabled_everywhere_is_refused(
     act(operator_client, "disable", account, copies="1")
     response = act(operator_client, "disable", account, copies="1")
     assert response.status_code == 409
-    assert f"{account.username} and all its copies are disabled already." in text(response)
+    assert f"{account.username} and all its copies are disabled already." in response.text
     assert Cutover.objects.count() == 1
 
 
@@ -94,7 +90,7 @@ def test_kick_ends_the_sessions_of_all_with_one_cut(
     response = act(operator_client, "kick", account, copies="1")
     assert list(UserSession.objects.filter(ended_at=None)) == [bystander]
     assert Cutover.objects.count() == 1
-    page = text(operator_client.get(response["Location"]))
+    page = operator_client.get(response["Location"]).text
     assert "also on Hong-Kong, Singapore-office: 3 sessions ended." in page
 
 
@@ -123,7 +119,7 @@ def test_the_answer_goes_back_to_where_the_question_was_asked(
     log_on(account)
     sessions = reverse("roaming:sessions", args=[account.instance_id])
     question = reverse("roaming:account_confirm_kick", args=[account.pk])
-    assert f'value="{sessions}"' in text(operator_client.get(question, {"next": sessions}))
+    assert f'value="{sessions}"' in operator_client.get(question, {"next": sessions}).text
     assert act(operator_client, "kick", account, next=sessions)["Location"] == sessions
     log_on(account)
     elsewhere = act(operator_client, "kick", account, next="https://evil.example/")

@@ -9,7 +9,7 @@ from django.urls import reverse
 from console.machines import config
 from console.models import AuditRow
 from roaming.models import ClientAccount
-from tests.roaming.answers import HTMX_PANEL, text
+from tests.roaming.answers import HTMX_PANEL
 
 pytestmark = pytest.mark.django_db
 
@@ -36,7 +36,7 @@ def test_e_mail_and_bandwidth_change_and_gateways_hear_of_it(
 
 
 def test_the_panel_shows_what_holds_now(operator_client: Client, account: ClientAccount) -> None:
-    page = text(operator_client.get(url(account)))
+    page = operator_client.get(url(account)).text
     assert account.username in page
     assert f'value="{account.email}"' in page
     assert 'value="2000"' in page
@@ -65,5 +65,5 @@ def test_a_bad_field_is_named(
 ) -> None:
     answer = operator_client.post(url(account), {"email": account.email, "bandwidth_kbps": 2000} | data)
     assert answer.status_code == 422
-    assert sentence in text(answer)
+    assert sentence in answer.text
     assert not AuditRow.objects.filter(verb="account.update").exists()

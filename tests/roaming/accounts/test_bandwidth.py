@@ -14,21 +14,10 @@ from console.models import Gateway
 from roaming.accounts import services as accounts
 from roaming.models import ClientAccount, UserSession
 from roaming.sessions import logon
-from tests.roaming.factories import PASSWORD, AccountFactory
+from tests.roaming.factories import AccountFactory, log_on, logged_on
 
 pytestmark = pytest.mark.django_db
 ACTOR = audit.System("test")
-
-
-def log_on(account: ClientAccount) -> tuple[str, UserSession]:
-    return logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=PASSWORD,
-        public_address="192.0.2.1",
-        gateway_id=None,
-        kind="connect",
-    )
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -45,7 +34,7 @@ def told(gateway: Gateway) -> Mapping[str, int]:
 
 def test_the_token_names_the_bandwidth_and_the_configuration_is_silent(gateway: Gateway) -> None:
     account = AccountFactory(bandwidth_kbps=1500)
-    assert claims(log_on(account)[0])["bw"] == 1500
+    assert claims(logged_on(account)[0])["bw"] == 1500
     assert told(gateway) == {}
 
 
@@ -62,7 +51,7 @@ def test_a_change_is_published_and_told_for_accounts_with_live_sessions_only(gat
 def test_a_renewed_token_says_what_the_first_one_said(gateway: Gateway) -> None:
     """Both may be in use: so the configuration overrules both, or neither."""
     account = AccountFactory(bandwidth_kbps=1000)
-    token, _ = log_on(account)
+    token, _ = logged_on(account)
     give(account, 2000)
     assert claims(logon.renew(token)[0])["bw"] == 1000
     assert told(gateway) == {account.pk: 2000}
@@ -80,7 +69,7 @@ def test_an_ended_session_is_not_told(gateway: Gateway) -> None:
 
 def test_a_session_from_before_tokens_named_it_is_told(gateway: Gateway) -> None:
     account = AccountFactory(bandwidth_kbps=1000)
-    _, session = log_on(account)
+    session = log_on(account)
     UserSession.objects.filter(pk=session.pk).update(bandwidth_kbps=None)
     assert told(gateway) == {account.pk: 1000}
 

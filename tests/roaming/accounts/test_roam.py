@@ -21,24 +21,16 @@ from roaming.instances import deletion
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.at_once import at_once
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, abroad, log_on
 
 pytestmark = pytest.mark.django_db
-
-
-def abroad(**changes: Any) -> Instance:
-    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
 
 
 def test_the_copy_logs_on_abroad_with_the_same_password(account: ClientAccount) -> None:
     destination = abroad()
     copy = account_roam(account=account, destination=destination, actor=ACTOR)
-    assert (copy.username, copy.email, copy.bandwidth_kbps) == (
-        account.username,
-        account.email,
-        account.bandwidth_kbps,
-    )
+    for name in ("username", "email", "bandwidth_kbps"):
+        assert getattr(copy, name) == getattr(account, name)
     assert (copy.source, copy.origin, copy.password) == (account, account.origin, account.password)
     assert log_on(copy).client_ip.startswith("10.250.0.")
     row = AuditRow.objects.get(verb="account.roam")
@@ -237,7 +229,7 @@ def test_two_administrators_press_ok_at_once_and_one_gets_the_sentence(
         client = Client()
         client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
         answer = client.post(url, {"area": "singapore", "instance": destination.pk})
-        return answer.status_code, answer.content.decode()
+        return answer.status_code, answer.text
 
     answers = sorted(codes_of(lambda: press(operator), lambda: press(administrator)))
     assert [status for status, _ in answers] == [302, 422]

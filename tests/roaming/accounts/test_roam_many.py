@@ -12,9 +12,8 @@ from roaming.accounts import services as accounts
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance
 from tests.responses import words
-from tests.roaming.answers import HTMX_DIALOG, text
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.answers import HTMX_DIALOG
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -85,10 +84,8 @@ def test_each_account_has_a_result_of_its_own(
     run_tasks()
     found = results(Task.objects.get())
     assert found["traveller0"] == ("failed", "traveller0 was removed meanwhile.")
-    assert found["traveller1"] == (
-        "failed",
-        f"{there.name} has a client account named traveller1 already.",
-    )
+    taken = f"{there.name} has a client account named traveller1 already."
+    assert found["traveller1"] == ("failed", taken)
     assert found["traveller2"][0] == found["traveller3"][0] == "done"
 
 
@@ -127,7 +124,7 @@ def test_all_that_match_the_search_and_the_filter(
 def test_a_plain_form_carries_the_choice_along(
     operator_client: Client, instance: Instance, people: list[ClientAccount], there: Instance
 ) -> None:
-    page = text(operator_client.get(url(instance) + chosen(*people[:2])))
+    page = operator_client.get(url(instance) + chosen(*people[:2])).text
     area_form = page.split('id="roam-area"')[1].split("</form>")[0]
     for account in people[:2]:
         assert f'name="account" value="{account.pk}"' in area_form
@@ -187,5 +184,5 @@ def test_viewers_get_no_boxes(
     viewer_client: Client, operator_client: Client, instance: Instance, people: list[ClientAccount]
 ) -> None:
     listed = reverse("roaming:accounts", args=[instance.pk])
-    assert 'form="selection"' in text(operator_client.get(listed))
-    assert 'form="selection"' not in text(viewer_client.get(listed))
+    assert 'form="selection"' in operator_client.get(listed).text
+    assert 'form="selection"' not in viewer_client.get(listed).text

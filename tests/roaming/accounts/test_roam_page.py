@@ -1,19 +1,19 @@
 """The dialog Configure Roaming: areas, instances with their limits, the copy, and every way to be refused."""
 
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from console.models import AuditRow
 from roaming.instances import services as instances
-from roaming.models import ClientAccount, Instance
+from roaming.models import ClientAccount
+from tests.queries import queries
 from tests.responses import words
-from tests.roaming.answers import HTMX_DIALOG, text
-from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory
+from tests.roaming.answers import HTMX_DIALOG
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, abroad
 
 pytestmark = pytest.mark.django_db
 HTMX_CHOICE = {"HX-Request": "true", "HX-Target": "roam-choice"}
@@ -21,10 +21,6 @@ HTMX_CHOICE = {"HX-Request": "true", "HX-Target": "roam-choice"}
 
 def url(account: ClientAccount) -> str:
     return reverse("roaming:account_roam", args=[account.pk])
-
-
-def abroad(**changes: Any) -> Instance:
-    return InstanceFactory(**{"region_id": "ap-southeast-1", "cidrs": ["10.250.0.0/24"]} | changes)
 
 
 def test_the_dialog_names_the_account_and_offers_every_area_but_its_own(
@@ -52,7 +48,7 @@ def test_choosing_an_area_shows_its_instances_and_no_others(
 def test_htmx_gets_the_changing_part_alone(operator_client: Client, account: ClientAccount) -> None:
     there = abroad()
     response = operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
-    page = text(response)
+    page = response.text
     assert page.strip().startswith('<div class="field">')
     assert there.pk in page
     assert "csrfmiddlewaretoken" not in page
@@ -167,10 +163,9 @@ def test_the_pre_flight_costs_the_same_for_one_instance_and_for_many(
     operator_client: Client, account: ClientAccount
 ) -> None:
     abroad()
-    with CaptureQueriesContext(connection) as one:
-        operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    ask = partial(operator_client.get, url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    one = queries(ask)
     for third in range(30):
         AccountFactory(instance=abroad(cidrs=[f"10.240.{third}.0/24"]))
-    with CaptureQueriesContext(connection) as many:
-        operator_client.get(url(account), {"area": "singapore"}, headers=HTMX_CHOICE)
+    many = queries(ask)
     assert len(one) == len(many) <= 8

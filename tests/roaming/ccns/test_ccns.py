@@ -9,7 +9,8 @@ from django.urls import reverse
 from console.machines import config
 from console.models import Cutover
 from roaming.models import CCN
-from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL, text
+from tests.responses import words
+from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL
 from tests.roaming.factories import CCNFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +45,7 @@ def test_what_is_wrong_is_said_and_nothing_is_left_behind(
     wish = {"name": "second", "networks": "172.16.0.0/16"} | wrong
     response = operator_client.post(reverse("roaming:ccn_add"), wish, headers=headers)
     assert response.status_code == 422
-    assert sentence in text(response)
+    assert sentence in response.text
     assert CCN.objects.count() == 1
 
 
@@ -63,7 +64,7 @@ def test_a_cloud_network_that_overlaps_is_refused(operator_client: Client) -> No
     url = reverse("roaming:network_add", args=[ccn.pk])
     response = operator_client.post(url, {"cidr": "172.16.9.0/24"})
     assert response.status_code == 422
-    assert "172.16.9.0/24 overlaps 172.16.0.0/16, which the CCN holds already." in text(response)
+    assert "172.16.9.0/24 overlaps 172.16.0.0/16, which the CCN holds already." in response.text
 
 
 def test_removing_a_cloud_network_cuts(operator_client: Client) -> None:
@@ -71,7 +72,7 @@ def test_removing_a_cloud_network_cuts(operator_client: Client) -> None:
     InstanceFactory(ccn=ccn)
     network = ccn.cloud_networks.get()
     question = operator_client.get(reverse("roaming:network_confirm_remove", args=[ccn.pk, network.pk]))
-    assert "Users of 1 instance can no longer reach 172.16.0.0/16" in " ".join(text(question).split())
+    assert "Users of 1 instance can no longer reach 172.16.0.0/16" in words(question)
     url = reverse("roaming:network_remove", args=[ccn.pk, network.pk])
     response = operator_client.post(url, headers=HTMX_DIALOG)
     assert reverse("roaming:ccn", args=[ccn.pk]) in response["HX-Location"]
@@ -84,7 +85,7 @@ def test_a_bound_ccn_stays(operator_client: Client) -> None:
     instance = InstanceFactory(ccn=ccn)
     response = operator_client.post(reverse("roaming:ccn_delete", args=[ccn.pk]))
     assert response.status_code == 409
-    assert f"is bound to the instance {instance.name} ({instance.pk})" in text(response)
+    assert f"is bound to the instance {instance.name} ({instance.pk})" in response.text
     instance.delete()
     assert operator_client.post(reverse("roaming:ccn_delete", args=[ccn.pk])).status_code == 302
     assert not CCN.objects.exists()

@@ -14,8 +14,7 @@ from roaming.accounts.roaming import account_roam
 from roaming.models import CCN, ClientAccount, Instance, UserSession
 from tests.responses import words
 from tests.roaming.answers import HTMX_DIALOG, HTMX_PANEL
-from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import ACTOR, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -76,11 +75,7 @@ def test_a_bad_field_is_named(
 
 @pytest.mark.parametrize("headers", [{}, HTMX_DIALOG], ids=["plain", "htmx"])
 def test_stop_ends_sessions_and_log_on_until_start(
-    operator_client: Client,
-    post: Callable[..., Any],
-    account: ClientAccount,
-    credentials: dict[str, str],
-    headers: dict[str, Any],
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount, headers: dict[str, Any]
 ) -> None:
     instance, session = account.instance, log_on(account)
     assert "1 session ends now" in words(operator_client.get(url("confirm_stop", instance)))
@@ -88,17 +83,17 @@ def test_stop_ends_sessions_and_log_on_until_start(
     session.refresh_from_db()
     assert session.end_reason == "instance_inactive"
     assert Cutover.objects.get().target == instance.pk
-    assert post("login", credentials).status_code == 403
+    assert login().status_code == 403
     assert operator_client.post(url("stop", instance)).status_code == 409
     operator_client.post(url("start", instance), headers=headers)
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
     again = operator_client.post(url("start", instance))
     assert again.status_code == 409
     assert f"{instance.name} is available already." in words(again)
 
 
 def test_everybody_is_kicked_and_may_come_again(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     instance, elsewhere = account.instance, log_on(AccountFactory())
     assert "Kick all" not in words(operator_client.get(url("confirm_kick", instance))).split("dialog-foot")[1]
@@ -111,7 +106,7 @@ def test_everybody_is_kicked_and_may_come_again(
     assert list(UserSession.objects.filter(ended_at=None)) == [elsewhere]
     assert Cutover.objects.get().target == instance.pk
     assert operator_client.post(url("kick", instance)).status_code == 409
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
 
 
 def test_delete_explains_what_depends_on_the_instance(operator_client: Client) -> None:

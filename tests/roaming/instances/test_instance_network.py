@@ -11,9 +11,8 @@ from console.machines import config
 from console.models import Cutover
 from roaming.instances import services as instances
 from roaming.models import ClientAccount, Instance, UserSession
-from tests.roaming.answers import HTMX_PANEL, text
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.answers import HTMX_PANEL
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, CCNFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -79,13 +78,13 @@ def test_blocks_must_suit_the_accounts(
     AccountFactory(instance=instance, username="fixed-address", static_ip="10.9.0.7")
     response = operator_client.post(url(instance), {"cidrs": cidrs}, headers=headers)
     assert response.status_code == 422
-    assert sentence in text(response)
+    assert sentence in response.text
     assert [str(block) for block in instance.blocks()] == ["10.9.0.0/24"]
 
 
 def test_a_password_still_works_after_the_move(
-    operator_client: Client, post: Callable[..., Any], account: ClientAccount, credentials: dict[str, str]
+    operator_client: Client, login: Callable[..., Any], account: ClientAccount
 ) -> None:
     operator_client.post(url(account.instance), {"cidrs": "10.200.0.0/24"})
-    answer = post("login", credentials | {"password": PASSWORD}).json()
+    answer = login(password=PASSWORD).json()
     assert answer["session"]["client_ip"].startswith("10.200.0.")

@@ -1,12 +1,12 @@
 """Client IPs: unique among live sessions, usable, returned at the end."""
 
 import threading
+from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 import pytest
-from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -18,7 +18,7 @@ from roaming.sessions import logon
 from roaming.sessions import services as sessions
 from roaming.sessions.leases import LeaseExhausted, _steps
 from tests.at_once import at_once
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
+from tests.roaming.factories import ACTOR, AccountFactory, InstanceFactory, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -26,18 +26,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def one_account_may_take_all(settings: Settings) -> None:
     settings.SESSIONS_PER_ACCOUNT = 10_000
-
-
-def log_on(account: ClientAccount, kind: str = "connect") -> UserSession:
-    _, session = logon.logon(
-        instance_id=account.instance_id,
-        username=account.username,
-        password=PASSWORD,
-        public_address="203.0.113.1",
-        gateway_id=None,
-        kind=kind,
-    )
-    return session
 
 
 def test_every_usable_address_is_leased_once_and_then_no_more() -> None:
@@ -137,23 +125,16 @@ def test_disabling_during_log_ons_leaves_no_live_session() -> None:
     account = AccountFactory(instance=InstanceFactory(cidrs=["10.9.0.0/24"]))
     started = threading.Event()
 
-    def run() -> None:
-        try:
+    def logs_on() -> None:
+        with suppress(logon.AccountDisabled):
             for _ in range(50):
                 log_on(account)
                 started.set()
-        except logon.AccountDisabled:
-            pass
-        finally:
-            started.set()
-            connection.close()
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    assert started.wait(30)
-    accounts.account_disable(account=account, actor=ACTOR)
-    for thread in threads:
-        thread.join(30)
+    def disables() -> None:
+        assert started.wait(30)
+        accounts.account_disable(account=account, actor=ACTOR)
+
+    assert at_once(disables, *[logs_on] * 4) == [None] * 5
     assert Instance.objects.count() == 1
     assert not UserSession.objects.filter(ended_at=None).exists()

@@ -1,16 +1,15 @@
 """Repeated failures lock out whoever guesses, and nobody else; guesses at large are slowed."""
 
 import secrets
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -18,6 +17,7 @@ from console.core import hashing
 from console.core.hashing import Hashing
 from roaming.models import Instance, LogonFailures
 from roaming.sessions import lockout
+from tests.at_once import at_once
 from tests.console.machine import Machine
 from tests.responses import Response
 from tests.roaming.answers import refusal
@@ -33,10 +33,10 @@ def three_failures(settings: Settings) -> None:
     settings.LOGON_LOCKOUT = timedelta(hours=300)
 
 
-def fail(post: Callable[..., Any], credentials: dict[str, str], times: int = 1, **changes: str) -> Response:
+def fail(login: Callable[..., Any], times: int = 1, **changes: str) -> Response:
     """The answer to the last of so many log-ons, each with another wrong password."""
     for _ in range(times):
-        response = post("login", credentials | {"password": f"wrong-{secrets.token_hex(4)}"} | changes)
+        response = login(**{"password": f"wrong-{secrets.token_hex(4)}"} | changes)
     return response
 
 
@@ -59,68 +59,56 @@ def guess_from(
     return response
 
 
-def test_the_right_password_no_longer_helps_after_the_limit(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
-    assert refusal(fail(post, credentials, 3)) == (401, "LogonRefused")
-    response = post("login", credentials)
+def test_the_right_password_no_longer_helps_after_the_limit(login: Callable[..., Any]) -> None:
+    assert refusal(fail(login, 3)) == (401, "LogonRefused")
+    response = login()
     assert refusal(response) == (429, "LockedOut")
     assert 0 < int(response["Retry-After"]) <= 300 * 3600
 
 
-def test_the_lock_ends_and_counting_begins_anew(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
-    fail(post, credentials, 3)
+def test_the_lock_ends_and_counting_begins_anew(login: Callable[..., Any]) -> None:
+    fail(login, 3)
     later(hours=360)
-    assert refusal(fail(post, credentials)) == (401, "LogonRefused")
-    assert post("login", credentials).status_code == 200
+    assert refusal(fail(login)) == (401, "LogonRefused")
+    assert login().status_code == 200
 
 
-def test_failures_far_apart_do_not_add_up(post: Callable[..., Any], credentials: dict[str, str]) -> None:
-    fail(post, credentials, 2)
+def test_failures_far_apart_do_not_add_up(login: Callable[..., Any]) -> None:
+    fail(login, 2)
     later(hours=360)
-    fail(post, credentials, 2)
-    assert post("login", credentials).status_code == 200
+    fail(login, 2)
+    assert login().status_code == 200
 
 
-def test_a_success_forgets_the_failures_of_the_name(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
+def test_a_success_forgets_the_failures_of_the_name(login: Callable[..., Any]) -> None:
     for _ in range(3):
-        fail(post, credentials, 2)
-        assert post("login", credentials).status_code == 200
+        fail(login, 2)
+        assert login().status_code == 200
 
 
-def test_a_name_that_does_not_exist_locks_as_one_that_does(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
-    fail(post, credentials, 3, username="nobody-here")
-    assert refusal(fail(post, credentials, username="NOBODY-here")) == (429, "LockedOut")
+def test_a_name_that_does_not_exist_locks_as_one_that_does(login: Callable[..., Any]) -> None:
+    fail(login, 3, username="nobody-here")
+    assert refusal(fail(login, username="NOBODY-here")) == (429, "LockedOut")
 
 
-def test_others_are_not_locked_out_with_one_name(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
-    fail(post, credentials, 3, username="nobody-here")
-    assert post("login", credentials).status_code == 200
+def test_others_are_not_locked_out_with_one_name(login: Callable[..., Any]) -> None:
+    fail(login, 3, username="nobody-here")
+    assert login().status_code == 200
 
 
-def test_one_mistake_that_a_program_repeats_counts_once(
-    post: Callable[..., Any], credentials: dict[str, str]
-) -> None:
+def test_one_mistake_that_a_program_repeats_counts_once(login: Callable[..., Any]) -> None:
     for _ in range(20):
-        assert refusal(fail(post, credentials, password="of-last-year")) == (401, "LogonRefused")
-    assert post("login", credentials).status_code == 200
+        assert refusal(fail(login, password="of-last-year")) == (401, "LogonRefused")
+    assert login().status_code == 200
 
 
-def test_a_lock_out_slides(post: Callable[..., Any], credentials: dict[str, str]) -> None:
-    locked = fail(post, credentials, 4)
+def test_a_lock_out_slides(login: Callable[..., Any]) -> None:
+    locked = fail(login, 4)
     assert refusal(locked) == (429, "LockedOut")
     assert int(locked["Retry-After"]) <= 100 * 3600, "room for one more of three in 300 hours"
     later(hours=120)
-    assert refusal(fail(post, credentials)) == (401, "LogonRefused")
-    assert refusal(fail(post, credentials)) == (429, "LockedOut")
+    assert refusal(fail(login)) == (401, "LogonRefused")
+    assert refusal(fail(login)) == (429, "LockedOut")
 
 
 def test_whoever_guesses_shuts_out_nobody_else(machine: Machine, credentials: dict[str, str]) -> None:
@@ -164,45 +152,58 @@ def test_an_account_that_is_guessed_at_from_many_addresses_is_slowed(
     assert refusal(other) == (401, "LogonRefused"), "others are not slowed"
 
 
-def test_old_failures_are_forgotten(post: Callable[..., Any], credentials: dict[str, str]) -> None:
-    fail(post, credentials, 3)
+def test_old_failures_are_forgotten(login: Callable[..., Any]) -> None:
+    fail(login, 3)
     assert lockout.forget_old() == 0
     later(hours=360)
-    fail(post, credentials, 1, username="nobody-here")
+    fail(login, 1, username="nobody-here")
     # Bucket of the address was filled anew; those of the first name are empty.
     assert lockout.forget_old() == 2
 
 
 def test_a_console_that_checks_as_many_passwords_as_it_can_says_when_to_come_again(
-    post: Callable[..., Any], credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seats = Hashing(1, waiting=0)
     monkeypatch.setattr(hashing, "seat", seats.seat)
     with ThreadPoolExecutor(1) as other, ExitStack() as held:
         other.submit(held.enter_context, seats.seat()).result(20)
         for _ in range(4):
-            response = post("login", credentials | {"password": "wrong-password"})
+            response = login(password="wrong-password")
             assert refusal(response) == (503, "TryAgainLater") and int(response["Retry-After"]) >= 1
         other.submit(held.close).result(20)
-    assert post("login", credentials).status_code == 200, "nobody's password was wrong"
+    assert login().status_code == 200, "nobody's password was wrong"
+
+
+def test_where_the_account_was_before_it_waits_and_is_not_turned_away(
+    machine: Machine, credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = (credentials | {"public_address": f"203.0.113.{number}"} for number in (1, 2))
+    assert machine.call("login", here).status_code == 200
+    seats = Hashing(1, waiting=0)
+    with ThreadPoolExecutor(1) as other, ExitStack() as held:
+
+        def seat(*, known: bool = False) -> AbstractContextManager[None]:
+            if known:
+                other.submit(held.close)  # the seat is free a moment later
+            return seats.seat(known=known)
+
+        monkeypatch.setattr(hashing, "seat", seat)
+        other.submit(held.enter_context, seats.seat()).result(20)
+        assert refusal(machine.call("login", elsewhere)) == (503, "TryAgainLater")
+        assert machine.call("login", here).status_code == 200
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_guesses_at_once_are_no_more_than_guesses_one_after_another(
-    credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    login: Callable[..., Any], credentials: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "seat", Hashing(1, waiting=20).seat)
-    together = threading.Barrier(20)
 
     def guess(number: int) -> tuple[int, str]:
-        together.wait(20)
-        try:
-            body = credentials | {"password": f"guess-{number}"}
-            return refusal(Client().post("/edge/v1/login", body, content_type="application/json"))
-        finally:
-            connection.close()
+        body = credentials | {"password": f"guess-{number}"}
+        return refusal(Client().post("/edge/v1/login", body, content_type="application/json"))
 
-    with ThreadPoolExecutor(20) as pool:
-        answers = Counter(pool.map(guess, range(20)))
+    answers = Counter(at_once(*(partial(guess, number) for number in range(20))))
     assert answers == {(401, "LogonRefused"): 3, (429, "LockedOut"): 17}

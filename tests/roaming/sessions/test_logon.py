@@ -19,15 +19,15 @@ from roaming.models import ClientAccount, Instance, UserSession
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
 from tests.roaming.answers import refusal
-from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory
+from tests.roaming.factories import ACTOR, PASSWORD, AccountFactory, InstanceFactory, credentials_of
 
 pytestmark = pytest.mark.django_db
 
 
 def test_the_right_password_opens_a_session(
-    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount, machine: Machine
+    login: Callable[..., Any], account: ClientAccount, machine: Machine
 ) -> None:
-    answer = post("login", credentials).json()
+    answer = login().json()
     session = UserSession.objects.get()
     assert answer["session"] == {
         "id": session.pk,
@@ -43,10 +43,8 @@ def test_the_right_password_opens_a_session(
     assert account.last_logon_at is not None
 
 
-def test_the_token_says_what_the_contract_names(
-    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
-) -> None:
-    token = post("login", credentials).json()["token"]
+def test_the_token_says_what_the_contract_names(login: Callable[..., Any], account: ClientAccount) -> None:
+    token = login().json()["token"]
     key_id = jwt.get_unverified_header(token)["kid"]
     claims = jwt.decode(token, pki.session_public_keys()[key_id], algorithms=["EdDSA"], issuer="causeway")
     session = UserSession.objects.get()
@@ -61,35 +59,35 @@ def test_the_token_says_what_the_contract_names(
 
 
 def test_gateways_are_the_enrolled_ones_of_the_instances_area(
-    post: Callable[..., Any], credentials: dict[str, str], machine: Machine
+    login: Callable[..., Any], machine: Machine
 ) -> None:
     GatewayFactory()  # not enrolled
     Machine("gateway", GatewayFactory(region_id="ap-southeast-1").pk)
-    gateways = post("login", credentials).json()["gateways"]
+    gateways = login().json()["gateways"]
     assert [gateway["id"] for gateway in gateways] == [machine.id]
     assert gateways[0]["area"] == "mainland-china"
     assert gateways[0]["proxy"].startswith("https://127.0.0.1:")
 
 
 def test_a_gateway_that_is_upgraded_is_named_as_one_to_use_last(
-    post: Callable[..., Any], machine: Machine, credentials: dict[str, str]
+    login: Callable[..., Any], machine: Machine
 ) -> None:
     run = AreaUpgrade.objects.create(area_id="mainland-china", version="9", drain_seconds=60)
     step = GatewayUpgrade.objects.create(upgrade=run, gateway_id=machine.id, position=0)
-    assert "draining" not in post("login", credentials).json()["gateways"][0]
+    assert "draining" not in login().json()["gateways"][0]
     for state in GatewayUpgrade.ACTIVE:
         step.state = state
         step.save()
-        assert post("login", credentials).json()["gateways"][0]["draining"] is True
+        assert login().json()["gateways"][0]["draining"] is True
     step.state, step.finished_at = GatewayUpgrade.State.DONE, timezone.now()
     step.save()
-    assert "draining" not in post("login", credentials).json()["gateways"][0]
+    assert "draining" not in login().json()["gateways"][0]
 
 
 def test_upper_and_lower_case_of_the_user_name_are_the_same(
-    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
+    login: Callable[..., Any], account: ClientAccount
 ) -> None:
-    answer = post("login", credentials | {"username": account.username.upper()}).json()
+    answer = login(username=account.username.upper()).json()
     assert answer["session"]["username"] == account.username
 
 
@@ -121,36 +119,30 @@ def test_an_unknown_name_costs_as_many_hashes_as_a_wrong_password(
 ) -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
     account = AccountFactory()
-    body = {
-        "instance": account.instance_id,
-        "username": account.username,
-        "password": "wrong-password",
-        "kind": "proxy",
-    }
     costs = []
     for name in (account.username, "nobody-here"):
         CountingHasher.hashes = 0
-        post("login", body | {"username": name})
+        post("login", credentials_of(account, username=name, password="wrong-password"))
         costs.append(CountingHasher.hashes)
     assert costs == [1, 1]
 
 
 def test_a_disabled_account_is_named_only_after_the_right_password(
-    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount
+    login: Callable[..., Any], account: ClientAccount
 ) -> None:
     accounts.account_disable(account=account, actor=ACTOR)
-    assert refusal(post("login", credentials | {"password": "wrong-password"})) == (401, "LogonRefused")
-    assert refusal(post("login", credentials)) == (403, "AccountDisabled")
+    assert refusal(login(password="wrong-password")) == (401, "LogonRefused")
+    assert refusal(login()) == (403, "AccountDisabled")
 
 
 def test_a_stopped_instance_is_named_only_after_the_right_password(
-    post: Callable[..., Any], credentials: dict[str, str], instance: Instance
+    login: Callable[..., Any], instance: Instance
 ) -> None:
     instances.instance_stop(instance=instance, actor=ACTOR)
-    assert refusal(post("login", credentials | {"password": "wrong-password"})) == (401, "LogonRefused")
-    assert refusal(post("login", credentials)) == (403, "InstanceInactive")
+    assert refusal(login(password="wrong-password")) == (401, "LogonRefused")
+    assert refusal(login()) == (403, "InstanceInactive")
     instances.instance_start(instance=instance, actor=ACTOR)
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
 
 
 def test_a_proxy_log_on_continues_the_gateways_session(machine: Machine, credentials: dict[str, str]) -> None:
@@ -182,19 +174,18 @@ def test_a_static_ip_is_kept_wherever_its_owner_logs_on(
 ) -> None:
     address = str(instance.blocks()[0][77])
     account = AccountFactory(instance=instance, static_ip=address)
-    body = {"instance": instance.pk, "username": account.username, "password": PASSWORD}
-    first = machine.call("login", body | {"kind": "proxy"}).json()["session"]
-    second = post("login", body | {"kind": "connect"}).json()["session"]
+    first = machine.call("login", credentials_of(account)).json()["session"]
+    second = post("login", credentials_of(account, kind="connect")).json()["session"]
     assert first["client_ip"] == second["client_ip"] == address
     assert first["id"] == second["id"]
 
 
 def test_only_a_gateway_may_say_where_its_client_is(
-    machine: Machine, post: Callable[..., Any], credentials: dict[str, str]
+    machine: Machine, login: Callable[..., Any], credentials: dict[str, str]
 ) -> None:
     machine.call("login", credentials | {"public_address": "203.0.113.9"})
     assert UserSession.objects.get().public_address == "203.0.113.9"
-    post("login", credentials | {"public_address": "203.0.113.10", "kind": "connect"})
+    login(public_address="203.0.113.10", kind="connect")
     assert UserSession.objects.get(kind="connect").public_address == "127.0.0.1"
 
 
@@ -213,12 +204,12 @@ def test_the_session_names_its_gateway(machine: Machine, credentials: dict[str, 
 
 
 def test_a_hash_of_an_older_kind_is_renewed_for_all_copies(
-    post: Callable[..., Any], credentials: dict[str, str], account: ClientAccount, settings: Settings
+    login: Callable[..., Any], account: ClientAccount, settings: Settings
 ) -> None:
     copy = AccountFactory(instance=InstanceFactory(region_id="ap-southeast-1"))
     ClientAccount.objects.filter(pk=copy.pk).update(origin=account.origin, password=account.password)
     settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher", *settings.PASSWORD_HASHERS]
-    assert post("login", credentials).status_code == 200
+    assert login().status_code == 200
     hashes = set(ClientAccount.objects.filter(origin=account.origin).values_list("password", flat=True))
     assert len(hashes) == 1
     assert hashes.pop().startswith("counting$")
@@ -258,14 +249,8 @@ def test_what_changes_while_the_password_is_hashed_counts(
 ) -> None:
     settings.PASSWORD_HASHERS = [f"{__name__}.InterruptedHasher"]
     account = AccountFactory()
-    body = {
-        "instance": account.instance_id,
-        "username": account.username,
-        "password": PASSWORD,
-        "kind": "proxy",
-    }
     InterruptedHasher.meanwhile = lambda: change(account)
-    assert refusal(post("login", body)) == answer
+    assert refusal(post("login", credentials_of(account))) == answer
     assert not UserSession.objects.filter(ended_at=None).exists()
 
 
@@ -277,23 +262,23 @@ def test_one_place_too_many_ends_the_session_that_was_used_least_lately(
     opened = [post("login", body).json() for _ in range(3)]
     # The first one was used a moment ago, by what gateways say of its flows.
     UserSession.objects.filter(pk=opened[0]["session"]["id"]).update(last_active_at=timezone.now())
-    before = config.current().version
+    before = config.current()
     newest = post("login", body)
     assert newest.status_code == 200
     live = set(UserSession.objects.filter(ended_at=None).values_list("pk", flat=True))
     assert live == {answer["session"]["id"] for answer in (opened[0], opened[2], newest.json())}
     assert UserSession.objects.get(end_reason="replaced").pk == opened[1]["session"]["id"]
-    assert config.current().version == before + 1, "gateways are told, so that the flows of the session end"
+    now = config.current()
+    assert now.ends == before.ends + 1, "gateways are told, so that the flows of the session end"
+    assert now.version == before.version
     refused = post("session/renew", {"token": opened[1]["token"]})
     assert refusal(refused) == (401, "SessionEnded")
     assert "replaced by a newer log-on" in refused.json()["error"]["message"]
 
 
-def test_one_account_leaves_client_ips_for_others(
-    post: Callable[..., Any], credentials: dict[str, str], instance: Instance
-) -> None:
+def test_one_account_leaves_client_ips_for_others(login: Callable[..., Any], instance: Instance) -> None:
     for _ in range(300):  # more than the instance has client IPs
-        assert post("login", credentials | {"kind": "connect"}).status_code == 200
+        assert login(kind="connect").status_code == 200
     assert UserSession.objects.filter(ended_at=None).count() == 5
     other = AccountFactory(instance=instance)
-    assert post("login", credentials | {"username": other.username}).status_code == 200
+    assert login(username=other.username).status_code == 200

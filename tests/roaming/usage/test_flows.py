@@ -7,25 +7,22 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
+from pytest_django import Settings
 
+from console.machines import reported
 from console.models import Gateway
 from roaming.models import ClientAccount, Flow, Usage, UserSession
 from roaming.usage import buckets as usage
 from roaming.usage import flows as service
 from tests.console.factories import GatewayFactory
 from tests.console.machine import Machine
-from tests.roaming.factories import AccountFactory, flow, flows
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def machine(gateway: Gateway) -> Machine:
-    return Machine("gateway", gateway.pk)
 
 
 def test_a_later_record_replaces_an_earlier_one(machine: Machine, gateway: Gateway) -> None:
@@ -88,6 +85,31 @@ def test_bytes_that_no_line_carries_hold_back_nothing(machine: Machine) -> None:
     assert [item.flow for item in Flow.objects.all()] == ["good"]
 
 
+def test_what_makes_no_sense_is_counted_as_dropped(machine: Machine) -> None:
+    def dropped() -> float:
+        return reported.dropped.labels("records")._value.get()
+
+    before = dropped()
+    machine.call("flows", flows(flow(bytes_up=2**63 - 1), flow(flow="good"), flow(port=-1)))
+    assert dropped() - before == 2
+
+
+def test_more_records_than_a_gateways_share_wait_and_others_do_not(
+    machine: Machine, settings: Settings
+) -> None:
+    settings.FLOW_RECORDS_PER_MINUTE = 3
+    other = Machine("gateway", GatewayFactory().pk)
+    batch = flows(*(flow(flow=f"f{place}") for place in range(3)))
+    assert machine.call("flows", batch).status_code == 200
+    answer = machine.call("flows", flows(flow(flow="late")))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "TooMany")
+    assert "records must be at most 3 a minute" in answer.json()["error"]["message"]
+    assert 1 <= int(answer["Retry-After"]) <= 20
+    assert other.call("flows", flows(flow())).status_code == 200
+    service.records.forget()  # a minute later
+    assert machine.call("flows", flows(flow(flow="late"))).status_code == 200
+
+
 def test_a_batch_of_the_largest_flows_is_taken(machine: Machine) -> None:
     moment = time.time()  # of both batches, so that they count for the same hour, day and month
     largest = [flow(flow=f"f{place}", bytes_up=2**53, bytes_down=2**53, time=moment) for place in range(1000)]
@@ -113,16 +135,9 @@ def test_a_gateways_fast_clock_loses_no_bytes(machine: Machine) -> None:
     assert Flow.objects.get().started_at <= timezone.now()
 
 
-def test_the_session_counts_as_active(machine: Machine) -> None:
-    account = AccountFactory()
-    session = UserSession.objects.create(
-        account=account,
-        username=account.username,
-        instance=account.instance,
-        client_ip="10.9.0.1",
-        kind="proxy",
-        expires_at=timezone.now() + timedelta(hours=1),
-    )
+def test_the_session_counts_as_active(machine: Machine, account: ClientAccount) -> None:
+    session = log_on(account)
+    UserSession.objects.update(last_active_at=None)
     old = time.time() - 7200
     machine.call("flows", flows(flow(session=session.pk, started_at=old, ended_at=old + 1, end="closed")))
     session.refresh_from_db()
@@ -144,7 +159,7 @@ history = st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)), min_
 )
 
 
-@settings(max_examples=25)
+@hypothesis_settings(max_examples=25)
 @given(histories=st.lists(history, min_size=1, max_size=3), data=st.data())
 def test_any_order_and_repetition_of_batches_gives_the_same_sums(
     gateway: Gateway, histories: list[list[tuple[int, int]]], data: DataObject
@@ -165,9 +180,8 @@ def test_any_order_and_repetition_of_batches_gives_the_same_sums(
     for batch, content in data.draw(st.permutations(repeated)):
         service.take_flows(gateway, batch, content, now)
     expected = [(f"flow {number}", *states[-1], "closed") for number, states in enumerate(histories)]
-    assert (
-        list(Flow.objects.order_by("flow").values_list("flow", "bytes_up", "bytes_down", "end")) == expected
-    )
+    found = Flow.objects.order_by("flow").values_list("flow", "bytes_up", "bytes_down", "end")
+    assert list(found) == expected
     # Every span of every subject holds the same bytes: those of its flows.
     wanted: dict[str, list[int]] = {}
     for number, states in enumerate(histories):
@@ -238,7 +252,7 @@ def test_a_late_end_counts_for_the_month_of_the_flow(machine: Machine) -> None:
 
 def test_a_flow_without_an_account_counts_for_nobody(machine: Machine) -> None:
     machine.call("flows", flows(flow(account=None, instance=None, session=None)))
-    assert not Usage.objects.exists()
+    assert list(Usage.objects.values_list("subject", flat=True)) == ["connector-1"]
 
 
 def test_old_buckets_are_forgotten_each_in_its_time(account: ClientAccount) -> None:
@@ -272,7 +286,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@hypothesis_settings(max_examples=50)
 @given(record=junk)
 def test_no_junk_makes_the_console_fail(gateway: Gateway, record: Any) -> None:
     assert service.take_flows(gateway, uuid.uuid4(), [record]).acknowledged == 1

@@ -12,9 +12,7 @@ from roaming.models import ClientAccount, UserSession
 from roaming.usage import buckets as usage
 from tests.console.machine import Machine
 from tests.responses import Response
-from tests.roaming.answers import text
-from tests.roaming.factories import AccountFactory, flow, flows
-from tests.roaming.sessions.test_leases import log_on
+from tests.roaming.factories import AccountFactory, flow, flows, log_on
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +22,7 @@ def told(session: UserSession, **values: Any) -> dict[str, Any]:
 
 
 def row_of(page: Response, name: str) -> str:
-    body = text(page)
+    body = page.text
     start = body.index(f"{name}</label>") if f"{name}</label>" in body else body.index(f">{name}</a>")
     return body[start : body.index("</tr>", start)]
 
@@ -35,9 +33,8 @@ def test_the_accounts_list_shows_the_larger_direction_of_the_month(
     session = log_on(account)
     machine.call("flows", flows(told(session, bytes_up=3 * 2**20, bytes_down=2**20)))
     machine.call("flows", flows(told(session, flow="f2", bytes_up=0, bytes_down=2**19)))
-    row = row_of(
-        operator_client.get(reverse("roaming:accounts", args=[account.instance_id])), account.username
-    )
+    page = operator_client.get(reverse("roaming:accounts", args=[account.instance_id]))
+    row = row_of(page, account.username)
     assert "<td>3 MB</td>" in row
     assert "<td>1</td>" in row, "one online connection"
 
@@ -50,9 +47,8 @@ def test_last_months_data_is_not_this_months(
     machine.call(
         "flows", flows(told(session, bytes_up=2**20, started_at=old - 5, ended_at=old, end="closed"))
     )
-    row = row_of(
-        operator_client.get(reverse("roaming:accounts", args=[account.instance_id])), account.username
-    )
+    page = operator_client.get(reverse("roaming:accounts", args=[account.instance_id]))
+    row = row_of(page, account.username)
     assert "<td>0 B</td>" in row
 
 

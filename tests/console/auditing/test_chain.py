@@ -1,0 +1,296 @@
+"""The chain: whatever somebody without the key does to the table shows, and is named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from console.auditing import check, kept_head
+from console.core import audit, audit_chain, audit_keys
+from console.core.audit_chain import Walk
+from console.models import AuditCheckpoint, AuditRow, PushMessage
+from console.push import services as push
+from tests.console.forging import as_owner_of_the_table
+
+pytestmark = pytest.mark.django_db
+ACTOR = audit.System("test")
+OWN, OTHER = "own-key-" + "1" * 40, "other-key-" + "2" * 40
+
+
+def rows(*verbs: str) -> list[AuditRow]:
+    for verb in verbs or ("one", "two", "three"):
+        audit.record(actor=ACTOR, verb=verb, target=audit.CONSOLE, after={"number": 1})
+    return list(AuditRow.objects.order_by("pk"))
+
+
+def without_key(*verbs: str, at: datetime | None = None) -> list[AuditRow]:
+    """Add rows as release 0.1 did."""
+    for verb in verbs:
+        last = AuditRow.objects.order_by("-pk").first()
+        row = AuditRow(
+            at=at or timezone.now(), actor="test", verb=verb, target_kind="x", target="1", before={}, after={}
+        )
+        row.digest = audit_chain.digest_without_key(last.digest if last else "", row)
+        row.save(force_insert=True)
+    return list(AuditRow.objects.order_by("pk"))
+
+
+def walk() -> Walk:
+    return Walk().to_the_end()
+
+
+def verify(*arguments: str) -> str:
+    out = StringIO()
+    call_command("verify_audit", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_an_untouched_chain_holds() -> None:
+    found = rows()
+    assert verify() == f"3 rows hold, up to row {found[2].pk}.\nHead: {found[2].pk}:{found[2].digest}\n"
+
+
+def test_no_rows_hold() -> None:
+    assert verify().startswith("0 rows hold")
+
+
+def nested(depth: int) -> Any:
+    values: Any = {}
+    for _ in range(depth):
+        values = {"a": values}
+    return values
+
+
+def altered(found: list[AuditRow], **values: Any) -> None:
+    AuditRow.objects.filter(pk=found[1].pk).update(**values)
+
+
+def swapped(found: list[AuditRow]) -> None:
+    one, two = found[0], found[1]
+    AuditRow.objects.filter(pk=one.pk).update(verb=two.verb)
+    AuditRow.objects.filter(pk=two.pk).update(verb=one.verb)
+
+
+def chained_without_key(found: list[AuditRow]) -> None:
+    """Somebody who knows the program alters a row and chains it, and all after it, as release 0.1 did."""
+    previous = found[0].digest
+    for row in found[1:]:
+        row.verb, row.key = "forged", ""
+        row.digest = audit_chain.digest_without_key(previous, row)
+        row.save()
+        previous = row.digest
+
+
+def chained_by_another_key(found: list[AuditRow]) -> None:
+    key = audit_keys.Key.of(b"causeway.audit", "guessed")
+    found[1].verb, found[1].key = "forged", key.name
+    found[1].digest = audit.digest(key, found[0].digest, found[1])
+    found[1].save()
+
+
+@pytest.mark.parametrize(
+    ("change", "broken"),
+    [
+        *(
+            (lambda found, name=name: altered(found, **{name: "x"}), 1)
+            for name in ("actor", "source", "verb", "target")
+        ),
+        *(
+            (lambda found, name=name: altered(found, **{name: "x"}), 1)
+            for name in ("target_kind", "target_name")
+        ),
+        (lambda found: altered(found, before={"a": 1}), 1),
+        (lambda found: altered(found, after={}), 1),
+        (lambda found: altered(found, at=timezone.now() - timedelta(days=1)), 1),
+        (lambda found: altered(found, key=""), 1),
+        (lambda found: altered(found, digest="é"), 1),
+        (lambda found: altered(found, before=nested(400)), 1),
+        (lambda found: found[1].delete(), 2),
+        (lambda found: found[0].delete(), 1),
+        (swapped, 0),
+        (chained_without_key, 1),
+        (chained_by_another_key, 1),
+    ],
+)
+def test_what_was_altered_is_named(change: Callable[[list[AuditRow]], Any], broken: int) -> None:
+    found = rows()
+    key = found[broken].pk
+    with as_owner_of_the_table():
+        change(found)
+    assert (walk().broken, bool(walk().problem)) == (key, True)
+    with pytest.raises(CommandError, match=f"Row {key} does not hold: .* rows before hold") as refused:
+        verify()
+    assert refused.value.returncode == 1
+
+
+def test_a_head_that_was_kept_tells_of_rows_cut_off() -> None:
+    found = rows()
+    head = f"{found[2].pk}:{found[2].digest}"
+    assert verify("--head", head)
+    with as_owner_of_the_table():
+        found[2].delete()
+    assert verify()
+    with pytest.raises(CommandError, match="which was kept as a head, is missing"):
+        verify("--head", head)
+    with pytest.raises(CommandError, match="not the one that was kept"):
+        verify("--head", f"{found[1].pk}:{'0' * 64}")
+    with pytest.raises(CommandError, match="must be a number and a hash"):
+        verify("--head", "x")
+
+
+def test_rows_of_release_0_1_hold_by_their_own_rule_up_to_the_mark() -> None:
+    old = without_key("a", "b")
+    assert "no key" in walk().problem
+    audit_chain.checkpoint_make("start", old[-1], timezone.now())
+    assert walk().checked == 2
+    rows()
+    assert (walk().problem, walk().checked) == ("", 5)
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk=old[0].pk).update(verb="forged")
+    assert walk().broken == old[0].pk
+
+
+def test_the_mark_holds_the_old_head() -> None:
+    """Rewriting all rows without a key from the beginning, with later ones left out, shows by the mark."""
+    old = without_key("a", "b")
+    audit_chain.checkpoint_make("start", old[-1], timezone.now())
+    with as_owner_of_the_table():
+        old[0].verb = "forged"
+        for row, previous in ((old[0], ""), (old[1], None)):
+            row.digest = audit_chain.digest_without_key(old[0].digest if previous is None else previous, row)
+            row.save()
+    assert "not the one that the keyed chain began after" in walk().problem
+    with as_owner_of_the_table():
+        old[1].delete()
+        old[0].digest = audit_chain.digest_without_key("", old[0])
+    assert "are missing" in walk().problem
+
+
+def test_a_process_of_release_0_1_may_write_on_for_a_day_and_no_longer() -> None:
+    old = without_key("a")
+    mark = audit_chain.checkpoint_make("start", old[-1], timezone.now())
+    rows("new")
+    without_key("by a process that still runs")
+    assert walk().problem == ""
+    late = without_key("late", at=mark.made_at + audit_chain.OVERLAP + timedelta(hours=1))
+    assert (walk().broken, "no key" in walk().problem) == (late[-1].pk, True)
+
+
+@pytest.mark.parametrize(
+    "change", [{"row": 1}, {"digest": "0" * 64}, {"kind": "start"}, {"key": "x"}, {"signature": "x"}]
+)
+def test_a_made_up_checkpoint_shows(change: dict[str, Any]) -> None:
+    found = rows("one", "two", "three", "four")
+    mark = audit_chain.checkpoint_make("forgotten", found[2], timezone.now())
+    if change.get("row"):
+        change = {"row": found[1].pk}
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk__lte=change.get("row", found[2].pk)).delete()
+    assert walk().problem == "" or "row" in change
+    AuditCheckpoint.objects.filter(pk=mark.pk).update(**change)
+    assert walk().problem != ""
+
+
+def test_keys_are_replaced_by_newer_ones_and_not_back(settings: Settings) -> None:
+    rows("by the key from the secret key")
+    settings.AUDIT_KEYS = [OWN]
+    rows("by a key of its own")
+    settings.AUDIT_KEYS = [OTHER, OWN]
+    rows("by the next one")
+    assert (walk().problem, walk().checked) == ("", 3)
+    assert len(set(AuditRow.objects.values_list("key", flat=True))) == 3
+    settings.AUDIT_KEYS = [OWN]
+    assert "none that this console has" in walk().problem
+    settings.AUDIT_KEYS = [OWN, OTHER]
+    assert "an older key" in walk().problem
+
+
+def test_the_secret_key_may_change_while_the_old_one_is_named(settings: Settings) -> None:
+    rows()
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another-secret-key-" + "3" * 40
+    rows()
+    assert walk().problem == ""
+    settings.SECRET_KEY_FALLBACKS = []
+    assert "none that this console has" in walk().problem
+
+
+def test_a_key_cannot_be_made_from_what_the_database_holds() -> None:
+    (row,) = rows("one")
+    assert row.key != hashlib.sha256(b"").hexdigest()[:16]
+    assert audit_keys.all_keys()[0].secret.hex() not in str(list(AuditRow.objects.values()))
+
+
+@pytest.fixture
+def nightly(settings: Settings, tmp_path: Path) -> check.Nightly:
+    settings.EPOCH_STAMPS = tmp_path
+    push.channel_create(name="duty", kind="email", recipients="duty@corp.example", actor=ACTOR)
+    return check.Nightly()
+
+
+def night(nightly: check.Nightly) -> PushMessage | None:
+    nightly._due = 0.0
+    while not nightly.turn():
+        pass
+    return PushMessage.objects.order_by("created_at").last()
+
+
+def test_nobody_is_told_of_nights_without_a_finding(nightly: check.Nightly) -> None:
+    rows()
+    assert night(nightly) is None
+    assert nightly.turn() == 0, "the next one is tomorrow"
+
+
+def test_a_row_that_does_not_hold_is_told_of_and_logged(
+    nightly: check.Nightly, caplog: pytest.LogCaptureFixture, viewer_client: Client
+) -> None:
+    found = rows()
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk=found[1].pk).update(actor="somebody else")
+    message = night(nightly)
+    assert message is not None and message.title == "The console's audit does not hold"
+    assert f"Row {found[1].pk} does not hold" in message.text and message.url.endswith("/audit/")
+    assert message.text in caplog.text
+    page = viewer_client.get("/audit/").text
+    assert "The audit does not hold" in page and f"Row {found[1].pk} does not hold" in page
+    assert AuditRow.objects.get(verb="audit.verify_failed").after == {"problem": message.text}
+
+
+def test_the_next_night_tells_of_rows_cut_off_since_and_then_goes_on(nightly: check.Nightly) -> None:
+    found = rows()
+    assert night(nightly) is None
+    with as_owner_of_the_table():
+        found[-1].delete()
+    with pytest.raises(CommandError, match="cut off"):
+        verify()
+    message = night(nightly)
+    assert message is not None and "cut off" in message.text
+    assert night(nightly) == message
+    assert verify()
+
+
+def test_the_kept_head_is_a_file_of_its_owner_alone(nightly: check.Nightly) -> None:
+    found = rows()
+    night(nightly)
+    file = kept_head.file()
+    assert file is not None and file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text() == f"{found[-1].pk}:{found[-1].digest}\n"
+
+
+def test_the_head_is_told_every_night_where_that_is_wanted(
+    nightly: check.Nightly, settings: Settings
+) -> None:
+    settings.AUDIT_HEAD_PUSHED = True
+    found = rows()
+    message = night(nightly)
+    assert message is not None and f"{found[-1].pk}:{found[-1].digest}" in message.text
