@@ -241,10 +241,13 @@ class Demo:
     def admin_client(self) -> httpx.Client:
         """A client logged in to the console as its administrator, as a browser is."""
         client = httpx.Client(base_url=self.console, follow_redirects=True, timeout=30)
-        client.get("/").raise_for_status()
-        answer = post(client, str(client.get("/").url), dict(self.world["admin"]))
-        answer.raise_for_status()
-        assert "sessionid" in client.cookies, "the console did not accept the administrator's password"
+        try:
+            answer = post(client, str(client.get("/").raise_for_status().url), dict(self.world["admin"]))
+            answer.raise_for_status()
+            assert "sessionid" in client.cookies, "the console did not accept the administrator's password"
+        except BaseException:
+            client.close()
+            raise
         return client
 
 

@@ -236,7 +236,7 @@ def _paces(lane: Lane, pace: Pace) -> Config:
         "filters.http.local_ratelimit.v3.LocalRateLimit",
         stat_prefix=lane.name,
         # Machines and log-ons are told by 503 to come again, as by the console itself.
-        status={"code": 429 if lane is PAGES else 503},
+        status={"code": 429 if lane.process == PAGES.process else 503},
         filter_enabled=_always("front.paced"),
         filter_enforced=_always("front.held"),
         token_bucket=_bucket(Pace(1_000_000, 1_000_000)),

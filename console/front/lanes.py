@@ -45,7 +45,7 @@ GATEWAYS = Lane("gateways", "/edge/v1/gateway/.*", "gateways", 128, 0, 2 * MIB, 
 # A password takes long to check: `console.core.hashing` lets a few wait and tells the others when to come again.
 LOGONS = Lane(
     "log-ons",
-    "/edge/v1/(login|logout|session/renew|enroll|renew)|/log-in/|/admin/login/",
+    "/edge/v1/(login|logout|session/renew|enroll|renew)",
     "machines",
     seats=20,
     queue=64,
@@ -55,8 +55,10 @@ LOGONS = Lane(
 )
 # A world of servers calls at once when the console comes back. Who finds no seat gets a turn, at once.
 REPORTS = Lane("reports", "/edge/v1/.*", "machines", 24, 0, 8 * MIB, Pace(500, 2000))
+# People who log in to the console: apart, so that guesses at client accounts keep no administrator out.
+LOG_INS = Lane("log-ins", "/log-in/|/admin/login/", "pages", 8, 64, MIB // 16, Pace(5, 30))
 PAGES = Lane("pages", ".*", "pages", 32, 256, MIB, Pace(50, 300))
-LANES = (GATEWAYS, LOGONS, REPORTS, PAGES)
+LANES = (GATEWAYS, LOGONS, REPORTS, LOG_INS, PAGES)
 # Forms of the lane of pages that take a file, with their largest body; somebody sends one now and then.
 UPLOADS = "/sase/applications/import/|/sag/instances/[^/]+/accounts/import/"
 UPLOAD_LARGEST = 11 * MIB

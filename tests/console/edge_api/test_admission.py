@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from console.core.seats import FARTHEST_SECONDS, Full, Seats
 from console.edge_api.admission import AdmissionMiddleware
-from console.front.lanes import GATEWAYS, LANES, LOGONS, PAGES, REPORTS, UPLOADS, Lane, lane_of
+from console.front.lanes import GATEWAYS, LANES, LOG_INS, LOGONS, PAGES, REPORTS, UPLOADS, Lane, lane_of
 
 
 class Clock:
@@ -52,6 +52,7 @@ PATHS = {
     GATEWAYS: "/edge/v1/gateway/config",
     LOGONS: "/edge/v1/login",
     REPORTS: "/edge/v1/telemetry",
+    LOG_INS: "/log-in/",
     PAGES: "/gateways/",
 }
 
@@ -77,7 +78,7 @@ def test_a_lane_without_a_seat_turns_calls_away_and_every_other_lane_serves(full
         assert [call.result(20).status_code for call in calls] == [200] * full.seats
     refused = answers.pop(full)
     assert refused.status_code == 503 and int(refused["Retry-After"]) >= 1
-    assert (b'"code": "TryAgainLater"' in refused.content) is (full is not PAGES)
+    assert (b'"code": "TryAgainLater"' in refused.content) is (full not in (LOG_INS, PAGES))
     assert {answer.content for answer in answers.values()} == {b"served"}
 
 
@@ -88,8 +89,8 @@ def test_a_lane_without_a_seat_turns_calls_away_and_every_other_lane_serves(full
         ("/edge/v1/gateway/status", GATEWAYS),
         ("/edge/v1/session/renew", LOGONS),
         ("/edge/v1/enroll", LOGONS),
-        ("/log-in/", LOGONS),
-        ("/admin/login/", LOGONS),
+        ("/log-in/", LOG_INS),
+        ("/admin/login/", LOG_INS),
         ("/edge/v1/server/config", REPORTS),
         ("/edge/v1/flows", REPORTS),
         ("/edge/v1/nothing", REPORTS),
