@@ -153,7 +153,7 @@ def _http() -> Config:
             "connection_keepalive": {"interval": "30s", "timeout": "10s"},
             "override_stream_error_on_invalid_http_message": True,
         },
-        route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes()}]},
+        route_config={"virtual_hosts": [_virtual_host()]},
         local_reply_config=local_replies(),
         http_filters=[
             typed(
@@ -186,6 +186,8 @@ def _origin() -> Config:
     removed = [{"remove": name} for name in CLAIMS]
     return {
         "use_remote_address": True,
+        # Of a client at 127.0.0.1 Envoy writes its machine's own address; the virtual host writes the client's.
+        "skip_xff_append": True,
         "internal_address_config": {"unix_sockets": False},
         "early_header_mutation_extensions": [
             typed(
@@ -198,6 +200,16 @@ def _origin() -> Config:
 
 
 # -- Where requests go ------------------------------------------------------------------------------------------------
+
+
+def _virtual_host() -> Config:
+    client = {"key": "x-forwarded-for", "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"}
+    return {
+        "name": "all",
+        "domains": ["*"],
+        "routes": _routes(),
+        "request_headers_to_add": [{"header": client, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+    }
 
 
 def _routes() -> list[Config]:
