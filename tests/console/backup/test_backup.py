@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.conf import settings as django_settings
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
@@ -44,57 +41,10 @@ from edge.protocol.identity import TokenRefused
 from roaming.models import UserSession
 from roaming.sessions import tokens
 from tests.connectors.factories import ACTOR
+from tests.console.backup.commands import CONTENT, WHEEL, made, rows, run
 from tests.console.everything import everything
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-# What a restore changes on purpose, looked at by tests of its own.
-CHANGED = {
-    "AuditRow", "Authority", "ConfigVersion", "Cutover", "CutoverConfirmation", "EnrollmentCode", "PastEpoch",
-    "Session", "UserSession",
-}  # fmt: skip
-WHEEL = "causeway-0.1.0-py3-none-any.whl"
-# Content of the wheel, which no packing makes smaller: the backup has several pieces.
-CONTENT = random.Random(7).randbytes(300_000)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, settings: Settings) -> Path:
-    """A folder for backups with a key, beside a console that has a wheel."""
-    settings.WHEEL_DIR = tmp_path / "wheel"
-    settings.WHEEL_DIR.mkdir()
-    (settings.WHEEL_DIR / WHEEL).write_bytes(CONTENT)
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    keys.make(folder / "key")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def known_to_later_tests() -> Iterator[None]:
-    yield
-    from django.contrib.contenttypes.models import ContentType
-
-    ContentType.objects.clear_cache()
-
-
-def run(command: str, *arguments: object, key: Path) -> str:
-    out = StringIO()
-    call_command(command, *map(str, arguments), "--key-file", str(key), stdout=out)
-    return out.getvalue()
-
-
-def made(folder: Path) -> Path:
-    run("backup", folder / "one", key=folder / "key")
-    return folder / "one"
-
-
-def rows() -> dict[str, list[Any]]:
-    """Return every row of every table but of those that a restore changes."""
-    return {
-        model.__name__: sorted(map(repr, model._base_manager.values()))
-        for model in apps.get_models()
-        if model.__name__ not in CHANGED
-    }
 
 
 def test_the_world_comes_back_whole_with_its_wheel_and_goes_on(
@@ -241,109 +191,6 @@ def test_a_backup_is_of_one_moment_while_the_console_writes(folder: Path) -> Non
     channels = PushChannel.objects.count()
     assert channels >= 3 and AuditRow.objects.filter(verb="push_channel.create").count() == channels
     assert Walk().to_the_end().problem == ""
-
-
-# -- Refusals: nothing is touched
-
-
-@pytest.fixture
-def untouched(operator: User, folder: Path) -> Iterator[Path]:
-    """A backup of an older moment; the world of now must not change, nor anything come into the folders."""
-    file = made(folder)
-    everything(operator)
-    before, version = rows(), config.current().version
-    yield file
-    assert rows() == before and config.current().version == version
-    assert not [each.name for each in folder.parent.rglob("*") if ".restoring" in each.name]
-
-
-def refused(file: Path, *arguments: str, key: Path | None = None) -> str:
-    with pytest.raises(CommandError) as refusal:
-        run("restore", file, *arguments, key=key or file.parent / "key")
-    return str(refusal.value)
-
-
-def test_a_world_is_not_lost_unless_that_is_said(untouched: Path) -> None:
-    assert refused(untouched) == world.HOLDS_A_WORLD
-
-
-def test_a_database_that_others_use_is_left_alone(untouched: Path) -> None:
-    other = connection.copy()
-    other.ensure_connection()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM console_user")
-            cursor.fetchall()
-        assert "End console and worker first" in refused(untouched, "--replace")
-    finally:
-        other.close()
-
-
-DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "without the last byte": (lambda whole: whole[:-1], "damaged or cut short"),
-    "half of it": (lambda whole: whole[: len(whole) // 2], "damaged or cut short"),
-    "another byte": (lambda whole: whole[:60_000] + b"?" + whole[60_001:], "damaged or cut short"),
-    "a byte more": (lambda whole: whole + b"?", "damaged or cut short"),
-    "without a piece": (lambda whole: whole[:70_000] + whole[135_552:], "damaged or cut short"),
-    "its first line": (lambda whole: whole[:100], "no backup"),
-    "another file": (lambda whole: b"hello", "no backup"),
-    "nothing": (lambda whole: b"", "no backup"),
-}
-
-
-def test_a_damaged_backup_is_named_before_anything_is_touched(untouched: Path) -> None:
-    whole = untouched.read_bytes()
-    assert len(whole) > 200_000
-    for name, (damage, sentence) in DAMAGES.items():
-        damaged = untouched.with_name("damaged")
-        damaged.write_bytes(damage(whole))
-        assert sentence in refused(damaged, "--replace"), name
-        with pytest.raises(CommandError, match=sentence):
-            run("backup", damaged, "--check", key=untouched.parent / "key")
-
-
-def test_another_key_and_the_public_one_are_told_apart(untouched: Path) -> None:
-    other = untouched.with_name("other")
-    public = keys.make(other)
-    assert "The key does not open" in refused(untouched, "--replace", key=other)
-    other.write_text(public)
-    assert "the public key alone" in refused(untouched, "--replace", key=other)
-    other.write_text("a passphrase\n")
-    assert "must hold a line with a public key" in refused(untouched, "--replace", key=other)
-    assert "cannot be read" in refused(untouched, "--replace", key=untouched.with_name("nowhere"))
-    run("backup", untouched.with_name("two"), key=untouched.parent / "key")
-
-
-def test_a_newer_release_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as newer:
-        newer.setattr(contents, "version", lambda: "99.1.0")
-        file = made(folder)
-    assert "Install 99.1.0 or a newer one" in refused(file, "--replace")
-    with monkeypatch.context() as newer:
-        newer.setattr(world, "applied", lambda: {"console": ["0001_initial", "9999_of_tomorrow"]})
-        file = made(folder)
-    assert "does not know console.9999_of_tomorrow" in refused(file, "--replace")
-
-
-def test_keys_that_are_missing_are_named_and_not_shown(untouched: Path, settings: Settings) -> None:
-    old, settings.SECRET_KEY = settings.SECRET_KEY, "another-" + "c" * 40
-    sentence = refused(untouched, "--replace")
-    assert "CAUSEWAY_SECRET_KEY" in sentence and "--settings-to" in sentence and old not in sentence
-    settings.SECRET_KEY_FALLBACKS = [old]
-    settings.PUBLIC_URL = "https://elsewhere.example"
-    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = old, []
-
-
-def test_a_restore_that_fails_midway_leaves_all_as_it_was(
-    untouched: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail() -> dict[str, int]:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(services, "_end_the_past", fail)
-    with pytest.raises(KeyboardInterrupt):
-        run("restore", untouched, "--replace", key=untouched.parent / "key")
-    monkeypatch.undo()
 
 
 # -- Making
