@@ -57,7 +57,9 @@ try:
     LOGS_LARGEST_BYTES = env.int("LOGS_LARGEST_MIB", default=32) * 2**20
     LOGS_STORED_BYTES = env.int("LOGS_STORED_MIB", default=256) * 2**20
     # Each takes 100 MiB: this many times that is what passwords may cost a process of the console.
-    PASSWORD_HASHES_AT_ONCE = max(1, env.int("PASSWORD_HASHES_AT_ONCE", default=min(4, os.cpu_count() or 1)))
+    PASSWORD_HASHES_AT_ONCE = max(
+        1, env.int("PASSWORD_HASHES_AT_ONCE", default=min(4, (os.cpu_count() or 1) // 2))
+    )
     LOGON_FAILURE_LIMIT = env.int("LOGON_FAILURE_LIMIT", default=10)
     LOGON_LOCKOUT = timedelta(seconds=env.int("LOGON_LOCKOUT_SECONDS", default=300))
     SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=not DEBUG)

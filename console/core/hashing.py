@@ -3,9 +3,12 @@
 ``PASSWORD_HASHERS`` names `Argon2`, so that log-ons, log-ins, resets and imports share the seats of a process.
 """
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -32,14 +35,15 @@ class HashingBusy(Refusal):
 class Hashing:
     """Seats of one process: `width` hashes at a time, `waiting` callers behind them, and as many whom one knows.
 
-    Strangers stand in line at a door, and one of them at a time waits for the next seat. Whoever is known waits beside
-    that one, so that thousands of guesses from elsewhere cost the known caller the time of a hash or two.
+    Whoever is known goes before all strangers, so that thousands of guesses from elsewhere cost the known caller the
+    rest of one hash.
     """
 
     def __init__(self, width: int, waiting: int = WAITING) -> None:
         self._places = {known: Seats(width + waiting) for known in (True, False)}
-        self._door = threading.Lock()
-        self._width = threading.BoundedSemaphore(width)
+        self._changed = threading.Condition()
+        self._free = width
+        self._known_waiting = 0
         self._held = threading.local()
 
     @contextmanager
@@ -60,25 +64,42 @@ class Hashing:
 
     @contextmanager
     def _next(self, *, known: bool) -> Iterator[None]:
-        with nullcontext() if known else self._door:
-            self._width.acquire()
+        with self._changed:
+            self._known_waiting += known
+            try:
+                self._changed.wait_for(lambda: self._free and (known or not self._known_waiting))
+            finally:
+                self._known_waiting -= known
+            self._free -= 1
         try:
             yield
         finally:
-            self._width.release()
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+
+def _give_way() -> None:
+    """Let this thread, and those that Argon2 starts from it, run when nobody else wants the processor (Linux).
+
+    A thread that answers calls must not: it would go on giving way while it holds a lock of the database.
+    """
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 _hashing = Hashing(settings.PASSWORD_HASHES_AT_ONCE)
+_hashers = ThreadPoolExecutor(settings.PASSWORD_HASHES_AT_ONCE, "hasher", initializer=_give_way)
 seat = _hashing.seat
 
 
 class Argon2(Argon2PasswordHasher):
-    """Django's Argon2, with the same hashes; each takes a seat."""
+    """Django's Argon2, with the same hashes; each takes a seat, and gives way to whatever else the console does."""
 
     def encode(self, password: str, salt: str) -> str:
         with seat():
-            return super().encode(password, salt)
+            return _hashers.submit(super().encode, password, salt).result()
 
     def verify(self, password: str, encoded: str) -> bool:
         with seat():
-            return super().verify(password, encoded)
+            return _hashers.submit(super().verify, password, encoded).result()

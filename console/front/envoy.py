@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from console.front.lanes import (
     LANES,
+    LOGONS,
     PAGES,
+    PASSWORDS,
+    PASSWORDS_UNSIGNED,
     SPARE_THREADS,
     UPLOAD_LARGEST,
     UPLOAD_PACE,
@@ -213,12 +216,15 @@ def _virtual_host() -> Config:
 
 
 def _routes() -> list[Config]:
-    lanes = [_route(lane, lane.path, lane.largest, lane.pace) for lane in LANES]
-    uploads = _route(PAGES, UPLOADS, UPLOAD_LARGEST, UPLOAD_PACE, methods=("POST",))
-    return [*lanes[:-1], uploads, lanes[-1]]
+    lanes = [_route(lane, lane.path, lane.largest, lane.pace, lane.unsigned) for lane in LANES]
+    passwords = _route(LOGONS, PASSWORDS, LOGONS.largest, LOGONS.pace, PASSWORDS_UNSIGNED)
+    uploads = _route(PAGES, UPLOADS, UPLOAD_LARGEST, UPLOAD_PACE, None, methods=("POST",))
+    return [passwords, *lanes[:-1], uploads, lanes[-1]]
 
 
-def _route(lane: Lane, path: str, largest: int, pace: Pace, *, methods: tuple[str, ...] = ()) -> Config:
+def _route(
+    lane: Lane, path: str, largest: int, pace: Pace, unsigned: Pace | None, *, methods: tuple[str, ...] = ()
+) -> Config:
     headers = [{"name": ":method", "string_match": {"exact": method}} for method in methods]
     return {
         "match": {"safe_regex": {"regex": path}, "headers": headers},
@@ -227,22 +233,22 @@ def _route(lane: Lane, path: str, largest: int, pace: Pace, *, methods: tuple[st
             "envoy.filters.http.buffer": typed(
                 "buffer", "filters.http.buffer.v3.BufferPerRoute", buffer={"max_request_bytes": largest}
             )["typed_config"],
-            "envoy.filters.http.local_ratelimit": _paces(lane, pace),
+            "envoy.filters.http.local_ratelimit": _paces(lane, pace, unsigned),
         },
     }
 
 
-def _paces(lane: Lane, pace: Pace) -> Config:
+def _paces(lane: Lane, pace: Pace, unsigned: Pace | None) -> Config:
     """Hold each address to the pace of a lane, and to a slower one for calls that no machine has signed."""
     by_address: Config = {"masked_remote_address": {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}}
     held: list[tuple[list[Config], list[Config], Pace]] = [
         ([by_address], [{"key": "masked_remote_address"}], pace)
     ]
-    if lane.unsigned is not None:
+    if unsigned is not None:
         header = {"name": "authorization", "present_match": True, "invert_match": True}
-        unsigned = {"header_value_match": {"descriptor_value": "unsigned", "headers": [header]}}
+        without: Config = {"header_value_match": {"descriptor_value": "unsigned", "headers": [header]}}
         entries = [{"key": "header_match", "value": "unsigned"}, {"key": "masked_remote_address"}]
-        held.append(([unsigned, by_address], entries, lane.unsigned))
+        held.append(([without, by_address], entries, unsigned))
     return typed(
         "local_ratelimit",
         "filters.http.local_ratelimit.v3.LocalRateLimit",

@@ -53,6 +53,9 @@ LOGONS = Lane(
     pace=Pace(100, 1000),
     unsigned=Pace(10, 60),
 )
+# Each costs a hash: as many as of an address that others' wrong passwords have slowed (`roaming.sessions.lockout`).
+PASSWORDS = "/edge/v1/login"
+PASSWORDS_UNSIGNED = Pace(1, 30)
 # A world of servers calls at once when the console comes back. Who finds no seat gets a turn, at once.
 REPORTS = Lane("reports", "/edge/v1/.*", "machines", 24, 0, 8 * MIB, Pace(500, 2000))
 # People who log in to the console: apart, so that guesses at client accounts keep no administrator out.

@@ -27,8 +27,6 @@ LOOK_SECONDS = 0.2
 CERTIFICATE_LOOKS = 10  # one look at the certificate's files in so many at the processes
 # Seconds for requests in hand when told to end, and for processes to go after that.
 DRAIN_SECONDS, END_SECONDS = 5.0, 6.0
-# Passwords take a core each for as long as somebody guesses: pages and cut-offs get the processors before them.
-NICE = {"machines": 5}
 # What Envoy needs of the environment; the console's secrets are none of its business.
 ENVOY_VARIABLES = (
     "PATH", "LANG", "TZ", "LD_PRELOAD", "CAUSEWAY_STATE_DIR", "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
@@ -107,7 +105,7 @@ class Serving:
             lanes = [lane for lane in LANES if lane.process == process]
             workers = self.workers if process == "pages" else 1
             command = behind_front(self.folder / f"{process}.sock", lanes, workers=workers)
-            self._spawn(f"The process of {process}", command, behind, nice=NICE.get(process, 0))
+            self._spawn(f"The process of {process}", command, behind)
 
     def _start_envoy(self) -> None:
         envoy = [str(envoy_binary()), "--config-path", "bootstrap.json", "--concurrency", "1"]
@@ -116,26 +114,17 @@ class Serving:
         self._spawn("Envoy", envoy, own, folder=self.folder)
 
     def _spawn(
-        self,
-        name: str,
-        command: list[str],
-        environment: dict[str, str],
-        *,
-        folder: Path | None = None,
-        nice: int = 0,
+        self, name: str, command: list[str], environment: dict[str, str], *, folder: Path | None = None
     ) -> None:
-        def prepare() -> None:
-            _leave_with_parent()
-            os.nice(nice)
-
-        # A session of its own: a Ctrl-C in the terminal reaches this process alone, which ends the others in order.
+        # A group of its own: a Ctrl-C in the terminal reaches this process alone, which ends the others in order. The
+        # session stays one: Linux shares the processors among sessions first, and `nice` counts within each alone.
         self.children[name] = subprocess.Popen(
             command,
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=prepare,
+            process_group=0,
+            preexec_fn=_leave_with_parent,
         )
 
     def _renew(self) -> None:

@@ -120,8 +120,9 @@ def take_turn(guess: Guess, *, known: bool) -> None:
     if known or not (over := guess.full(Kind.NAME, Kind.ADDRESS)):
         return
     now = timezone.now()
-    free = Q(turn_at=None) | Q(turn_at__lte=now)
-    if not LogonFailures.objects.filter(free, key=next(iter(over))).update(turn_at=now + TURN):
+    free = LogonFailures.objects.filter(Q(turn_at=None) | Q(turn_at__lte=now), key=next(iter(over)))
+    # Look before writing: on SQLite each try to write keeps all others from writing, also one that changes nothing.
+    if not (free.exists() and free.update(turn_at=now + TURN)):
         raise Slowed
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -15,6 +17,7 @@ from pytest_django import Settings
 from console.core import hashing
 from console.core.hashing import Argon2, Hashing, HashingBusy
 from console.models import User
+from tests.demo import wait_until
 
 
 class Crowd:
@@ -82,6 +85,37 @@ def test_who_is_known_finds_a_place_where_strangers_find_none() -> None:
             assert not other.submit(comes, False).result(20), "a stranger is told to come again"
             waits = other.submit(comes, True)
         assert waits.result(20), "who is known waits for the seat"
+
+
+def test_who_is_known_goes_before_strangers_who_came_first() -> None:
+    seats, came = Hashing(1, waiting=8), list[str]()
+
+    def comes(name: str) -> None:
+        with seats.seat(known=name == "known"):
+            came.append(name)
+
+    with ThreadPoolExecutor(5) as pool:
+        with seats.seat():
+            calls = [pool.submit(comes, "stranger") for _ in range(4)]
+            wait_until(lambda: waiting(seats) == 4, 20, what="four strangers in line")
+            calls.append(pool.submit(comes, "known"))
+            wait_until(lambda: waiting(seats) == 5, 20, what="the known caller in line")
+        for call in calls:
+            call.result(20)
+    assert came == ["known"] + 4 * ["stranger"]
+
+
+def waiting(seats: Hashing) -> int:
+    with seats._changed:
+        return len(seats._changed._waiters)  # type: ignore[attr-defined]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no such threads elsewhere")
+def test_a_hash_has_the_processor_when_nobody_else_wants_it(argon2: None) -> None:
+    assert make_password("secret").startswith("argon2")
+    threads = [each for each in threading.enumerate() if each.name.startswith("hasher")]
+    assert threads and all(os.sched_getscheduler(each.native_id or 0) == os.SCHED_IDLE for each in threads)
+    assert os.sched_getscheduler(0) != os.SCHED_IDLE
 
 
 def test_hashes_are_those_of_django() -> None:

@@ -148,6 +148,19 @@ def test_an_address_that_asks_too_often_is_told_so_and_others_are_served(served:
 
 
 @linux
+def test_passwords_from_an_address_have_a_pace_of_their_own(served: Served) -> None:
+    with served.client("127.0.0.10") as client:
+        statuses: list[int] = []
+        while 503 not in statuses and len(statuses) < 200:
+            answer = client.post("/edge/v1/login", json={})
+            statuses.append(answer.status_code)
+        assert answer.status_code == 503 and answer.headers["Retry-After"] == "2"
+        assert client.post("/edge/v1/session/renew", json={}).status_code == 422, "sessions go on"
+    with served.client(ELSEWHERE) as other:
+        assert other.post("/edge/v1/login", json={}).status_code == 422
+
+
+@linux
 def test_slow_bodies_and_silent_connections_keep_nobody_waiting(served: Served) -> None:
     with contextlib.ExitStack() as stack:
         for path in ("/log-in/", "/edge/v1/login", "/edge/v1/gateway/config", "/edge/v1/telemetry") * 12:
