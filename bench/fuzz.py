@@ -75,7 +75,10 @@ def empty() -> None:
     from django.core.management import call_command
     from django.db import connection
 
-    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+    from tests.console.forging import as_owner_of_the_table
+
+    with as_owner_of_the_table():  # of the audit nobody else can delete a row
+        call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
     connection.creation.deserialize_db_from_string(connection._test_serialized_contents)  # type: ignore[attr-defined]
 
 
