@@ -25,7 +25,7 @@ def upload(client: Client, *lines: str, **headers: str) -> Response:
 
 
 def exported(client: Client) -> list[dict[str, str]]:
-    text = client.get(EXPORT).getvalue().decode()
+    text = client.get(EXPORT).getvalue().decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -83,7 +83,7 @@ def test_an_export_comes_back_as_it_was(operator_client: Client) -> None:
     assert rows[0]["name"] == "'=1+1", "a spreadsheet must not run it"
     Application.objects.all().delete()
     text = operator_client.get(EXPORT).getvalue()
-    assert text.decode().strip() == HEAD
+    assert text.decode("utf-8-sig").strip() == HEAD
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0])
     writer.writeheader()
@@ -125,12 +125,15 @@ def test_every_bad_line_is_named_and_nothing_is_written(operator_client: Client)
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\xff\xfe", "not text in UTF-8"),
-        (b"name,ports\na,80", "The first line must name the columns"),
-        (f"{HEAD},color\n".encode(), "The first line must name the columns"),
-        (HEAD.encode(), "holds no application"),
-        (f"{HEAD}\na,b\n".encode(), "has not as many cells"),
-        (f'{HEAD}\n"a'.encode(), "no CSV file"),
+        (b"\xff\xfe\x00", "not text in UTF-16"),
+        (b"name,ports\na,80", "The first line names no column addresses"),
+        (f"{HEAD},color\n".encode(), "The first line names an unknown column “color”"),
+        (HEAD.encode(), "no line below the one that names the columns"),
+        (
+            f"{HEAD}\na,,,a.example,80,,,,b\n".encode(),
+            "The line has 9 cells; the first line names 8 columns.",
+        ),
+        (f'{HEAD}\n"a'.encode(), "a quotation mark opens a cell and none closes it"),
         ((HEAD + "\n" + "a,,,a.example,80,,,\n" * 1001).encode(), "more than 1,000"),
     ],
 )
