@@ -50,7 +50,8 @@ def _on_postgresql(text: str) -> str:
     for letter, written in _TWO.items():
         folded = f"replace({folded}, '{letter}', '{written}')"
     is_ascii = f"octet_length({text}) = char_length({text})"
-    return f'(CASE WHEN {is_ascii} THEN lower({text} COLLATE "C") ELSE {folded} END) COLLATE "C"'
+    # The collation for small letters must not reach the other branch, hence the second one around it.
+    return f'CASE WHEN {is_ascii} THEN lower({text} COLLATE "C") ELSE {folded} COLLATE "C" END'
 
 
 class Fold(Transform):

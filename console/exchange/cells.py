@@ -31,8 +31,9 @@ FALSE = re.compile(
 # Digits with what stands between them in numbers, dates, times, sums of money and shares of a hundred.
 _NUMERIC = re.compile(r"[\d.,:/'’%$€£¥ \u00a0\u202fEe+-]+(?:[ap]m?)?", re.I)
 _DIGIT = re.compile(r"\d")
-# Whole numbers that stay what they are everywhere: without a leading zero, and short enough to be kept exactly.
-_SAFE_NUMBER = re.compile(r"0|[1-9]\d{0,10}")
+# Whole numbers that stay what they are everywhere: without a leading zero, and short enough to be kept exactly; and
+# ranges of large ones, which are no date.
+_SAFE_NUMBER = re.compile(r"0|[1-9]\d{0,10}|[1-9]\d{3,4}-[1-9]\d{3,4}")
 # Addresses and blocks; where all numbers but the first have three digits, points may be taken for those of thousands.
 _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?")
 _THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
