@@ -104,7 +104,7 @@ def _text_field(model: type[models.Model] | None, path: str) -> Any:
 
 
 def looked_for(model: type[models.Model], path: str) -> str:
-    """Return the lookup that finds a word in a field: by the rule in text, else as Django compares."""
+    """Return the condition that finds a word in a field: by the rule in text, else as Django compares."""
     return f"{path}__folded" if _text_field(model, path) else f"{path}__icontains"
 
 
