@@ -57,7 +57,7 @@ class ListedLookups(admin.ModelAdmin):
             raise IncorrectLookupParameters from error
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Search text as the pages do, whatever its case and accents; fields with a sign or a way to compare as they say."""
+        """Search text as the pages do; a field with a sign or a way to compare as it says."""
         names = (str(name) for name in super().get_search_fields(request))
         return [
             name if name[:1] in "^=@" or "startswith" in name else looked_for(self.model, name)
