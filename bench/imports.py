@@ -186,9 +186,11 @@ def _look(
     seen: Seen,
 ) -> None:
     """Look at the outcome by the exported list, the passwords handed out, the database and a log-on of either kind."""
-    exported = csv.DictReader(io.StringIO(browser.get(f"/sag/instances/{instance}/accounts/export/").text))
+    exported = csv.DictReader(
+        io.StringIO(browser.get(f"/sag/instances/{instance}/accounts/export/").text[1:])
+    )
     seen.listed = Counter(row["username"] for row in exported)
-    told = csv.DictReader(io.StringIO(browser.post(f"{task}secrets/").text))
+    told = csv.DictReader(io.StringIO(browser.post(f"{task}secrets/").text[1:]))
     passwords = {row["Item"]: row["Password"] for row in told if row["Password"]}
     seen.passwords = len(passwords)
     with sqlite3.connect(f"file:{installation.database}?mode=ro", uri=True) as database:

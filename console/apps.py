@@ -16,7 +16,7 @@ class ConsoleConfig(AppConfig):
         from console import checks  # noqa: F401 (importing registers the check)
         from console.auditing import check
         from console.auditing import retention as audit_retention
-        from console.core import log_ins, own_file, sessions
+        from console.core import folding, log_ins, own_file, sessions
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
@@ -33,6 +33,7 @@ class ConsoleConfig(AppConfig):
         from console.work import tasks
 
         connection_created.connect(own_file.close_to_others)
+        connection_created.connect(folding.provide)
         log_ins.connect()
         api.add_router("", router)
         api.add_router("", logs_router)

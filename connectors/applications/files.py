@@ -1,10 +1,7 @@
 """Applications as CSV: one a line, known by name; semicolons separate several values of a cell."""
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.db import transaction
 
@@ -13,42 +10,46 @@ from connectors.applications.addresses import AddressInvalid, parse_addresses, p
 from connectors.applications.models import Application
 from console.core.audit import Actor
 from console.core.errors import Invalid, Refusal
-from console.kit.csv_export import uncell
+from console.exchange import cells, reading
+from console.exchange.reading import Sheet
 
 COLUMNS = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "status")
-REQUIRED = ("name", "addresses", "ports")
-MOST_ROWS = 1000
-MOST_BYTES = 10_000_000
-STATUSES = {"enabled": True, "disabled": False, "": True}
+SHEET = Sheet("applications", COLUMNS, ("name", "addresses", "ports"), most_rows=1000, most_bytes=10_000_000)
 
 
-def rows() -> Iterator[tuple[str, ...]]:
-    """Lines of the file, one an application; the database is read in pieces, so that thousands are no burden."""
-    found = Application.objects.order_by("name").prefetch_related("addresses", "ports", "tags")
-    for each in found.iterator(chunk_size=200):
-        yield (
-            each.name,
-            each.description,
-            each.protocol,
-            "; ".join(address.address for address in each.addresses.all()),
-            "; ".join(shown_range((ports.begin, ports.end)) for ports in each.ports.all()),
-            each.origin or "",
-            "; ".join(tag.name for tag in each.tags.all()),
-            "Enabled" if each.enabled else "Disabled",
-        )
+def _ports(application: Application) -> list[str]:
+    return [shown_range((ports.begin, ports.end)) for ports in application.ports.all()]
+
+
+# Columns of the file with their values, read from an application with its addresses, ports and tags.
+CSV: tuple[tuple[str, Any], ...] = (
+    ("name", "name"),
+    ("description", "description"),
+    ("protocol", "protocol"),
+    ("addresses", lambda application: [address.address for address in application.addresses.all()]),
+    ("ports", _ports),
+    ("origin", "origin"),
+    ("tags", lambda application: [tag.name for tag in application.tags.all()]),
+    ("status", lambda application: "Enabled" if application.enabled else "Disabled"),
+)
 
 
 @dataclass
 class Taken:
-    """Outcome of a file. ``errors``: (line, sentence) of everything that is wrong; with any, nothing was written."""
+    """Outcome of a file. ``errors``: (line, sentence) of everything that is wrong; with any, nothing was written.
 
+    ``told``: how the file was read.
+    """
+
+    told: str = ""
     added: int = 0
     changed: int = 0
     errors: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:
-        return f"{self.added:,} applications were added and {self.changed:,} brought up to the file."
+        done = f"{self.added:,} applications were added and {self.changed:,} brought up to the file."
+        return f"{done} The file was read as {self.told}."
 
     @property
     def complaint(self) -> str:
@@ -60,17 +61,16 @@ class _Undo(Exception):
     """Signal that takes back what the good lines had written."""
 
 
-def take(file: BinaryIO, *, actor: Actor) -> Taken:
-    """Add the file's applications, and bring those of the same name up to the file; all of them or none."""
-    taken = Taken()
-    try:
-        lines = _read(file)
-    except Invalid as refusal:
-        taken.errors.append((1, refusal.message))
-        return taken
+def take(data: bytes, *, actor: Actor, encoding: str = "", language: str = "") -> Taken:
+    """Add the file's applications, and bring those of the same name up to the file; all of them or none.
+
+    ``encoding``: what a person chose; ``language``: the header Accept-Language. Raises ``Invalid`` for no table.
+    """
+    table = reading.read(data, SHEET, encoding=encoding, language=language)
+    taken = Taken(table.told)
     try:
         with transaction.atomic():
-            _write(lines, taken, actor)
+            _write(table.rows, taken, actor)
             if taken.errors:
                 raise _Undo
     except _Undo:
@@ -78,83 +78,79 @@ def take(file: BinaryIO, *, actor: Actor) -> Taken:
     return taken
 
 
-def _read(file: BinaryIO) -> list[tuple[int, dict[str, str]]]:
-    """Return (line number, column → text) of each line. Raise ``Invalid`` for what is no such file."""
-    data = file.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise Invalid("The file is larger than 10 MB.")
-    try:
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        header = [name.strip().lower() for name in reader.fieldnames or ()]
-        missing = [name for name in REQUIRED if name not in header]
-        unknown = [name for name in header if name not in COLUMNS]
-        if missing or unknown or len(set(header)) != len(header):
-            raise Invalid(
-                f"The first line must name the columns, each once: {', '.join(COLUMNS)}; "
-                f"{', '.join(REQUIRED)} are needed."
-            )
-        reader.fieldnames = header
-        lines = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise Invalid(f"Line {reader.line_num} has not as many cells as the first line.")
-            if any(cell.strip() for cell in row.values()):
-                lines.append((reader.line_num, {name: uncell(cell) for name, cell in row.items()}))
-            if len(lines) > MOST_ROWS:
-                raise Invalid(f"The file has more than {MOST_ROWS:,} applications.")
-    except UnicodeDecodeError as error:
-        raise Invalid("The file is not text in UTF-8.") from error
-    except csv.Error as error:
-        raise Invalid(f"The file is no CSV file: {error}.") from error
-    if not lines:
-        raise Invalid("The file holds no application.")
-    return lines
-
-
-def _write(lines: list[tuple[int, dict[str, str]]], taken: Taken, actor: Actor) -> None:
-    names = {row["name"].strip() for _, row in lines}
+def _write(rows: list[reading.Row], taken: Taken, actor: Actor) -> None:
+    names = {row.cells["name"] for row in rows}
     known = {each.name: each for each in Application.objects.filter(name__in=names)}
     seen: dict[str, int] = {}
-    for number, row in lines:
-        name = row["name"].strip()
+    for row in rows:
+        name = row.cells["name"]
         try:
+            if row.problems:
+                raise Invalid(" ".join(row.problems))
             if name in seen:
-                raise Invalid(f"“{name[:80]}” was given before, in line {seen[name]}.")
-            seen[name] = number
+                raise Invalid(f"name: “{name[:80]}” was given before, in line {seen[name]}.")
+            seen[name] = row.number
             with transaction.atomic():
-                _write_one(known.get(name), _values(row), actor)
+                _write_one(known.get(name), _values(row.cells), actor)
         except (Refusal, AddressInvalid) as error:
-            taken.errors.append((number, str(error)))
+            taken.errors.append((row.number, cells.visible(_sentence(error))))
         else:
             taken.changed += name in known
             taken.added += name not in known
 
 
+def _sentence(error: Refusal | AddressInvalid) -> str:
+    """Return the sentence of a refusal, with its column in front where the refusal names one."""
+    column = getattr(error, "field", None)
+    return f"{column}: {error}" if column in COLUMNS else str(error)
+
+
 def _values(row: dict[str, str]) -> dict[str, Any]:
     """Turn cells into what the services take. Raise ``Invalid`` and ``AddressInvalid`` for a wrong cell."""
-    status = row.get("status", "").strip().lower()
-    if status not in STATUSES:
+    status = cells.truth(row["status"], true=("enabled", ""), false=("disabled",))
+    if status is None:
         raise Invalid("status must be Enabled or Disabled.")
     protocols = {each.lower(): each for each in Application.Protocol.values}
-    protocol = row.get("protocol", "").strip().lower() or "tcp"
+    protocol = row["protocol"].lower() or "tcp"
     if protocol not in protocols:
         raise Invalid("protocol must be TCP, UDP or All.")
-    origin = row.get("origin", "").strip()
-    addresses = row["addresses"].replace(";", ",").replace("\n", ",").replace("\r", ",")
-    try:
-        found = parse_addresses(addresses, allow_local=bool(origin))
-    except AddressInvalid as error:
-        raise Invalid(f"addresses: {str(error).removeprefix('Line 1: ')}") from error
     return {
         "name": row["name"],
-        "description": row.get("description", ""),
+        "description": row["description"],
         "protocol": protocols[protocol],
-        "addresses": found,
-        "ports": parse_ports(row["ports"].replace(";", ",")),
-        "origin": origin or None,
-        "tags": row.get("tags", "").split(";"),
-        "enabled": STATUSES[status],
+        "addresses": _addresses(row),
+        "ports": _read_ports(row["ports"]),
+        "origin": row["origin"] or None,
+        "tags": _list(row["tags"]),
+        "enabled": status,
     }
+
+
+def _list(text: str) -> list[str]:
+    """Return the values of a cell: one a line, or separated by semicolons."""
+    return [each.strip() for each in text.replace("\r", "\n").replace("\n", ";").split(";")]
+
+
+def _addresses(row: dict[str, str]) -> list[str]:
+    try:
+        return parse_addresses(",".join(_list(row["addresses"])), allow_local=bool(row["origin"]))
+    except AddressInvalid as error:
+        raise Invalid(f"addresses: {str(error).removeprefix('Line 1: ')}") from error
+
+
+def _read_ports(text: str) -> list[tuple[int, int]]:
+    """Read ports; a date, as spreadsheets make one of the range 8-10, is named as such."""
+    parts = [part.strip() for part in ",".join(_list(text)).split(",")]
+    dates = [part for part in parts if cells.is_date(part)]
+    if dates:
+        raise Invalid(
+            f"ports: “{dates[0][:40]}” is a date, which a spreadsheet made of a range such as 8-10. "
+            "Format the column as text, and enter the range again."
+        )
+    try:
+        return parse_ports(",".join(parts))
+    except AddressInvalid as error:
+        raise Invalid(f"ports: {error}") from error
 
 
 def _write_one(application: Application | None, values: dict[str, Any], actor: Actor) -> None:

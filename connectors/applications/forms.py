@@ -6,7 +6,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from connectors.applications.addresses import AddressInvalid, parse_addresses, parse_ports
+from connectors.applications.files import SHEET
 from connectors.form_fields import LINES, switch
+from console.exchange.form_fields import encoding_field, file_field
 
 
 class ApplicationForm(forms.Form):
@@ -67,9 +69,5 @@ class ApplicationForm(forms.Form):
 
 
 class ImportForm(forms.Form):
-    file = forms.FileField(
-        label="CSV file",
-        help_text="At most 1,000 applications.",
-        widget=forms.FileInput({"accept": ".csv,text/csv"}),
-        error_messages={"required": "Choose a CSV file."},
-    )
+    file = file_field(SHEET, error_messages={"required": "Choose a CSV file."})
+    encoding = encoding_field()

@@ -24,9 +24,9 @@ def applications_to_page() -> QuerySet[Application]:
 
 def matching(rows: QuerySet, word: str) -> QuerySet:
     """Narrow applications to a word in name, id, description, address or tag; subqueries list each only once."""
-    by_address = ApplicationAddress.objects.filter(address__icontains=word).values("application")
-    by_tag = Application.tags.through.objects.filter(tag__name__icontains=word).values("application")
-    own = Q(name__icontains=word) | Q(pk__icontains=word) | Q(description__icontains=word)
+    by_address = ApplicationAddress.objects.filter(address__folded=word).values("application")
+    by_tag = Application.tags.through.objects.filter(tag__name__folded=word).values("application")
+    own = Q(name__folded=word) | Q(pk__folded=word) | Q(description__folded=word)
     return rows.filter(own | Q(pk__in=by_address) | Q(pk__in=by_tag))
 
 

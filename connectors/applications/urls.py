@@ -7,7 +7,7 @@ from connectors.applications.views import applications, files
 application_list_urls = [
     path("", applications.application_list, name="applications"),
     path("add/", applications.application_add, name="application_add"),
-    path("export/", files.application_export, name="application_export"),
+    path("export/", applications.application_export, name="application_export"),
     path("import/", files.application_import, name="application_import"),
 ]
 

@@ -84,7 +84,7 @@ def _gateways_and_tunnels(servers: Sequence[str]) -> tuple[list[Gateway], dict[t
         Gateway.objects.filter(enrolled_at__isnull=False)
         .annotate(reported=FilteredRelation("tunnels", condition=of_them))
         .annotate(to=F("reported__server_id"), number=F("reported__count"), seen=F("reported__seen_at"))
-        .order_by("name", "pk")
+        .order_by("name__fold", "pk")
     )
     gateways: dict[str, Gateway] = {}
     tunnels = {}

@@ -1,6 +1,7 @@
 """Reads of connectors and servers that pages, APIs and alerts share: who is online, and what lists show."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
@@ -112,6 +113,18 @@ class ConnectorPages:
         """Count in one query, which goes through all live tunnels once."""
         tunnels = live_tunnels().filter(server__enabled=True)
         return self._narrowed(Q(pk__in=tunnels.values("server__connector"))).count()
+
+    @property
+    def model(self) -> type[Connector]:
+        return Connector
+
+    def iterator(self, chunk_size: int) -> Iterator[Connector]:
+        """Yield every connector with its figures, read in portions."""
+        for start in itertools.count(0, chunk_size):
+            portion = list(self[start : start + chunk_size])
+            yield from portion
+            if len(portion) < chunk_size:
+                return
 
     def __getitem__(self, page: slice) -> QuerySet[Connector]:
         """Read a page in one query, which looks for live tunnels connector by connector until the page is full."""

@@ -11,8 +11,10 @@ from roaming.models import ClientAccount
 
 def naming(accounts: QuerySet[ClientAccount]) -> list[Dependant]:
     """Return the groups and policies that name any of ``accounts`` one by one. Run two queries."""
-    groups = _naming(UserGroup.objects.order_by("name"), UserGroup.accounts.through, "usergroup", accounts)
-    policies = _naming(Policy.objects.order_by("name"), Policy.accounts.through, "policy", accounts)
+    groups = _naming(
+        UserGroup.objects.order_by("name__fold"), UserGroup.accounts.through, "usergroup", accounts
+    )
+    policies = _naming(Policy.objects.order_by("name__fold"), Policy.accounts.through, "policy", accounts)
     return [
         *(Dependant("user group", row.name, _url("connectors:groups", row.name)) for row in groups),
         *(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from console.core.folding import fold
 from roaming.models import ClientAccount
 
 
@@ -27,7 +28,7 @@ def find(text: str, most: int, without: Iterable[str] = ()) -> list[tuple[str, s
 
     An empty text finds nothing: nobody chooses the first of 100,000.
     """
-    text = " ".join(text.replace("\0", " ")[:200].split()).lower()
+    text = fold(" ".join(text.replace("\0", " ")[:200].split()))
     if not text:
         return []
     wanted = Q(username_key__contains=text) | Q(email_key__contains=text) | Q(pk=text)

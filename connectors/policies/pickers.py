@@ -37,13 +37,13 @@ def pick(name: str, chosen: Iterable[str], text: str = "") -> Picker:
     """Find choices whose name holds ``text`` or whose id it is; accounts are shown only for a text. Run two queries."""
     if name == "accounts":
         return _accounts(chosen, text)
-    rows: QuerySet = KINDS[name].objects.order_by("name")
+    rows: QuerySet = KINDS[name].objects.order_by("name__fold", "pk")
     text = " ".join(text.replace("\0", " ")[:200].split())
     wanted = [each.replace("\0", "") for each in chosen if each]
     first = list(rows.filter(pk__in=wanted).values_list("pk", "name")) if wanted else []
     others = rows.exclude(pk__in=[pk for pk, _ in first])
     if text:
-        others = others.filter(Q(name__icontains=text) | Q(pk=text))
+        others = others.filter(Q(name__folded=text) | Q(pk=text))
     found = list(others.values_list("pk", "name")[: MOST + 1])
     return Picker(name, text, [pk for pk, _ in first], first + found[:MOST], len(found) > MOST)
 

@@ -14,6 +14,7 @@ from connectors.applications.models import Application
 from connectors.fleet import licensing
 from connectors.fleet.models.connectors import Connector
 from connectors.fleet.selectors import online
+from console.core.folding import fold
 from edge.protocol.configuration import ALL, Policy
 from roaming.models import ClientAccount
 
@@ -132,7 +133,7 @@ def without(connector: Connector) -> Effect:
             effect.users += number
             effect.losing += number if losing else 0
             effect.moving.update(dict.fromkeys(moving, number))
-    effect.applications = sorted(found.values(), key=lambda each: (-each.loses, each.name))
+    effect.applications = sorted(found.values(), key=lambda each: (-each.loses, fold(each.name)))
     return effect
 
 
@@ -140,7 +141,7 @@ def _application_classes(now: World) -> dict[int, list[tuple[str, str]]]:
     """Map policies' bits to the applications (id, name) that exactly these policies cover."""
     classes: dict[int, list[tuple[str, str]]] = defaultdict(list)
     carried = Application.objects.filter(enabled=True).exclude(protocol=Application.Protocol.UDP)
-    for pk, name in carried.order_by("name").values_list("pk", "name"):
+    for pk, name in carried.order_by("name__fold").values_list("pk", "name"):
         bits = now.any_application | now.applications.get(pk, 0)
         if bits & now.usable:
             classes[bits].append((pk, name))

@@ -139,7 +139,7 @@ _TRAFFIC = ("receive_bit_s", "send_bit_s", "receive_peak_bit_s", "send_peak_bit_
 _GAUGES = ("cpu_percent", "memory_percent", "latency_ms", "loss_percent")
 
 
-def table(measured: Series) -> tuple[list[str], Iterator[list[str]]]:
+def table(measured: Series) -> tuple[list[str], Iterator[list[Any]]]:
     """Return header and rows, empty where unmeasured; of one server also what it measured beside traffic."""
     columns = [measured.receive, measured.send, measured.receive_peak, measured.send_peak]
     header = ["time_utc", *_TRAFFIC]

@@ -10,10 +10,10 @@ from connectors.fleet.selectors import server_ids
 from connectors.telemetry import charts, selectors
 from connectors.telemetry.store import Series
 from connectors.telemetry.windows import window
-from console.core.access import actor, shows
+from console.core.access import shows
 from console.core.audit import Matter
+from console.exchange.writing import download
 from console.kit.charts import file_name
-from console.kit.csv_export import download
 from console.kit.windows import Window
 
 EVERYTHING = Matter("connector", "all connectors")
@@ -109,4 +109,4 @@ def _csv(
     request: HttpRequest, measured: Series, of: Connector | Server | Matter, shown: Window
 ) -> HttpResponseBase:
     name = file_name("connectors" if isinstance(of, Matter) else of.pk, shown.start, shown.end)
-    return download(name, *charts.table(measured), by=actor(request), of=of)
+    return download(request, name, *charts.table(measured), of=of)

@@ -42,9 +42,9 @@ class Wanted:
         if action := self.values.get("action"):
             rows = rows.filter(verb=action)
         if person := self.values.get("person"):
-            rows = rows.filter(actor__icontains=person)
+            rows = rows.filter(actor__folded=person)
         if thing := self.values.get("object"):
-            rows = rows.filter(Q(target=thing) | Q(target_name__icontains=thing) | Q(target_kind=thing))
+            rows = rows.filter(Q(target=thing) | Q(target_name__folded=thing) | Q(target_kind=thing))
         return rows
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
@@ -16,7 +16,8 @@ from console.core import audit
 from console.core.access import actor, shows
 from console.core.models.access import User
 from console.core.models.audit import AuditRow
-from console.kit import csv_export, tables
+from console.exchange import writing
+from console.kit import tables
 
 TABLE = tables.Table(
     columns=(
@@ -34,13 +35,27 @@ TABLE = tables.Table(
     empty_hint="Every change, made through any door, is listed here.",
     large=True,
     kept=selectors.Wanted.FIELDS,
+    csv=(
+        ("number", "pk"),
+        ("time", lambda row: row.at.isoformat()),
+        ("person", "actor"),
+        ("address", "source"),
+        ("action", "verb"),
+        ("kind", "target_kind"),
+        ("object", "target"),
+        ("name", "target_name"),
+        (
+            "changes",
+            lambda row: words.sentence(words.changes(row.target_kind, row.before, row.after)),
+        ),
+        ("digest", "digest"),
+    ),
 )
-CSV = ("number", "time", "person", "address", "action", "kind", "object", "name", "changes", "digest")
 AUDIT = audit.Matter("audit", "Audit")
 
 
 @shows("viewer")
-def audit_list(request: HttpRequest) -> HttpResponse:
+def audit_list(request: HttpRequest) -> HttpResponseBase:
     wanted = selectors.Wanted(request.GET)
     page = TABLE.page(request, wanted.rows)
     for row in page.rows:
@@ -48,21 +63,18 @@ def audit_list(request: HttpRequest) -> HttpResponse:
         row.kind_label, row.url = words.kind_label(row.target_kind), place(row, actor(request))
     context: dict[str, Any] = {"wanted": wanted, "verbs": selectors.verbs(), "fields": dict(wanted.values)}
     context["failure"] = selectors.failure(timezone.now())
-    return tables.render(request, "console/audit/list.html", page, context)
+    return tables.render(request, "console/audit/list.html", page, context, of=AUDIT)
 
 
 @shows("viewer")
-def audit_csv(request: HttpRequest) -> StreamingHttpResponse:
-    lines = (_line(row) for row in _rows(request))
-    return csv_export.download(
-        "audit.csv", CSV, lines, by=actor(request), of=AUDIT, narrowed=_narrowed(request)
-    )
+def audit_csv(request: HttpRequest) -> HttpResponseBase:
+    return TABLE.file(request, selectors.Wanted(request.GET).rows, of=AUDIT)
 
 
 @shows("viewer")
 def audit_json(request: HttpRequest) -> StreamingHttpResponse:
     """Send rows as a JSON array with all that digests cover, line by line."""
-    csv_export.note("audit.json", by=actor(request), of=AUDIT, narrowed=_narrowed(request))
+    writing.note(request, "audit.json", of=AUDIT)
     response = StreamingHttpResponse(_json(_rows(request)), content_type="application/json")
     response["Content-Disposition"] = 'attachment; filename="audit.json"'
     response["Cache-Control"] = "no-store"
@@ -88,16 +100,6 @@ def place(row: AuditRow, user: User) -> str:
 def _rows(request: HttpRequest) -> Iterator[AuditRow]:
     rows: QuerySet[AuditRow] = TABLE.all_rows(request, selectors.Wanted(request.GET).rows)
     return rows.iterator(chunk_size=2000)
-
-
-def _narrowed(request: HttpRequest) -> dict[str, str]:
-    return dict(selectors.Wanted(request.GET).values)
-
-
-def _line(row: AuditRow) -> tuple[Any, ...]:
-    changed = words.sentence(words.changes(row.target_kind, row.before, row.after))
-    what = (row.verb, row.target_kind, row.target, row.target_name, changed)
-    return row.pk, row.at.isoformat(), row.actor, row.source, *what, row.digest
 
 
 def _json(rows: Iterator[AuditRow]) -> Iterator[str]:

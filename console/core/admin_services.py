@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from console.core.access import has_role
 from console.core.errors import Refusal
+from console.core.folding import looked_for
 
 
 def _may(request: HttpRequest, role: str) -> bool:
@@ -54,6 +55,14 @@ class ListedLookups(admin.ModelAdmin):
             return super().get_changelist_instance(request)
         except (ValueError, OverflowError) as error:
             raise IncorrectLookupParameters from error
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Search text as the pages do; a field with a sign or a way to compare as it says."""
+        names = (str(name) for name in super().get_search_fields(request))
+        return [
+            name if name[:1] in "^=@" or "startswith" in name else looked_for(self.model, name)
+            for name in names
+        ]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> Any:
         """Search for a word without the character that no row can have."""

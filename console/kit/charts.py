@@ -7,6 +7,7 @@ traces. None among the values is a gap: nothing was measured there.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from console.templatetags.causeway import bitrate
@@ -166,10 +167,10 @@ def row(label: str, found: Words | None, unit: str) -> Row:
 # --- Rows for download ------------------------------------------------------------------------------------------------
 
 
-def table(times: Sequence[datetime], columns: Sequence[Values]) -> Iterator[list[str]]:
+def table(times: Sequence[datetime], columns: Sequence[Values]) -> Iterator[list[str | Decimal]]:
     """Yield a row for each time: the time, then a value for each column, empty where unmeasured."""
     for time, *values in zip(times, *columns, strict=True):
-        yield [iso(time), *("" if value is None else f"{value:.3f}" for value in values)]
+        yield [iso(time), *("" if value is None else Decimal(f"{value:.3f}") for value in values)]
 
 
 def file_name(key: str, start: datetime, end: datetime) -> str:

@@ -4,18 +4,19 @@ A list is declared once (``Table``) and asked per request (``Table.page``). What
 out: values that make no sense are ignored or moved to the nearest that does.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render as render_template
 from django.utils.functional import cached_property
 
-from console.kit import web
+from console.core import audit, folding
+from console.kit import table_csv, web
 
 SIZES = (20, 50, 100)
 DEFAULT_SIZE = 50
@@ -77,7 +78,7 @@ class Table:
     element htmx replaces, so that a second table on one page needs another. ``large``, for many thousand rows: a page's
     keys are found first and its rows read by them, so that rows passed over cost no join and no annotation, and a
     search looks through the table once. ``kept`` names what a form of the page's own adds to the query string to narrow
-    the rows.
+    the rows. ``csv``: the columns of the list as CSV, each with its value, for ``format=csv`` in the query string.
     """
 
     columns: tuple[Column, ...]
@@ -95,14 +96,32 @@ class Table:
     live_seconds: int = 0
     large: bool = False
     kept: tuple[str, ...] = ()
+    csv: table_csv.Columns = ()
 
-    def page(self, request: HttpRequest, queryset: QuerySet) -> "Page":
-        """Return the rows the query string asks for: a query to count, and one for the rows unless there are none."""
-        return Page(self, request, queryset)
+    def page(self, request: HttpRequest, queryset: QuerySet, dress: "Dress | None" = None) -> "Page":
+        """Return the rows the query string asks for: a query to count, and one for the rows unless there are none.
+
+        ``dress`` adds to rows what their template and ``csv`` show beside columns of the database.
+        """
+        return Page(self, request, queryset, dress)
+
+    def file(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet,
+        dress: "Dress | None" = None,
+        of: audit.Target | None = None,
+    ) -> HttpResponseBase:
+        """Answer with the list as CSV, whatever ``format`` says: for a file with an address of its own."""
+        return table_csv.answer(Page(self, request, queryset, dress, read=False), of)
 
     def all_rows(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         """Return every row that the query string's search and filters let through, in its order: for exports."""
         return Page(self, request, queryset, read=False).found
+
+
+# Function that adds to the rows of a page what they show.
+Dress = Callable[[list[Any]], object]
 
 
 @dataclass(frozen=True)
@@ -115,10 +134,20 @@ class Header:
 class Page:
     """A table as one request asks for it; ``components/table.html`` draws it as ``table``."""
 
-    def __init__(self, table: Table, request: HttpRequest, queryset: QuerySet, *, read: bool = True) -> None:
+    def __init__(
+        self,
+        table: Table,
+        request: HttpRequest,
+        queryset: QuerySet,
+        dress: Dress | None = None,
+        *,
+        read: bool = True,
+    ) -> None:
         self.table = table
         self.request = request
         self.queryset = queryset
+        self.dress = dress
+        self.as_csv = bool(table.csv) and request.GET.get("format") == "csv"
         self.q = " ".join(request.GET.get("q", "").replace("\0", " ")[:LONGEST_QUERY].split())
         self.size = self._legal_size(request.GET.get("size", ""))
         self.sort = self._legal_sort(request.GET.get("sort", ""))
@@ -127,11 +156,13 @@ class Page:
         self.found = self._ordered(narrowed)
         self.more = False
         self._hits: list[Any] | None = None
-        self.total = self._count(narrowed) if read else 0
+        self.total = self._count(narrowed) if read and not self.as_csv else 0
         self.pages = max(1, -(-self.total // self.size))
         self.number = min(max(1, _whole(request.GET.get("page", ""), 1)), self.pages)
         start = (self.number - 1) * self.size
         self.rows: list[Any] = self._read(start) if self.total else []
+        if dress is not None and self.rows:
+            dress(self.rows)
         self.first = start + 1 if self.rows else 0
         self.last = start + len(self.rows)
 
@@ -168,6 +199,11 @@ class Page:
         """Query string of search, filters and order, for links that keep them; with its question mark."""
         _, mark, rest = self.url().partition("?")
         return mark + rest
+
+    @property
+    def csv_url(self) -> str:
+        """Address of the rows as CSV; "" for a list that has no file."""
+        return self.url(format="csv") if self.table.csv else ""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -260,9 +296,8 @@ class Page:
             if self.table.find is not None:
                 queryset = self.table.find(queryset, word)
             elif self.table.search:
-                queryset = queryset.filter(
-                    reduce(or_, (Q(**{f"{name}__icontains": word}) for name in self.table.search))
-                )
+                names = (folding.looked_for(queryset.model, name) for name in self.table.search)
+                queryset = queryset.filter(reduce(or_, (Q(**{name: word}) for name in names)))
         return queryset
 
     def _ordered(self, queryset: QuerySet) -> QuerySet:
@@ -271,10 +306,15 @@ class Page:
         column = columns.get(self.sort.lstrip("-"))
         if column is None:
             ordering = tuple(queryset.query.order_by) or tuple(queryset.model._meta.ordering)
-            return queryset.order_by(*ordering, "pk")
+            return queryset.order_by(*self._by_the_rule(queryset, ordering), "pk")
         sign = "-" if self.sort.startswith("-") else ""
         names = ((sign + name).replace("--", "") for name in column.order_by)
-        return queryset.order_by(*names, "pk")
+        return queryset.order_by(*self._by_the_rule(queryset, names), "pk")
+
+    def _by_the_rule(self, queryset: QuerySet, ordering: Iterable[Any]) -> list[Any]:
+        """Return an order in which text that people write goes as people expect, on both databases."""
+        model = queryset.model
+        return [folding.sorted_by(model, name) if isinstance(name, str) else name for name in ordering]
 
 
 def _whole(text: str, otherwise: int) -> int:
@@ -283,9 +323,19 @@ def _whole(text: str, otherwise: int) -> int:
 
 
 def render(
-    request: HttpRequest, template: str, table: Page, context: Mapping[str, Any] | None = None
-) -> HttpResponse:
-    """Render the whole page, or the table alone for htmx aimed at it, with the same context."""
+    request: HttpRequest,
+    template: str,
+    table: Page,
+    context: Mapping[str, Any] | None = None,
+    *,
+    of: audit.Target | None = None,
+) -> HttpResponseBase:
+    """Render the whole page, or the table alone for htmx aimed at it, with the same context; or send the rows as CSV.
+
+    ``of``: the object whose rows they are, for the audit; without one all objects of the kind.
+    """
+    if table.as_csv:
+        return table_csv.answer(table, of)
     if web.htmx_target(request) == table.table.id:
         template = "components/table.html"
     return render_template(request, template, {**(context or {}), "table": table})

@@ -1,7 +1,7 @@
 """Pages of Settings ▸ Message push: channels, and the outbox."""
 
 from django.db.models import Count, Max, Q
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -30,6 +30,17 @@ TABLE = tables.Table(
     empty="There is no channel yet",
     empty_hint="Alert settings only take effect after you configure message push. Add a channel.",
     live_seconds=5,
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("kind", "get_kind_display"),
+        ("destination", "destination"),
+        ("enabled", "enabled"),
+        ("failed", "failed_at"),
+        ("failure", "failure"),
+        ("delivered", "delivered_at"),
+        ("waiting", "waiting"),
+    ),
 )
 DELIVERIES = tables.Table(
     columns=(
@@ -50,12 +61,22 @@ DELIVERIES = tables.Table(
     empty="Nothing was sent yet",
     empty_hint="Messages of the last 30 days are listed here, with what their receivers answered.",
     live_seconds=5,
+    csv=(
+        ("time", "created_at"),
+        ("message", "message.title"),
+        ("message_id", "message_id"),
+        ("channel", "channel.name"),
+        ("state", "get_state_display"),
+        ("attempts", "attempts"),
+        ("answer", "answer"),
+        ("ended", "ended_at"),
+    ),
 )
 LIST = "push:list"
 
 
 @shows("viewer")
-def channel_list(request: HttpRequest) -> HttpResponse:
+def channel_list(request: HttpRequest) -> HttpResponseBase:
     waiting = Count("deliveries", filter=Q(deliveries__state="waiting"))
     given_up = Max("deliveries__ended_at", filter=Q(deliveries__state="failed"))
     page = TABLE.page(request, PushChannel.objects.annotate(waiting=waiting, given_up_at=given_up))
@@ -63,7 +84,7 @@ def channel_list(request: HttpRequest) -> HttpResponse:
 
 
 @shows("viewer")
-def delivery_list(request: HttpRequest) -> HttpResponse:
+def delivery_list(request: HttpRequest) -> HttpResponseBase:
     page = DELIVERIES.page(request, PushDelivery.objects.select_related("message", "channel"))
     return tables.render(request, "console/push/deliveries.html", page)
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from console import ports
 from console.core.access import actor, acts, shows
-from console.kit import csv_export, tables, web
+from console.exchange import writing
+from console.kit import tables, web
 from console.work import tasks
 from console.work.models import Task, TaskItem
 
@@ -33,6 +34,17 @@ TABLE = tables.Table(
     empty="There were no tasks yet",
     empty_hint="Imports and actions on many accounts go on in the background and are listed here.",
     live_seconds=3,
+    csv=(
+        ("task", "title"),
+        ("id", "pk"),
+        ("state", "get_state_display"),
+        ("done", "done"),
+        ("failed", "failed"),
+        ("total", "total"),
+        ("started_by", "actor"),
+        ("started", "created_at"),
+        ("finished", "finished_at"),
+    ),
 )
 ITEMS = tables.Table(
     columns=(
@@ -48,8 +60,13 @@ ITEMS = tables.Table(
     default_sort="position",
     id="items",
     label="Results",
+    csv=(
+        ("No.", lambda item: item.position + 1),
+        ("Item", "name"),
+        ("Result", "get_state_display"),
+        ("Details", "message"),
+    ),
 )
-HEADER = ("No.", "Item", "Result", "Details")
 
 
 def task_or_404(task_id: str) -> Task:
@@ -57,16 +74,16 @@ def task_or_404(task_id: str) -> Task:
 
 
 @shows("viewer")
-def task_list(request: HttpRequest) -> HttpResponse:
+def task_list(request: HttpRequest) -> HttpResponseBase:
     return tables.render(request, "console/tasks/list.html", TABLE.page(request, Task.objects.all()))
 
 
 @shows("viewer")
-def task_detail(request: HttpRequest, task_id: str) -> HttpResponse:
+def task_detail(request: HttpRequest, task_id: str) -> HttpResponseBase:
     """Show the results in their table, which is live as long as the task runs."""
     task = task_or_404(task_id)
     page = replace(ITEMS, live_seconds=3 if task.is_active else 0).page(request, task.items.all())
-    return tables.render(request, "console/tasks/detail.html", page, _context(request, task))
+    return tables.render(request, "console/tasks/detail.html", page, _context(request, task), of=task)
 
 
 @shows("viewer")
@@ -89,10 +106,10 @@ def _context(request: HttpRequest, task: Task) -> dict[str, Any]:
 
 
 @shows("viewer")
-def task_results(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
+def task_results(request: HttpRequest, task_id: str) -> HttpResponseBase:
     """Send every item and its result as CSV."""
     task = task_or_404(task_id)
-    return csv_export.download(f"{task.pk}.csv", HEADER, _rows(task), by=actor(request), of=task)
+    return ITEMS.file(request, task.items.all(), of=task)
 
 
 def _rows(task: Task) -> Iterator[tuple[Any, ...]]:
@@ -110,7 +127,8 @@ def task_secrets(request: HttpRequest, task_id: str) -> StreamingHttpResponse:
     rows = [
         (*row, *(secrets.get(row[0] - 1, {}).get(name, "") for name in names)) for row in list(_rows(task))
     ]
-    return csv_export.plain(f"{task.pk}.csv", (*HEADER, *(name.capitalize() for name in names)), rows)
+    header = (*(head for head, _ in ITEMS.csv), *(name.capitalize() for name in names))
+    return writing.plain(request, f"{task.pk}.csv", header, rows)
 
 
 @shows("operator")

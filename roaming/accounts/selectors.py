@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 from django.shortcuts import get_object_or_404
 
+from console.core.folding import fold
 from console.kit.counts import count_of
 from console.models import Area
 from roaming.accounts.limits import Limit, Side, check, first_broken
@@ -35,14 +36,14 @@ def accounts_matching(rows: QuerySet[ClientAccount], text: str) -> QuerySet[Clie
 
     Bytes of the lower-case keys are compared: over 100,000 accounts several times as quick as ``icontains``.
     """
-    wanted = text.lower()
+    wanted = fold(text)
     return rows.filter(Q(username_key__contains=wanted) | Q(email_key__contains=wanted))
 
 
 def copies_of(account: ClientAccount) -> QuerySet[ClientAccount]:
     """Return the other accounts of the same ``origin``, which share the password, with instance and area."""
     others = ClientAccount.objects.filter(origin=account.origin).exclude(pk=account.pk)
-    return others.select_related("instance__region__area").order_by("instance__name", "pk")
+    return others.select_related("instance__region__area").order_by("instance__name__fold", "pk")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def destinations(source: Instance, area: Area, username: str = "") -> list[Desti
         .select_related("region")
         .annotate(accounts_used=count_of(ClientAccount.objects.all(), "instance"), holds_name=Exists(taken))
         .prefetch_related(Prefetch("cidrs", InstanceCidr.objects.order_by("position")))
-        .order_by("name", "pk")
+        .order_by("name__fold", "pk")
     )
     here = _side(source, source.region.area_id)
     return [Destination(row, check(username, here, _side(row, area.pk))) for row in rows]

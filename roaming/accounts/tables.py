@@ -1,7 +1,14 @@
 """Table of client accounts: the list shows it, and export and roaming select accounts by its search and filters."""
 
+from typing import Any
+
 from console.kit import tables
 from roaming.accounts import selectors
+
+
+def _copies(account: Any) -> str:
+    return " ".join(copy.instance_id for copy in account.copies.all())
+
 
 TABLE = tables.Table(
     columns=(
@@ -33,4 +40,16 @@ TABLE = tables.Table(
     empty_hint="Add one for every person who is to connect.",
     live_seconds=10,
     large=True,
+    csv=(
+        ("username", "username"),
+        ("email", "email"),
+        ("bandwidth_kbps", "bandwidth_kbps"),
+        ("static_ip", "static_ip"),
+        ("status", lambda account: "enabled" if account.enabled else "disabled"),
+        ("traffic_this_month", lambda account: account.month_bytes or 0),
+        ("roamed_from", "source.instance_id"),
+        ("roamed_to", _copies),
+        ("last_logon", "last_logon_at"),
+        ("created", "created_at"),
+    ),
 )

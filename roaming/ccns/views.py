@@ -1,6 +1,6 @@
 """Pages of CCNs and their cloud networks."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -25,11 +25,19 @@ TABLE = tables.Table(
     label="CCNs",
     empty="There is no CCN in this area yet",
     empty_hint="Add a CCN with the cloud networks that the area's gateways reach, then bind instances to the CCN.",
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("cloud_networks", lambda row: [network.cidr for network in row.cloud_networks.all()]),
+        ("instances", "instances_bound"),
+        ("description", "description"),
+        ("created", "created_at"),
+    ),
 )
 
 
 @shows("viewer")
-def ccn_list(request: HttpRequest) -> HttpResponse:
+def ccn_list(request: HttpRequest) -> HttpResponseBase:
     page = TABLE.page(request, selectors.ccns_in(web.current_area(request)))
     return tables.render(request, "roaming/ccns/list.html", page)
 
@@ -99,7 +107,7 @@ def ccn_confirm_delete(request: HttpRequest, ccn_id: str) -> HttpResponse:
         action=reverse("roaming:ccn_delete", args=[ccn.pk]),
         back=reverse("roaming:ccns"),
         template="roaming/ccns/confirm_delete.html",
-        bound=list(ccn.instances.order_by("name")[:20]),
+        bound=list(ccn.instances.order_by("name__fold")[:20]),
     )
 
 
@@ -115,6 +123,6 @@ def _detail(request: HttpRequest, ccn: CCN, form: CloudNetworkForm) -> HttpRespo
         "ccn": ccn,
         "form": form,
         "networks": list(ccn.cloud_networks.all()),
-        "bound": list(ccn.instances.order_by("name")[:20]),
+        "bound": list(ccn.instances.order_by("name__fold")[:20]),
     }
     return web.form_page(request, "roaming/ccns/detail.html", context)

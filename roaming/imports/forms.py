@@ -3,16 +3,13 @@
 from django import forms
 
 from console.core.errors import Invalid
+from console.exchange.form_fields import encoding_field, file_field
 from roaming.imports import lines as import_lines
 
 
 class ImportForm(forms.Form):
-    file = forms.FileField(
-        label="CSV file",
-        required=False,
-        widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
-        help_text=f"UTF-8, at most 4 MB and {import_lines.MOST_LINES:,} accounts.",
-    )
+    file = file_field(import_lines.SHEET, required=False)
+    encoding = encoding_field()
     text = forms.CharField(
         label="Or paste the lines",
         required=False,
@@ -28,6 +25,4 @@ class ImportForm(forms.Form):
             raise Invalid("Choose a CSV file or paste its lines, not both.", field="file")
         if not file:
             return text
-        if file.size > import_lines.MOST_BYTES:
-            raise Invalid("The file is larger than 4 MB. Split it.", field="file")
-        return file.read()
+        return file.read(import_lines.SHEET.most_bytes + 1)

@@ -4,9 +4,7 @@ The rules are those of ``account_create``, checked for many lines at once in a h
 that is wrong can be said before anything is imported. The service checks the rules again when it creates accounts.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 
@@ -15,15 +13,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
 from console.core.errors import Invalid
-from console.kit.csv_export import uncell
+from console.exchange import cells, reading
 from roaming.accounts import services as accounts
 from roaming.instances.models import Instance
 from roaming.networks import holds
 from roaming.rules import PASSWORD
 from roaming.sessions.models import UserSession
 
-MOST_LINES = 20_000
-MOST_BYTES = 4 * 2**20
 DEFAULT_BANDWIDTH = 2000
 # Column → meaning of the column, for the page and the template.
 COLUMNS = {
@@ -38,7 +34,7 @@ TEMPLATE = (
     ("bob-bee", "bob@example.com", "Winter-2026", "", ""),
 )
 # Further columns of an exported list; an import passes over them, so that the list can be imported elsewhere.
-PASSED_OVER = {
+PASSED_OVER = (
     "status",
     "client_ip",
     "online",
@@ -47,7 +43,15 @@ PASSED_OVER = {
     "roamed_to",
     "last_logon",
     "created",
-}
+)
+SHEET = reading.Sheet(
+    "accounts",
+    tuple(COLUMNS),
+    ("email",),
+    most_rows=20_000,
+    most_bytes=4 * 2**20,
+    passed_over=PASSED_OVER,
+)
 
 
 @dataclass
@@ -65,70 +69,26 @@ class Line:
 
 def read(text: str) -> list[Line]:
     """Return the lines of a file, each with its own problems. Raises ``Invalid`` for a file that holds no accounts."""
-    rows = _rows(text)
-    header = next(rows, None)
-    if header is None:
-        raise Invalid("The file is empty. Its first line names the columns.", field="file")
-    names = _names(header[1])
-    lines = [_line(number, dict(zip(names, cells, strict=False)), cells, names) for number, cells in rows]
-    if not lines:
-        raise Invalid("The file has no line below the one that names the columns.", field="file")
-    return lines
+    return [_line(row) for row in reading.read(text, SHEET).rows]
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of the lines that are not empty."""
-    text = text.removeprefix("\ufeff")
-    if "\0" in text:
-        raise Invalid("The file is not text: it holds NUL characters.", field="file")
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    found = 0
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                found += 1
-                if found > MOST_LINES + 1:
-                    raise Invalid(f"The file has more than {MOST_LINES:,} accounts. Split it.", field="file")
-                yield reader.line_num, [uncell(cell.strip()) for cell in cells]
-    except csv.Error as error:
-        raise Invalid(f"Line {reader.line_num} is no CSV: {error}.", field="file") from error
-
-
-def _names(header: list[str]) -> list[str]:
-    names = [name.strip().lower().replace(" ", "_").replace("-", "_") for name in header]
-    legal = ", ".join(COLUMNS)
-    for name in names:
-        if name not in COLUMNS and name not in PASSED_OVER:
-            raise Invalid(
-                f"The first line names an unknown column “{name[:40]}”; legal are {legal}.", field="file"
-            )
-        if names.count(name) > 1:
-            raise Invalid(f"The first line names the column {name} twice.", field="file")
-    if "email" not in names:
-        raise Invalid(f"The first line names no column email; legal are {legal}.", field="file")
-    return names
-
-
-def _line(number: int, cells: dict[str, str], given: list[str], names: list[str]) -> Line:
-    email = cells.get("email", "")
-    bandwidth, problems = cells.get("bandwidth_kbps", ""), []
-    if len(given) > len(names):
-        problems.append(f"The line has {len(given)} cells; the first line names {len(names)} columns.")
+def _line(row: reading.Row) -> Line:
+    given, problems = row.cells, list(row.problems)
     number_of_kbps = DEFAULT_BANDWIDTH
-    if bandwidth:
-        # A bandwidth that is no number is as wrong as one out of range.
-        number_of_kbps = (
-            int(bandwidth) if bandwidth.isascii() and bandwidth.isdigit() and len(bandwidth) < 9 else 0
-        )
+    if given["bandwidth_kbps"]:
+        try:
+            number_of_kbps = cells.whole(given["bandwidth_kbps"])
+        except Invalid as refusal:
+            # A bandwidth that is no number is as wrong as one out of range.
+            number_of_kbps = 0
+            problems.append(f"bandwidth_kbps: {refusal.message}")
     line = Line(
-        number=number,
-        username=cells.get("username") or email,
-        email=email,
-        password=cells.get("password", ""),
+        number=row.number,
+        username=given["username"] or given["email"],
+        email=given["email"],
+        password=given["password"],
         bandwidth_kbps=number_of_kbps,
-        static_ip=cells.get("static_ip") or None,
+        static_ip=given["static_ip"] or None,
         problems=problems,
     )
     problems += accounts.field_problems(

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from console.core.errors import Invalid
 from console.core.sealed import seal, unseal
+from console.exchange import encodings, reading
 from console.models import Task, User
 from console.work import tasks
 from roaming.accounts import services as accounts
@@ -20,19 +21,24 @@ KIND = "account.import"
 KEEP = timedelta(days=1)
 
 
-def import_create(*, instance: Instance, content: bytes | str, actor: User) -> AccountImport:
-    """Keep an upload until its user decides. Raises ``Invalid`` when the content is no CSV of client accounts."""
-    if len(content) > import_lines.MOST_BYTES:
-        raise Invalid("The file is larger than 4 MB. Split it.", field="file")
+def import_create(
+    *, instance: Instance, content: bytes | str, actor: User, encoding: str = "", language: str = ""
+) -> AccountImport:
+    """Keep an upload until its user decides. Raises ``Invalid`` when the content is no CSV of client accounts.
+
+    ``encoding``: what the user chose; ``language``: the header Accept-Language of the user's browser.
+    """
+    sheet = import_lines.SHEET
+    told = reading.read(content, sheet, encoding=encoding, language=language).told
     if isinstance(content, bytes):
-        try:
-            content = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise Invalid("The file is not in UTF-8. Save it as “CSV UTF-8”.", field="file") from error
-    import_lines.read(content)
-    return AccountImport.objects.create(
-        instance=instance, owner=actor, content=seal(PURPOSE, {"text": content})
-    )
+        content, _ = encodings.decode(content, encoding=encoding, language=language)
+    sealed = seal(PURPOSE, {"text": content, "told": told})
+    return AccountImport.objects.create(instance=instance, owner=actor, content=sealed)
+
+
+def import_told(draft: AccountImport) -> str:
+    """Say how the file was read; "" for an upload of a release before."""
+    return str(unseal(PURPOSE, draft.content).get("told", ""))
 
 
 def import_lines_of(draft: AccountImport) -> list[Line]:

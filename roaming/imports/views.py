@@ -1,16 +1,20 @@
 """Pages of client accounts as CSV: import with a preview, and export."""
 
-from collections.abc import Iterator
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Invalid, Refusal
-from console.kit import csv_export, web
+from console.exchange import writing
+from console.kit import web
 from roaming.accounts.selectors import accounts_of
 from roaming.accounts.tables import TABLE
 from roaming.imports import lines as import_lines
@@ -22,19 +26,6 @@ from roaming.instances.selectors import instance_or_404
 
 # Wrong lines that the page itself lists; the file of wrong lines has all of them.
 MOST_SHOWN = 1000
-EXPORTED = (
-    "username",
-    "email",
-    "bandwidth_kbps",
-    "static_ip",
-    "status",
-    "traffic_this_month",
-    "roamed_from",
-    "roamed_to",
-    "last_logon",
-    "created",
-)
-BATCH = 1000
 
 
 @sensitive_post_parameters("text")
@@ -44,7 +35,13 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
     form = ImportForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         with web.refusals_in(form):
-            draft = services.import_create(instance=instance, content=form.content(), actor=actor(request))
+            draft = services.import_create(
+                instance=instance,
+                content=form.content(),
+                encoding=form.cleaned_data["encoding"],
+                language=request.headers.get("Accept-Language", ""),
+                actor=actor(request),
+            )
             return HttpResponseRedirect(reverse("roaming:import", args=[draft.pk]))
     context = {"form": form, "instance": instance, "columns": import_lines.COLUMNS}
     if form.is_bound:
@@ -55,7 +52,7 @@ def import_new(request: HttpRequest, instance_id: str) -> HttpResponse:
 
 @shows("viewer")
 def import_template(request: HttpRequest) -> StreamingHttpResponse:
-    return csv_export.plain("client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
+    return writing.plain(request, "client-accounts.csv", tuple(import_lines.COLUMNS), import_lines.TEMPLATE)
 
 
 @shows("operator")
@@ -72,6 +69,7 @@ def _preview(request: HttpRequest, draft: AccountImport, refusal: Refusal | None
     bad = [line for line in lines if line.problems]
     context = {
         "draft": draft,
+        "told": services.import_told(draft),
         "instance": draft.instance,
         "lines": len(lines),
         "good": len(lines) - len(bad),
@@ -90,7 +88,7 @@ def import_wrong_lines(request: HttpRequest, import_id: str) -> StreamingHttpRes
     rows = (
         (line.number, line.username, line.email, " ".join(line.problems)) for line in lines if line.problems
     )
-    return csv_export.plain("wrong-lines.csv", ("line", "username", "email", "problem"), rows)
+    return writing.plain(request, "wrong-lines.csv", ("line", "username", "email", "problem"), rows)
 
 
 @acts("operator")
@@ -114,35 +112,7 @@ def import_discard(request: HttpRequest, import_id: str) -> HttpResponse:
 
 
 @shows("viewer")
-def account_export(request: HttpRequest, instance_id: str) -> StreamingHttpResponse:
+def account_export(request: HttpRequest, instance_id: str) -> HttpResponseBase:
     """Send the accounts as CSV, narrowed and ordered as in their list; rows are sent while they are read."""
     instance = instance_or_404(instance_id)
-    rows = TABLE.all_rows(request, accounts_of(instance))
-    narrowed = {name: str(value) for name, value in request.GET.items() if value}
-    return csv_export.download(
-        f"{instance.pk}-accounts.csv",
-        EXPORTED,
-        _exported(rows),
-        by=actor(request),
-        of=instance,
-        narrowed=narrowed,
-    )
-
-
-def _exported(rows: Any) -> Iterator[tuple[Any, ...]]:
-    for account in rows.iterator(chunk_size=BATCH):
-        source = account.source.instance_id if account.source else ""
-        copies = " ".join(copy.instance_id for copy in account.copies.all())
-        logon = account.last_logon_at.isoformat(timespec="seconds") if account.last_logon_at else ""
-        yield (
-            account.username,
-            account.email,
-            account.bandwidth_kbps,
-            account.static_ip,
-            "enabled" if account.enabled else "disabled",
-            account.month_bytes or 0,
-            source,
-            copies,
-            logon,
-            account.created_at.isoformat(timespec="seconds"),
-        )
+    return TABLE.file(request, accounts_of(instance), of=instance)

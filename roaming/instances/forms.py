@@ -37,7 +37,7 @@ class NetworkFields(forms.Form):
 
     def __init__(self, *args: Any, area: Area, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["ccn"].queryset = CCN.objects.filter(area=area).order_by("name")  # type: ignore[attr-defined]
+        self.fields["ccn"].queryset = CCN.objects.filter(area=area).order_by("name__fold")  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

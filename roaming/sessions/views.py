@@ -1,6 +1,8 @@
 """Pages of live sessions, and of who is kept from opening one."""
 
-from django.http import HttpRequest, HttpResponse
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -34,6 +36,19 @@ TABLE = tables.Table(
     empty="Nobody is logged on",
     empty_hint="A session appears here when a client logs on with this instance's ID.",
     live_seconds=5,
+    csv=(
+        ("username", "username"),
+        ("session", "pk"),
+        ("client_ip", "client_ip"),
+        ("public_address", "public_address"),
+        ("gateway", "gateway.name"),
+        ("client", "get_kind_display"),
+        ("since", "created_at"),
+        ("until", "expires_at"),
+        ("flows", "flows"),
+        ("bytes_sent", "bytes_up"),
+        ("bytes_received", "bytes_down"),
+    ),
 )
 
 LOCK_OUTS = tables.Table(
@@ -52,19 +67,29 @@ LOCK_OUTS = tables.Table(
     empty="Nobody is locked out",
     empty_hint="Whoever logs on with wrong passwords too often appears here until the lock-out ends.",
     live_seconds=5,
+    csv=(
+        ("account", "account.username"),
+        ("account_id", "account_id"),
+        ("instance", "account.instance_id"),
+        ("public_address", "address"),
+        ("state", "get_kind_display"),
+        ("until", "until"),
+    ),
 )
 
 
 @shows("viewer")
-def session_list(request: HttpRequest, instance_id: str) -> HttpResponse:
+def session_list(request: HttpRequest, instance_id: str) -> HttpResponseBase:
     instance = instance_or_404(instance_id)
-    page = TABLE.page(request, selectors.live_sessions_of(instance))
-    traffic = session_traffic(page.rows)
-    for session in page.rows:
+    page = TABLE.page(request, selectors.live_sessions_of(instance), _with_traffic)
+    context = {"instance": instance, "tab": "sessions"}
+    return tables.render(request, "roaming/sessions/list.html", page, context, of=instance)
+
+
+def _with_traffic(sessions: list[Any]) -> None:
+    traffic = session_traffic(sessions)
+    for session in sessions:
         session.flows, session.bytes_up, session.bytes_down = traffic[session.pk]
-    return tables.render(
-        request, "roaming/sessions/list.html", page, {"instance": instance, "tab": "sessions"}
-    )
 
 
 @shows("operator")
@@ -90,7 +115,7 @@ def session_kick(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 @shows("viewer")
-def lock_out_list(request: HttpRequest) -> HttpResponse:
+def lock_out_list(request: HttpRequest) -> HttpResponseBase:
     page = LOCK_OUTS.page(request, selectors.lock_outs())
     context = {"lock_outs": log_ins.lock_outs()}
     return tables.render(request, "roaming/sessions/lock_outs.html", page, context)

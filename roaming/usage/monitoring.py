@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncHour, TruncMinute
@@ -90,7 +90,7 @@ def _since(unborn: int, values: list[float]) -> list[float | None]:
 COLUMNS = ("time_utc", "receive_bit_s", "send_bit_s", "connections")
 
 
-def table(found: Series) -> Iterator[list[str]]:
+def table(found: Series) -> Iterator[list[Any]]:
     """Yield the ``COLUMNS`` of each point."""
     return charts.table(found.times, [found.receive, found.send, found.connections])
 

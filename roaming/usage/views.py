@@ -8,9 +8,9 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page
 
-from console.core.access import actor, shows
+from console.core.access import shows
+from console.exchange.writing import download
 from console.kit import charts, web
-from console.kit.csv_export import download
 from roaming.accounts.selectors import account_or_404
 from roaming.instances.selectors import instance_alone_or_404
 from roaming.usage import monitoring
@@ -74,4 +74,4 @@ def csv(request: HttpRequest, kind: monitoring.Kind, **ids: str) -> HttpResponse
     chosen, found = monitoring.window(request.GET), _found(kind, ids)
     name = charts.file_name(found.pk, chosen.start, chosen.end)
     rows = monitoring.table(monitoring.series(kind, found.pk, chosen))
-    return download(name, monitoring.COLUMNS, rows, by=actor(request), of=found)
+    return download(request, name, monitoring.COLUMNS, rows, of=found)

@@ -67,7 +67,9 @@ class Machine:
     def tag_applications(self, *names: str) -> None:
         """Let these applications carry the machine's tag, and the others none."""
         client = self.admin.client
-        rows = list(csv.DictReader(io.StringIO(client.get("/sase/applications/export/").text)))
+        rows = list(
+            csv.DictReader(io.StringIO(client.get("/sase/applications/export/").content.decode("utf-8-sig")))
+        )
         for row in rows:
             row["tags"] = f"machine-{self.mark}" if row["name"] in names else ""
         file = io.StringIO()

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -43,6 +43,21 @@ NOW = tables.Table(
     empty="Nothing fires",
     empty_hint="What is watched, and from which threshold on, is set in each connector's Alert Setting tab.",
     live_seconds=5,
+    csv=(
+        ("state", "get_state_display"),
+        ("type", "type.label"),
+        ("subject", "subject_name"),
+        ("subject_id", "subject"),
+        ("connector", "connector_name"),
+        ("measured", "value"),
+        ("threshold", "threshold"),
+        ("unit", "type.unit"),
+        ("since", "since"),
+        ("message_sent", "told_at"),
+        ("silenced_until", "silenced_until"),
+        ("acknowledged_by", "acknowledged_by"),
+        ("acknowledged", "acknowledged_at"),
+    ),
 )
 PERIODS = {"24h": ("Last 24 hours", 1), "7d": ("Last 7 days", 7), "30d": ("Last 30 days", 30)}
 
@@ -72,6 +87,21 @@ HISTORY = tables.Table(
     label="History of alerts",
     empty="No alert has fired yet",
     empty_hint="Each alert is listed here for two years, from when it fired.",
+    csv=(
+        ("fired", "fired_at"),
+        ("type", "type.label"),
+        ("subject", "subject_name"),
+        ("subject_id", "subject"),
+        ("connector", "connector_name"),
+        ("measured", "value"),
+        ("threshold", "threshold"),
+        ("unit", "type.unit"),
+        ("ended", "resolved_at"),
+        ("end", "get_end_display"),
+        ("held_for", "held"),
+        ("acknowledged_by", "acknowledged_by"),
+        ("acknowledged", "acknowledged_at"),
+    ),
 )
 
 
@@ -80,19 +110,17 @@ def _context(tab: str) -> dict[str, Any]:
 
 
 @shows("viewer")
-def alert_list(request: HttpRequest) -> HttpResponse:
+def alert_list(request: HttpRequest) -> HttpResponseBase:
     """List the alerts that fire, then those that are about to."""
     rank = Case(When(state="firing", then=Value(0)), default=Value(1), output_field=IntegerField())
     found = Alert.objects.exclude(state="resolved").annotate(rank=rank).order_by("rank", "-since")
-    page = NOW.page(request, found)
-    selectors.dress(page.rows)
+    page = NOW.page(request, found, selectors.dress)
     return tables.render(request, "connectors/alerts/list.html", page, _context("now"))
 
 
 @shows("viewer")
-def alert_history(request: HttpRequest) -> HttpResponse:
-    page = HISTORY.page(request, Alert.objects.filter(~Q(state="pending")))
-    selectors.dress(page.rows)
+def alert_history(request: HttpRequest) -> HttpResponseBase:
+    page = HISTORY.page(request, Alert.objects.filter(~Q(state="pending")), selectors.dress)
     return tables.render(request, "connectors/alerts/history.html", page, _context("history"))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -34,6 +34,14 @@ TABLE = tables.Table(
     label="Silences",
     empty="Nothing is silenced",
     empty_hint="What fires is silenced in its list; a connector, before work on it, in its Alert Setting tab.",
+    csv=(
+        ("silenced", "target_name"),
+        ("id", "target"),
+        ("type", lambda row: row.type.label if row.type else "Every type"),
+        ("until", "until"),
+        ("by", "created_by"),
+        ("reason", "reason"),
+    ),
 )
 
 
@@ -49,12 +57,15 @@ class Scope:
 
 
 @shows("viewer")
-def silence_list(request: HttpRequest) -> HttpResponse:
-    page = TABLE.page(request, AlertSilence.objects.filter(until__gt=timezone.now()))
-    for row in page.rows:
-        row.type = KINDS.get(row.kind)
+def silence_list(request: HttpRequest) -> HttpResponseBase:
+    page = TABLE.page(request, AlertSilence.objects.filter(until__gt=timezone.now()), _with_type)
     context = {"tab": "silences", **selectors.warnings()}
     return tables.render(request, "connectors/alerts/silences.html", page, context)
+
+
+def _with_type(silences: list[Any]) -> None:
+    for row in silences:
+        row.type = KINDS.get(row.kind)
 
 
 @takes_form("operator")

@@ -1,1 +1,1 @@
-"""Pages of applications, and of their CSV file."""
+"""Pages of applications, and of files of them."""

@@ -1,6 +1,8 @@
 """Pages of the Connectors tab: list, switch, add, rename, delete."""
 
-from django.http import HttpRequest, HttpResponse
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -48,22 +50,40 @@ TABLE = tables.Table(
     empty="There is no connector yet",
     empty_hint="A connector brings users to applications outside the cloud. Add one, then deploy it on a server there.",
     live_seconds=5,
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("region", "region.name"),
+        ("region_id", "region_id"),
+        ("status", lambda row: "Online" if row.online else "Offline"),
+        ("switch", lambda row: "Enabled" if row.enabled else "Disabled"),
+        ("servers_running", "servers_running"),
+        ("servers", "servers_all"),
+        ("applications", lambda row: "All" if row.all_applications else row.applications_count),
+        ("policies", "policies_count"),
+        ("receive_bps", "rate.receive"),
+        ("send_bps", "rate.send"),
+    ),
 )
 
 
 @shows("viewer")
 @web.with_charts  # the Details panel, which opens over this page, shows charts
-def connector_list(request: HttpRequest) -> HttpResponse:
-    page = TABLE.page(request, selectors.connectors_to_page())
-    ids = [row.pk for row in page.rows]
-    rates = store.current_of_connectors(ids) if ids else {}
+def connector_list(request: HttpRequest) -> HttpResponseBase:
+    page = TABLE.page(request, selectors.connectors_to_page(), _with_rates)
     off = [row.pk for row in page.rows if not row.enabled]
     recent = cuts.recent_cuts(off) if off else {}
     base = reverse("connectors:list")
     for row in page.rows:
-        row.rate, row.cut, row.base = rates.get(row.pk), recent.get(row.pk), f"{base}{row.pk}/"
+        row.cut, row.base = recent.get(row.pk), f"{base}{row.pk}/"
     context = {"policies_url": reverse("connectors:policies")}
     return tables.render(request, "connectors/list.html", page, context)
+
+
+def _with_rates(connectors: list[Any]) -> None:
+    rates = store.current_of_connectors([row.pk for row in connectors])
+    for row in connectors:
+        row.rate = rates.get(row.pk)
 
 
 @shows("operator")

@@ -1,29 +1,48 @@
 """Tab Deploy Server of the Details panel, and pages of one server: switch, drain, remove."""
 
 from datetime import timedelta
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from connectors.fleet import services
 from connectors.fleet.forms import DrainForm
-from connectors.fleet.lights import server_statuses
+from connectors.fleet.lights import ServerStatus, server_statuses
 from connectors.fleet.models.connectors import Connector, Server
 from connectors.fleet.models.upgrades import ServerUpgrade
 from connectors.fleet.services.upgrades import SERVERS
 from connectors.telemetry import selectors as telemetry
 from connectors.telemetry import store
 from console.core.access import actor, acts, shows, takes_form
+from console.exchange import writing
 from console.kit import web
 from console.machines import config
+
+COLUMNS = (
+    "hostname",
+    "id",
+    "address",
+    "version",
+    "switch",
+    "status",
+    "tunnels",
+    "configuration",
+    "destinations",
+    "last_heard",
+    "enrolled",
+)
 
 
 @shows("viewer")
 @web.with_charts
-def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
+def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponseBase:
     """Show the tab Deploy Server; for htmx aimed at the list of servers, the list alone."""
     connector = get_object_or_404(Connector, pk=connector_id)
+    if request.GET.get("format") == "csv":
+        rows = map(_line, server_statuses(connector, config.current()))
+        return writing.download(request, f"{connector.pk}-servers.csv", COLUMNS, rows, of=connector)
     shown = telemetry.chosen(request.GET)
     statuses = server_statuses(connector, config.current(), shown["window"])
     words = telemetry.servers_words([status.server for status in statuses], shown["window"], shown["kind"])
@@ -40,6 +59,24 @@ def connector_servers(request: HttpRequest, connector_id: str) -> HttpResponse:
         "known": len(statuses),
     }
     return render(request, "connectors/servers.html", context)
+
+
+def _line(status: ServerStatus) -> tuple[Any, ...]:
+    """Return a server as its line of the file has it."""
+    server = status.server
+    return (
+        server.hostname,
+        server.pk,
+        server.endpoint_ip,
+        server.version,
+        "Enabled" if server.enabled else "Disabled",
+        status.process.word,
+        [f"{light.of}: {light.word}" for light in status.tunnels],
+        status.configuration.word,
+        status.destinations.word,
+        server.heard_at,
+        server.enrolled_at,
+    )
 
 
 @shows("viewer")

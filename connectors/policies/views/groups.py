@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
@@ -27,6 +27,14 @@ TABLE = tables.Table(
     label="User groups",
     empty="There is no user group yet",
     empty_hint="Groups put client accounts under one name that forwarding policies can use.",
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("description", "description"),
+        ("accounts", "accounts_count"),
+        ("rules", "rules_count"),
+        ("policies", "policies_count"),
+    ),
 )
 URL = "connectors:groups"
 
@@ -40,7 +48,7 @@ def _panel(request: HttpRequest, form: GroupForm, group: UserGroup | None = None
 
 
 @shows("viewer")
-def group_list(request: HttpRequest) -> HttpResponse:
+def group_list(request: HttpRequest) -> HttpResponseBase:
     page = TABLE.page(request, selectors.groups_with_sizes())
     return tables.render(request, "connectors/groups.html", page)
 

@@ -1,7 +1,7 @@
 """Pages of forwarding policies: the list in evaluation order, and the panels that create and edit."""
 
 from django.db.models import Case, Q, When
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -22,7 +22,9 @@ def _connectors(request: HttpRequest) -> list[tuple[str, str]]:
     chosen = Q(pk=request.GET.get("connector", "")[:40].replace("\0", ""))
     found = Connector.objects.filter(chosen | Q(pk__in=Policy.objects.order_by().values("connector")))
     return list(
-        found.order_by(Case(When(chosen, then=0), default=1), "name").values_list("pk", "name")[:MOST_CHOICES]
+        found.order_by(Case(When(chosen, then=0), default=1), "name__fold").values_list("pk", "name")[
+            :MOST_CHOICES
+        ]
     )
 
 
@@ -44,12 +46,27 @@ TABLE = tables.Table(
     empty="There is no forwarding policy yet",
     empty_hint="Without one nobody reaches an application: what no policy allows is denied.",
     live_seconds=10,
+    csv=(
+        ("priority", "priority"),
+        ("name", "name"),
+        ("id", "pk"),
+        ("description", "description"),
+        ("all_users", "all_users"),
+        ("groups", "groups_count"),
+        ("accounts", "accounts_count"),
+        ("all_applications", "all_applications"),
+        ("applications", "applications_count"),
+        ("tags", "tags_count"),
+        ("connector", "connector.name"),
+        ("connector_id", "connector_id"),
+        ("status", lambda row: "Enabled" if row.enabled else "Disabled"),
+    ),
 )
 URL = "connectors:policies"
 
 
 @shows("viewer")
-def policy_list(request: HttpRequest) -> HttpResponse:
+def policy_list(request: HttpRequest) -> HttpResponseBase:
     page = TABLE.page(request, selectors.policies_with_sizes())
     marks = policy_marks.marks(row.pk for row in page.rows)
     base = reverse(URL)

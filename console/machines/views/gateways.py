@@ -1,6 +1,8 @@
 """Pages of gateways."""
 
-from django.http import HttpRequest, HttpResponse
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -12,6 +14,13 @@ from console.machines import config, deploy, enrollment, epochs, gateway_upgrade
 from console.machines.forms import GatewayForm
 from console.machines.models.machines import Gateway
 
+# (is it enrolled, is it heard of) → words.
+STATUS = {
+    (False, False): "not enrolled",
+    (False, True): "not enrolled",
+    (True, True): "reached",
+    (True, False): "not reached",
+}
 TABLE = tables.Table(
     columns=(
         tables.Column("name", "Name/ID", ("name",)),
@@ -30,16 +39,33 @@ TABLE = tables.Table(
     empty="There is no gateway yet",
     empty_hint="Without a gateway no user can connect. Add one, then run its command on the machine.",
     live_seconds=5,
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("region", "region.name"),
+        ("region_id", "region_id"),
+        ("area", "region.area.name"),
+        ("status", lambda row: STATUS[bool(row.enrolled_at), row.is_heard]),
+        ("address", "proxy_url"),
+        ("tunnel_port", "tunnel_port"),
+        ("configuration", "standing"),
+        ("version", "applied_version"),
+        ("open_flows", lambda row: row.open_flows if row.is_heard else None),
+        ("last_heard", "heard_at"),
+    ),
 )
 
 
 @shows("viewer")
-def gateway_list(request: HttpRequest) -> HttpResponse:
+def gateway_list(request: HttpRequest) -> HttpResponseBase:
     gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
-    page = TABLE.page(request, gateways)
     now = config.current()
-    for row in page.rows:
-        row.standing = epochs.standing(now, "version", row).value
+
+    def dress(rows: list[Any]) -> None:
+        for row in rows:
+            row.standing = epochs.standing(now, "version", row).value
+
+    page = TABLE.page(request, gateways, dress)
     # A function, which the table alone, fetched every few seconds, does not call.
     context = {"wanted": now.version, "area_upgrades": gateway_upgrades.shown_by_area}
     return tables.render(request, "console/gateways/list.html", page, context)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -25,7 +25,7 @@ def list_url(account: ClientAccount) -> str:
 
 
 @shows("viewer")
-def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
+def account_list(request: HttpRequest, instance_id: str) -> HttpResponseBase:
     # Counts of the instance are left out, because the list counts anyway.
     instance = instance_alone_or_404(instance_id)
     page = TABLE.page(request, accounts_of(instance))
@@ -37,11 +37,10 @@ def account_list(request: HttpRequest, instance_id: str) -> HttpResponse:
         "instance": instance,
         "tab": "accounts",
         "full": full,
-        "export_url": reverse("roaming:account_export", args=[instance.pk]),
         "selection_template": "roaming/accounts/_selection.html",
         "selection_query": page.url().partition("?")[2],
     }
-    return tables.render(request, "roaming/accounts/list.html", page, context)
+    return tables.render(request, "roaming/accounts/list.html", page, context, of=instance)
 
 
 @shows("viewer")

@@ -1,6 +1,6 @@
 """Pages of instances: the list, the basic information, and the forms that add one and set its network."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -31,11 +31,24 @@ TABLE = tables.Table(
     empty="There is no instance in this area yet",
     empty_hint="Create one to give people client accounts, or choose another area above.",
     live_seconds=10,
+    csv=(
+        ("name", "name"),
+        ("id", "pk"),
+        ("status", "get_status_display"),
+        ("region", "region.name"),
+        ("region_id", "region_id"),
+        ("ccn", "ccn.name"),
+        ("cidr_blocks", lambda row: [block.cidr for block in row.cidrs.all()]),
+        ("accounts", "accounts_used"),
+        ("quota", "account_quota"),
+        ("online", "online"),
+        ("created", "created_at"),
+    ),
 )
 
 
 @shows("viewer")
-def instance_list(request: HttpRequest) -> HttpResponse:
+def instance_list(request: HttpRequest) -> HttpResponseBase:
     page = TABLE.page(request, instances_in(web.current_area(request)))
     return tables.render(request, "roaming/instances/list.html", page)
 
@@ -60,7 +73,7 @@ def instance_detail(request: HttpRequest, instance_id: str) -> HttpResponse:
         "tab": "basic",
         "blocks": blocks,
         "addresses": usable_count(blocks),
-        "gateways": list(gateways.order_by("name")),
+        "gateways": list(gateways.order_by("name__fold")),
     }
     if instance.ccn is not None:
         context["networks"] = list(instance.ccn.cloud_networks.all())

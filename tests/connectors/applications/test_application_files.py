@@ -25,7 +25,7 @@ def upload(client: Client, *lines: str, **headers: str) -> Response:
 
 
 def exported(client: Client) -> list[dict[str, str]]:
-    text = client.get(EXPORT).getvalue().decode()
+    text = client.get(EXPORT).getvalue().decode("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
 
 
@@ -67,6 +67,50 @@ def test_a_file_is_taken(operator_client: Client, htmx: bool) -> None:
     assert page.count("Not carried yet") == 1
 
 
+LINE = HEAD + "\r\nwiki,note,TCP,wiki.corp.example,80,,x,Enabled\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINE.replace(",", ";").encode("utf-8-sig"),
+        LINE.replace(",", "\t").encode(),
+        LINE.replace(",", "\t").encode("utf-16"),
+        LINE.replace("\r\n", "\r").encode(),
+        LINE.replace("note", "中文").encode("gb18030"),
+        LINE.replace("note", "Größe").replace(",", ";").encode("cp1252"),
+        (LINE + ",,,,,,,\r\n").encode(),
+        LINE.replace(HEAD, HEAD.title()).encode(),
+        LINE.replace("wiki.corp.example", '"wiki.corp.example\n"').encode(),
+        LINE.replace(",", " ,\u00a0").encode(),
+        LINE.replace("wiki.corp", "\u200bwiki.corp").encode(),
+        LINE.replace("Enabled", "WAHR").encode(),
+    ],
+)
+def test_what_spreadsheets_write_is_taken(operator_client: Client, content: bytes) -> None:
+    file = SimpleUploadedFile("applications.csv", content)
+    answer = operator_client.post(IMPORT, {"file": file}, follow=True)
+    assert "1 applications were added" in answer.text and "The file was read as" in answer.text, answer.text
+    (found,) = state()
+    assert found[0] == "wiki" and found[5:7] == (("wiki.corp.example",), ("80",)) and found[4]
+
+
+def test_a_range_that_became_a_date_is_named(operator_client: Client) -> None:
+    answer = upload(operator_client, "p,note,TCP,p.corp.example,08.10.2026,,x,Enabled")
+    assert "ports: “08.10.2026” is a date, which a spreadsheet made of a range such as 8-10." in answer.text
+    assert "<td>2</td>" in answer.text and not Application.objects.exists()
+
+
+def test_an_export_has_the_search_of_its_list(operator_client: Client) -> None:
+    factories.application("wiki", addresses=["wiki.example"])
+    factories.application("mail", addresses=["mail.example"])
+    page = operator_client.get("/sase/applications/", {"q": "wiki"}).text
+    assert "/sase/applications/?q=wiki&amp;format=csv" in page
+    for url in ("/sase/applications/?q=wiki&format=csv", f"{EXPORT}?q=wiki"):
+        text = operator_client.get(url).getvalue().decode("utf-8-sig")
+        assert "wiki.example" in text and "mail.example" not in text
+
+
 def test_one_of_the_same_name_is_brought_up_to_the_file(operator_client: Client) -> None:
     factories.application("wiki", addresses=["old.example"], tags=["old"])
     upload(operator_client, "wiki,,TCP,new.example,443,,new,Disabled")
@@ -83,7 +127,7 @@ def test_an_export_comes_back_as_it_was(operator_client: Client) -> None:
     assert rows[0]["name"] == "'=1+1", "a spreadsheet must not run it"
     Application.objects.all().delete()
     text = operator_client.get(EXPORT).getvalue()
-    assert text.decode().strip() == HEAD
+    assert text.decode("utf-8-sig").strip() == HEAD
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0])
     writer.writeheader()
@@ -125,12 +169,15 @@ def test_every_bad_line_is_named_and_nothing_is_written(operator_client: Client)
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"\xff\xfe", "not text in UTF-8"),
-        (b"name,ports\na,80", "The first line must name the columns"),
-        (f"{HEAD},color\n".encode(), "The first line must name the columns"),
-        (HEAD.encode(), "holds no application"),
-        (f"{HEAD}\na,b\n".encode(), "has not as many cells"),
-        (f'{HEAD}\n"a'.encode(), "no CSV file"),
+        (b"\xff\xfe\x00", "not text in UTF-16"),
+        (b"name,ports\na,80", "The first line names no column addresses"),
+        (f"{HEAD},color\n".encode(), "The first line names an unknown column “color”"),
+        (HEAD.encode(), "no line below the one that names the columns"),
+        (
+            f"{HEAD}\na,,,a.example,80,,,,b\n".encode(),
+            "The line has 9 cells; the first line names 8 columns.",
+        ),
+        (f'{HEAD}\n"a'.encode(), "a quotation mark opens a cell and none closes it"),
         ((HEAD + "\n" + "a,,,a.example,80,,,\n" * 1001).encode(), "more than 1,000"),
     ],
 )

@@ -283,7 +283,7 @@ def test_figures_can_be_downloaded_as_rows(
         assert answer["Content-Disposition"].startswith("attachment") and answer["Content-Type"].startswith(
             "text/csv"
         )
-        header, *rows = [line.split(",") for line in b"".join(answer).decode().split()]
+        header, *rows = [line.split(",") for line in b"".join(answer).decode("utf-8-sig").split()]
         assert header[0] == "time_utc" and {len(row) for row in rows} == {columns}
         measured = [row for row in rows if row[1]]
         assert measured and float(measured[-1][1]) == pytest.approx(1000, rel=0.01)
@@ -305,7 +305,7 @@ def test_the_overview_shows_all_connectors_in_any_range_and_in_words(
         assert f"/sase/chart/?{name}" in page
     words = viewer_client.get("/sase/traffic/", {"range": "1h"}).text
     assert "1 kbit/s" in words and "2 kbit/s" in words and "/sase/chart.csv?range=1h" in words
-    rows = b"".join(viewer_client.get("/sase/chart.csv", {"range": "1h"})).decode().split()
+    rows = b"".join(viewer_client.get("/sase/chart.csv", {"range": "1h"})).decode("utf-8-sig").split()
     assert rows[0].startswith("time_utc,receive_bit_s") and any(",1000.000," in row for row in rows)
 
 

@@ -188,7 +188,7 @@ def test_the_overview_in_another_range_with_its_words(page: Page, console: str, 
     expect(words).to_contain_text(re.compile(r"Last 7 days.*bit/s at \d{4}-\d\d-\d\d", re.DOTALL))
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
-    assert download.value.path().read_text().startswith("time_utc,receive_bit_s")
+    assert download.value.path().read_text("utf-8-sig").startswith("time_utc,receive_bit_s")
 
 
 def test_where_the_trend_leads_is_said_of_a_chosen_time_as_well(
@@ -246,7 +246,7 @@ def test_chart_and_figures_can_be_taken_along(page: Page, console: str, servers:
     )
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
-    text = download.value.path().read_text()
+    text = download.value.path().read_text("utf-8-sig")
     assert text.startswith("time_utc,receive_bit_s") and len(text.splitlines()) > 300
 
 

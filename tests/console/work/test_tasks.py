@@ -152,7 +152,7 @@ def test_secrets_are_encrypted_until_done_and_told_once(operator_client: Client,
     run()
     assert "password" not in str(list(TaskItem.objects.values()))
     answer = operator_client.post(take)
-    rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
+    rows = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
     assert rows[0] == ["No.", "Item", "Result", "Details", "Password"]
     assert rows[1] == ["1", "a", "Done", "Noted.", "password"]
     assert "no-store" in answer["Cache-Control"]
@@ -209,7 +209,7 @@ def test_the_pages_show_progress_and_results(viewer_client: Client) -> None:
     assert "data-live" not in page, "what is over asks no more"
     assert "Notes" in viewer_client.get(reverse("tasks:list")).text
     answer = viewer_client.get(reverse("tasks:results", args=[task.pk]))
-    rows = list(csv.reader(io.StringIO(answer.getvalue().decode())))
+    rows = list(csv.reader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
     assert rows[2] == ["2", "refused", "Failed", "This one is refused."]
     assert rows[3][1] == "'=c", "no cell runs as a formula"
 

@@ -102,7 +102,7 @@ def test_the_figures_can_be_taken_along(
     assert f'href="{url}?range=3h"' in page
     answer = viewer_client.get(url, {"range": "3h"})
     assert key in answer["Content-Disposition"]
-    header, *rows = [line.split(",") for line in b"".join(answer).decode().split()]
+    header, *rows = [line.split(",") for line in b"".join(answer).decode("utf-8-sig").split()]
     assert header == ["time_utc", "receive_bit_s", "send_bit_s", "connections"] and len(rows) in (180, 181)
     assert [row[1:3] for row in rows if float(row[1])] == [["100000.000", "10000.000"]]
     assert rows[-1][3] == "1.000"
