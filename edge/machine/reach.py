@@ -1,6 +1,6 @@
 """Look whether somebody listens at a host and port, as any program on this machine would find."""
 
-import asyncio
+from edge.outbound.dialling import touch, touch_directly
 
 SECONDS = 1.0
 
@@ -8,9 +8,16 @@ SECONDS = 1.0
 async def answers(host: str, port: int) -> bool:
     """Tell whether a TCP connection comes about within `SECONDS`; the connection is closed at once."""
     try:
-        async with asyncio.timeout(SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
+        await touch_directly(host, port, SECONDS)
     except (OSError, ValueError):  # TimeoutError is an OSError; some names cannot be looked up
         return False
-    writer.close()
+    return True
+
+
+async def gateway_answers(host: str, port: int) -> bool:
+    """Tell whether a gateway can be connected to, directly or by the proxy that the environment names."""
+    try:
+        await touch(host, port, SECONDS)
+    except (OSError, ValueError):
+        return False
     return True
