@@ -1,6 +1,7 @@
 """Look whether somebody listens at a host and port, as any program on this machine would find."""
 
 from edge.outbound.dialling import touch, touch_directly
+from edge.outbound.errors import OutboundError
 
 SECONDS = 1.0
 
@@ -14,10 +15,15 @@ async def answers(host: str, port: int) -> bool:
     return True
 
 
-async def gateway_answers(host: str, port: int) -> bool:
-    """Tell whether a gateway can be connected to, directly or by the proxy that the environment names."""
+async def gateway_problem(host: str, port: int) -> str | None:
+    """Return None when a gateway can be connected to, directly or by a proxy; else why not, as far as that is known.
+
+    The reason is a sentence where a proxy or a variable is in the way, and empty where nobody answers.
+    """
     try:
         await touch(host, port, SECONDS)
+    except OutboundError as error:
+        return str(error)
     except (OSError, ValueError):
-        return False
-    return True
+        return ""
+    return None

@@ -65,6 +65,7 @@ async def test_a_server_dials_anew_when_the_proxy_is_back(
         world.start()
         await until(lambda: proxy.asked, "an attempt")
         assert await world.unserved()
+        await until(lambda: world.told("which refuses the way to gateway.corp.test"), "the reason in the log")
         proxy.refuses = 0
         await until(world.served, "the application, once the proxy lets through")
 
