@@ -29,7 +29,8 @@ def refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationE
     while error is not None and seen < 20:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error
-        error, seen = error.__cause__ or error.__context__, seen + 1
+        context = None if error.__suppress_context__ else error.__context__
+        error, seen = error.__cause__ or context, seen + 1
     return None
 
 

@@ -21,7 +21,6 @@ STORE_REMEDY = (
 )
 KEPT_SECONDS = 5.0  # for which httpx keeps an idle connection
 _NAMES_PROXY = "names the proxy"  # as each sentence of `ProxyRefused` does
-Options = Any
 
 
 class _Through(httpcore.AsyncNetworkBackend):
@@ -36,7 +35,7 @@ class _Through(httpcore.AsyncNetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Options = None,
+        socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
         proxy = self._proxy
         try:
@@ -47,14 +46,24 @@ class _Through(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(unreachable(proxy, OSError(reason_of(error))))) from error
         try:
             if proxy.scheme == "https":
-                stream = await stream.start_tls(trust.context(), proxy.host, timeout)
+                stream = await self._secured(stream, timeout)
             await self._converse(stream, host, port, timeout)
         except BaseException as error:
             await stream.aclose()
             if isinstance(error, ProxyRefused):
-                raise httpcore.ProxyError(str(error)) from error
+                raise httpcore.ProxyError(str(error)) from None
             raise
         return stream
+
+    async def _secured(
+        self, stream: httpcore.AsyncNetworkStream, timeout: float | None
+    ) -> httpcore.AsyncNetworkStream:
+        """Begin TLS with the proxy itself, whose certificate is not that of the host."""
+        try:
+            return await stream.start_tls(trust.context(), self._proxy.host, timeout)
+        except httpcore.ConnectError as error:
+            what = f"with which TLS cannot begin: {reason_of(error)}. {STORE_REMEDY}"
+            raise ProxyRefused.by(self._proxy, what) from None
 
     async def _converse(
         self, stream: httpcore.AsyncNetworkStream, host: str, port: int, timeout: float | None

@@ -135,3 +135,6 @@ async def test_a_proxy_with_tls_of_its_own(
     monkeypatch.setenv("HTTPS_PROXY", f"https://127.0.0.1:{proxy.port}")
     with running(proxy), web_server(context) as port:
         assert await get(f"https://console.corp.test:{port}/x") == "/x"
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file(tmp_path, Authority(), "other.pem")))
+        told = await get(f"https://console.corp.test:{port}/x", authority.pem.decode())
+    assert f"HTTPS_PROXY names the proxy https://127.0.0.1:{proxy.port}, with which TLS cannot begin" in told
