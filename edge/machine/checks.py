@@ -187,7 +187,7 @@ async def _console(
 
 def _fix(console: str, error: Exception) -> str:
     """Return the fix for a console that cannot be reached, by what stands in the way."""
-    if refused_certificate(error) is not None:
+    if not isinstance(error, httpx.ProxyError) and refused_certificate(error) is not None:
         return CERTIFICATE_FIX
     with contextlib.suppress(OutboundError):
         if isinstance(error, OutboundError) or proxy_for(*place_of(console)):

@@ -29,8 +29,8 @@ def refused_certificate(error: BaseException | None) -> ssl.SSLCertVerificationE
     while error is not None and seen < 20:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error
-        context = None if error.__suppress_context__ else error.__context__
-        error, seen = error.__cause__ or context, seen + 1
+        # The context also where it is suppressed: httpcore raises its errors anew «from None».
+        error, seen = error.__cause__ or error.__context__, seen + 1
     return None
 
 

@@ -131,13 +131,13 @@ async def failure(error: Exception, url: str | httpx.URL, *, lead: str, remedy: 
     who is not trusted.
     """
     scheme, host, port = place_of(url)
+    text = reason_of(error)
+    if isinstance(error, OutboundError | httpx.ProxyError) or _NAMES_PROXY in text:
+        return f"{lead}: {text}."  # a proxy's own certificate is not that of the host
     if (refused := refused_certificate(error)) is not None:
         again = partial(dial, host, port, scheme=scheme, timeout=FETCH_SECONDS)
         der = await asyncio.to_thread(fetch, again, host)
         return f"{lead}. {explained(refused, der, host, port, remedy=remedy)}"
-    text = reason_of(error)
-    if isinstance(error, OutboundError | httpx.ProxyError) or _NAMES_PROXY in text:
-        return f"{lead}: {text}."
     with contextlib.suppress(OutboundError):
         if (proxy := proxy_for(scheme, host, port)) is not None:
             return f"{lead} by the proxy {proxy.shown} of {proxy.variable}: {text}."
