@@ -68,7 +68,11 @@ def what_stands_before_the_console(app_configs: Any, **kwargs: Any) -> list[Info
 def machines_trust_the_console(app_configs: Any, **kwargs: Any) -> list[Warning]:
     """Warn of a CA that machines need and the Deploy command cannot carry."""
     found = console_ca.problem()
-    return [Warning(found, hint="See “A CA of your own” in docs/operations.md.", id="causeway.W003")] if found else []
+    return (
+        [Warning(found, hint="See “A CA of your own” in docs/operations.md.", id="causeway.W003")]
+        if found
+        else []
+    )
 
 
 @register(Tags.security, deploy=True)
