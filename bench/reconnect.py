@@ -9,7 +9,6 @@ the agent's own pauses. A console of its own is started on SQLite or PostgreSQL,
 import asyncio
 import json
 import random
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -103,12 +102,12 @@ class ConsoleProcess:
 class Server:
     """Simulated server, which sends real heartbeats."""
 
-    def __init__(self, folder: Path, console: str, trust: ssl.SSLContext) -> None:
+    def __init__(self, folder: Path, console: str) -> None:
         self.id = f"server-{uuid.uuid4().hex[:16]}"
         key = ec.generate_private_key(ec.SECP256R1())
         self.public_key = _public_pem(key)
         home = _write_home(folder / self.id, Identity(self.id, "server", console, CONNECTOR), key)
-        self._api = Caller(console, signer=Signer(home), verify=trust)
+        self._api = Caller(console, signer=Signer(home))
         self.heard_at = 0.0
 
     async def report_forever(self, back: Back) -> None:
@@ -169,8 +168,8 @@ def measure_reconnect(folder: Path, servers: int, away: float, *, postgres: bool
 
 
 def _measure(folder: Path, servers: int, away: float, database: str) -> Back:
-    console, trust = ConsoleProcess(folder, database), ssl.create_default_context()
-    simulated = [Server(folder / "homes", console.url, trust) for _ in range(servers)]
+    console = ConsoleProcess(folder, database)
+    simulated = [Server(folder / "homes", console.url) for _ in range(servers)]
     console.manage("manage.py", "migrate", "--verbosity=0")
     keys = {server.id: server.public_key for server in simulated}
     console.manage("-m", "bench.reconnect_world", CONNECTOR, text=json.dumps(keys))

@@ -8,6 +8,7 @@ from django.core.checks import Error, Info, Tags, Warning, register
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from console.core.own_file import OTHERS
+from console.machines import console_ca
 
 # Namespaces that check by themselves: Django admin has its log-in and permissions, the edge API signed calls.
 NAMESPACES_WITH_THEIR_OWN = {"admin", "edge"}
@@ -61,6 +62,17 @@ def what_stands_before_the_console(app_configs: Any, **kwargs: Any) -> list[Info
         message = "The console has no front of its own, and takes no address from a proxy either."
     hint = f"Set CAUSEWAY_TLS_CERTIFICATE and CAUSEWAY_TLS_KEY for a front of its own. {PROXY_MUST}"
     return [Info(message, hint=hint, id="causeway.I001")]
+
+
+@register(Tags.security, deploy=True)
+def machines_trust_the_console(app_configs: Any, **kwargs: Any) -> list[Warning]:
+    """Warn of a CA that machines need and the Deploy command cannot carry."""
+    found = console_ca.problem()
+    return (
+        [Warning(found, hint="See “A CA of your own” in docs/operations.md.", id="causeway.W003")]
+        if found
+        else []
+    )
 
 
 @register(Tags.security, deploy=True)

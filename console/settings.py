@@ -73,6 +73,8 @@ try:
     SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
     TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
+    # CA of the certificate under which the console is reached, where machines' own stores may lack the CA.
+    TLS_CA = env.str("TLS_CA", default="")
     CONNECTIONS_PER_ADDRESS = max(1, env.int("CONNECTIONS_PER_ADDRESS", default=300))
     AUDIT_KEYS: list[str] = list(filter(None, env.list("AUDIT_KEY", default=[])))
     # Zero: for ever.
@@ -274,6 +276,13 @@ EMAIL_PORT = env.int("MAIL_PORT", default=25)
 EMAIL_HOST_USER = env.str("MAIL_USER", default="")
 EMAIL_HOST_PASSWORD = env.str("MAIL_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("MAIL_STARTTLS", default=False)
+EMAIL_USE_SSL = env.bool("MAIL_TLS", default=False)
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    raise ImproperlyConfigured(
+        "CAUSEWAY_MAIL_STARTTLS and CAUSEWAY_MAIL_TLS exclude each other: TLS begins after a greeting (STARTTLS, "
+        "mostly port 587) or at once (TLS, mostly port 465)."
+    )
+EMAIL_BACKEND = "console.core.mail.EmailBackend"
 # Seconds for the mail server, short because somebody waits for the page.
 EMAIL_TIMEOUT = env.int("MAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="causeway@localhost")

@@ -3,6 +3,7 @@
 ::
 
     identity.json   who this machine is, and its console
+    console-ca.pem  the CA of the console's certificate, where that is a private one
     pki/            {name}.key, {name}.pem, ca.pem: links into pki/current, which one rename replaces
     envoy/          Envoy's working folder
 """
@@ -20,6 +21,8 @@ from edge.errors import EdgeError
 
 # With less than this a disk counts as full: what the console sends may not find room.
 LEAST_BYTES = 2**20
+# CA of the console's own certificate, where the system's store does not have the CA; that of gateways is in pki/.
+CONSOLE_CA = "console-ca.pem"
 
 
 class NotEnrolled(EdgeError):
@@ -50,6 +53,16 @@ class Home:
     def enrolled(self) -> bool:
         """Whether an identity is there (written last by an enrollment)."""
         return self.file("identity.json").exists()
+
+    @property
+    def console_ca(self) -> str:
+        """Return the PEM of the CA of the console's certificate; empty where the system's store is enough."""
+        try:
+            return self.file(CONSOLE_CA).read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise NotEnrolled(f"{self.file(CONSOLE_CA)} cannot be read: {error.strerror}.") from error
 
     @property
     def identity(self) -> Identity:

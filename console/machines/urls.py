@@ -24,6 +24,8 @@ log_urls = [
 deploy_urls = [
     path("connector.sh", deploy.script, {"kind": "connector"}, name="script"),
     path("gateway.sh", deploy.script, {"kind": "gateway"}, name="script"),
+    path("console-ca.pem", deploy.console_certificate, name="console_ca"),
+    path("gateways-ca.pem", deploy.gateways_certificate, name="gateways_ca"),
     path("<str:name>", deploy.wheel, name="wheel"),
 ]
 

@@ -7,6 +7,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
+from edge.outbound.policy import joined
+
 LONGEST = 2000
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # Addresses that IPv6 has given out so far. Site-local, IPv4-compatible and local NAT64 ones lie outside.
@@ -16,6 +18,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 class AddressRefused(Exception):
     """Reason in a sentence why nothing is sent to an address."""
+
+
+class HostUnknown(AddressRefused):
+    """A host name that the console's resolver does not know."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,9 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == usual else f"{host}:{self.port}"
 
-    def at(self, address: Address) -> str:
-        """Return the address with the host replaced by one of its IP addresses."""
-        host = f"[{address}]" if address.version == 6 else str(address)
-        return f"{self.scheme}://{host}:{self.port}{self.path}"
+    def at(self, host: str) -> str:
+        """Return the address with the host replaced, by one of its IP addresses mostly."""
+        return f"{self.scheme}://{joined(host, self.port)}{self.path}"
 
 
 def parse(url: str) -> Target:
@@ -90,7 +95,7 @@ def allowed(target: Target) -> list[Address]:
     try:
         answers = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise AddressRefused(f"The host {target.host} could not be found.") from error
+        raise HostUnknown(f"The host {target.host} could not be found.") from error
     found = [ipaddress.ip_address(str(answer[4][0]).partition("%")[0]) for answer in answers]
     usable = [
         address for address in dict.fromkeys(found) if settings.PUSH_ALLOW_PRIVATE or is_public(address)

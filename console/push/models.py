@@ -25,6 +25,9 @@ def new_message_id() -> str:
     return new_id("message")
 
 
+LONGEST_ANSWER = 700  # a sentence that names a certificate and its issuer has room
+
+
 class PushChannel(models.Model):
     """A receiver of messages.
 
@@ -47,7 +50,7 @@ class PushChannel(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     delivered_at = models.DateTimeField(null=True, blank=True, editable=False)
     failed_at = models.DateTimeField(null=True, blank=True, editable=False)
-    failure = models.CharField(max_length=300, blank=True, editable=False)
+    failure = models.CharField(max_length=LONGEST_ANSWER, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]
@@ -106,7 +109,7 @@ class PushDelivery(models.Model):
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
     ended_at = models.DateTimeField(null=True, blank=True)
     answer = models.CharField(
-        max_length=300, blank=True, help_text="What the receiver last said, or why it did not."
+        max_length=LONGEST_ANSWER, blank=True, help_text="What the receiver last said, or why it did not."
     )
 
     class Meta:

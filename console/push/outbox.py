@@ -19,7 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from console.core.sealed import unseal
-from console.push.models import PURPOSE, PushChannel, PushDelivery, PushMessage
+from console.push.models import LONGEST_ANSWER, PURPOSE, PushChannel, PushDelivery, PushMessage
 from console.push.sending import Answer, send
 
 log = logging.getLogger("causeway.push")
@@ -114,19 +114,19 @@ def record(delivery: PushDelivery, answer: Answer, now: datetime) -> None:
     channel = PushChannel.objects.filter(pk=delivery.channel_id)
     if answer.ok:
         mine.exclude(state=PushDelivery.State.DELIVERED).update(
-            state=PushDelivery.State.DELIVERED, ended_at=now, answer=answer.text[:300]
+            state=PushDelivery.State.DELIVERED, ended_at=now, answer=answer.text[:LONGEST_ANSWER]
         )
         channel.update(delivered_at=now, failure="")
         return
     mine = mine.filter(state=WAITING, attempts=delivery.attempts)
     if now - delivery.created_at >= settings.PUSH_GIVE_UP:
-        mine.update(state=PushDelivery.State.FAILED, ended_at=now, answer=answer.text[:300])
+        mine.update(state=PushDelivery.State.FAILED, ended_at=now, answer=answer.text[:LONGEST_ANSWER])
         log.error("gave %s up after %d attempts: %s", delivery, delivery.attempts, answer.text)
     else:
         pause = max(answer.pause, pause_after(delivery.attempts))
-        mine.update(due_at=now + timedelta(seconds=pause), answer=answer.text[:300])
+        mine.update(due_at=now + timedelta(seconds=pause), answer=answer.text[:LONGEST_ANSWER])
         log.warning("%s: attempt %d: %s", delivery, delivery.attempts, answer.text)
-    channel.update(failed_at=now, failure=answer.text[:300])
+    channel.update(failed_at=now, failure=answer.text[:LONGEST_ANSWER])
 
 
 def _hand_back(untried: Sequence[PushDelivery], failed: PushDelivery) -> None:

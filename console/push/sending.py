@@ -3,6 +3,7 @@
 import asyncio
 import re
 import smtplib
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,15 +16,22 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
+from console.core.mail import REMEDY
 from console.push import addresses, formats
 from console.push.addresses import AddressRefused
 from console.push.models import PushChannel, PushMessage
+from edge.outbound.certificates import CertificateRefused, explained, fetch, refused_certificate
+from edge.outbound.dialling import through
+from edge.outbound.errors import OutboundError
+from edge.outbound.http import transport
+from edge.outbound.policy import Proxy, proxy_for
 
 # Limit for one attempt with everything in it, however slowly a receiver drips.
 ATTEMPT_SECONDS = 10.0
 CONNECT_SECONDS = 4.0
 MOST_ANSWER = 2000
 SHOWN_ANSWER = 200
+SHOWN_SENTENCE = 600  # of our own sentences, which hold names of certificates
 SHORTEST_HIDDEN = 6
 WORD = re.compile(r"[a-z_.-]+")
 LONGEST_PAUSE = timedelta(hours=1)
@@ -47,6 +55,8 @@ def send(channel: PushChannel, message: PushMessage, values: dict[str, Any]) -> 
         return asyncio.run(_post(channel.kind, message, values, words))
     except AddressRefused as refused:
         return Answer(False, str(refused))
+    except (OutboundError, httpx.ProxyError) as error:
+        return Answer(False, words.of(str(error), SHOWN_SENTENCE))
     except TimeoutError:
         return Answer(False, f"The receiver did not answer within {ATTEMPT_SECONDS:.0f} s.")
     except httpx.ConnectError as error:
@@ -83,9 +93,10 @@ async def _post(kind: str, message: PushMessage, values: dict[str, Any], words: 
         )
     target = addresses.parse(values["url"])
     request = formats.FORMATS[kind](message, values.get("secret", ""), timezone.now())
+    proxy = proxy_for(target.scheme, target.host, target.port)
     async with asyncio.timeout(ATTEMPT_SECONDS):
-        usable = await asyncio.to_thread(addresses.allowed, target)
-        status, headers, body = await _exchange(target, usable, request)
+        hosts = await asyncio.to_thread(_hosts, target, proxy)
+        status, headers, body = await _exchange(target, hosts, proxy, request)
     said = f"{status}: {words.of(body)}" if body.strip() else f"{status}"
     if 200 <= status < 300:
         if refusal := formats.refused_in(kind, body):
@@ -96,8 +107,26 @@ async def _post(kind: str, message: PushMessage, values: dict[str, Any], words: 
     return Answer(False, f"Answered {said}", _pause(headers.get("retry-after", "")))
 
 
+def _hosts(target: addresses.Target, proxy: Proxy | None) -> list[str]:
+    """Return what may be connected to: checked IP addresses, also by a proxy, which is not to look the name up itself.
+
+    Where every address is allowed, the proxy gets the name: it may know names that this network's resolver does not.
+    """
+    if proxy is not None and settings.PUSH_ALLOW_PRIVATE:
+        return [target.host]
+    try:
+        return [str(address) for address in addresses.allowed(target)]
+    except addresses.HostUnknown as refused:
+        if proxy is None:
+            raise
+        raise AddressRefused(
+            f"{refused} The console looks a receiver's name up by itself before the proxy of {proxy.variable} may call "
+            "the receiver; with CAUSEWAY_PUSH_ALLOW_PRIVATE the proxy looks it up."
+        ) from refused
+
+
 async def _exchange(
-    target: addresses.Target, usable: list[addresses.Address], request: formats.Request
+    target: addresses.Target, hosts: list[str], proxy: Proxy | None, request: formats.Request
 ) -> tuple[int, httpx.Headers, str]:
     """Post to the first checked address that accepts a connection; return (status, headers, start of the body)."""
     headers = {
@@ -109,13 +138,16 @@ async def _exchange(
     }
     timeout = httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS)
     joined = request.query and ("&" if "?" in target.path else "?") + request.query
-    async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
-        for number, address in enumerate(usable, 1):
+    way = transport(target.scheme, proxy)
+    async with httpx.AsyncClient(
+        transport=way, timeout=timeout, follow_redirects=False, trust_env=False
+    ) as client:
+        for number, host in enumerate(hosts, 1):
             try:
                 # Certificate checked against the name, though the connection goes to the checked address.
                 async with client.stream(
                     "POST",
-                    target.at(address) + joined,
+                    target.at(host) + joined,
                     content=request.body,
                     headers=headers,
                     extensions={"sni_hostname": target.host},
@@ -126,10 +158,25 @@ async def _exchange(
                         if len(body) >= MOST_ANSWER:
                             break
                     return response.status_code, response.headers, body[:MOST_ANSWER].decode(errors="replace")
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if number == len(usable):
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if number == len(hosts):
+                    await asyncio.to_thread(_explain, error, target, host, proxy)
                     raise
     raise AddressRefused("The host has no address.")
+
+
+def _explain(error: Exception, target: addresses.Target, host: str, proxy: Proxy | None) -> None:
+    """Raise `CertificateRefused` where a certificate was the reason; it is fetched from the checked address again."""
+    if (refused := refused_certificate(error)) is None:
+        return
+
+    def connect() -> socket.socket:
+        if proxy is not None:
+            return through(proxy, host, target.port, timeout=CONNECT_SECONDS)
+        return socket.create_connection((host, target.port), CONNECT_SECONDS)
+
+    der = fetch(connect, target.host)
+    raise CertificateRefused(explained(refused, der, target.host, target.port, remedy=REMEDY)) from error
 
 
 def _pause(header: str) -> float:
@@ -163,11 +210,11 @@ class Words:
 
     hidden: Sequence[str]
 
-    def of(self, text: str) -> str:
+    def of(self, text: str, longest: int = SHOWN_ANSWER) -> str:
         for piece in self.hidden:
             text = text.replace(piece, "…")
         shown = "".join(character if character.isprintable() else " " for character in text)
-        return " ".join(shown.split())[:SHOWN_ANSWER]
+        return " ".join(shown.split())[:longest]
 
     def of_error(self, error: Exception) -> str:
         if isinstance(error, OSError) and error.strerror:

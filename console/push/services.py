@@ -14,7 +14,7 @@ from console.core.errors import Conflict, Invalid
 from console.core.sealed import seal, unseal
 from console.core.switching import switch
 from console.push import addresses, formats, sending
-from console.push.models import PURPOSE, PushChannel, PushDelivery, PushMessage
+from console.push.models import LONGEST_ANSWER, PURPOSE, PushChannel, PushDelivery, PushMessage
 
 MOST_RECIPIENTS = 50
 EMAIL, WEBHOOK = PushChannel.Kind.EMAIL, PushChannel.Kind.WEBHOOK
@@ -185,7 +185,7 @@ def channel_test(*, channel: PushChannel, actor: audit.Actor) -> sending.Answer:
         changes = (
             {"delivered_at": now, "failure": ""}
             if answer.ok
-            else {"failed_at": now, "failure": answer.text[:300]}
+            else {"failed_at": now, "failure": answer.text[:LONGEST_ANSWER]}
         )
         PushChannel.objects.filter(pk=channel.pk).update(**changes)
         after = {"ok": answer.ok, "answer": answer.text}

@@ -15,7 +15,7 @@ from edge import version
 from edge.cli.connect import ConsoleOption, VerboseOption, connect
 from edge.cli.machine import HomeOption, add_machine_commands, check, home_path, status
 from edge.cli.run import become_agent
-from edge.cli.words import Problem, exit_with_sentence, start_log
+from edge.cli.words import Problem, ca_of, exit_with_sentence, start_log
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +38,10 @@ CodeOption = Annotated[
 ]
 CodeFileOption = Annotated[
     Path | None, typer.Option("--code-file", help="A file with the code; - for standard input.")
+]
+CaFileOption = Annotated[
+    Path | None,
+    typer.Option("--ca-file", help="The CA (PEM) of the console's certificate, kept for the agent."),
 ]
 
 
@@ -64,10 +68,14 @@ def common(
 
 @gateway.command("enroll")
 def gateway_enroll(
-    console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
+    console: ConsoleOption,
+    code: CodeOption = None,
+    code_file: CodeFileOption = None,
+    home: HomeOption = None,
+    ca_file: CaFileOption = None,
 ) -> None:
     """Make this machine one of the console's gateways."""
-    _enroll(home_path(home, "gateway"), console, _code(code, code_file), "gateway")
+    _enroll(home_path(home, "gateway"), console, _code(code, code_file), "gateway", ca_of(ca_file))
 
 
 @gateway.command("run")
@@ -78,10 +86,14 @@ def gateway_run(home: HomeOption = None, verbose: VerboseOption = False) -> None
 
 @connector.command("enroll")
 def connector_enroll(
-    console: ConsoleOption, code: CodeOption = None, code_file: CodeFileOption = None, home: HomeOption = None
+    console: ConsoleOption,
+    code: CodeOption = None,
+    code_file: CodeFileOption = None,
+    home: HomeOption = None,
+    ca_file: CaFileOption = None,
 ) -> None:
     """Make this machine a server of a connector."""
-    _enroll(home_path(home, "connector"), console, _code(code, code_file), "server")
+    _enroll(home_path(home, "connector"), console, _code(code, code_file), "server", ca_of(ca_file))
 
 
 @connector.command("run")
@@ -101,12 +113,12 @@ app.command()(check)
 app.command()(connect)
 
 
-def _enroll(home: Path, console: str, code: str, kind: Literal["server", "gateway"]) -> None:
+def _enroll(home: Path, console: str, code: str, kind: Literal["server", "gateway"], ca: str | None) -> None:
     from edge.home import Home
     from edge.machine.enrollment import enroll
 
     start_log(verbose=False)
-    identity = asyncio.run(enroll(Home(home), console, code, kind))
+    identity = asyncio.run(enroll(Home(home), console, code, kind, ca=ca))
     typer.echo(f"Enrolled as {identity.id} in {home}.")
 
 

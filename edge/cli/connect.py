@@ -32,7 +32,9 @@ PacOption = Annotated[Path | None, typer.Option(help="Write a proxy auto-configu
 PacForOption = Annotated[
     list[str] | None, typer.Option(help="Domain that the PAC file sends by the proxy; else all.")
 ]
-CaFileOption = Annotated[Path | None, typer.Option(help="Trust this CA for the console and the gateways.")]
+CaFileOption = Annotated[
+    Path | None, typer.Option(help="Trust this CA (PEM) for the console, besides the system's.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Tell every event as JSON, one object a line.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Log more.")]
 
@@ -80,7 +82,7 @@ def connect(
             forwards=tuple(parse_forward(text) for text in forward or []),
             pac=pac,
             pac_domains=tuple(pac_for or ()),
-            trust=read_trust(ca_file) if ca_file else None,
+            trust=read_trust(ca_file) if ca_file else "",
         )
         check(options)
         check_ports(options)

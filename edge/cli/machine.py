@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge.cli.words import ca_of
+
 if TYPE_CHECKING:
     from edge.home import Home
 
@@ -122,6 +124,10 @@ def check(
         str, typer.Option("--console", help="The console's address; else the enrolled one.")
     ] = "",
     home: HomeOption = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option("--ca-file", help="The CA (PEM) of the console's certificate; else the home's."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check what this machine needs: clock, open files, disk, names, the ways to console and gateways.
@@ -133,7 +139,7 @@ def check(
 
     folders = _enrolled(home)
     folder = folders[0] if folders else Home(home_path(home, "connector"))
-    found = asyncio.run(checks(console or folder.identity.console, folder))
+    found = asyncio.run(checks(console or folder.identity.console, folder, ca=ca_of(ca_file)))
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=1))
     for each in [] if as_json else found:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from edge.errors import EdgeError
 
@@ -38,7 +39,9 @@ def _sentence(error: Exception) -> str:
 
 
 def os_sentence(error: OSError) -> str:
-    """Return what the operating system said, with the file's name where it named one."""
+    """Return what the operating system said, with the file's name where it named one; our own sentences as they are."""
+    if isinstance(error, EdgeError):
+        return str(error)
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}."
 
@@ -52,3 +55,13 @@ def start_log(verbose: bool) -> None:
     )
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def ca_of(file: Path | None) -> str | None:
+    """Return the certificates in the file of ``--ca-file``; None without the option. Raises `Problem` or `OSError`."""
+    from edge.outbound.trust import read_ca
+
+    try:
+        return None if file is None else read_ca(file)
+    except ValueError as error:
+        raise Problem(f"--ca-file {file}: {error}.") from None

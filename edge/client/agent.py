@@ -3,20 +3,19 @@
 import asyncio
 import contextlib
 import signal
-import ssl
 import tempfile
 from enum import IntEnum
 from pathlib import Path
 
 from edge.client.events import Events, plain
-from edge.client.gateways import nearest_first
+from edge.client.gateways import hindrance, nearest_first, proxies_of
 from edge.client.keeper import Keeper
 from edge.client.options import Options, PortProblem, check_ports, written
 from edge.client.pac import pac_file
 from edge.client.password import KeyringProblem, Password, save
 from edge.client.session import Grant, Session, SessionEnded
 from edge.client.watchdog import Watchdog
-from edge.envoy import halfclose
+from edge.envoy import halfclose, proxied
 from edge.envoy.client import ARGUMENTS, CA_FILE, TOKEN_FILE, bootstrap, ca_file, token_file
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.home import Home
@@ -25,6 +24,10 @@ from edge.protocol.codes import Code
 
 # Word of `edge.machine.api` for an answer that is none of a console's.
 NOT_A_CONSOLE = "Refused"
+REMEDY = (
+    "If the console's certificate comes from a CA of your own, name the CA's file with --ca-file, or put the CA into "
+    "this system's trust store."
+)
 LOG_OFF_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -40,17 +43,14 @@ class Exit(IntEnum):
 
 async def run_connect(options: Options, password: Password, events: Events) -> int:
     """Log on, serve until SIGINT, SIGTERM, SIGHUP or the end of the session; return an `Exit` code."""
-    verify: ssl.SSLContext | bool = True
-    if options.trust is not None:
-        verify = ssl.create_default_context(cadata=options.trust)
-    async with Caller(options.console, verify=verify) as api:
+    async with Caller(options.console, ca=options.trust, remedy=REMEDY) as api:
         session = Session(api)
         try:
             grant = await session.log_on(options.instance, options.username, password.text)
         except ApiRefused as error:
             return _refused(options, password, error, events)
         except ConsoleUnreachable as error:
-            events.tell("unreachable", _why_unreachable(error))
+            events.tell("unreachable", plain(error))
             return Exit.UNREACHABLE
         except (KeyError, TypeError, ValueError):
             events.tell(
@@ -77,12 +77,6 @@ def _refused(options: Options, password: Password, error: ApiRefused, events: Ev
     return Exit.REFUSED
 
 
-def _why_unreachable(error: ConsoleUnreachable) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return f"{plain(error)} If the console's certificate comes from a CA of your own, name that with --ca-file."
-    return plain(error)
-
-
 async def _keep_password(password: Password, events: Events) -> None:
     """Save a typed password, once the console has accepted the password. The session goes on in any case."""
     if password.entry is None or password.stored:
@@ -106,23 +100,28 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     gateways, reachable = await nearest_first(grant.gateways, last=grant.draining)
     if not reachable:
-        events.tell("gateway_lost", "No gateway can be reached at present; trying again.")
+        why = await hindrance(gateways[0])
+        events.tell("gateway_lost", f"No gateway can be reached at present; trying again.{why and f' {why}'}")
     folder = Path(tempfile.mkdtemp(prefix="causeway-connect-"))
     with Watchdog(folder):
         if options.pac is not None and options.listen is not None:
             options.pac.write_text(pac_file(options.listen, options.pac_domains))
         home = Home(folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
-        home.write_atomic(CA_FILE, ca_file(options.trust or grant.ca))
+        home.write_atomic(CA_FILE, ca_file(grant.ca))
         # Each thread has its own connection to the gateway, and another thread there: several fast flows get both.
         envoy = EnvoyProcess(home.path, concurrency=2, arguments=ARGUMENTS)
         await asyncio.to_thread(
             halfclose.hindrance
         )  # asking Envoy takes a moment; `bootstrap` has the answer then
         try:
-            await envoy.start(bootstrap(options.listen, options.forwards, gateways))
+            proxies = proxies_of(gateways)
+            for proxy in proxies.values():
+                home.write_atomic(proxied.FILE, proxied.secret_file(proxy))
+            folder_key = str(home.path)
+            await envoy.start(bootstrap(options.listen, options.forwards, gateways, proxies, folder_key))
             _announce(options, grant, gateways, events)
-            keeper = Keeper(session, home, events, reachable=reachable, follow_ca=options.trust is None)
+            keeper = Keeper(session, home, events, reachable=reachable)
             return await _keep(keeper, envoy, stop, events)
         except EnvoyError as error:
             events.tell("failed", _why_not(options, error))

@@ -5,6 +5,10 @@ import random
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
+from edge.outbound.dialling import touch
+from edge.outbound.errors import OutboundError
+from edge.outbound.policy import Proxy, tunnel_proxy
+
 REACH_SECONDS = 2.0
 
 
@@ -28,10 +32,26 @@ async def _time_to(url: str) -> float:
     place, clock = urlsplit(url), asyncio.get_running_loop().time
     began = clock()
     try:
-        async with asyncio.timeout(REACH_SECONDS):
-            _, writer = await asyncio.open_connection(place.hostname, place.port or 443)
+        await touch(place.hostname or "", place.port or 443, REACH_SECONDS)
     except OSError:
         return REACH_SECONDS
-    took = clock() - began
-    writer.close()
-    return min(took, REACH_SECONDS)
+    return min(clock() - began, REACH_SECONDS)
+
+
+def proxies_of(gateways: Sequence[str]) -> dict[str, Proxy]:
+    """Return by which proxy each gateway is reached that is not reached directly. Raises `OutboundError`."""
+    found = {url: tunnel_proxy(urlsplit(url).hostname or "", urlsplit(url).port or 443) for url in gateways}
+    return {url: proxy for url, proxy in found.items() if proxy is not None}
+
+
+async def hindrance(url: str) -> str:
+    """Return why a gateway cannot be reached, where that is a proxy or a variable; else an empty text."""
+    place = urlsplit(url)
+    try:
+        tunnel_proxy(place.hostname or "", place.port or 443)
+        await touch(place.hostname or "", place.port or 443, REACH_SECONDS)
+    except OutboundError as error:
+        return str(error)
+    except OSError:
+        pass
+    return ""

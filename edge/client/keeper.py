@@ -33,21 +33,15 @@ PARTS = {
 
 
 class Keeper:
-    """Keeper of a session. `run` ends only by `SessionEnded`, whose text is for the user.
+    """Keeper of a session. `run` ends only by `SessionEnded`, whose text is for the user."""
 
-    `follow_ca`: trust at gateways what the console names with each renewal.
-    """
-
-    def __init__(
-        self, session: Session, home: Home, events: Events, *, reachable: bool, follow_ca: bool = True
-    ) -> None:
+    def __init__(self, session: Session, home: Home, events: Events, *, reachable: bool) -> None:
         self._session = session
         self._home = home
         self._events = events
         self._log = RefusalLog(home.path)
         self._told: dict[tuple[str, str], float] = {}
         self._reachable = reachable
-        self._follow_ca = follow_ca
         self._failures = 0
         self._doubts = 0
         self._retry_at = 0.0
@@ -119,8 +113,8 @@ class Keeper:
             self._back_off(error)
             return
         self._home.write_atomic(TOKEN_FILE, token_file(grant.token))
-        if self._follow_ca:  # the console may be replacing its CA, or have replaced the CA
-            self._home.write_atomic(CA_FILE, ca_file(grant.ca))
+        # The console may be replacing its CA, or have replaced the CA.
+        self._home.write_atomic(CA_FILE, ca_file(grant.ca))
         if self._failures:
             self._events.tell("console_back", "The console can be reached again; the session is renewed.")
         self._failures = 0

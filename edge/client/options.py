@@ -4,7 +4,6 @@ import errno
 import ipaddress
 import re
 import socket
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import httpx
 
 from edge.envoy.client import Forward
 from edge.errors import EdgeError
+from edge.outbound.trust import read_ca
 
 
 class OptionError(EdgeError, ValueError):
@@ -26,7 +26,7 @@ class PortProblem(EdgeError):
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the user. `trust`: PEM of the CA to trust instead of the CA that the console names."""
+    """Options of the user. `trust`: PEM of a CA that the console's certificate may come from, besides the system's."""
 
     console: str
     instance: str
@@ -35,7 +35,7 @@ class Options:
     forwards: tuple[Forward, ...]
     pac: Path | None = None
     pac_domains: tuple[str, ...] = ()
-    trust: str | None = None
+    trust: str = ""
 
     @property
     def local_places(self) -> list[tuple[str, int]]:
@@ -109,11 +109,9 @@ def written(place: tuple[str, int]) -> str:
 def read_trust(file: Path) -> str:
     """Return a CA's certificates (PEM). Raises `OptionError`, or `OSError` when the file cannot be read."""
     try:
-        text = file.read_text(encoding="ascii", errors="replace")
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError):
-        raise OptionError(f"--ca-file {file}: it holds no certificate in PEM.") from None
-    return text
+        return read_ca(file)
+    except ValueError as error:
+        raise OptionError(f"--ca-file {file}: {error}.") from None
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -4,15 +4,16 @@ The token and the gateways' CA lie in files that Envoy watches, so that a renewa
 """
 
 import ipaddress
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from edge.envoy import halfclose, parts
+from edge.envoy import halfclose, parts, proxied
 from edge.envoy.failures import PART_HEADER, client_failures
 from edge.envoy.parts import Config, typed
 from edge.envoy.plain import Hop, answer_options, manager_options
+from edge.envoy.secrets import generic_secret, secret, taken, watched
+from edge.outbound.policy import Proxy
 from edge.protocol.codes import ANOTHER_GATEWAY_MAY, Code
 
 TOKEN_FILE = "token.json"  # noqa: S105
@@ -23,6 +24,7 @@ GATEWAYS, FORWARDS = "gateways", "gateways-of-forwards"
 # Keys under which a forward keeps the token that it shows, and the answer that it got
 _TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
+NO_PROXIES: Mapping[str, Proxy] = {}
 # Arguments for `EnvoyProcess`: a refusal is in its file within 0.5 s, not up to 10 s later.
 ARGUMENTS = ("--file-flush-interval-msec", "500")
 _DRAWS = 32
@@ -42,27 +44,25 @@ class Forward:
 
 def token_file(token: str) -> bytes:
     """Return the file from which Envoy takes the value of ``Proxy-Authorization``."""
-    return _secret_file("token", {"generic_secret": {"secret": {"inline_string": f"Bearer {token}"}}})
+    return generic_secret("token", f"Bearer {token}")
 
 
 def ca_file(ca: str) -> bytes:
     """Return the file from which Envoy takes the CA to trust. `ca`: PEM, one certificate or several."""
-    return _secret_file("ca", {"validation_context": {"trusted_ca": {"inline_string": ca}}})
+    return secret("ca", {"validation_context": {"trusted_ca": {"inline_string": ca}}})
 
 
-def _secret_file(name: str, content: Config) -> bytes:
-    kind = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
-    return json.dumps({"resources": [{"@type": kind, "name": name, **content}]}).encode()
-
-
-def _watched(file: str) -> Config:
-    return {"path_config_source": {"path": f"./{file}"}, "resource_api_version": "V3"}
-
-
-def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gateways: Sequence[str]) -> Config:
+def bootstrap(
+    listen: tuple[str, int] | None,
+    forwards: Sequence[Forward],
+    gateways: Sequence[str],
+    proxies: Mapping[str, Proxy] = NO_PROXIES,
+    folder: str = "",
+) -> Config:
     """Return the whole configuration of a client's Envoy.
 
-    `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first.
+    `listen`: where the HTTP proxy is; `gateways`: ``https://host:port``, the one to be preferred first; `proxies`: by
+    which proxy a gateway is reached, if any, and `folder`: Envoy's own, which sets its listeners apart from others'.
     """
     places: list[Config] = [{"address": {"pipe": {"path": PROXY_SOCKET, "mode": 0o600}}}]
     if listen is not None:
@@ -77,8 +77,18 @@ def bootstrap(listen: tuple[str, int] | None, forwards: Sequence[Forward], gatew
         # A flow that ended by a reset must not seem to have ended well (port forwards).
         "layered_runtime": {"layers": [parts.runtime(**(halfclose.RUNTIME if exact else halfclose.RESETS))]},
         "static_resources": {
-            "listeners": [*listeners, *(_forward(forward, exact=exact) for forward in forwards)],
-            "clusters": [_gateways(name, gateways) for name in (GATEWAYS, FORWARDS)],
+            "listeners": [
+                *listeners,
+                *(_forward(forward, exact=exact) for forward in forwards),
+                *(proxied.listener(folder + url, *_place(url), proxy) for url, proxy in proxies.items()),
+            ],
+            "clusters": [
+                *(
+                    _gateways(name, gateways, {url: folder + url for url in proxies})
+                    for name in (GATEWAYS, FORWARDS)
+                ),
+                *(proxied.cluster(proxy) for proxy in set(proxies.values())),
+            ],
         },
     }
 
@@ -87,7 +97,7 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
     credential = typed(
         "envoy.http.injected_credentials.generic",
         "http.injected_credentials.generic.v3.Generic",
-        credential={"name": "token", "sds_config": _watched(TOKEN_FILE)},
+        credential={"name": "token", "sds_config": watched(TOKEN_FILE)},
         header="proxy-authorization",
     )
     routes = [
@@ -209,38 +219,39 @@ def _forward(forward: Forward, *, exact: bool) -> Config:
     return {
         "name": f"forward-{forward.address}-{forward.port}",
         "address": parts.address(forward.address, forward.port),
-        "filter_chains": [{"filters": [*([halfclose.forward()] if exact else []), _token(), tunnel]}],
-    }
-
-
-def _token() -> Config:
-    """Take the token, as it is when the flow begins, from the file that Envoy watches."""
-    secret = {"token": {"name": "token", "sds_config": _watched(TOKEN_FILE)}}
-    formatter = typed(
-        "envoy.formatter.generic_secret", "formatter.generic_secret.v3.GenericSecret", secret_configs=secret
-    )
-    text = {"text_format_source": {"inline_string": "%SECRET(token)%"}, "formatters": [formatter]}
-    return typed(
-        "token",
-        "filters.network.set_filter_state.v3.Config",
-        on_new_connection=[
-            {"object_key": _TOKEN, "factory_key": "envoy.string", "format_string": text},
+        "filter_chains": [
+            {
+                "filters": [
+                    *([halfclose.forward()] if exact else []),
+                    taken("token", TOKEN_FILE, _TOKEN),
+                    tunnel,
+                ]
+            }
         ],
-    )
+    }
 
 
 # -- Gateways ---------------------------------------------------------------------------------------------------------
 
 
-def _gateways(name: str, gateways: Sequence[str]) -> Config:
-    hosts = [(urlsplit(url).hostname or "", urlsplit(url).port or 443) for url in gateways]
+def _place(url: str) -> tuple[str, int]:
+    return urlsplit(url).hostname or "", urlsplit(url).port or 443
+
+
+def _gateways(name: str, gateways: Sequence[str], listeners: Mapping[str, str]) -> Config:
+    """Cluster of all gateways. `listeners`: gateway → key of the listener by which a proxy leads there."""
+    hosts = [_place(url) for url in gateways]
+    dialled = [
+        proxied.place(listeners[url]) if url in listeners else host
+        for url, host in zip(gateways, hosts, strict=True)
+    ]
     sans = [
         {"san_type": "IP_ADDRESS" if _is_address(host) else "DNS", "matcher": {"exact": host}}
         for host, _ in hosts
     ]
     validation = {
         "default_validation_context": {"match_typed_subject_alt_names": sans},
-        "validation_context_sds_secret_config": {"name": "ca", "sds_config": _watched(CA_FILE)},
+        "validation_context_sds_secret_config": {"name": "ca", "sds_config": watched(CA_FILE)},
     }
     tls = typed(
         "envoy.transport_sockets.tls",
@@ -255,8 +266,8 @@ def _gateways(name: str, gateways: Sequence[str]) -> Config:
     cluster = parts.static_cluster(name, [])
     # One priority for each gateway: all flows go by the first gateway that is up, and share its connection.
     cluster["load_assignment"]["endpoints"] = [
-        {"priority": place, "lb_endpoints": [{"endpoint": _endpoint(host, port)}]}
-        for place, (host, port) in enumerate(hosts)
+        {"priority": place, "lb_endpoints": [{"endpoint": _endpoint(host, to)}]}
+        for place, ((host, _), to) in enumerate(zip(hosts, dialled, strict=True))
     ]
     return {
         **cluster,
@@ -304,8 +315,8 @@ _HEALTH_CHECK = {
 }
 
 
-def _endpoint(host: str, port: int) -> Config:
-    return {"address": parts.address(host, port), "hostname": "" if _is_address(host) else host}
+def _endpoint(host: str, dialled: tuple[str, int]) -> Config:
+    return {"address": parts.address(*dialled), "hostname": "" if _is_address(host) else host}
 
 
 def _is_address(host: str) -> bool:

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.envoy import halfclose, parts
+from edge.envoy import halfclose, parts, proxied
 from edge.envoy.failures import server_failures
 from edge.envoy.parts import Config, typed
 from edge.envoy.plain import Hop, early_mutation, last_hop, manager_options, to_application_options
 from edge.envoy.routes import NAME, RBAC, SET_FILTER_STATE, route_configuration
 from edge.home import Home, Identity
+from edge.outbound.policy import tunnel_proxy
 from edge.protocol.configuration import ServerConfiguration
 
 TUNNELS_PER_GATEWAY = 2  # for each of Envoy's workers
@@ -31,7 +32,8 @@ OWN_NETWORKS = (
     *("::ffff:127.0.0.0/104", "::ffff:0.0.0.0/104", "::ffff:169.254.0.0/112"),
 )
 MANY_HOSTS = 65_536
-_ENVOY = "type.googleapis.com/envoy."
+_CLUSTER = {"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster"}
+_LISTENER = {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener"}
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,27 @@ def write_configuration(
         lines = [Line(each.id, 0, each.host, each.port) for each in configuration.gateways]
     version = str(configuration.version)
     files = parts.secret_files(["outer", "inner"])
+    # Several lines to one address have one way there.
+    ways = {line.cluster: tunnel_proxy(line.host, line.port) for line in lines}
+    proxies = [proxy for proxy in dict.fromkeys(ways.values()) if proxy is not None]
+    for proxy in proxies:  # all gateways have the same one
+        files[proxied.FILE] = proxied.secret_file(proxy)
+    place = str(home.path)
     resources: dict[str, list[Config]] = {
         "routes.json": [route_configuration(configuration.applications, exact=halfclose.usable())],
         # Clusters first: a listener dials its cluster at once.
-        "clusters.json": list({line.cluster: _gateway(line) for line in lines}.values()),
-        "listeners.json": [_listener(home.identity, line) for line in lines],
+        "clusters.json": [
+            *(_CLUSTER | proxied.cluster(proxy) for proxy in proxies),
+            *{line.cluster: _gateway(line, place if ways[line.cluster] else "") for line in lines}.values(),
+        ],
+        "listeners.json": [
+            *{
+                line.cluster: _LISTENER | proxied.listener(place + line.cluster, line.host, line.port, proxy)
+                for line in lines
+                if (proxy := ways[line.cluster])
+            }.values(),
+            *(_listener(home.identity, line) for line in lines),
+        ],
     }
     for name, value in resources.items():
         files[name] = json.dumps({"version_info": version, "resources": value}, indent=1).encode()
@@ -115,7 +133,7 @@ def _listener(identity: Identity, line: Line) -> Config:
     tls = parts.server_tls("inner", alpn=["h2"], clients=True, names=[line.gateway])
     exact = [halfclose.streams()] if halfclose.usable() else []
     return {
-        "@type": f"{_ENVOY}config.listener.v3.Listener",
+        **_LISTENER,
         "name": line.name,
         "stat_prefix": line.name,
         "listener_filters_timeout": "0s",
@@ -223,10 +241,12 @@ def _dns_cache() -> Config:
     }
 
 
-def _gateway(line: Line) -> Config:
-    cluster = parts.static_cluster(line.cluster, [parts.address(line.host, line.port)])
+def _gateway(line: Line, proxied_in: str) -> Config:
+    """Cluster of one address of a gateway. `proxied_in`: the home, if a listener leads there by a proxy; else empty."""
+    dialled = proxied.place(proxied_in + line.cluster) if proxied_in else (line.host, line.port)
+    cluster = parts.static_cluster(line.cluster, [parts.address(*dialled)])
     return {
-        "@type": f"{_ENVOY}config.cluster.v3.Cluster",
+        **_CLUSTER,
         **cluster,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",

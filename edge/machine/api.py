@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edge.errors import EdgeError
 from edge.home import Home, NotEnrolled
+from edge.outbound.http import client, failure, refused_by_proxy
 from edge.protocol.codes import Code
 from edge.protocol.message import Message, MessageInvalid
 
@@ -35,6 +35,10 @@ logger = logging.getLogger(__name__)
 PREFIX = "/edge/v1/"
 TOKEN_SECONDS = 60
 SIGNING_KEY = {"server": "outer", "gateway": "tunnel"}
+REMEDY = (
+    "If the console's certificate comes from a CA of your own, run the console's Deploy command again, or put the CA "
+    "into this system's trust store."
+)
 M = TypeVar("M", bound=Message)
 
 
@@ -115,7 +119,11 @@ class Signer:
 
 
 class Caller:
-    """Caller of a console's edge API by JSON, unsigned unless given a `Signer`."""
+    """Caller of a console's edge API by JSON, unsigned unless given a `Signer`.
+
+    `ca`: PEM of the CA of the console's certificate, trusted besides the system's store. `remedy`: the sentence for a
+    certificate of an issuer whom nobody knows. Raises `OutboundError` when the environment names no usable way out.
+    """
 
     def __init__(
         self,
@@ -124,13 +132,14 @@ class Caller:
         signer: Signer | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = 10.0,
-        verify: ssl.SSLContext | bool = True,
+        ca: str = "",
+        remedy: str = REMEDY,
     ) -> None:
         self._signer = signer
         self._timeout = timeout
-        self._client = httpx.AsyncClient(
-            base_url=console.rstrip("/"), transport=transport, timeout=timeout, verify=verify
-        )
+        self._remedy = remedy
+        base = console.rstrip("/")
+        self._client = client(base, ca=ca, transport=transport, timeout=timeout, base_url=base)
 
     async def __aenter__(self) -> Caller:
         return self
@@ -190,17 +199,19 @@ class Caller:
         headers = {"Content-Type": "application/json"} | ({"Connection": "close"} if last else {})
         if self._signer is not None:
             headers["Authorization"] = self._signer.authorization(target, body)
+        lead = f"The console at {self._client.base_url} cannot be reached"
         try:
-            return await self._client.post(
+            response = await self._client.post(
                 target, content=body, headers=headers, timeout=timeout or self._timeout
             )
         except httpx.InvalidURL as error:
             raise ConsoleUnreachable(f"The console's address is not usable: {error}.") from error
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise ConsoleUnreachable(
-                f"The console at {self._client.base_url} cannot be reached: {reason}."
-            ) from error
+            told = await failure(error, self._client.base_url, lead=lead, remedy=self._remedy)
+            raise ConsoleUnreachable(told) from error
+        if refusal := refused_by_proxy(response):
+            raise ConsoleUnreachable(f"{lead}: {refusal}")
+        return response
 
 
 class ConsoleApi(Caller):
@@ -215,7 +226,11 @@ class ConsoleApi(Caller):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(
-            home.identity.console, signer=Signer(home, clock=clock), transport=transport, timeout=timeout
+            home.identity.console,
+            signer=Signer(home, clock=clock),
+            transport=transport,
+            timeout=timeout,
+            ca=home.console_ca,
         )
 
 

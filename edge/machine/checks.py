@@ -1,6 +1,7 @@
 """Needs of a gateway or a server, each with the fix for what fails."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import resource
@@ -17,7 +18,12 @@ import httpx
 from edge.envoy import halfclose
 from edge.home import Home
 from edge.machine.enrollment import kept
-from edge.machine.reach import answers
+from edge.machine.reach import SECONDS
+from edge.outbound.certificates import refused_certificate
+from edge.outbound.dialling import touch
+from edge.outbound.errors import OutboundError
+from edge.outbound.http import client, failure, place_of, refused_by_proxy
+from edge.outbound.policy import Proxy, proxy_for, tunnel_proxy
 from edge.protocol.configuration import DialledGateway, ServerConfiguration
 
 # Sessions and certificates are checked by both sides; the agent corrects its own calls, Envoy corrects nothing.
@@ -25,6 +31,11 @@ CLOCK_SECONDS = 120.0
 OPEN_FILES = 65_536
 WATCHES = 9  # descriptors that the Envoy of a server takes
 FREE_BYTES = 500 * 2**20
+VARIABLE_FIX = "Correct the variable in the environment of this machine, or have the proxy allow the way."
+CERTIFICATE_FIX = (
+    "If the certificate comes from a CA of your own, name the CA's file with --ca-file, or put the CA into this "
+    "system's trust store; SSL_CERT_FILE names another store."
+)
 
 
 @dataclass(frozen=True)
@@ -41,15 +52,16 @@ async def checks(
     console: str,
     home: Home,
     *,
+    ca: str | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[Check]:
-    """Look at this machine and its ways to the console and, once enrolled, to every gateway."""
+    """Look at this machine and its ways to the console and, once enrolled, to every gateway.
+
+    `ca`: PEM of the CA of the console's certificate; else that of the home.
+    """
     found = [_open_files(), _watches(), _disk(home)]
-    name = await _name("console's name", urlsplit(console).hostname or "")
-    found.append(name)
-    if name.severity == "ok":
-        found += await _console(console, transport, clock)
+    found += await _way(console, home.console_ca if ca is None else ca, transport, clock)
     if home.enrolled and home.identity.kind == "server":
         found.append(await asyncio.to_thread(_module))
         configuration = kept(home, ServerConfiguration)
@@ -121,20 +133,66 @@ async def _name(what: str, host: str) -> Check:
     return Check(what, "ok", f"{host} is {', '.join(sorted({str(each[4][0]) for each in found}))}.")
 
 
-async def _console(
-    console: str, transport: httpx.AsyncBaseTransport | None, clock: Callable[[], float]
+async def _way(
+    console: str, ca: str, transport: httpx.AsyncBaseTransport | None, clock: Callable[[], float]
 ) -> list[Check]:
+    """Check the way to the console: the variables, then the name of who is dialled, then a call."""
     try:
-        async with httpx.AsyncClient(transport=transport, timeout=10.0) as client:
-            response = await client.get(f"{console.rstrip('/')}/healthz")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fix = f"Open the way to {console} in the firewall (TCP, outgoing), or name a proxy in HTTPS_PROXY."
-        return [Check("console", "error", f"{console} cannot be reached: {error}.", fix)]
+        proxy = proxy_for(*place_of(console))
+    except OutboundError as error:
+        return [Check("proxy", "error", f"{error}", VARIABLE_FIX)]
+    except (httpx.InvalidURL, ValueError):
+        proxy = None
+    found = [_tunnels(proxy)] if proxy else []
+    host = proxy.host if proxy else urlsplit(console).hostname or ""
+    name = await _name("proxy's name" if proxy else "console's name", host)
+    found.append(name)
+    return found + (await _console(console, ca, transport, clock) if name.severity == "ok" else [])
+
+
+def _tunnels(proxy: Proxy) -> Check:
+    """Say before the enrollment whether tunnels to gateways, whose names are not known yet, could go by the proxy."""
+    finding = f"This machine goes out by the proxy {proxy.shown} of {proxy.variable}"
+    try:
+        tunnel_proxy("the gateways", 443)
+    except OutboundError as error:
+        return Check("proxy", "warning", f"{finding}; a connector server's tunnels cannot.", str(error))
+    return Check("proxy", "ok", f"{finding}.")
+
+
+async def _console(
+    console: str, ca: str, transport: httpx.AsyncBaseTransport | None, clock: Callable[[], float]
+) -> list[Check]:
+    url, lead = f"{console.rstrip('/')}/healthz", f"{console} cannot be reached"
+    try:
+        async with client(console, ca=ca, transport=transport, timeout=10.0) as caller:
+            response = await caller.get(url)
+    except (httpx.HTTPError, OutboundError) as error:
+        told = await failure(error, console, lead=lead, remedy="")
+        return [Check("console", "error", told.strip(), _fix(console, error))]
+    except httpx.InvalidURL as error:
+        return [
+            Check(
+                "console", "error", f"{lead}: {error}.", "Give an address like https://console.example.com."
+            )
+        ]
+    if refusal := refused_by_proxy(response):
+        return [Check("console", "error", f"{lead}: {refusal}", VARIABLE_FIX)]
     found = [_clock(response, clock())]
     if response.status_code == 200:
         return [Check("console", "ok", f"{console} answers."), *found]
     fix = "Is this the console's address? If it is, look at the console's own log."
     return [Check("console", "error", f"{console} answers with status {response.status_code}.", fix), *found]
+
+
+def _fix(console: str, error: Exception) -> str:
+    """Return the fix for a console that cannot be reached, by what stands in the way."""
+    if not isinstance(error, httpx.ProxyError) and refused_certificate(error) is not None:
+        return CERTIFICATE_FIX
+    with contextlib.suppress(OutboundError):
+        if isinstance(error, OutboundError) or proxy_for(*place_of(console)):
+            return VARIABLE_FIX
+    return f"Open the way to {console} in the firewall (TCP, outgoing), or name a proxy in HTTPS_PROXY."
 
 
 def _clock(response: httpx.Response, now: float) -> Check:
@@ -160,10 +218,15 @@ def _clock(response: httpx.Response, now: float) -> Check:
 
 async def _gateway(gateway: DialledGateway) -> list[Check]:
     what, host, port = f"gateway {gateway.id}", gateway.host, gateway.port
-    name = await _name(what, host)
-    if name.severity != "ok":
-        return [name]
-    if await answers(host, port):
-        return [Check(what, "ok", f"{host}:{port} answers.")]
-    fix = f"Open TCP from here to {host} port {port} in the firewall, and see that the gateway runs."
-    return [Check(what, "warning", f"{host}:{port} does not answer.", fix)]
+    try:
+        proxy = tunnel_proxy(host, port)
+        if proxy is None and (name := await _name(what, host)).severity != "ok":
+            return [name]
+        await touch(host, port, SECONDS)
+    except OutboundError as error:
+        return [Check(what, "error", str(error), VARIABLE_FIX)]
+    except (OSError, ValueError):
+        fix = f"Open TCP from here to {host} port {port} in the firewall, and see that the gateway runs."
+        return [Check(what, "warning", f"{host}:{port} does not answer.", fix)]
+    by = f" by the proxy {proxy.shown} of {proxy.variable}" if proxy else ""
+    return [Check(what, "ok", f"{host}:{port} answers{by}.")]

@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 
 from edge import version
 from edge.errors import EdgeError
-from edge.home import Home, Identity
+from edge.home import CONSOLE_CA, Home, Identity
 from edge.machine.api import Caller
 from edge.protocol.enrollment import Enroll, Enrolled, Kind, Renew, Renewed
 from edge.protocol.message import Message, MessageInvalid
@@ -54,10 +54,17 @@ def kept(home: Home, message: type[M]) -> M | None:
 
 
 async def enroll(
-    home: Home, console: str, code: str, kind: Kind, *, transport: httpx.AsyncBaseTransport | None = None
+    home: Home,
+    console: str,
+    code: str,
+    kind: Kind,
+    *,
+    ca: str | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> Identity:
     """Enroll this machine as `kind` (``server`` or ``gateway``) with a one-use code.
 
+    `ca`: PEM of the CA of the console's certificate, which is kept for the agent; else the one that the home has.
     Raises `EnrollmentError`, `ApiRefused` (the console's sentence) or `ConsoleUnreachable`. On any failure
     the folder is as it was before.
     """
@@ -66,13 +73,23 @@ async def enroll(
     created = _create(home.path)
     with _alone(home):
         _refuse_enrolled(home)  # another command may have been quicker
-        return await _introduce(home, console, code, kind, created, transport)
+        identity = await _introduce(home, console, code, kind, created, ca, transport)
+        if ca is not None:
+            home.write_atomic(CONSOLE_CA, ca.encode())
+        return identity
 
 
 async def _introduce(
-    home: Home, console: str, code: str, kind: Kind, created: bool, transport: httpx.AsyncBaseTransport | None
+    home: Home,
+    console: str,
+    code: str,
+    kind: Kind,
+    created: bool,
+    ca: str | None,
+    transport: httpx.AsyncBaseTransport | None,
 ) -> Identity:
     """Use the code and write the answer down; `created`: the folder was made for it. Raises as `enroll`."""
+    trusted = home.console_ca if ca is None else ca
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in CERTIFICATES[kind]}
     request = Enroll(
         code=code,
@@ -84,7 +101,7 @@ async def _introduce(
         system=system_name(),
     )
     try:
-        async with Caller(console, transport=transport, timeout=30.0) as caller:
+        async with Caller(console, transport=transport, timeout=30.0, ca=trusted) as caller:
             answer = await caller.call("enroll", request, Enrolled)
         identity = Identity(answer.id, kind, console.rstrip("/"), answer.connector or "")
         home.write_pki(_files({name: _pem(key) for name, key in keys.items()}, answer))
@@ -92,7 +109,7 @@ async def _introduce(
         home.write_identity(identity)
     except BaseException as error:
         _remove(home, kind, folder=created)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, EdgeError):
             raise EnrollmentError(f"{home.path} cannot be written: {error.strerror}.") from error
         raise
     return identity

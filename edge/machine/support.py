@@ -15,7 +15,7 @@ import psutil
 from edge.envoy import halfclose
 from edge.envoy.process import EnvoyProcess
 from edge.errors import EdgeError
-from edge.home import Home
+from edge.home import CONSOLE_CA, Home
 from edge.machine.enrollment import CONFIGURATION
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,8 @@ async def uninstall(home: Home) -> None:
     for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "upgrade.*", "metrics.prom*"):
         for file in home.path.glob(pattern):
             file.unlink()
-    for name in (*CONFIGURATION.values(), "identity.json", STATUS, MODULE, LOCK, "journal.log", "upgrading"):
+    own = ("identity.json", CONSOLE_CA, STATUS, MODULE, LOCK, "journal.log", "upgrading")
+    for name in (*CONFIGURATION.values(), *own):
         home.file(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         home.path.rmdir()  # only an empty folder goes

@@ -27,8 +27,11 @@ import httpx
 from edge import version
 from edge.errors import EdgeError
 from edge.home import Home
-from edge.machine.api import ApiError, ApiRefused, Caller
+from edge.machine.api import REMEDY, ApiError, ApiRefused, Caller
 from edge.machine.status import report
+from edge.outbound.errors import OutboundError
+from edge.outbound.http import client, failure
+from edge.outbound.trust import bundle
 from edge.protocol.configuration import UpgradeOrder
 from edge.protocol.reports import Nothing, UpgradeState, UpgradeWord
 
@@ -237,8 +240,9 @@ class Upgrader:
         try:
             await self._fetch(order, wheel)
             await _run(sys.executable, "-m", "venv", str(folder))
-            pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-cache-dir")
-            await _run(*pip, "--disable-pip-version-check", str(wheel))
+            pip = (str(folder / "bin" / "python"), "-m", "pip")
+            options = ("--quiet", "--no-cache-dir", "--disable-pip-version-check")
+            await _run(*pip, "install", *options, str(wheel), env=await _trusted_by_pip(*pip))
             said = await _run(str(folder / "bin" / "causeway"), "--version")
             if said.split()[-1:] != [order.version]:
                 raise UpgradeError(f"What was installed calls itself “{said.strip()}”, not {order.version}.")
@@ -254,7 +258,8 @@ class Upgrader:
         url = f"{self._home.identity.console}/deploy/{order.wheel}"
         digest, size = hashlib.sha256(), 0
         try:
-            async with httpx.AsyncClient(timeout=30.0) as client, client.stream("GET", url) as answer:
+            caller = client(url, ca=self._home.console_ca, timeout=30.0)
+            async with caller, caller.stream("GET", url) as answer:
                 answer.raise_for_status()
                 with target.open("wb") as file:
                     async for piece in answer.aiter_bytes(2**16):
@@ -263,10 +268,9 @@ class Upgrader:
                             raise UpgradeError(f"{order.wheel} is larger than {LARGEST_WHEEL // 2**20} MiB.")
                         digest.update(piece)
                         file.write(piece)
-        except httpx.HTTPError as error:
-            raise UpgradeError(
-                f"{order.wheel} could not be fetched: {error or type(error).__name__}."
-            ) from error
+        except (httpx.HTTPError, OutboundError) as error:
+            lead = f"{order.wheel} could not be fetched"
+            raise UpgradeError(await failure(error, url, lead=lead, remedy=REMEDY)) from error
         if digest.hexdigest() != order.sha256:
             raise UpgradeError(f"The checksum of {order.wheel} is wrong: {digest.hexdigest()}.")
 
@@ -276,13 +280,21 @@ def _clean() -> None:
         Place.in_use().remove_others()
 
 
-async def _run(*command: str) -> str:
+async def _trusted_by_pip(*pip: str) -> dict[str, str]:
+    """Return the environment for pip: an older one has a list of CAs of its own in place of the system's store."""
+    store = bundle()
+    configured = "PIP_CERT" in os.environ or "cert=" in await _run(*pip, "config", "list")
+    return dict(os.environ) if configured or not store else os.environ | {"PIP_CERT": store}
+
+
+async def _run(*command: str, env: dict[str, str] | None = None) -> str:
     """Run a command, return its output. Raise `UpgradeError` with the last words of one that fails or does not end."""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        env=env,
     )
     try:
         output, _ = await asyncio.wait_for(process.communicate(), INSTALL_SECONDS)

@@ -19,12 +19,14 @@ from edge import version
 from edge.envoy import halfclose
 from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.envoy.server import ARGUMENTS, bootstrap
+from edge.errors import EdgeError
 from edge.home import Home
 from edge.machine import backoff
 from edge.machine.agent import Agent, Loops
 from edge.machine.api import ApiRefused, ConsoleUnreachable
 from edge.machine.spool import Spool
 from edge.machine.support import STATUS, ask_for_module
+from edge.outbound.errors import OutboundError
 from edge.protocol.codes import Code
 from edge.protocol.configuration import ServerConfiguration, UpgradeOrder
 from edge.protocol.edition import NONE, Edition
@@ -148,7 +150,7 @@ class ConnectorAgent(Agent):
         try:
             await self._bring_about(given)
         except (EnvoyError, OSError) as error:
-            reason = str(error) if isinstance(error, EnvoyError) else f"{error.strerror or error}."
+            reason = str(error) if isinstance(error, EdgeError) else f"{error.strerror or error}."
             hindrance = f"Configuration {number} cannot be followed now: {reason}"
             if hindrance != self._hindrance:
                 logger.error("%s", hindrance)
@@ -161,6 +163,8 @@ class ConnectorAgent(Agent):
     async def _bring_about(self, given: Given) -> None:
         """Raises `EnvoyError` or OSError for what could not be done, after what could."""
         unwritten = self._take_over(given)
+        if isinstance(unwritten, OutboundError):
+            raise unwritten  # without a way to its gateways Envoy has no files to start by
         if not given.configuration.server.enabled:
             if self._envoy.state != "stopped":
                 logger.info("This server was switched off in the console; hanging up.")

@@ -17,7 +17,7 @@ from edge.envoy.process import EnvoyError, EnvoyProcess
 from edge.envoy.server import TUNNELS_PER_GATEWAY, Line, write_configuration
 from edge.envoy.tunnels import line_tunnels
 from edge.home import Home
-from edge.machine.reach import answers
+from edge.machine.reach import gateway_problem
 from edge.protocol.configuration import ServerConfiguration
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,11 @@ class Dialler:
         )
         shortest, longest = PAUSE_SECONDS
         pause, probes = shortest, 0
-        while not await answers(gateway.host, gateway.port):
+        told = ""
+        while (problem := await gateway_problem(gateway.host, gateway.port)) is not None:
+            if problem not in ("", told):
+                logger.warning("The gateway %s cannot be reached: %s", gateway.id, problem)
+                told = problem
             probes += 1
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 1.5, longest if probes < LONG_AWAY_PROBES else LONG_AWAY_SECONDS)

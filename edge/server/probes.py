@@ -12,10 +12,11 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.outbound.dialling import touch, touch_directly
 from edge.protocol import echo
 from edge.protocol.configuration import ServedApplication, ServerConfiguration
 from edge.protocol.reports import Destination, Path
@@ -119,7 +120,7 @@ class GatewayProbe:
         self._silence += len(late)
 
     async def _ask_by_tcp(self) -> None:
-        took = await connect_time(self.host, self.port, self.clock)
+        took = await connect_time(self.host, self.port, self.clock, dial=touch)
         self._tcp_answers = took is not None
         if took is not None:
             self._by_tcp.append(took)
@@ -258,14 +259,16 @@ def _single(address: str) -> str:
     return str(network.network_address) if network.num_addresses == 1 else ""
 
 
-async def connect_time(host: str, port: int, clock: Callable[[], float]) -> float | None:
-    """Return the milliseconds until a TCP connection comes about; None without a connection."""
+async def connect_time(
+    host: str, port: int, clock: Callable[[], float], *, dial: Callable[..., Awaitable[None]] = touch_directly
+) -> float | None:
+    """Return the milliseconds until a TCP connection comes about; None without a connection.
+
+    `dial`: `touch` for a gateway, to which a proxy may lead; destinations are dialled directly, as Envoy dials them.
+    """
     begin = clock()
     try:
-        async with asyncio.timeout(TCP_SECONDS):
-            _, writer = await asyncio.open_connection(host, port)
+        await dial(host, port, TCP_SECONDS)
     except (OSError, ValueError):  # TimeoutError is an OSError; some names cannot be looked up
         return None
-    took = (clock() - begin) * 1000
-    writer.close()
-    return took
+    return (clock() - begin) * 1000

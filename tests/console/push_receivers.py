@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -96,10 +97,13 @@ class MailReceiver:
 
 
 @contextmanager
-def mail_receiver() -> Iterator[MailReceiver]:
+def mail_receiver(secured: ssl.SSLContext | None = None, *, starttls: bool = False) -> Iterator[MailReceiver]:
+    """Run a mail server. `secured`: its TLS, which begins at once, or for `starttls` when the client asks for it."""
     receiver = MailReceiver()
 
     class Handler(socketserver.StreamRequestHandler):
+        inside: ssl.SSLSocket | None = None
+
         def say(self, line: str) -> None:
             self.wfile.write(line.encode() + b"\r\n")
 
@@ -109,6 +113,15 @@ def mail_receiver() -> Iterator[MailReceiver]:
                 word = line[:4].upper()
                 if word == b"RCPT":
                     receiver.recipients.append(line.split(b"<")[1].split(b">")[0].decode())
+                if word == b"EHLO" and starttls:
+                    self.say("250-sink\r\n250 STARTTLS")
+                    continue
+                if word == b"STAR" and secured is not None:
+                    self.say("220 go on")
+                    self.connection = self.inside = secured.wrap_socket(self.connection, server_side=True)
+                    self.rfile = self.connection.makefile("rb")
+                    self.wfile = self.connection.makefile("wb", buffering=0)
+                    continue
                 if word == b"DATA":
                     self.say("354 go on")
                     receiver.mails.append(self.mail())
@@ -117,6 +130,11 @@ def mail_receiver() -> Iterator[MailReceiver]:
                 if word == b"QUIT":
                     return
 
+        def finish(self) -> None:
+            super().finish()
+            if self.inside is not None:
+                self.inside.close()
+
         def mail(self) -> bytes:
             lines: list[bytes] = []
             while (line := self.rfile.readline()) not in (b".\r\n", b""):
@@ -124,6 +142,8 @@ def mail_receiver() -> Iterator[MailReceiver]:
             return b"".join(lines)
 
     server = QuietServer(("127.0.0.1", 0), Handler)
+    if secured is not None and not starttls:
+        server.socket = secured.wrap_socket(server.socket, server_side=True)
     receiver.port = server.server_address[1]
     with _serving(server):
         yield receiver

@@ -45,10 +45,11 @@ POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 # Django's own views, which answer every method; and the metrics, which ask for a token.
 ELSEWHERE = {"/log-in/", "/log-out/", "/metrics"}
 # Pages that note in the audit trail who fetched from them; actions with nothing to act on, as in a world of one object.
-NOTED = re.compile(r"\.(tar\.gz|csv|json)$|/(applications|accounts)/export/$|/results/$")
+NOTED = re.compile(r"\.(tar\.gz|csv|json)$|gateways-ca\.pem$|/(applications|accounts)/export/$|/results/$")
 NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")
 # What all gateways together do not have, though the URL exists for each connector.
 ABSENT = {f"/alerts/settings/{GATEWAYS}/silence/", f"/alerts/settings/{GATEWAYS}/<str:kind>/dry-run/"}
+ABSENT |= {"/deploy/console-ca.pem"}  # nor has a console whose certificate everybody trusts
 # Forms that are pages of their own, with the shell about them.
 WITH_SHELL = {"/password/", "/sag/instances/<sag_id:instance_id>/accounts/import/"}
 PARAMETER = re.compile(r"<(\w+):(\w+)>")

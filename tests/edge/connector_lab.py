@@ -65,7 +65,7 @@ class LabGateway:
     async def start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "ca.pem").write_bytes(self.authority.pem)
-        for name, of in (("tunnel", [GATEWAY_NAME, self.id]), ("access", ["127.0.0.1"])):
+        for name, of in (("tunnel", [GATEWAY_NAME, self.id]), ("access", ["127.0.0.1", "gateway.corp.test"])):
             key, certificate = self.authority.issue(of)
             (self._folder / f"{name}.key").write_bytes(key)
             (self._folder / f"{name}.pem").write_bytes(certificate)

@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import http.server
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,7 +32,10 @@ class FakeConsole:
         return [body for called, body, _ in list(self.calls) if called == path]
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[FakeConsole]:
+    def running(
+        self, secured: ssl.SSLContext | None = None, name: str = "127.0.0.1"
+    ) -> Iterator[FakeConsole]:
+        """Answer calls, by TLS where `secured` says how; `name`: the host of `url`."""
         console = self
 
         class Handler(QuietHandler, http.server.BaseHTTPRequestHandler):
@@ -46,8 +50,14 @@ class FakeConsole:
             def date_time_string(self, timestamp: float | None = None) -> str:
                 return super().date_time_string(dt.datetime.now().timestamp() + console.clock_offset)
 
-        with serving(QuietHTTPServer(("127.0.0.1", 0), Handler)) as bound:
-            self.url = f"http://127.0.0.1:{bound}"
+            def do_GET(self) -> None:
+                self.answer(200, b"ok")
+
+        server = QuietHTTPServer(("127.0.0.1", 0), Handler)
+        if secured is not None:
+            server.socket = secured.wrap_socket(server.socket, server_side=True)
+        with serving(server) as bound:
+            self.url = f"{'https' if secured else 'http'}://{name}:{bound}"
             yield self
 
 

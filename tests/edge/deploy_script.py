@@ -27,5 +27,6 @@ def called(function: str, values: Mapping[str, str], around: str) -> str:
 def write_unit(target: Path, kind: str, *, user: str, home: str, place: str) -> None:
     """Leave the unit that the script would write for such a machine in ``target``; systemd is not told."""
     values = {"KIND": kind, "UNIT": f"causeway-{kind}", "UNIT_FILE": str(target), "SERVICE_USER": user}
+    values["ENVIRONMENT_FILE"] = f"{target}.env"
     values |= {"home": home, "place": place, "causeway": f"{place}/causeway"}
     called("write_unit", values, "systemctl() { :; }\n{function}")

@@ -1,6 +1,7 @@
 """Certificates and session tokens for tests: a CA as the console has one, and what it issues."""
 
 import datetime as dt
+import hashlib
 import ipaddress
 import time
 from typing import Any
@@ -29,6 +30,8 @@ class Authority:
         )
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(Encoding.PEM)
+        # Name of the certificate's file in a folder of CAs, as OpenSSL looks for it.
+        self.hash = subject_hash(self._certificate)
 
     def _builder(self, subject: x509.Name, key: Any, days: float = 10) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
@@ -48,7 +51,7 @@ class Authority:
         for name in names:
             if name.startswith("uri:"):
                 sans.append(x509.UniformResourceIdentifier(name[4:]))
-            elif name[0].isdigit():
+            elif name[0].isdigit() or ":" in name:
                 sans.append(x509.IPAddress(ipaddress.ip_address(name)))
             else:
                 sans.append(x509.DNSName(name))
@@ -107,3 +110,14 @@ class TokenSigner:
             "iat": int(now), "exp": now + seconds,
         }  # fmt: skip
         return jwt.encode(body | claims, self.key, algorithm="EdDSA", headers={"kid": self.kid})
+
+
+def subject_hash(certificate: x509.Certificate) -> str:
+    """Return OpenSSL's hash of a subject, whose one attribute is a name in small ASCII letters once it is canonical."""
+    (attribute,) = certificate.subject
+    name = str(attribute.value).lower().encode()
+    text = b"\x0c" + bytes([len(name)]) + name
+    kind = b"\x06\x03\x55\x04\x03"
+    sequence = b"\x30" + bytes([len(kind + text)]) + kind + text
+    canonical = b"\x31" + bytes([len(sequence)]) + sequence
+    return f"{int.from_bytes(hashlib.sha1(canonical).digest()[:4], 'little'):08x}"

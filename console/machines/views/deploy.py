@@ -8,6 +8,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from console.core.access import public
+from console.machines import console_ca, pki
 from console.machines.wheels import NO_WHEEL, newest_wheel, wheels
 
 
@@ -24,8 +25,33 @@ def script(request: HttpRequest, kind: str) -> HttpResponse:
         "wheel_url": settings.PUBLIC_URL + reverse("deploy:wheel", args=[wheel.name]),
         "wheel_name": wheel.name,
         "wheel_sha256": wheel.sha256,
+        "console_ca": console_ca.console_ca(),
     }
     return render(request, "deploy/machine.sh", context, content_type="text/x-shellscript; charset=utf-8")
+
+
+@require_safe
+@public
+def console_certificate(request: HttpRequest) -> HttpResponse:
+    """Answer with the CA of the console's certificate; the Deploy command knows its digest."""
+    found = console_ca.console_ca()
+    if not found:
+        sentence = "This console names no CA of its own: its certificate is one that systems trust.\n"
+        return HttpResponse(sentence, status=404, content_type="text/plain; charset=utf-8")
+    return _pem(found, "causeway-console-ca.pem")
+
+
+@require_safe
+@public
+def gateways_certificate(request: HttpRequest) -> HttpResponse:
+    """Answer with the CA of the gateways, which programs without ``causeway connect`` have to trust."""
+    return _pem(pki.ca_pem(), "causeway-gateways-ca.pem")
+
+
+def _pem(text: str, name: str) -> HttpResponse:
+    answer = HttpResponse(text, content_type="application/x-pem-file")
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
 
 
 @require_safe

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console.core import audit
 from console.core.errors import Refusal
-from console.machines import rollover
+from console.machines import pki, rollover
 from console.machines.models.pki import Authority
 
 ACTOR = audit.System("console command")
@@ -18,11 +18,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("step", nargs="?", default="show", choices=["show", "add", "switch", "retire"])
         parser.add_argument(
+            "--pem",
+            action="store_true",
+            help="With show: print the certificates, for clients' --proxy-cacert.",
+        )
+        parser.add_argument(
             "--force", action="store_true", help="Do not wait until every machine has renewed."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         step, force = options["step"], options["force"]
+        if options["pem"]:
+            if step != "show":
+                raise CommandError("--pem goes with show alone.")
+            self.stdout.write(pki.ca_pem(), ending="")
+            return
         try:
             if step == "add":
                 added = rollover.add(actor=ACTOR)

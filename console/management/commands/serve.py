@@ -43,6 +43,8 @@ class Command(BaseCommand):
             arguments = ["-m", "console.front", *(f"--{name}={value}" for name, value in told.items())]
             if certificate:
                 arguments += [f"--tls-certificate={certificate}", f"--tls-key={key}"]
+                # The Deploy panel tells by it whether machines have to be given the CA.
+                os.environ |= {"CAUSEWAY_TLS_CERTIFICATE": certificate, "CAUSEWAY_TLS_KEY": key}
         else:
             arguments = ["-m", "granian", *granian.alone(**where)]
         # Exec, so that the process a service manager watches is the server itself.

@@ -13,12 +13,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from edge.home import Home, Identity, NotEnrolled
+from edge.home import CONSOLE_CA, Home, Identity, NotEnrolled
 from edge.machine.api import ApiRefused, ConsoleApi, ConsoleUnreachable
 from edge.protocol.message import Message
 from tests.edge.connector_lab import enrolled_server
 from tests.edge.console_lab import FakeConsole, refusal
 from tests.edge.gateway_pki import Authority
+from tests.secured import server_context
 
 
 @pytest.fixture
@@ -127,3 +128,22 @@ def test_a_folder_without_identity_says_what_to_do(tmp_path: Path) -> None:
     home.write_identity(Identity("server-1", "server", "http://127.0.0.1:1"))
     with pytest.raises(NotEnrolled, match=r"outer\.key"):
         ConsoleApi(home)
+
+
+async def test_a_machine_trusts_its_console_by_the_ca_in_its_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machines' own CA, in the same home, does not speak for the console."""
+    console, company = FakeConsole(), Authority()
+    console.answers["telemetry"] = lambda body: (200, {"text": "taken"})
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with console.running(server_context(tmp_path, company, "127.0.0.1")):
+        machines = Authority()
+        home = enrolled_server(tmp_path / "home", machines, "server-1", "connector-1", console=console.url)
+        with pytest.raises(ConsoleUnreachable, match="run the console's Deploy command again"):
+            await call(home)
+        home.write_atomic(CONSOLE_CA, machines.pem)
+        with pytest.raises(ConsoleUnreachable, match="issued by CN=Test CA"):
+            await call(home)
+        home.write_atomic(CONSOLE_CA, company.pem)
+        assert await call(home) == Note("taken")

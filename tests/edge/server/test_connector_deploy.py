@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def run(*arguments: str, wheel: str = "http://127.0.0.1:1/causeway.whl") -> subp
     values = {"kind": "connector", "console_url": "http://127.0.0.1:1", "wheel_url": wheel}
     values["wheel_name"] = "causeway.whl"
     text = SCRIPT.read_text()
-    for name, value in {**values, "wheel_sha256": "0" * 64}.items():
+    for name, value in {**values, "wheel_sha256": "0" * 64, "console_ca": ""}.items():
         text = text.replace("{{ " + name + " }}", value)
     return ran("sh", "-s", "--", *arguments, input=text)
 
@@ -113,6 +114,37 @@ def test_what_somebody_else_started_is_not_restarted(
         (tmp_path / "supervisor.pid").write_text(f"{supervisor}\n")
     around = "{function} && echo ours || echo somebody else"
     assert called("is_supervised", {"service": service, "home": str(tmp_path)}, around).strip() == answer
+
+
+OUTBOUND = "HTTPS_PROXY no_proxy SSL_CERT_FILE"
+
+
+def test_a_service_is_told_of_the_ways_out_and_root_alone_reads_the_password(tmp_path: Path) -> None:
+    """systemd reads the file as it stands; what is not set in the next run stays."""
+    file = tmp_path / "etc" / "connector.env"
+    values = {"ENVIRONMENT_FILE": str(file), "OUTBOUND": OUTBOUND}
+    given = {"HTTPS_PROXY": 'http://anna:a"b\\c$d`e%f@p.test:3128', "no_proxy": "10.0.0.0/8, fd00::/8"}
+    called("keep_environment", values | given, "unset HTTPS_PROXY no_proxy SSL_CERT_FILE\n" + _set(given))
+    kept = file.read_text()
+    assert kept == (
+        'HTTPS_PROXY="http://anna:a\\"b\\\\c$d`e%f@p.test:3128"\nno_proxy="10.0.0.0/8, fd00::/8"\n'
+    )
+    assert file.stat().st_mode & 0o077 == 0
+    called("keep_environment", values, "unset HTTPS_PROXY no_proxy SSL_CERT_FILE\n{function}")
+    assert file.read_text() == kept
+
+
+def _set(values: dict[str, str]) -> str:
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in values.items()) + "\n{function}"
+
+
+@pytest.mark.parametrize(("service", "refused"), [("yes", True), ("no", False)])
+def test_a_store_that_a_service_cannot_read_is_refused(service: str, refused: bool) -> None:
+    around = 'fail() { echo "$*"; exit 0; }\n{function}\necho accepted'
+    values = {"service": service, "SSL_CERT_FILE": "/root/corp.pem", "SSL_CERT_DIR": ""}
+    told = called("check_environment", values, around).strip()
+    assert told.startswith("SSL_CERT_FILE names /root/corp.pem, which the service cannot read") is refused
+    assert (told == "accepted") is not refused
 
 
 def test_a_script_that_breaks_off_does_nothing() -> None:
