@@ -37,7 +37,7 @@ class Lane:
     unsigned: Pace | None = None
 
     def takes(self, path: str) -> bool:
-        return re.fullmatch(self.path, path) is not None
+        return re.fullmatch(self.path, path, re.DOTALL) is not None
 
 
 # Long polls: each holds a seat and no connection to the database. The lane carries cut-offs, so nobody else is here.

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 import uuid
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -80,10 +81,12 @@ class Cast:
         )
 
     def _log_on(self) -> str:
-        answer = Client().post("/edge/v1/login", self._credentials(), content_type="application/json")
+        answer = Client().post("/edge/v1/login", self._credentials, content_type="application/json")
         return str(answer.json()["token"])
 
+    @cached_property
     def _credentials(self) -> dict[str, Any]:
+        """What the account logged on with, also when a story has deleted it since."""
         account = ClientAccount.objects.get(pk=self.ids["account_id"])
         given = {"instance": account.instance_id, "username": account.username, "password": PASSWORD}
         return given | {"kind": "connect"}
@@ -133,7 +136,7 @@ class Cast:
         if name == "enroll":
             return self._enrollment(machine)
         if name in ("login", "session/renew", "logout"):
-            return self._credentials() | usual["login"] if name == "login" else {"token": self.token}
+            return self._credentials | usual["login"] if name == "login" else {"token": self.token}
         return usual.get(name) or (
             {"csrs": machine.csrs()} if name == "renew" else order if "upgrade" in name else {}
         )

@@ -34,7 +34,6 @@ TYPES = (
     *(
         FORM + "; charset=nowhere",
         FORM + "; charset=\xff",
-        JSON + "; charset=rot13",
         "multipart/mixed",
         ";;;=",
         "\xff/\xfe",

@@ -70,6 +70,18 @@ def test_the_console_knows_a_client_by_its_connection_and_by_no_claim(served: Se
 
 
 @pytest.mark.parametrize(
+    "charset", ["rot13", "hex", "undefined", "utf-16", "latin-1", "utf-8; a*=nowhere''b"]
+)
+@pytest.mark.parametrize("path", ["/log-in/", "/edge/v1/login"])
+def test_a_body_in_another_charset_is_refused_with_a_sentence(
+    served: Served, path: str, charset: str
+) -> None:
+    with served.client() as client:
+        answer = client.post(path, content=b"a=b", headers={"Content-Type": f"text/x; charset={charset}"})
+    assert answer.status_code == 415 and "Send the body in UTF-8." in answer.text
+
+
+@pytest.mark.parametrize(
     ("path", "size", "status"),
     [
         ("/log-in/", 2**17, 413),

@@ -329,3 +329,8 @@ def test_times_carry_the_whole_iso_time() -> None:
 
 def test_an_id_is_escaped_wherever_it_stands() -> None:
     assert "<b>" not in causeway.object_id('"><b>') + causeway.badge("muted", "<b>") + causeway.copy("<b>")
+
+
+@pytest.mark.parametrize("path", ["/a%0D%0Ab", "/edge/v1/%0A", "/admin/console/%0d%0a/history/"])
+def test_a_line_end_in_a_path_is_a_page_not_found(administrator_client: Client, path: str) -> None:
+    assert administrator_client.get(path).status_code in (302, 404)
