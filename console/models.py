@@ -1,4 +1,9 @@
-from console.core.models.access import AccessKey, User
+from console.core.models.access import (
+    AccessKey,
+    LogIn,
+    PasswordLink,
+    User,
+)
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
@@ -32,8 +37,10 @@ __all__ = [
     "Gateway",
     "GatewayUpgrade",
     "LogExport",
+    "LogIn",
     "LogPart",
     "MachineKey",
+    "PasswordLink",
     "PastEpoch",
     "PushChannel",
     "PushDelivery",

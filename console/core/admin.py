@@ -15,7 +15,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from console.core import people
 from console.core.access import actor
 from console.core.admin_services import HistoryAdmin, ServiceAdmin
-from console.core.models.access import AccessKey, User
+from console.core.models.access import (
+    AccessKey,
+    LogIn,
+    PasswordLink,
+    User,
+)
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
@@ -135,13 +140,32 @@ class AccessLogAdmin(HistoryAdmin):
     readers = "administrator"
 
 
+@admin.register(LogIn)
+class LogInAdmin(HistoryAdmin):
+    list_display = ("user", "address", "agent", "began_at", "expire_date")
+    search_fields = ("user__username", "address")
+    list_select_related = ("user",)
+    exclude = ("session_key", "session_data")
+    readers = "administrator"
+
+
+@admin.register(PasswordLink)
+class PasswordLinkAdmin(HistoryAdmin):
+    list_display = ("user", "made_at", "expires_at")
+    search_fields = ("user__username",)
+    list_select_related = ("user",)
+    exclude = ("digest",)
+    readers = "administrator"
+
+
 @admin.register(AccessKey)
 class AccessKeyAdmin(HistoryAdmin):
-    list_display = ("id", "user", "enabled", "created_at")
+    list_display = ("id", "user", "enabled", "created_at", "last_used_at")
     list_filter = ("enabled",)
     search_fields = ("id", "user__username")
     list_select_related = ("user",)
     exclude = ("secret_encrypted",)
+    readers = "administrator"
 
 
 @admin.register(ConfigVersion)

@@ -1,6 +1,9 @@
 """People and programs that use the console."""
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
 from console.core.sealed import SealedField
@@ -32,6 +35,47 @@ class User(AbstractUser):
         ]
 
 
+class LogIn(AbstractBaseSession):
+    """A session of a browser, of a user from the log-in on. The primary key is a hash of the cookie's key.
+
+    ``public_id`` names the log-in in URLs, and stays when the cookie's key changes, as it does with the password.
+    """
+
+    public_id = models.CharField(max_length=16, blank=True, db_index=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="log_ins")
+    address = models.CharField(max_length=60, blank=True)
+    agent = models.CharField(max_length=200, blank=True, verbose_name="browser")
+    began_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = "log-in"
+        ordering = ["-began_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user or 'Nobody'} from {self.address or 'an unknown address'}"
+
+    @classmethod
+    def get_session_store_class(cls) -> Any:
+        from console.core.sessions import SessionStore
+
+        return SessionStore
+
+
+class PasswordLink(models.Model):
+    """A one-use link by which a user sets the own password, kept as a hash. A newer one takes its place."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="password_link")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-made_at"]
+
+    def __str__(self) -> str:
+        return f"link of {self.user}"
+
+
 class AccessKey(models.Model):
     """A program's key for the cloud API. The secret signs requests, so it is kept encrypted rather than hashed."""
 
@@ -40,9 +84,15 @@ class AccessKey(models.Model):
     secret_encrypted = SealedField(purpose=ACCESS_KEYS, editable=False)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
+        return self.id
+
+    @property
+    def name(self) -> str:
+        """Return what switches and questions call the key."""
         return self.id
