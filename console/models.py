@@ -2,6 +2,7 @@ from console.core.models.access import (
     AccessKey,
     LogIn,
     PasswordLink,
+    SecondFactor,
     User,
 )
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
@@ -47,6 +48,7 @@ __all__ = [
     "PushMessage",
     "ReceivedBatch",
     "Region",
+    "SecondFactor",
     "SignedCall",
     "Task",
     "TaskItem",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
+from environs import Env, EnvError, validate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Pages and assets lie beside the apps in a checkout, and inside this package when it is installed.
@@ -76,6 +76,10 @@ try:
     # Zero: for ever.
     AUDIT_KEPT = timedelta(days=max(0, env.int("AUDIT_KEPT_DAYS", default=0)))
     AUDIT_HEAD_PUSHED = env.bool("AUDIT_HEAD_PUSHED", default=False)
+    # Of whom a second factor is demanded: off (of nobody), administrators, all.
+    SECOND_FACTOR = env.str(
+        "SECOND_FACTOR", default="off", validate=validate.OneOf(["off", "administrators", "all"])
+    )
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -258,6 +262,8 @@ CONTENT_SECURITY_POLICY = {
 }
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
+# How an app calls the console beside the user's name.
+SECOND_FACTOR_ISSUER = f"Causeway {urlsplit(PUBLIC_URL).hostname or ''}".strip()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS or (not DEBUG and SECURE_SSL_REDIRECT)
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_ENGINE = "console.core.sessions"

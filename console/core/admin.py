@@ -6,9 +6,11 @@ import django.contrib.auth.admin  # noqa: F401 (registers Group)
 from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -19,6 +21,7 @@ from console.core.models.access import (
     AccessKey,
     LogIn,
     PasswordLink,
+    SecondFactor,
     User,
 )
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
@@ -27,6 +30,20 @@ from console.core.models.version import ConfigVersion
 
 # Groups of Django's own, which its module registered: roles say who may do what, and a group adds nothing to them.
 admin.site.unregister(Group)
+
+
+class AdminLogInForm(AdminAuthenticationForm):
+    """Log-in of Django admin, for users without a second factor; the others come by the console's log-in."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if SecondFactor.objects.filter(user=user).exists():
+            raise forms.ValidationError(
+                f"You log in with a second factor. Begin at {reverse('login')} instead."
+            )
+
+
+admin.site.login_form = AdminLogInForm
 
 
 class UserForm(forms.ModelForm):
@@ -155,6 +172,15 @@ class PasswordLinkAdmin(HistoryAdmin):
     search_fields = ("user__username",)
     list_select_related = ("user",)
     exclude = ("digest",)
+    readers = "administrator"
+
+
+@admin.register(SecondFactor)
+class SecondFactorAdmin(HistoryAdmin):
+    list_display = ("user", "made_at", "failures", "failed_at")
+    search_fields = ("user__username",)
+    list_select_related = ("user",)
+    exclude = ("secret", "recovery", "last_step")
     readers = "administrator"
 
 

@@ -115,5 +115,21 @@ class NewPasswordForm(forms.Form):
             self.add_error("again", "The two passwords differ. Type the same one twice.")
 
 
+class CodeForm(forms.Form):
+    """A one-time code of an app, or a recovery code."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "autocapitalize": "characters", "spellcheck": "false"}
+        ),
+        error_messages={
+            "required": "Type the code that your app shows, or a recovery code.",
+            "max_length": "A code has 6 digits, a recovery code 16 letters and digits.",
+        },
+    )
+
+
 class KeyForm(forms.Form):
     """Nothing to fill in: the console makes id and secret of an access key."""

@@ -32,8 +32,10 @@ ATTEMPTS = (FAILED, LOCKED)
 
 
 def users() -> QuerySet[User]:
-    """Return every user with the number of log-ins that hold now, ``live``."""
-    return User.objects.annotate(live=Count("log_ins", filter=Q(log_ins__expire_date__gt=timezone.now())))
+    """Return every user with the number of log-ins that hold now, ``live``, and the second factor."""
+    return User.objects.select_related("second_factor").annotate(
+        live=Count("log_ins", filter=Q(log_ins__expire_date__gt=timezone.now()))
+    )
 
 
 def with_state(rows: QuerySet[User], state: str) -> QuerySet[User]:

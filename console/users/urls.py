@@ -2,7 +2,8 @@
 
 from django.urls import include, path
 
-from console.users.views import history, keys, links, profile, users
+from console.core.access import public
+from console.users.views import factor, history, keys, links, log_in, profile, users
 
 user_urls = [
     path("", users.user_list, name="list"),
@@ -14,6 +15,13 @@ user_urls = [
     path("<int:user_id>/disable/", users.user_switch, {"enabled": False}, name="disable"),
     path("<int:user_id>/confirm-sign-out/", users.user_confirm, {"act": "sign out"}, name="confirm_sign_out"),
     path("<int:user_id>/sign-out/", users.user_sign_out, name="sign_out"),
+    path(
+        "<int:user_id>/confirm-reset-factor/",
+        users.user_confirm,
+        {"act": "reset"},
+        name="confirm_reset_factor",
+    ),
+    path("<int:user_id>/reset-factor/", users.user_reset_factor, name="reset_factor"),
     path("<int:user_id>/confirm-delete/", users.user_confirm, {"act": "delete"}, name="confirm_delete"),
     path("<int:user_id>/delete/", users.user_delete, name="delete"),
 ]
@@ -36,5 +44,10 @@ urlpatterns = [
     path("profile/log-ins/<str:log_in_id>/end/", profile.log_in_end, name="log_in_end"),
     path("profile/messages/enable/", profile.messages_switch, {"enabled": True}, name="messages_on"),
     path("profile/messages/disable/", profile.messages_switch, {"enabled": False}, name="messages_off"),
+    path("profile/second-factor/", factor.set_up, name="second_factor"),
+    path("profile/second-factor/codes/", factor.recovery_codes, name="recovery_codes"),
+    path("profile/second-factor/off/", factor.remove, name="second_factor_off"),
+    path("log-in/", public(log_in.LogInView.as_view()), name="login"),
+    path("log-in/code/", log_in.log_in_code, name="log_in_code"),
     path("password-link/<str:token>/", links.password_link, name="password_link"),
 ]

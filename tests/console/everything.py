@@ -12,9 +12,11 @@ from django.utils import timezone
 from connectors.alerts import evaluation
 from connectors.alerts import services as alerts
 from connectors.models import Alert
-from console.core import access_keys, password_links, sessions
+from console.core import access_keys, password_links, second_factor, sessions
+from console.core.models.access import SECOND_FACTORS
+from console.core.sealed import seal_text
 from console.machines import logs
-from console.models import PushDelivery, PushMessage, User
+from console.models import PushDelivery, PushMessage, SecondFactor, User
 from console.push import services as push
 from roaming.imports import services as imports
 from roaming.models import ClientAccount
@@ -46,9 +48,11 @@ def everything(owner: User) -> Ids:
 
 
 def _people(owner: User) -> Ids:
-    """Make another user with a link for a password, and a log-in and an access key of ``owner``."""
+    """Make another user with a link for a password and a second factor, and a log-in and an access key of ``owner``."""
     number = next(factories.numbers)
     invited, token = password_links.user_invite(username=f"invited{number}", role="viewer", actor=ACTOR)
+    secret = seal_text(SECOND_FACTORS, second_factor.new_secret())
+    SecondFactor.objects.create(user=invited, secret=secret)
     session = sessions.SessionStore()
     session[SESSION_KEY] = str(owner.pk)
     session[sessions.BEGAN] = {

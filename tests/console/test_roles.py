@@ -33,17 +33,17 @@ METHODS = dict.fromkeys(("stranger", *ROLES), ("GET", "POST")) | {
 # Ends of URLs that only act, and of those that also show what they ask for. Every other URL only shows.
 ACTS = re.compile(
     r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|kick|lift|networks/add|new-secret|pick/<str:kind>"
-    r"|priority|remove|retry|revoke-code|secrets|sign-out|start|stop|theme)/$"
+    r"|priority|remove|reset-factor|retry|revoke-code|secrets|sign-out|start|stop|theme)/$"
 )
 FORMS = re.compile(
     r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password"
-    r"|rename|reset-password|roam|link|password-link/<str:token>|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
+    r"|rename|reset-password|roam|link|password-link/<str:token>|second-factor|second-factor/codes|second-factor/off|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
     r"|push/<str:channel_id>|policies/<str:policy_id>|groups/<str:group_id>|applications/<str:application_id>))/$"
 )
 # POSTs that need more than the view declares, since lower roles read the page.
 POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 # Django's own views, which answer every method; and the metrics, which ask for a token.
-ELSEWHERE = {"/log-in/", "/log-out/", "/metrics"}
+ELSEWHERE = {"/log-in/", "/log-in/code/", "/log-out/", "/metrics"}
 # Pages that note in the audit trail who fetched from them; actions with nothing to act on, as in a world of one object.
 NOTED = re.compile(r"\.(tar\.gz|csv|json)$|/(applications|accounts)/export/$|/results/$")
 NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")

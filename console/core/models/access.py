@@ -8,8 +8,9 @@ from django.db import models
 
 from console.core.sealed import SealedField
 
-# Purpose for which secrets of access keys are sealed.
+# Purposes for which secrets of access keys and of second factors are sealed.
 ACCESS_KEYS = "access-keys"
+SECOND_FACTORS = "second-factors"
 
 
 class User(AbstractUser):
@@ -74,6 +75,28 @@ class PasswordLink(models.Model):
 
     def __str__(self) -> str:
         return f"link of {self.user}"
+
+
+class SecondFactor(models.Model):
+    """What a user logs in with beside the password: one-time codes of an app (TOTP), and recovery codes.
+
+    ``last_step``: the newest step of time whose code was used, so that no code counts twice. ``recovery``: hashes of
+    the recovery codes that are left. ``failures``: wrong codes since the last right one, ``failed_at``: the last one.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    secret = SealedField(purpose=SECOND_FACTORS, editable=False)
+    last_step = models.PositiveBigIntegerField(default=0, editable=False)
+    recovery = models.JSONField(default=list, editable=False)
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failed_at = models.DateTimeField(null=True, editable=False)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-made_at"]
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user}"
 
 
 class AccessKey(models.Model):

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from console.core import people, sessions
 from console.core.access import actor, acts, shows
+from console.core.models.access import SecondFactor
 from console.kit import web
 from console.push import own
 from console.push.models import PushChannel
@@ -19,7 +20,8 @@ PROFILE = "profile"
 @shows("viewer")
 def profile(request: HttpRequest) -> HttpResponse:
     log_ins = list(sessions.live(actor(request))[:100])
-    context: dict[str, Any] = {"log_ins": log_ins, "own": sessions.public_id(request)}
+    factor = SecondFactor.objects.filter(user=actor(request)).first()
+    context: dict[str, Any] = {"log_ins": log_ins, "own": sessions.public_id(request), "factor": factor}
     context["mailed"] = PushChannel.objects.filter(owner=actor(request)).exists()
     return render(request, "console/users/profile.html", context)
 

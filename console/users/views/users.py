@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from console.core import password_links, people, sessions
+from console.core import password_links, people, second_factor, sessions
 from console.core.access import actor, acts, shows, takes_form
 from console.core.models.access import User
 from console.kit import tables, web
@@ -41,6 +41,7 @@ LIST = "users:list"
 ACTS = {
     "disable": "users:disable",
     "sign out": "users:sign_out",
+    "reset": "users:reset_factor",
     "delete": "users:delete",
 }
 FIELDS = ("email", "first_name", "last_name", "role", "is_staff")
@@ -101,17 +102,20 @@ def _told(request: HttpRequest, user: User, token: str, way: str, done: str) -> 
 
 @shows("administrator")
 def user_confirm(request: HttpRequest, user_id: int, act: str) -> HttpResponse:
-    """Ask before a user is disabled, signed out or deleted."""
+    """Ask before a user is disabled, signed out or deleted, or loses the second factor."""
     user = get_object_or_404(selectors.users(), pk=user_id)
     url = ACTS[act]
     consequence = {
         "disable": "The user is logged out everywhere at once and cannot log in until the user is enabled again.",
         "sign out": "The user is logged out of every browser at once, and may log in again.",
+        "reset": "The user logs in by the password alone until another second factor is set up. "
+        "Make sure by another way that it was the user who asked for this.",
         "delete": "The user and the user's access keys are gone for good. The audit keeps what the user did. "
         "To keep the user out for a while, disable the user.",
     }[act]
     question = {"action": reverse(url, args=[user.pk]), "back": reverse(LIST), "consequence": consequence}
-    return web.ask(request, act.capitalize(), user.username, **question)
+    verb = "Reset second factor of" if act == "reset" else act.capitalize()
+    return web.ask(request, verb, user.username, **question)
 
 
 @acts("administrator")
@@ -130,6 +134,13 @@ def user_sign_out(request: HttpRequest, user_id: int) -> HttpResponse:
     number = people.log_ins_end(user=user, actor=actor(request), but=own)
     ended = f"{number} log-in{'s' if number != 1 else ''} of {user.username} ended."
     return web.done(request, reverse(LIST), ended)
+
+
+@acts("administrator")
+def user_reset_factor(request: HttpRequest, user_id: int) -> HttpResponse:
+    user = get_object_or_404(User, pk=user_id)
+    second_factor.factor_reset(user=user, actor=actor(request))
+    return web.done(request, reverse(LIST), f"The second factor of {user.username} was taken away.")
 
 
 @acts("administrator")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from console.models import AccessKey, User
+from console.core import second_factor
+from console.models import AccessKey, SecondFactor, User
 from tests.browser import log_in, settle
 from tests.console.factories import PASSWORD
 
@@ -58,6 +60,36 @@ def test_an_invitation_from_the_first_click_to_the_log_in(users: Page, site: str
     invited.reload()
     expect(invited).to_have_url(re.compile("/log-in/"))
     context.close()
+
+
+def test_a_second_factor_from_set_up_to_log_in_by_keyboard(
+    page: Page, site: str, administrator: User
+) -> None:
+    log_in(page, site, "administrator", PASSWORD, "/profile/")
+    settle(page)
+    page.get_by_role("link", name="Set up").focus()
+    page.keyboard.press("Enter")
+    panel = page.locator("dialog#panel")
+    expect(panel.get_by_role("img", name="QR code of the key below")).to_be_visible()
+    secret = panel.locator("#factor-secret").inner_text()
+
+    def code() -> str:
+        return second_factor._totp(secret).generate(int(time.time())).decode()
+
+    panel.get_by_label("Code").fill(code())
+    page.keyboard.press("Enter")
+    expect(panel.locator("#recovery-codes")).to_be_visible()
+    SecondFactor.objects.update(last_step=0)
+    page.goto(f"{site}/profile/")
+    page.get_by_role("button", name="administrator").click()
+    page.get_by_role("button", name="Log out").click()
+    page.goto(f"{site}/log-in/")
+    page.get_by_label("Username").fill("administrator")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Code").fill(code())
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site}/")
 
 
 def test_an_access_key_is_made_and_its_secret_stands_in_the_panel_alone(page: Page, site: str) -> None:
