@@ -1,6 +1,7 @@
 from console.core.models.access import (
     AccessKey,
     LogIn,
+    OpenIdentity,
     PasswordLink,
     SecondFactor,
     User,
@@ -41,6 +42,7 @@ __all__ = [
     "LogIn",
     "LogPart",
     "MachineKey",
+    "OpenIdentity",
     "PasswordLink",
     "PastEpoch",
     "PushChannel",

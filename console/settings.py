@@ -80,6 +80,14 @@ try:
     SECOND_FACTOR = env.str(
         "SECOND_FACTOR", default="off", validate=validate.OneOf(["off", "administrators", "all"])
     )
+    # OpenID Connect: log-in by a provider of yours (console.core.openid); without an issuer there is none.
+    OPENID_ISSUER = env.str("OPENID_ISSUER", default="").rstrip("/")
+    OPENID_CLIENT_ID = env.str("OPENID_CLIENT_ID", default="")
+    OPENID_CLIENT_SECRET = env.str("OPENID_CLIENT_SECRET", default="")
+    OPENID_NAME = env.str("OPENID_NAME", default="OpenID Connect")
+    OPENID_SCOPES = env.str("OPENID_SCOPES", default="openid profile email")
+    OPENID_GROUPS_CLAIM = env.str("OPENID_GROUPS_CLAIM", default="groups")
+    OPENID_ROLES: dict[str, str] = env.dict("OPENID_ROLES", default={})
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -106,6 +114,18 @@ if any(len(key) < 32 for key in AUDIT_KEYS):
     raise ImproperlyConfigured(
         "CAUSEWAY_AUDIT_KEY has a key of fewer than 32 characters. "
         "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+
+if OPENID_ISSUER and not (OPENID_CLIENT_ID and OPENID_CLIENT_SECRET and OPENID_ROLES):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_OPENID_ISSUER also needs CAUSEWAY_OPENID_CLIENT_ID, CAUSEWAY_OPENID_CLIENT_SECRET and "
+        "CAUSEWAY_OPENID_ROLES, such as network-admins=administrator,network=operator."
+    )
+if OPENID_ISSUER and urlsplit(OPENID_ISSUER).scheme != "https" and not DEBUG:
+    raise ImproperlyConfigured("CAUSEWAY_OPENID_ISSUER must begin with https://.")
+if set(OPENID_ROLES.values()) - {"viewer", "operator", "administrator"}:
+    raise ImproperlyConfigured(
+        "CAUSEWAY_OPENID_ROLES must give groups the role viewer, operator or administrator."
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))

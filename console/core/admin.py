@@ -20,6 +20,7 @@ from console.core.admin_services import HistoryAdmin, ServiceAdmin
 from console.core.models.access import (
     AccessKey,
     LogIn,
+    OpenIdentity,
     PasswordLink,
     SecondFactor,
     User,
@@ -172,6 +173,14 @@ class PasswordLinkAdmin(HistoryAdmin):
     search_fields = ("user__username",)
     list_select_related = ("user",)
     exclude = ("digest",)
+    readers = "administrator"
+
+
+@admin.register(OpenIdentity)
+class OpenIdentityAdmin(HistoryAdmin):
+    list_display = ("user", "issuer", "subject", "made_at")
+    search_fields = ("user__username", "subject")
+    list_select_related = ("user",)
     readers = "administrator"
 
 

@@ -59,7 +59,7 @@ REPORTS = Lane("reports", "/edge/v1/.*", "machines", 24, 0, 8 * MIB, Pace(500, 2
 # The one-use link for a password is a log-in's beginning, and needs none.
 LOG_INS = Lane(
     "log-ins",
-    "/log-in/(code/)?|/admin/login/|/password-link/[^/]+/",
+    "/log-in/((code|openid|openid/back)/)?|/admin/login/|/password-link/[^/]+/",
     "pages",
     8,
     64,

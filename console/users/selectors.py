@@ -32,8 +32,8 @@ ATTEMPTS = (FAILED, LOCKED)
 
 
 def users() -> QuerySet[User]:
-    """Return every user with the number of log-ins that hold now, ``live``, and the second factor."""
-    return User.objects.select_related("second_factor").annotate(
+    """Return every user with the number of log-ins that hold now, ``live``, and what else users log in by."""
+    return User.objects.select_related("second_factor", "open_identity").annotate(
         live=Count("log_ins", filter=Q(log_ins__expire_date__gt=timezone.now()))
     )
 
@@ -42,7 +42,7 @@ def with_state(rows: QuerySet[User], state: str) -> QuerySet[User]:
     """Narrow users to those who are enabled, disabled, or invited and without a password yet."""
     if state == "disabled":
         return rows.filter(is_active=False)
-    without = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX)
+    without = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX, open_identity=None)
     active = rows.filter(is_active=True)
     return active.filter(without) if state == "invited" else active.exclude(without)
 

@@ -43,7 +43,7 @@ FORMS = re.compile(
 # POSTs that need more than the view declares, since lower roles read the page.
 POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 # Django's own views, which answer every method; and the metrics, which ask for a token.
-ELSEWHERE = {"/log-in/", "/log-in/code/", "/log-out/", "/metrics"}
+ELSEWHERE = {"/log-in/", "/log-in/code/", "/log-in/openid/", "/log-in/openid/back/", "/log-out/", "/metrics"}
 # Pages that note in the audit trail who fetched from them; actions with nothing to act on, as in a world of one object.
 NOTED = re.compile(r"\.(tar\.gz|csv|json)$|/(applications|accounts)/export/$|/results/$")
 NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")

@@ -77,6 +77,28 @@ class PasswordLink(models.Model):
         return f"link of {self.user}"
 
 
+class OpenIdentity(models.Model):
+    """Who a user is at a provider of OpenID Connect: the provider's ``issuer``, and its own name for the user."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="open_identity")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    made_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-made_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "subject"],
+                name="open_identity_once",
+                violation_error_message="A user of this console is this user of the provider already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
 class SecondFactor(models.Model):
     """What a user logs in with beside the password: one-time codes of an app (TOTP), and recovery codes.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_lockout_response
+from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
 from django.contrib.auth.signals import user_login_failed
@@ -32,6 +33,10 @@ LASTS = 300
 
 class LogInView(auth.LoginView):
     """Django's log-in, which goes on to a code for a user with a second factor."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        name = settings.OPENID_NAME if settings.OPENID_ISSUER else ""
+        return super().get_context_data(openid_name=name, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         user = form.get_user()
