@@ -16,7 +16,7 @@ class ConsoleConfig(AppConfig):
         from console import checks  # noqa: F401 (importing registers the check)
         from console.auditing import check
         from console.auditing import retention as audit_retention
-        from console.core import folding, log_ins, own_file, sessions
+        from console.core import folding, log_ins, own_file, password_links, sessions
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
@@ -29,12 +29,13 @@ class ConsoleConfig(AppConfig):
             overview,
             retention,
         )
-        from console.push import outbox
+        from console.push import outbox, own
         from console.work import tasks
 
         connection_created.connect(own_file.close_to_others)
         connection_created.connect(folding.provide)
         log_ins.connect()
+        ports.rows_written.add(own.follow)
         api.add_router("", router)
         api.add_router("", logs_router)
         ports.machine_kinds.add("gateway", enrollment.GATEWAY)
@@ -48,6 +49,7 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("forget old audit rows", Job(timedelta(hours=1), audit_retention.forget_old))
         ports.jobs.add("note failed log-ins", Job(timedelta(seconds=10), log_ins.tell))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
+        ports.jobs.add("forget old links", Job(timedelta(hours=1), password_links.forget_old))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
         ports.jobs.add("upgrade gateways", Job(timedelta(seconds=1), gateway_upgrades.GATEWAYS.advance))
@@ -55,10 +57,13 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
         ports.cards.add(overview.cards)
         ports.places.update(gateway="gateways:list", pushchannel="push:list", task="tasks:detail")
-        ports.places.add("user", "admin:console_user_change")
+        ports.places.update(user="users:edit", accesskey="access_keys:list")
         ports.navigation.add("overview", Entry(ports.OVERVIEW, "Overview", 0))
         ports.navigation.add("gateways:list", Entry(ports.OPERATIONS, "Gateways", 10))
         ports.navigation.add("tasks:list", Entry(ports.OPERATIONS, "Tasks", 15))
         ports.navigation.add("audit:list", Entry(ports.OPERATIONS, "Audit", 20))
         ports.navigation.add("push:list", Entry(ports.SETTINGS, "Message push", 10))
+        ports.navigation.add("users:list", Entry(ports.SETTINGS, "Users", 20, role="administrator"))
+        ports.navigation.add("access_keys:list", Entry(ports.SETTINGS, "Access keys", 30))
+        ports.navigation.add("log_ins", Entry(ports.SETTINGS, "Log-in history", 40))
         ports.navigation.add("admin:index", Entry(ports.OPERATIONS, "Django admin", 90, role="administrator"))

@@ -1,4 +1,11 @@
-from console.core.models.access import AccessKey, User
+from console.core.models.access import (
+    AccessKey,
+    LogIn,
+    OpenIdentity,
+    PasswordLink,
+    SecondFactor,
+    User,
+)
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
@@ -32,14 +39,18 @@ __all__ = [
     "Gateway",
     "GatewayUpgrade",
     "LogExport",
+    "LogIn",
     "LogPart",
     "MachineKey",
+    "OpenIdentity",
+    "PasswordLink",
     "PastEpoch",
     "PushChannel",
     "PushDelivery",
     "PushMessage",
     "ReceivedBatch",
     "Region",
+    "SecondFactor",
     "SignedCall",
     "Task",
     "TaskItem",

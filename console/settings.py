@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
+from environs import Env, EnvError, validate
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # Pages and assets lie beside the apps in a checkout, and inside this package when it is installed.
@@ -80,6 +80,18 @@ try:
     # Zero: for ever.
     AUDIT_KEPT = timedelta(days=max(0, env.int("AUDIT_KEPT_DAYS", default=0)))
     AUDIT_HEAD_PUSHED = env.bool("AUDIT_HEAD_PUSHED", default=False)
+    # Of whom a second factor is demanded: off (of nobody), administrators, all.
+    SECOND_FACTOR = env.str(
+        "SECOND_FACTOR", default="off", validate=validate.OneOf(["off", "administrators", "all"])
+    )
+    # OpenID Connect: log-in by a provider of yours (console.core.openid); without an issuer there is none.
+    OPENID_ISSUER = env.str("OPENID_ISSUER", default="").rstrip("/")
+    OPENID_CLIENT_ID = env.str("OPENID_CLIENT_ID", default="")
+    OPENID_CLIENT_SECRET = env.str("OPENID_CLIENT_SECRET", default="")
+    OPENID_NAME = env.str("OPENID_NAME", default="OpenID Connect")
+    OPENID_SCOPES = env.str("OPENID_SCOPES", default="openid profile email")
+    OPENID_GROUPS_CLAIM = env.str("OPENID_GROUPS_CLAIM", default="groups")
+    OPENID_ROLES: dict[str, str] = env.dict("OPENID_ROLES", default={})
 except EnvError as error:
     raise ImproperlyConfigured(str(error)) from error
 
@@ -106,6 +118,18 @@ if any(len(key) < 32 for key in AUDIT_KEYS):
     raise ImproperlyConfigured(
         "CAUSEWAY_AUDIT_KEY has a key of fewer than 32 characters. "
         "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+
+if OPENID_ISSUER and not (OPENID_CLIENT_ID and OPENID_CLIENT_SECRET and OPENID_ROLES):
+    raise ImproperlyConfigured(
+        "CAUSEWAY_OPENID_ISSUER also needs CAUSEWAY_OPENID_CLIENT_ID, CAUSEWAY_OPENID_CLIENT_SECRET and "
+        "CAUSEWAY_OPENID_ROLES, such as network-admins=administrator,network=operator."
+    )
+if OPENID_ISSUER and urlsplit(OPENID_ISSUER).scheme != "https" and not DEBUG:
+    raise ImproperlyConfigured("CAUSEWAY_OPENID_ISSUER must begin with https://.")
+if set(OPENID_ROLES.values()) - {"viewer", "operator", "administrator"}:
+    raise ImproperlyConfigured(
+        "CAUSEWAY_OPENID_ROLES must give groups the role viewer, operator or administrator."
     )
 
 STATE_DIR = Path(env.str("STATE_DIR", default=str(BASE_DIR / "var")))
@@ -262,6 +286,8 @@ CONTENT_SECURITY_POLICY = {
 }
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 HTTPS = urlsplit(PUBLIC_URL).scheme == "https"
+# How an app calls the console beside the user's name.
+SECOND_FACTOR_ISSUER = f"Causeway {urlsplit(PUBLIC_URL).hostname or ''}".strip()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS or (not DEBUG and SECURE_SSL_REDIRECT)
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_ENGINE = "console.core.sessions"
@@ -291,7 +317,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without tokens": {"()": "console.core.log_filter.WithoutTokens"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without tokens"]}
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"axes": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
 }

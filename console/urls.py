@@ -14,6 +14,7 @@ handler500 = errors.server_error
 urlpatterns = [
     path("", include("console.pages.urls")),
     path("", include("console.auditing.urls")),
+    path("", include("console.users.urls")),
     path("", include("console.machines.urls")),
     path("tasks/", include("console.work.urls")),
     path("settings/push/", include("console.push.urls")),

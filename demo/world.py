@@ -173,7 +173,7 @@ def make(kept: dict[str, Any]) -> None:
     from connectors.applications.services import application_create
     from connectors.fleet.services import connector_create
     from connectors.policies.services import policy_create
-    from console.core import audit, people
+    from console.core import access_keys, audit, people
     from console.models import Region, User
 
     kept["admin"] = secrets.token_urlsafe(9)
@@ -187,7 +187,7 @@ def make(kept: dict[str, Any]) -> None:
         is_superuser=True,
         actor=audit.System("demo"),
     )
-    key, secret = people.access_key_create(user=admin, actor=admin)
+    key, secret = access_keys.access_key_create(user=admin, actor=admin)
     kept["access_key"] = {"id": key.pk, "secret": secret}
     kept["accounts"] = []
     for side in SIDES:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from console import ports
 from console.auditing import selectors, words
 from console.core import audit
-from console.core.access import actor, shows
+from console.core.access import actor, has_role, shows
 from console.core.models.access import User
 from console.core.models.audit import AuditRow
 from console.exchange import writing
@@ -85,7 +85,7 @@ def place(row: AuditRow, user: User) -> str:
     """Return the URL of the page on which the row's object lives; "" where the user has none to go to."""
     name = ports.places.get(row.target_kind, "")
     gone = not row.target or row.verb.endswith(".delete")
-    if not name or gone or (name.startswith("admin:") and not user.is_staff):
+    if not name or gone or not _opens(name, user):
         return ""
     try:
         return reverse(name, args=[row.target])
@@ -95,6 +95,13 @@ def place(row: AuditRow, user: User) -> str:
         return f"{reverse(name)}?{urlencode({'q': row.target})}"
     except NoReverseMatch:
         return ""
+
+
+def _opens(name: str, user: User) -> bool:
+    """Return whether a user may open pages of a URL's name: those of users are for administrators."""
+    if name.startswith("users:"):
+        return has_role(user, "administrator")
+    return user.is_staff or not name.startswith("admin:")
 
 
 def _rows(request: HttpRequest) -> Iterator[AuditRow]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -18,6 +17,7 @@ from console.backup.archive import Member
 from console.backup.contents import Backup, Tables
 from console.core import audit
 from console.core.errors import Conflict, Invalid
+from console.core.models.access import LogIn, PasswordLink
 from console.core.own_file import OWNERS
 from console.core.sealed import keys
 from console.machines import config, epochs, logs, pki, wheels
@@ -112,7 +112,9 @@ def _end_the_past() -> dict[str, int]:
     now = timezone.now()
     codes = EnrollmentCode.objects.filter(used_at=None, revoked_at=None, expires_at__gt=now)
     ended = {
-        "log-ins": Session.objects.all().delete()[0],
+        "log-ins": LogIn.objects.all().delete()[0],
+        # Some of them were used since.
+        "links for passwords": PasswordLink.objects.all().delete()[0],
         "enrollment codes": codes.update(revoked_at=now),
         "exports of logs": logs.exports_end(reason=REASON),
         "upgrades of gateways": GATEWAYS.end_all(reason=REASON),

@@ -10,9 +10,12 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
 
+from console.core import second_factor
 from console.core.models.access import User
 
 View = Callable[..., HttpResponseBase]
@@ -77,12 +80,28 @@ def public(view: View) -> View:
     return view
 
 
+def before_the_factor(view: View) -> View:
+    """Declare a view that a user reaches who must set up a second factor first."""
+    view.before_the_factor = True  # type: ignore[attr-defined]
+    return view
+
+
 class LoginMiddleware(LoginRequiredMiddleware):
-    """Middleware that asks a log-in of every URL but the edge API's, whose callers are machines and sign each call."""
+    """Middleware that asks a log-in of every URL but the edge API's, whose callers are machines and sign each call.
+
+    Whoever must set up a second factor gets no other page before.
+    """
 
     def process_view(
         self, request: HttpRequest, view_func: View, view_args: Any, view_kwargs: Any
     ) -> HttpResponseBase | None:
         if request.resolver_match and request.resolver_match.namespace == "edge":
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        if (answer := super().process_view(request, view_func, view_args, view_kwargs)) is not None:
+            return answer
+        open_to_all = getattr(view_func, "required_role", "") == "public"
+        if open_to_all or hasattr(view_func, "before_the_factor") or not second_factor.lacks(request):
+            return None
+        url = reverse("second_factor")
+        htmx = bool(getattr(request, "htmx", request.headers.get("HX-Request")))
+        return HttpResponseClientRedirect(url) if htmx else HttpResponseRedirect(url)

@@ -6,22 +6,45 @@ import django.contrib.auth.admin  # noqa: F401 (registers Group)
 from axes.models import AccessAttempt, AccessLog
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
 from console.core import people
 from console.core.access import actor
 from console.core.admin_services import HistoryAdmin, ServiceAdmin
-from console.core.models.access import AccessKey, User
+from console.core.models.access import (
+    AccessKey,
+    LogIn,
+    OpenIdentity,
+    PasswordLink,
+    SecondFactor,
+    User,
+)
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
 from console.core.models.version import ConfigVersion
 
 # Groups of Django's own, which its module registered: roles say who may do what, and a group adds nothing to them.
 admin.site.unregister(Group)
+
+
+class AdminLogInForm(AdminAuthenticationForm):
+    """Log-in of Django admin, for users without a second factor; the others come by the console's log-in."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if SecondFactor.objects.filter(user=user).exists():
+            raise forms.ValidationError(
+                f"You log in with a second factor. Begin at {reverse('login')} instead."
+            )
+
+
+admin.site.login_form = AdminLogInForm
 
 
 class UserForm(forms.ModelForm):
@@ -135,13 +158,49 @@ class AccessLogAdmin(HistoryAdmin):
     readers = "administrator"
 
 
+@admin.register(LogIn)
+class LogInAdmin(HistoryAdmin):
+    list_display = ("user", "address", "agent", "began_at", "expire_date")
+    search_fields = ("user__username", "address")
+    list_select_related = ("user",)
+    exclude = ("session_key", "session_data")
+    readers = "administrator"
+
+
+@admin.register(PasswordLink)
+class PasswordLinkAdmin(HistoryAdmin):
+    list_display = ("user", "made_at", "expires_at")
+    search_fields = ("user__username",)
+    list_select_related = ("user",)
+    exclude = ("digest",)
+    readers = "administrator"
+
+
+@admin.register(OpenIdentity)
+class OpenIdentityAdmin(HistoryAdmin):
+    list_display = ("user", "issuer", "subject", "made_at")
+    search_fields = ("user__username", "subject")
+    list_select_related = ("user",)
+    readers = "administrator"
+
+
+@admin.register(SecondFactor)
+class SecondFactorAdmin(HistoryAdmin):
+    list_display = ("user", "made_at", "failures", "failed_at")
+    search_fields = ("user__username",)
+    list_select_related = ("user",)
+    exclude = ("secret", "recovery", "last_step")
+    readers = "administrator"
+
+
 @admin.register(AccessKey)
 class AccessKeyAdmin(HistoryAdmin):
-    list_display = ("id", "user", "enabled", "created_at")
+    list_display = ("id", "user", "enabled", "created_at", "last_used_at")
     list_filter = ("enabled",)
     search_fields = ("id", "user__username")
     list_select_related = ("user",)
     exclude = ("secret_encrypted",)
+    readers = "administrator"
 
 
 @admin.register(ConfigVersion)

@@ -19,7 +19,7 @@ from django.db.models import Max, Min, Sum
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from console.core import audit
+from console.core import audit, sessions
 from console.core.models.access import User
 from console.core.models.audit import FailedLogIns
 
@@ -45,7 +45,8 @@ def connect() -> None:
 
 
 @transaction.atomic
-def _logged_in(user: User, **kwargs: Any) -> None:
+def _logged_in(user: User, request: HttpRequest, **kwargs: Any) -> None:
+    sessions.note(request)
     audit.record(actor=user, verb="user.log_in", target=user)
 
 

@@ -59,7 +59,16 @@ PASSWORDS_UNSIGNED = Pace(1, 30)
 # A world of servers calls at once when the console comes back. Who finds no seat gets a turn, at once.
 REPORTS = Lane("reports", "/edge/v1/.*", "machines", 24, 0, 8 * MIB, Pace(500, 2000))
 # People who log in to the console: apart, so that guesses at client accounts keep no administrator out.
-LOG_INS = Lane("log-ins", "/log-in/|/admin/login/", "pages", 8, 64, MIB // 16, Pace(5, 30))
+# The one-use link for a password is a log-in's beginning, and needs none.
+LOG_INS = Lane(
+    "log-ins",
+    "/log-in/((code|openid|openid/back)/)?|/admin/login/|/password-link/[^/]+/",
+    "pages",
+    8,
+    64,
+    MIB // 16,
+    Pace(5, 30),
+)
 PAGES = Lane("pages", ".*", "pages", 32, 256, MIB, Pace(50, 300))
 LANES = (GATEWAYS, LOGONS, REPORTS, LOG_INS, PAGES)
 # Forms of the lane of pages that take a file, with their largest body; somebody sends one now and then.

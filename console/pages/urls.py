@@ -8,7 +8,6 @@ urlpatterns = [
     path("", overview.home, name="overview"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics.prometheus, name="metrics"),
-    path("log-in/", public(auth.LoginView.as_view()), name="login"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("password/", password.password_change, name="password_change"),
     path("area/", shell.area_select, name="area_select"),

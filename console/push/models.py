@@ -1,5 +1,6 @@
 """Tables of message push: channels, messages, and the outbox that carries messages to channels."""
 
+from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -44,6 +45,15 @@ class PushChannel(models.Model):
     id = models.CharField(primary_key=True, max_length=40, default=new_channel_id, editable=False)
     name = models.CharField(max_length=100, validators=[NAME])
     kind = models.CharField(max_length=20, choices=Kind.choices)
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="own_channel",
+        help_text="The user who gets the messages by mail, and has switched that on.",
+    )
     enabled = models.BooleanField(default=True)
     destination = models.TextField(editable=False)
     sealed = SealedField(purpose=PURPOSE, editable=False)

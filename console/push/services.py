@@ -107,7 +107,12 @@ def channel_update(
     secret: str = "",
     actor: audit.Actor,
 ) -> PushChannel:
-    """Change name and destination. An address or secret that is left empty stays as it is."""
+    """Change name and destination. An address or secret that is left empty stays as it is.
+
+    Raises ``Conflict`` for another destination of a user's own channel, which follows its user.
+    """
+    if channel.owner is not None and recipients.strip() != channel.owner.email:
+        raise Conflict(f"{channel.name} goes to its own user, whose address administrators change.")
     before = _facts(channel)
     values = unseal(PURPOSE, channel.sealed)
     if channel.kind == EMAIL:

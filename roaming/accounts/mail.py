@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from smtplib import SMTPException
 
 from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
 from django.template.loader import render_to_string
 
+from console.core.mailing import FAULTS, reason
 from roaming.accounts.models import ClientAccount
 
 logger = logging.getLogger(__name__)
@@ -59,16 +59,10 @@ def _send(messages: Sequence[EmailMessage], mailing: Mailing) -> None:
             for message in messages:
                 connection.send_messages([message])
                 mailing.sent += message.to
-    except (SMTPException, OSError) as error:
+    except FAULTS as error:
         left = [address for message in messages for address in message.to if address not in mailing.sent]
         logger.warning("A mail to %s could not be sent: %s", ", ".join(left), error)
         mailing.problem = (
-            f"The mail to {', '.join(left)} could not be sent ({_reason(error)}). "
+            f"The mail to {', '.join(left)} could not be sent ({reason(error)}). "
             "Hand the password over in another way."
         )
-
-
-def _reason(error: Exception) -> str:
-    """Return the mail server's words, or why the server was not reached; on one line, of at most 600 characters."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:600].rstrip(".")

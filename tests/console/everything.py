@@ -6,13 +6,17 @@ import base64
 from datetime import timedelta
 
 from axes.models import AccessAttempt
+from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
 
 from connectors.alerts import evaluation
 from connectors.alerts import services as alerts
 from connectors.models import Alert
+from console.core import access_keys, password_links, second_factor, sessions
+from console.core.models.access import SECOND_FACTORS
+from console.core.sealed import seal_text
 from console.machines import logs
-from console.models import PushDelivery, PushMessage, User
+from console.models import PushDelivery, PushMessage, SecondFactor, User
 from console.push import services as push
 from roaming.imports import services as imports
 from roaming.models import ClientAccount
@@ -40,7 +44,26 @@ def everything(owner: User) -> Ids:
     failed = AccessAttempt.objects.create(**guess, failures_since_start=9)
     ids |= {"network_id": ccn.cloud_networks.get().pk, "import_id": draft.pk, "task_id": task.pk}
     ids |= {"attempt_id": failed.pk}
-    return ids | _machines(account) | _private_access() | _push()
+    return ids | _people(owner) | _machines(account) | _private_access() | _push()
+
+
+def _people(owner: User) -> Ids:
+    """Make another user with a link for a password and a second factor, and a log-in and an access key of ``owner``."""
+    number = next(factories.numbers)
+    invited, token = password_links.user_invite(username=f"invited{number}", role="viewer", actor=ACTOR)
+    secret = seal_text(SECOND_FACTORS, second_factor.new_secret())
+    SecondFactor.objects.create(user=invited, secret=secret)
+    session = sessions.SessionStore()
+    session[SESSION_KEY] = str(owner.pk)
+    session[sessions.BEGAN] = {
+        "id": f"{number:016x}",
+        "address": "203.0.113.4",
+        "agent": "Browser/1.0",
+        "at": timezone.now().isoformat(),
+    }
+    session.create()
+    key, _ = access_keys.access_key_create(user=owner, actor=owner)
+    return {"user_id": invited.pk, "token": token, "log_in_id": f"{number:016x}", "key_id": key.pk}
 
 
 def _machines(account: ClientAccount) -> Ids:

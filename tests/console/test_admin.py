@@ -122,7 +122,8 @@ def test_whoever_sees_a_row_and_may_not_change_it_opens_its_page(client: Client)
     everything(UserFactory(role="operator"))
     staff = UserFactory(role="viewer", is_staff=True)
     client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
-    rows = [row for model in OURS if model is not User for row in model._default_manager.all()[:1]]
+    seen = [model for model in OURS if admin.site._registry[model].readers == "viewer"]  # type: ignore[attr-defined]
+    rows = [row for model in seen for row in model._default_manager.all()[:1]]
     assert len(rows) > 30
     for row in rows:
         url = reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[quote(row.pk)])

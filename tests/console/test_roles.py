@@ -33,17 +33,17 @@ METHODS = dict.fromkeys(("stranger", *ROLES), ("GET", "POST")) | {
 # Ends of URLs that only act, and of those that also show what they ask for. Every other URL only shows.
 ACTS = re.compile(
     r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|kick|lift|networks/add|new-secret|pick/<str:kind>"
-    r"|priority|remove|retry|revoke-code|secrets|start|stop|theme)/$"
+    r"|priority|remove|reset-factor|retry|revoke-code|secrets|sign-out|start|stop|theme)/$"
 )
 FORMS = re.compile(
     r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password"
-    r"|rename|reset-password|roam|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
+    r"|rename|reset-password|roam|link|password-link/<str:token>|second-factor|second-factor/codes|second-factor/off|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
     r"|push/<str:channel_id>|policies/<str:policy_id>|groups/<str:group_id>|applications/<str:application_id>))/$"
 )
 # POSTs that need more than the view declares, since lower roles read the page.
 POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 # Django's own views, which answer every method; and the metrics, which ask for a token.
-ELSEWHERE = {"/log-in/", "/log-out/", "/metrics"}
+ELSEWHERE = {"/log-in/", "/log-in/code/", "/log-in/openid/", "/log-in/openid/back/", "/log-out/", "/metrics"}
 # Pages that note in the audit trail who fetched from them; actions with nothing to act on, as in a world of one object.
 NOTED = re.compile(r"\.(tar\.gz|csv|json)$|gateways-ca\.pem$|/(applications|accounts)/export/$|/results/$")
 NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")
@@ -51,7 +51,11 @@ NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>
 ABSENT = {f"/alerts/settings/{GATEWAYS}/silence/", f"/alerts/settings/{GATEWAYS}/<str:kind>/dry-run/"}
 ABSENT |= {"/deploy/console-ca.pem"}  # nor has a console whose certificate everybody trusts
 # Forms that are pages of their own, with the shell about them.
-WITH_SHELL = {"/password/", "/sag/instances/<sag_id:instance_id>/accounts/import/"}
+WITH_SHELL = {
+    "/password/",
+    "/password-link/<str:token>/",
+    "/sag/instances/<sag_id:instance_id>/accounts/import/",
+}
 PARAMETER = re.compile(r"<(\w+):(\w+)>")
 WHEEL = "causeway-0.2.0-py3-none-any.whl"
 RULE = "?threshold=5&hold_seconds=30&hysteresis_percent=20"
@@ -105,7 +109,7 @@ def undone() -> Iterator[list[str]]:
     written: list[str] = []
 
     def look(execute: Any, sql: str, *rest: Any) -> Any:
-        if re.match(r"INSERT|UPDATE|DELETE", sql) and "django_session" not in sql:
+        if re.match(r"INSERT|UPDATE|DELETE", sql) and "console_login" not in sql:
             written.append(sql[:100])
         return execute(sql, *rest)
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.core import sessions
+from console.models import LogIn
 from tests.console.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def status(cookie: str, path: str = "/gateways/") -> int:
 @pytest.mark.parametrize("path", ["/gateways/", "/admin/"])
 def test_what_the_table_holds_is_no_cookie(path: str) -> None:
     cookie = key(logged_in())
-    (row,) = Session.objects.all()
+    (row,) = LogIn.objects.all()
     assert row.session_key == sessions.stored(cookie) != cookie
     assert cookie not in f"{row.session_key} {row.session_data} {row.get_decoded()}"
     assert status(cookie, path) == 200
@@ -53,15 +54,15 @@ def test_a_log_out_and_a_new_password_end_the_row() -> None:
     changed = {"old_password": PASSWORD, "new_password1": PASSWORD + "!", "new_password2": PASSWORD + "!"}
     assert client.post(reverse("password_change"), changed).status_code == 302
     assert key(client) != before and status(before) == 302 and status(key(client)) == 200
-    assert Session.objects.count() == 1
+    assert LogIn.objects.count() == 1
     client.post(reverse("logout"))
-    assert not Session.objects.exists()
+    assert not LogIn.objects.exists()
 
 
 @pytest.mark.parametrize("cookie", ["x", "x" * 32, "é\0" * 20, "x" * 4000])
 def test_a_made_up_cookie_leads_to_the_log_in(cookie: str) -> None:
     assert status(cookie) == 302
-    assert not Session.objects.exists()
+    assert not LogIn.objects.exists()
 
 
 def test_rows_under_plain_keys_go_with_the_migration() -> None:
@@ -72,7 +73,7 @@ def test_rows_under_plain_keys_go_with_the_migration() -> None:
 
 def test_expired_log_ins_are_forgotten() -> None:
     cookie = key(logged_in())
-    Session.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(1))
+    LogIn.objects.create(session_key="old", session_data="", expire_date=timezone.now() - timedelta(1))
     assert sessions.forget_expired() == 1
     assert status(cookie) == 200
 

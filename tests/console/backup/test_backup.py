@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -32,6 +31,8 @@ from console.models import (
     Gateway,
     GatewayUpgrade,
     LogExport,
+    LogIn,
+    PasswordLink,
     PastEpoch,
     PushChannel,
     User,
@@ -112,9 +113,16 @@ def test_what_must_not_go_on_has_ended(folder: Path, operator: User, operator_cl
     file, signed_by = made(folder), set(pki.session_public_keys())
     said = run("restore", file, "--replace", key=folder / "key")
 
-    for words in ("1 log-ins", "1 enrollment codes", "1 exports of logs", "1 upgrades of gateways"):
+    for words in (
+        "2 log-ins",
+        "1 links for passwords",
+        "1 enrollment codes",
+        "1 exports of logs",
+        "1 upgrades of gateways",
+    ):
         assert words in said
-    assert not Session.objects.exists() and operator_client.get("/gateways/").status_code == 302
+    assert not PasswordLink.objects.exists()
+    assert not LogIn.objects.exists() and operator_client.get("/gateways/").status_code == 302
     assert not EnrollmentCode.objects.filter(used_at=None, revoked_at=None).exists()
     assert LogExport.objects.get().message == "Ended, because a backup was restored."
     run_.refresh_from_db()

@@ -115,7 +115,7 @@ def test_a_user_is_removed_with_a_row_of_what_was(door: Client, viewer: User) ->
     assert not User.objects.filter(username="viewer").exists()
 
 
-@pytest.mark.parametrize("values", [{"role": "operator"}, {"is_active": False}, {"is_staff": False}])
+@pytest.mark.parametrize("values", [{"role": "operator"}, {"is_active": False}])
 def test_the_last_administrator_stays_and_is_told_why(
     door: Client, boss: User, values: dict[str, Any]
 ) -> None:
