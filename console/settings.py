@@ -308,7 +308,7 @@ if EMAIL_USE_TLS and EMAIL_USE_SSL:
         "CAUSEWAY_MAIL_STARTTLS and CAUSEWAY_MAIL_TLS exclude each other: TLS begins after a greeting (STARTTLS, "
         "mostly port 587) or at once (TLS, mostly port 465)."
     )
-EMAIL_BACKEND = "console.core.mail.EmailBackend"
+EMAIL_BACKEND = "console.core.smtp.EmailBackend"
 # Seconds for the mail server, short because somebody waits for the page.
 EMAIL_TIMEOUT = env.int("MAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("MAIL_FROM", default="causeway@localhost")

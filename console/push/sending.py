@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
-from console.core.mail import REMEDY
+from console.core.smtp import REMEDY
 from console.push import addresses, formats
 from console.push.addresses import AddressRefused
 from console.push.models import PushChannel, PushMessage

@@ -188,7 +188,7 @@ MODES = ["plain", "STARTTLS", "TLS"]
 @contextlib.contextmanager
 def mail_server(mode: str, folder: Path, authority: Authority, settings: Settings) -> Iterator[MailReceiver]:
     """A mail server of one mode, which the settings name as ``mail.corp.test``."""
-    settings.EMAIL_BACKEND = "console.core.mail.EmailBackend"
+    settings.EMAIL_BACKEND = "console.core.smtp.EmailBackend"
     settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = mode == "STARTTLS", mode == "TLS"
     secured = None if mode == "plain" else server_context(folder, authority, "mail.corp.test", "127.0.0.1")
     with mail_receiver(secured, starttls=mode == "STARTTLS") as sink:
@@ -238,7 +238,7 @@ def test_mail_goes_by_the_proxy_for_everything(
 
 
 def test_a_proxy_in_the_way_of_mail_is_named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "console.core.mail.EmailBackend", "mail.corp.test"
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST = "console.core.smtp.EmailBackend", "mail.corp.test"
     with running(HttpProxy(refuses=403)) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         answer = sent("email", recipients="a@corp.example")

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Room for sentences that name a certificate and its issuer."""
 
-    dependencies = [("console", "0012_ends_ahead")]
+    dependencies = [("console", "0015_openid")]
 
     operations = [
         migrations.AlterField(
