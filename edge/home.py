@@ -20,6 +20,8 @@ from edge.errors import EdgeError
 
 # With less than this a disk counts as full: what the console sends may not find room.
 LEAST_BYTES = 2**20
+# Why the console refuses the machine that the folder was copied from; gone with the next enrollment.
+REFUSED = "refused.json"
 
 
 class NotEnrolled(EdgeError):
@@ -57,9 +59,15 @@ class Home:
         try:
             return Identity(**json.loads(self.file("identity.json").read_text()))
         except FileNotFoundError:
-            raise NotEnrolled(f"{self.path} is not enrolled: run the enroll command first.") from None
+            usual = f"{self.path} is not enrolled: run the enroll command first."
+            raise NotEnrolled(self.refusal or usual) from None
         except (OSError, ValueError, TypeError) as error:
             raise NotEnrolled(f"{self.file('identity.json')} cannot be read: {error}.") from error
+
+    @property
+    def refusal(self) -> str:
+        """Why the console no longer takes this folder's former machine for its own; empty where nothing is known."""
+        return str((self.read_json(REFUSED) or {}).get("message", ""))
 
     def write_identity(self, identity: Identity) -> None:
         """Write ``identity.json``: from here on the folder counts as enrolled."""
