@@ -32,11 +32,11 @@ METHODS = dict.fromkeys(("stranger", *ROLES), ("GET", "POST")) | {
 }
 # Ends of URLs that only act, and of those that also show what they ask for. Every other URL only shows.
 ACTS = re.compile(
-    r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|kick|lift|networks/add|new-secret|pick/<str:kind>"
+    r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|enroll-anew|kick|lift|networks/add|new-secret|pick/<str:kind>"
     r"|priority|remove|retry|revoke-code|secrets|start|stop|theme)/$"
 )
 FORMS = re.compile(
-    r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password"
+    r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password|time-zone"
     r"|rename|reset-password|roam|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
     r"|push/<str:channel_id>|policies/<str:policy_id>|groups/<str:group_id>|applications/<str:application_id>))/$"
 )
@@ -50,7 +50,7 @@ NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>
 # What all gateways together do not have, though the URL exists for each connector.
 ABSENT = {f"/alerts/settings/{GATEWAYS}/silence/", f"/alerts/settings/{GATEWAYS}/<str:kind>/dry-run/"}
 # Forms that are pages of their own, with the shell about them.
-WITH_SHELL = {"/password/", "/sag/instances/<sag_id:instance_id>/accounts/import/"}
+WITH_SHELL = {"/password/", "/profile/time-zone/", "/sag/instances/<sag_id:instance_id>/accounts/import/"}
 PARAMETER = re.compile(r"<(\w+):(\w+)>")
 WHEEL = "causeway-0.2.0-py3-none-any.whl"
 RULE = "?threshold=5&hold_seconds=30&hysteresis_percent=20"

@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Refusal
 from console.kit import tables, web
-from console.machines import config, deploy, enrollment, epochs, gateway_upgrades, services
+from console.machines import clones, config, deploy, enrollment, epochs, gateway_upgrades, services
 from console.machines.forms import GatewayForm
 from console.machines.models.machines import Gateway
 
@@ -37,9 +37,10 @@ TABLE = tables.Table(
 def gateway_list(request: HttpRequest) -> HttpResponse:
     gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
     page = TABLE.page(request, gateways)
-    now = config.current()
+    now, copies = config.current(), clones.copies()
     for row in page.rows:
         row.standing = epochs.standing(now, "version", row).value
+        row.copies = copies.get(row.pk, ())
     # A function, which the table alone, fetched every few seconds, does not call.
     context = {"wanted": now.version, "area_upgrades": gateway_upgrades.shown_by_area}
     return tables.render(request, "console/gateways/list.html", page, context)

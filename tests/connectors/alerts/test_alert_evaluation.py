@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 def watched(connector: Connector, server: Server) -> Server:
     """Server whose bandwidth alert is set: 100 Mbit/s for a minute."""
     rule(connector, "bandwidth", threshold=100.0, hold_seconds=60, hysteresis_percent=10)
-    for kind in ("connection", "drift", "history", "certificate", "figures"):
+    for kind in ("connection", "drift", "history", "certificate", "figures", "clone"):
         rule(connector, kind, enabled=False)
     return server
 
