@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from console.core.access import public
-from console.pages import health, metrics, overview, password, shell
+from console.pages import health, metrics, overview, password, shell, time_zone
 
 urlpatterns = [
     path("", overview.home, name="overview"),
@@ -11,6 +11,7 @@ urlpatterns = [
     path("log-in/", public(auth.LoginView.as_view()), name="login"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("password/", password.password_change, name="password_change"),
+    path("profile/time-zone/", time_zone.time_zone, name="time_zone"),
     path("area/", shell.area_select, name="area_select"),
     path("theme/", shell.theme_select, name="theme_select"),
 ]
