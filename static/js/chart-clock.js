@@ -54,10 +54,11 @@ window.causewayChartClock = (() => {
     let shown = null;
     const words = vals.map((at) => {
       const day = zone.text(at).slice(0, 10);
-      const clock = `${zone.clock(zone.local(at))}${zone.isTwice(at) ? ` ${zone.distance(at)}` : ""}`;
-      const first = day !== shown;
+      const lines = [zone.clock(zone.local(at))];
+      if (zone.isTwice(at)) lines.push(zone.distance(at));
+      if (day !== shown) lines.push(day);
       shown = day;
-      return first ? `${clock}<br>${day}` : clock;
+      return lines.join("<br>");
     });
     return { tickmode: "array", tickvals: vals.map(plain), ticktext: words };
   }

@@ -137,7 +137,7 @@ def test_a_stretch_that_is_looked_at_closer_has_finer_times(opened: Any) -> None
     )
     assert before > 0
     joined = " ".join(texts)
-    assert "02:30 UTC+02:00" in joined and "02:30 UTC+01:00" in joined
+    assert "02:30<br>UTC+02:00" in joined and "02:30<br>UTC+01:00" in joined
 
 
 @pytest.mark.parametrize("name", ["Asia/Shanghai", "Asia/Kolkata", "Pacific/Kiritimati", "UTC"])

@@ -19,7 +19,7 @@ from tests.console.front.served import ROOT, Served
 from tests.ending import ended
 from tests.running import ran
 
-pytestmark = [pytest.mark.processes, pytest.mark.slow]
+pytestmark = [pytest.mark.processes, pytest.mark.slow, pytest.mark.timeout(600)]
 PASSWORD = "a-long-password-of-tests"
 MORE = f"""
 import os, django
@@ -101,6 +101,8 @@ def test_a_copied_home_is_noticed_and_one_of_the_two_enrolls_anew(console: Serve
     page = f"/sase/connectors/{office}/servers/"
     with ExitStack() as running, logged_in(console) as browser:
         first = running.enter_context(ended(agent(right, "right-host")))
+        starts = "SELECT count(*) FROM console_agentstart"
+        console.until(lambda: console.rows(starts) == [(1,)], "the first is heard")
         second = running.enter_context(ended(agent(copy, "copied-host")))
         console.until(lambda: "Two machines in one" in browser.get(page).text, "the page names two machines")
         if os.geteuid() == 0:
