@@ -59,14 +59,18 @@ class ServerStatus:
 def server_statuses(
     connector: Connector, now: ConfigVersion, shown: Window | None = None
 ) -> list[ServerStatus]:
-    """Return every server of a connector with its lights. Run three queries, however many servers there are.
+    """Return every server of a connector with its lights. Run two queries, however many servers there are.
+
+    One query more reads the copies of servers that have any.
 
     ``shown``: the time of charts for which the servers are read ``comparison.with_doubts``.
     """
-    known = connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted())
+    known = connector.servers.select_related("latest").annotate(
+        doubted=comparison.is_doubted(), contested=clones.contested()
+    )
     servers = list(comparison.with_doubts(known, shown.start, shown.end) if shown else known)
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
-    copies = clones.copies() if servers else {}
+    copies = clones.copies() if any(server.contested for server in servers) else {}
     return [
         ServerStatus(
             server=server,

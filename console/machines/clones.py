@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from console.core import audit
@@ -119,6 +119,12 @@ def forget(machine: str) -> None:
     """Forget the starts of a machine that has another key from now on."""
     AgentStart.objects.filter(key=machine).delete()
     MachineKey.objects.filter(pk=machine).update(start="", contested_at=None)
+
+
+def contested() -> Exists:
+    """Tell within a query of machines whether two were heard of lately by a machine's key; then ask for ``copies``."""
+    recent = timezone.now() - RECENT
+    return Exists(MachineKey.objects.filter(pk=OuterRef("pk"), contested_at__gte=recent))
 
 
 def copies(now: datetime | None = None, *, machine: str = "") -> dict[str, Sequence[AgentStart]]:

@@ -36,8 +36,9 @@ TABLE = tables.Table(
 @shows("viewer")
 def gateway_list(request: HttpRequest) -> HttpResponse:
     gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
-    page = TABLE.page(request, gateways)
-    now, copies = config.current(), clones.copies()
+    page = TABLE.page(request, gateways.annotate(contested=clones.contested()))
+    now = config.current()
+    copies = clones.copies() if any(row.contested for row in page.rows) else {}
     for row in page.rows:
         row.standing = epochs.standing(now, "version", row).value
         row.copies = copies.get(row.pk, ())
