@@ -70,7 +70,7 @@ def server_statuses(
     )
     servers = list(comparison.with_doubts(known, shown.start, shown.end) if shown else known)
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
-    copies = clones.copies() if any(server.contested for server in servers) else {}
+    copies = clones.copies() if any(getattr(server, "contested", False) for server in servers) else {}
     return [
         ServerStatus(
             server=server,
