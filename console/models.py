@@ -19,12 +19,14 @@ from console.machines.models.config import (
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
+from console.machines.models.starts import AgentStart
 from console.machines.models.upgrades import AreaUpgrade, GatewayUpgrade
 from console.push.models import PushChannel, PushDelivery, PushMessage
 from console.work.models import Task, TaskItem
 
 __all__ = [
     "AccessKey",
+    "AgentStart",
     "Area",
     "AreaUpgrade",
     "AuditCheckpoint",

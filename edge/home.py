@@ -23,6 +23,8 @@ from edge.errors import EdgeError
 LEAST_BYTES = 2**20
 # CA of the console's own certificate, where the system's store does not have the CA; that of gateways is in pki/.
 CONSOLE_CA = "console-ca.pem"
+# Why the console refuses the machine that the folder was copied from; gone with the next enrollment.
+REFUSED = "refused.json"
 
 
 class NotEnrolled(EdgeError):
@@ -70,9 +72,15 @@ class Home:
         try:
             return Identity(**json.loads(self.file("identity.json").read_text()))
         except FileNotFoundError:
-            raise NotEnrolled(f"{self.path} is not enrolled: run the enroll command first.") from None
+            usual = f"{self.path} is not enrolled: run the enroll command first."
+            raise NotEnrolled(self.refusal or usual) from None
         except (OSError, ValueError, TypeError) as error:
             raise NotEnrolled(f"{self.file('identity.json')} cannot be read: {error}.") from error
+
+    @property
+    def refusal(self) -> str:
+        """Why the console no longer takes this folder's former machine for its own; empty where nothing is known."""
+        return str((self.read_json(REFUSED) or {}).get("message", ""))
 
     def write_identity(self, identity: Identity) -> None:
         """Write ``identity.json``: from here on the folder counts as enrolled."""

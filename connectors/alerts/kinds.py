@@ -94,6 +94,12 @@ KINDS: dict[str, Kind] = {
             unit="hours", threshold=24.0, hold=0, hysteresis=10, enabled=True, above=False, most=8_760.0,
             subjects=("server", "gateway"),
         ),
+        Kind(
+            "clone",
+            "Cloned Machine",
+            "Two machines work by the identity of one, since a machine's disk or folder was copied.",
+            unit=None, threshold=None, hold=0, hysteresis=0, enabled=True, subjects=("server", "gateway"),
+        ),
     )
 }  # fmt: skip
 OF_CONNECTORS = tuple(kind for kind in KINDS.values() if "server" in kind.subjects)

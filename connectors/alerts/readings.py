@@ -1,6 +1,6 @@
 """Readings of everything that is watched, in a fixed number of queries, however many servers there are."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from connectors.fleet.selectors import live_tunnels
 from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
-from console.machines import config, epochs
+from console.machines import clones, config, epochs
 from console.machines.models.machines import SILENT_AFTER
 from console.models import Gateway
 
@@ -53,10 +53,11 @@ class World:
     wanted: ConfigVersion
     marks: Mapping[Key, int]
     doubted: set[str]
+    cloned: Collection[str]
 
 
 def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
-    """Fetch the world. Run six queries, however many servers there are."""
+    """Fetch the world. Run seven queries, however many servers there are."""
     gateways = list(Gateway.objects.filter(enrolled_at__isnull=False))
     servers = list(Server.objects.select_related("connector"))
     return World(
@@ -68,6 +69,7 @@ def world(now: datetime, open_alerts: Iterable[Alert]) -> World:
         gateways_heard=any(_heard(gateway, now) for gateway in gateways),
         wanted=config.current(),
         doubted=comparison.doubted(now),
+        cloned=clones.copies(now).keys(),
         marks={(a.kind, a.subject): a.mark for a in open_alerts if a.mark is not None},
     )
 
@@ -153,6 +155,7 @@ def read(world: World) -> Iterator[Reading]:
         mark = world.marks.get(("drift", server.pk), world.wanted.servers_version)
         yield Reading("drift", "server", *names, drift(server.applied_version, heard, mark), watched, mark)
         yield Reading("history", "server", *names, history(world, "servers_version", server, heard), watched)
+        yield Reading("clone", "server", *names, float(server.pk in world.cloned))
     for gateway in world.gateways:
         of = (gateway.pk, gateway.name, None, "")
         heard = _heard(gateway, world.now)
@@ -160,6 +163,7 @@ def read(world: World) -> Iterator[Reading]:
         mark = world.marks.get(("drift", gateway.pk), world.wanted.version)
         yield Reading("drift", "gateway", *of, drift(gateway.applied_version, heard, mark), mark=mark)
         yield Reading("history", "gateway", *of, history(world, "version", gateway, heard))
+        yield Reading("clone", "gateway", *of, float(gateway.pk in world.cloned))
 
 
 def shown(kind: str, value: float | None) -> str:

@@ -23,6 +23,12 @@ class ConnectorAdmin(ServiceAdmin):
     fields = ("name", "region", "enabled", "upgrade_start", "upgrade_end")
     fixed_fields = ("region",)
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if field is not None and db_field.name in ("upgrade_start", "upgrade_end"):
+            field.help_text = "UTC, whatever your time zone."
+        return field
+
     def create(self, request: HttpRequest, form: forms.ModelForm) -> Connector:
         data = dict(form.cleaned_data)
         window = {"start": data.pop("upgrade_start"), "end": data.pop("upgrade_end")}

@@ -6,7 +6,8 @@ from django import forms
 
 from connectors.fleet.models.connectors import Connector
 from connectors.form_fields import switch
-from console.machines.forms import UpgradeForm, clock, drain_minutes, upgrade_minutes
+from console.core import zones
+from console.machines.forms import ClockField, UpgradeForm, clock_help, drain_minutes, upgrade_minutes
 from console.models import Region
 
 
@@ -35,13 +36,12 @@ class RenameForm(forms.Form):
 
 
 class UpgradeWindowForm(forms.Form):
-    start = forms.TimeField(label="Start", required=False, **clock("20:00"))
-    end = forms.TimeField(
-        label="End",
-        required=False,
-        help_text="UTC. An end before the start is on the next day.",
-        **clock("23:00"),
-    )
+    start = ClockField(label="Start", example="20:00")
+    end = ClockField(label="End", example="23:00")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["end"].help_text = clock_help()
 
 
 class DrainForm(forms.Form):
@@ -59,7 +59,8 @@ class ConnectorUpgradeForm(UpgradeForm):
         super().__init__(*args, **options)
         start, end = connector.upgrade_start, connector.upgrade_end
         within = (
-            f"In its upgrade window, {start:%H:%M}–{end:%H:%M} UTC"
+            f"In its upgrade window, {zones.clock_here(start):%H:%M}–{zones.clock_here(end):%H:%M} "
+            f"({zones.zone_here()})"
             if start and end
             else "In its upgrade window"
         )

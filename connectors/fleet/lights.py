@@ -13,9 +13,9 @@ from connectors.telemetry import comparison, store
 from connectors.telemetry.models import Latest
 from console.core.models.version import ConfigVersion
 from console.kit.windows import Window
-from console.machines import epochs
+from console.machines import clones, epochs
 from console.machines.models.machines import SILENT_AFTER
-from console.models import Gateway
+from console.models import AgentStart, Gateway
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Way:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """Lights of one server. ``latest``: its newest sample while fresh; ``doubted``: gateways counted other bytes."""
+    """Lights of one server. ``latest``: its newest sample while fresh; ``doubted``: gateways counted other bytes.
+
+    ``copies``: machines that work by the server's identity, where there are two or more.
+    """
 
     server: Server
     process: Light
@@ -50,6 +53,7 @@ class ServerStatus:
     latest: Latest | None
     doubted: bool
     ways: list[Way]
+    copies: Sequence[AgentStart] = ()
 
 
 def server_statuses(
@@ -57,11 +61,16 @@ def server_statuses(
 ) -> list[ServerStatus]:
     """Return every server of a connector with its lights. Run two queries, however many servers there are.
 
+    One query more reads the copies of servers that have any.
+
     ``shown``: the time of charts for which the servers are read ``comparison.with_doubts``.
     """
-    known = connector.servers.select_related("latest").annotate(doubted=comparison.is_doubted())
+    known = connector.servers.select_related("latest").annotate(
+        doubted=comparison.is_doubted(), contested=clones.contested()
+    )
     servers = list(comparison.with_doubts(known, shown.start, shown.end) if shown else known)
     gateways, tunnels = _gateways_and_tunnels([server.pk for server in servers]) if servers else ([], {})
+    copies = clones.copies() if any(getattr(server, "contested", False) for server in servers) else {}
     return [
         ServerStatus(
             server=server,
@@ -72,6 +81,7 @@ def server_statuses(
             latest=store.latest_of(server),
             doubted=getattr(server, "doubted", False),
             ways=_ways(server, gateways),
+            copies=copies.get(server.pk, ()),
         )
         for server in servers
     ]

@@ -22,7 +22,7 @@ class Wanted:
     problem: str = ""
     values: dict[str, str] = field(default_factory=dict)
 
-    FIELDS = ("from", "to", "person", "action", "object")
+    FIELDS = ("from", "to", "zone", "person", "action", "object")
 
     def __post_init__(self) -> None:
         for name in self.FIELDS:
@@ -33,10 +33,12 @@ class Wanted:
     def rows(self) -> QuerySet[AuditRow]:
         """Return the rows that are asked for. Nothing is read yet."""
         rows = AuditRow.objects.all()
+        zone = windows.zone_of(self.values)
         for name, lookup in (("from", "at__gte"), ("to", "at__lt")):
             if text := self.values.get(name):
                 try:
-                    rows = rows.filter(**{lookup: windows.moment(text, name.capitalize())})
+                    found = windows.moment(text, name.capitalize(), zone, last=name == "to")
+                    rows = rows.filter(**{lookup: found})
                 except ValueError as error:
                     self.problem = str(error)
         if action := self.values.get("action"):

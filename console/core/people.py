@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
-from console.core import audit, saving, sessions
+from console.core import audit, saving, sessions, zones
 from console.core.errors import Conflict, Invalid, NotFound
 from console.core.models.access import LogIn, PasswordLink, User
 
@@ -77,6 +77,18 @@ def user_delete(*, user: User, actor: audit.Actor) -> None:
         _not_the_last(user)
     audit.record(actor=actor, verb="user.delete", target=user, before=_facts(user))
     user.delete()
+
+
+@transaction.atomic
+def user_time_zone(*, user: User, name: str, actor: audit.Actor) -> User:
+    """Choose the zone in which a user reads and types times; an empty name means the browser's. Raises ``Invalid``."""
+    if name and zones.named(name) is None:
+        raise Invalid(zones.SENTENCE, field="time_zone")
+    user = User.objects.select_for_update().get(pk=user.pk)
+    before, after = saving.change(user, time_zone=name)
+    if after:
+        audit.record(actor=actor, verb="user.time_zone", target=user, before=before, after=after)
+    return user
 
 
 def user_password_set(*, user: User, password: str, actor: audit.Actor) -> None:

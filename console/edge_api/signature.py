@@ -13,8 +13,12 @@ from django.db import connection
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
+from console.core.address import client_address
 from console.core.errors import Forbidden, Refusal
+from console.machines import clones, reported
 from console.machines.models.machines import MachineKey
+from edge.protocol.marks import CLAIM, Marks
+from edge.protocol.message import MessageInvalid
 
 # Seconds that a machine's clock may be off before its calls are refused.
 LEEWAY = 60
@@ -100,7 +104,19 @@ def verify(request: HttpRequest, token: str) -> Machine:
     if not 0 < int(claims["exp"]) - int(claims["iat"]) <= LIFE:
         raise BadSignature(f"A signature must be good for 1 to {LIFE} s.", code="SignatureTooLong")
     _use_once(key.machine, claims)
+    if (who := claims.get(CLAIM)) is not None:
+        _note_caller(request, key, who, int(claims["iat"]))
     return Machine(id=key.machine, kind=key.kind)
+
+
+def _note_caller(request: HttpRequest, key: MachineKey, who: object, signed: int) -> None:
+    """Note which machine and start called. Raises ``clones.Cloned``; marks that make no sense count as none."""
+    try:
+        marks = reported.read(Marks, who, key.machine)
+    except MessageInvalid:
+        reported.drop(key.machine, CLAIM, who)
+        return
+    clones.heard(key, marks, signed=signed, address=client_address(request))
 
 
 def _use_once(machine: str, claims: dict[str, Any]) -> None:

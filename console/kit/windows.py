@@ -1,12 +1,17 @@
-"""Times that charts show, and how wide their points are. In a URL: ``range=24h``, or ``from`` and ``to`` (UTC)."""
+"""Times that charts show, and how wide their points are. In a URL: ``range=24h``, or ``from`` and ``to``.
+
+``from`` and ``to`` are UTC, unless a distance to UTC stands in them or ``zone`` names the zone of both, as forms do.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+
+from console.core import zones
 
 CUSTOM = "custom"
 # Age at which the sums of an hour are deleted, of whatever is measured and counted.
@@ -42,7 +47,7 @@ class Window:
     """The time that a chart shows. ``name``: a range's, or ``custom``.
 
     ``problem``: why the wanted time is not shown, a sentence; ``asked``: the beginning and end typed in then, to be put
-    right.
+    right. ``note``: what a time was taken for that could mean two moments.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Window:
     width: int
     problem: str = ""
     asked: tuple[str, str] = ("", "")
+    note: str = ""
 
     @property
     def custom(self) -> bool:
@@ -62,7 +68,7 @@ class Window:
         """Query string that stands for the window in a URL."""
         if not self.custom:
             return urlencode({"range": self.name})
-        return urlencode({"from": _text(self.start), "to": _text(self.end)})
+        return urlencode({"from": _utc(self.start), "to": _utc(self.end)})
 
     @property
     def every(self) -> int:
@@ -102,15 +108,17 @@ def window(
         except ValueError as error:
             problem = str(error)
         else:
-            return Window(CUSTOM, "chosen time", start, end, width(start, end, now))
+            note = _note(query)
+            return Window(CUSTOM, "chosen time", start, end, width(start, end, now), note=note)
     start = now - chosen.span
     asked = (query.get("from", ""), query.get("to", ""))
     return Window(chosen.name, chosen.label, start, now, width(start, now, now), problem, asked)
 
 
 def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime]:
-    start, end = (moment(query.get(name, ""), label) for name, label in (("from", "From"), ("to", "To")))
-    end = min(end, now)
+    zone = zone_of(query)
+    start = moment(query.get("from", ""), "From", zone)
+    end = min(moment(query.get("to", ""), "To", zone, last=True), now)
     if start >= end:
         raise ValueError("From must be earlier than To, and earlier than now.")
     if start < now - KEPT:
@@ -118,17 +126,43 @@ def _custom(query: Mapping[str, str], now: datetime) -> tuple[datetime, datetime
     return start, end
 
 
-def moment(text: str, label: str) -> datetime:
-    """Read a moment of a form, UTC unless its zone stands in the text. Raises ``ValueError`` with a sentence."""
-    try:
-        read = parse_datetime(text)
-    except ValueError:
-        read = None
+def zone_of(query: Mapping[str, str]) -> tzinfo:
+    """Return the zone of a form's times; UTC for a query string that names none, or one that nobody knows."""
+    return zones.named(query.get("zone", "")) or UTC
+
+
+def moment(text: str, label: str, zone: tzinfo = UTC, *, last: bool = False) -> datetime:
+    """Read a moment of a form, of ``zone`` unless a distance to UTC stands in the text.
+
+    Of a time that comes twice the first is meant, or with ``last`` the second. Raises ``ValueError`` with a sentence.
+    """
+    read = _read(text)
     if read is None or not 1980 < read.year < 9999:
         raise ValueError(f"{label} must be a date and time such as 2026-11-20T08:00.")
-    read = read.replace(tzinfo=UTC) if read.tzinfo is None else read
-    return read.astimezone(UTC)
+    return zones.moment(read, label, zone, last=last) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def _read(text: str) -> datetime | None:
+    try:
+        return parse_datetime(text)
+    except ValueError:
+        return None
+
+
+def _note(query: Mapping[str, str]) -> str:
+    """Say what was taken for a time that comes twice; empty when none does."""
+    zone, sentences = zone_of(query), []
+    for name, which in (("from", "From is the first"), ("to", "To is the second")):
+        read = _read(query.get(name, ""))
+        if read is not None and read.tzinfo is None and zones.comes_twice(read, zone):
+            sentences.append(f"{read:%Y-%m-%d %H:%M} comes twice in {zone}: {which}.")
+    return " ".join(sentences)
 
 
 def _text(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")
+    """Write a moment for a form's field, in the person's zone."""
+    return timezone.localtime(at).strftime("%Y-%m-%dT%H:%M")
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")

@@ -18,6 +18,7 @@ from console.machines.models.config import (
 from console.machines.models.logs import LogExport, LogPart
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey, SignedCall
 from console.machines.models.pki import Authority
+from console.machines.models.starts import AgentStart
 from console.machines.models.upgrades import AreaUpgrade, GatewayUpgrade
 
 
@@ -62,6 +63,14 @@ class MachineKeyAdmin(HistoryAdmin):
     list_display = ("machine", "kind", "created_at")
     list_filter = ("kind",)
     search_fields = ("machine",)
+
+
+@admin.register(AgentStart)
+class AgentStartAdmin(HistoryAdmin):
+    list_display = ("key", "hostname", "address", "since", "seen_at", "returns", "refused_at")
+    list_filter = ("key__kind",)
+    list_select_related = ("key",)
+    search_fields = ("key__machine", "hostname", "address", "start")
 
 
 @admin.register(SignedCall)

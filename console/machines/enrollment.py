@@ -14,7 +14,7 @@ from console import ports
 from console.core import audit
 from console.core.errors import Conflict, Forbidden, Invalid, NotFound, Refusal
 from console.core.rates import Rate, TooMany
-from console.machines import config, pki, snapshot
+from console.machines import clones, config, pki, snapshot
 from console.machines.models.machines import EnrollmentCode, Gateway, MachineKey
 from console.ports import MachineKind
 from edge.protocol.configuration import GatewayConfiguration
@@ -120,6 +120,7 @@ def _admit(request: Enroll, public_address: str) -> Enrolled:
         machine=machine,
         defaults={"kind": request.kind, "public_key": pki.csr_public_key(request.csrs[handler.signing])},
     )
+    clones.forget(machine)
     EnrollmentCode.objects.filter(pk=found.pk).update(used_at=now, used_by=machine)
     return Enrolled(
         id=machine,

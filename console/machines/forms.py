@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from console.core import zones
 from console.core.models.geography import Region
 from console.machines.models.machines import Gateway
 from console.machines.upgrades import MINUTES_SENTENCE
@@ -38,13 +39,31 @@ class GatewayForm(forms.ModelForm):
         )
 
 
-def clock(example: str) -> dict[str, Any]:
-    """Options of a field for a time of day; ``example`` stands in the empty field and in the complaint."""
-    return {
-        "input_formats": ["%H:%M"],
-        "widget": forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
-        "error_messages": {"invalid": f"Give a time of day as HH:MM, such as {example}."},
-    }
+class ClockField(forms.TimeField):
+    """Time of day of the person's clock, kept in UTC. ``example`` stands in the empty field and in the complaint."""
+
+    def __init__(self, *, label: str, example: str) -> None:
+        super().__init__(
+            label=label,
+            required=False,
+            input_formats=["%H:%M"],
+            widget=forms.TimeInput({"placeholder": example, "autocomplete": "off"}, format="%H:%M"),
+            error_messages={"invalid": f"Give a time of day as HH:MM, such as {example}."},
+        )
+
+    def prepare_value(self, value: Any) -> Any:
+        return zones.clock_here(value) if isinstance(value, time) else value
+
+    def to_python(self, value: Any) -> time | None:
+        given = super().to_python(value)
+        return None if given is None else zones.clock_in_utc(given)
+
+
+def clock_help(rest: str = "") -> str:
+    """Say by which clock a window is typed, and what becomes of the window when that clock is changed."""
+    words = zones.clock_words()
+    kept = "" if words == "UTC" else " The window is kept in UTC, and moves on your clock when clocks change."
+    return f"{words}{rest}. An end before the start is on the next day.{kept}"
 
 
 def drain_minutes(label: str, initial: int, help_text: str) -> forms.IntegerField:
@@ -83,14 +102,13 @@ class UpgradeForm(forms.Form):
 class AreaUpgradeForm(UpgradeForm):
     """Upgrade of an area's gateways, at once or between two times of day."""
 
-    start = forms.TimeField(label="Start", required=False, **clock("20:00"))
-    end = forms.TimeField(
-        label="End",
-        required=False,
-        help_text="UTC, for “between two times of day”. An end before the start is on the next day.",
-        **clock("23:00"),
-    )
+    start = ClockField(label="Start", example="20:00")
+    end = ClockField(label="End", example="23:00")
     minutes = upgrade_minutes("gateway")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["end"].help_text = clock_help(", for “between two times of day”")
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}

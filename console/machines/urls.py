@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from console.machines.views import deploy, gateways, logs, upgrades
+from console.machines.views import clones, deploy, gateways, logs, upgrades
 
 gateway_urls = [
     path("", gateways.gateway_list, name="list"),
@@ -21,6 +21,11 @@ log_urls = [
     path("<str:export_id>.tar.gz", logs.download, name="download"),
 ]
 
+clone_urls = [
+    path("<int:copy_id>/confirm/", clones.confirm, name="confirm"),
+    path("<int:copy_id>/enroll-anew/", clones.enroll_anew, name="enroll_anew"),
+]
+
 deploy_urls = [
     path("connector.sh", deploy.script, {"kind": "connector"}, name="script"),
     path("gateway.sh", deploy.script, {"kind": "gateway"}, name="script"),
@@ -32,5 +37,6 @@ deploy_urls = [
 urlpatterns = [
     path("gateways/", include((gateway_urls, "gateways"))),
     path("machines/<str:machine_id>/logs/", include((log_urls, "logs"))),
+    path("machines/<str:machine_id>/copies/", include((clone_urls, "clones"))),
     path("deploy/", include((deploy_urls, "deploy"))),
 ]

@@ -2,7 +2,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from console.core.access import public
-from console.pages import health, metrics, overview, password, shell
+from console.pages import health, metrics, overview, password, shell, time_zone
 
 urlpatterns = [
     path("", overview.home, name="overview"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("metrics", metrics.prometheus, name="metrics"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("password/", password.password_change, name="password_change"),
+    path("profile/time-zone/", time_zone.time_zone, name="time_zone"),
     path("area/", shell.area_select, name="area_select"),
     path("theme/", shell.theme_select, name="theme_select"),
 ]

@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import template
@@ -16,6 +16,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from console.core import zones
+
 register = template.Library()
 
 NOTHING = "—"
@@ -23,7 +25,7 @@ BADGES = ("success", "warning", "error", "notice", "muted")
 NOTICES = {"important": "Important", "error": "Error", "success": "Done", "info": "Note"}
 NOTICE_ICONS = {"important": "warning", "error": "error", "success": "success", "info": "info"}
 STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel", "charts")
-SCRIPTS = ("page", "panel", "menu", "copy", "time", "theme", "live", "select", "chart")
+SCRIPTS = ("page", "panel", "menu", "copy", "zone", "time", "theme", "live", "select", "chart-clock", "chart")
 SPACE = re.compile(r"\s+")
 # Tags of rows and cells with the blanks beside them, which show nowhere.
 ROUND_CELLS = re.compile(r" ?(</?(?:t[rdh]|thead|tbody|table|ul|li|option)\b[^>]*>) ?")
@@ -62,15 +64,22 @@ def _scaled(value: float | None, step: int, units: tuple[str, ...]) -> str:
 
 @register.filter
 def datetime_iso(value: datetime | None) -> SafeString | str:
-    """Make a time element: UTC as text until time.js writes it in the viewer's zone; the full ISO time on hover."""
+    """Make a time element: the time of the person's zone as text, the full ISO time on hover.
+
+    The text says UTC where no other zone is known; time.js then writes the browser's.
+    """
     if value is None:
         return NOTHING
-    moment = value.astimezone(UTC)
+    iso = value.astimezone(UTC).isoformat(timespec="seconds")
     return format_html(
-        '<time datetime="{0}" title="{0}" data-time="full">{1}</time>',
-        moment.isoformat(timespec="seconds"),
-        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        '<time datetime="{0}" title="{0}" data-time="full">{1}</time>', iso, zones.written(value)
     )
+
+
+@register.filter
+def clock(value: time | None) -> str:
+    """Write a time of day (UTC) as the person's clock shows it today: "21:00"."""
+    return NOTHING if value is None else f"{zones.clock_here(value):%H:%M}"
 
 
 @register.filter

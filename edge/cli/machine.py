@@ -100,7 +100,8 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     folders = _enrolled(home)
     if not folders:
         where = home or " or ".join(str(home_path(None, kind)) for kind in KINDS)
-        sentence = f"There is no enrolled gateway or server in {where}. Name its folder with --home."
+        usual = f"There is no enrolled gateway or server in {where}. Name its folder with --home."
+        sentence = " ".join(filter(None, (each.refusal for each in _folders(home)))) or usual
         if as_json:
             typer.echo(json.dumps({"enrolled": False, "reason": sentence}))
         typer.echo(sentence, err=True)
@@ -150,10 +151,13 @@ def check(
 
 
 def _enrolled(given: Path | None) -> list[Home]:
+    return [folder for folder in _folders(given) if folder.enrolled]
+
+
+def _folders(given: Path | None) -> list[Home]:
     from edge.home import Home
 
-    folders = [Home(path) for path in ([given] if given else [home_path(None, kind) for kind in KINDS])]
-    return [folder for folder in folders if folder.enrolled]
+    return [Home(path) for path in ([given] if given else [home_path(None, kind) for kind in KINDS])]
 
 
 def _line(state: str, name: str, sentence: str) -> None:

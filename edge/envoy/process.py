@@ -334,15 +334,25 @@ def _tell_but_for_late_words(loop: asyncio.AbstractEventLoop, context: dict[str,
 
 def _envoys_in(directory: Path) -> list[psutil.Process]:
     """Return the Envoys working in a folder, also one whose agent died before it could write down the pid."""
-    here = str(directory.resolve())
     found = []
     for process in psutil.process_iter(["name"]):
-        with contextlib.suppress(psutil.Error):
-            if not (process.info["name"] or "").startswith("envoy") or process.cwd() != here:
+        with contextlib.suppress(psutil.Error, OSError):
+            if not (process.info["name"] or "").startswith("envoy") or not _works_in(process, directory):
                 continue
             if process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def _works_in(process: psutil.Process, directory: Path) -> bool:
+    """Tell whether a process works in this very folder, and not in one of the same path in another container.
+
+    Containers that share their processes see one another's Envoys, often in a folder of the same name. Raises OSError
+    for a process that this one may not look into, whose folder is not ours then.
+    """
+    if Path("/proc/self/cwd").exists():
+        return os.path.samestat(Path(f"/proc/{process.pid}/cwd").stat(), directory.stat())
+    return bool(process.cwd() == str(directory.resolve()))
 
 
 def _start_time(pid: int) -> str:

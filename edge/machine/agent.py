@@ -16,12 +16,14 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from edge.errors import EdgeError
 from edge.home import Home, NotEnrolled
 from edge.machine.api import ApiError, ConsoleApi
 from edge.machine.enrollment import EnrollmentError, renew, renewal_due
 from edge.machine.log_export import LogSender
+from edge.machine.marks import marks_of_this_start
 from edge.machine.metrics import publish_metrics
-from edge.machine.support import held, keep_log
+from edge.machine.support import disown, held, keep_log
 from edge.machine.upgrade import Upgrader
 from edge.protocol.configuration import UpgradeOrder
 
@@ -32,6 +34,12 @@ MACHINES = {"gateway": "gateway", "server": "connector server"}
 Loops = dict[str, Coroutine[Any, Any, None]]  # coroutines by name; each runs for as long as the agent
 
 
+class Cloned(EdgeError):
+    """Refusal of this machine by the console, since it is a copy of another one. The message is the console's."""
+
+    exit_code = 4  # exit code by which systemd knows that there is nothing to start again
+
+
 class Agent(ABC):
     """Agent of one machine. A trade gives what is done first, its loops, and what is done after all loops have ended.
 
@@ -39,7 +47,8 @@ class Agent(ABC):
     """
 
     def __init__(self, home: Home) -> None:
-        self._home, self._api = home, ConsoleApi(home)
+        self._home, self._copied = home, ""
+        self._api = ConsoleApi(home, marks=marks_of_this_start(), cloned=self._give_up)
         self._logs = LogSender(home, self._api)
         self.stop = asyncio.Event()
         self._upgrader = Upgrader(home, self._api, current=self.order, switch=self.stop.set)
@@ -61,14 +70,27 @@ class Agent(ABC):
         """End Envoy, and write unsent records down. No loop runs any more."""
 
     async def run(self) -> Path | None:
-        """Work until `stop`, SIGTERM or SIGINT; return the program to go on as after an upgrade, else None."""
+        """Work until `stop`, SIGTERM or SIGINT; return the program to go on as after an upgrade, else None.
+
+        Raises `Cloned`, with the identity gone from the folder, when the console wants this machine to enroll anew.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
         try:
             await self._run_loops(await self.begin())
         finally:
             await self._api.close()
+        if self._copied:
+            disown(self._home, self._copied)
+            raise Cloned(self._copied)
         return self._upgrader.successor
+
+    def _give_up(self, sentence: str) -> None:
+        """End the agent: the console goes on with the other machine of the same identity."""
+        if not self._copied:
+            logger.error("%s", sentence)
+        self._copied = sentence
+        self.stop.set()
 
     async def _run_loops(self, loops: Loops) -> None:
         loops["certificates"] = self._renew_certificates()

@@ -28,6 +28,7 @@ from edge.errors import EdgeError
 from edge.home import Home, NotEnrolled
 from edge.outbound.http import client, failure, refused_by_proxy
 from edge.protocol.codes import Code
+from edge.protocol.marks import CLAIM, Marks
 from edge.protocol.message import Message, MessageInvalid
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,9 @@ class ConsoleUnreachable(ApiError):
 class Signer:
     """Maker of one machine's ``Authorization`` header. Keeps the distance of the machine's clock to the console's."""
 
-    def __init__(self, home: Home, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, home: Home, *, clock: Callable[[], float] = time.time, marks: Marks | None = None
+    ) -> None:
         identity = home.identity
         file = home.path / "pki" / f"{SIGNING_KEY[identity.kind]}.key"
         try:
@@ -87,6 +90,7 @@ class Signer:
         self._id = identity.id
         self._clock = clock
         self._offset = 0.0
+        self._marks = {CLAIM: marks.encode()} if marks is not None else {}
 
     def now(self) -> float:
         """Return the console's time (epoch s), by which all go where the clocks differ much."""
@@ -102,6 +106,7 @@ class Signer:
             "htm": "POST",
             "htu": path,
             "bsh": base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode(),
+            **self._marks,
         }
         return "Bearer " + jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": self._id})
 
@@ -215,7 +220,11 @@ class Caller:
 
 
 class ConsoleApi(Caller):
-    """Signed calls of an enrolled machine. Raises `NotEnrolled` when `home` holds no identity or key."""
+    """Signed calls of an enrolled machine. Raises `NotEnrolled` when `home` holds no identity or key.
+
+    `marks`: those of the agent that calls. `cloned`: called with the console's sentence when it refuses the machine as
+    a copy of another one.
+    """
 
     def __init__(
         self,
@@ -224,14 +233,27 @@ class ConsoleApi(Caller):
         transport: httpx.AsyncBaseTransport | None = None,
         timeout: float = 10.0,
         clock: Callable[[], float] = time.time,
+        marks: Marks | None = None,
+        cloned: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         super().__init__(
             home.identity.console,
-            signer=Signer(home, clock=clock),
+            signer=Signer(home, clock=clock, marks=marks),
             transport=transport,
             timeout=timeout,
             ca=home.console_ca,
         )
+        self._cloned = cloned
+
+    async def document(
+        self, path: str, message: Message, *, timeout: float | None = None, last: bool = False
+    ) -> dict[str, Any]:
+        try:
+            return await super().document(path, message, timeout=timeout, last=last)
+        except ApiRefused as error:
+            if error.code == Code.MACHINE_CLONED:
+                self._cloned(error.message)
+            raise
 
 
 def pause_of(interval: object, usual: float) -> float:

@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 
 from edge import version
 from edge.errors import EdgeError
-from edge.home import CONSOLE_CA, Home, Identity
+from edge.home import CONSOLE_CA, REFUSED, Home, Identity
 from edge.machine.api import Caller
 from edge.protocol.enrollment import Enroll, Enrolled, Kind, Renew, Renewed
 from edge.protocol.message import Message, MessageInvalid
@@ -107,6 +107,7 @@ async def _introduce(
         home.write_pki(_files({name: _pem(key) for name, key in keys.items()}, answer))
         home.write_json(CONFIGURATION[kind], answer.config)
         home.write_identity(identity)
+        home.file(REFUSED).unlink(missing_ok=True)
     except BaseException as error:
         _remove(home, kind, folder=created)
         if isinstance(error, OSError) and not isinstance(error, EdgeError):

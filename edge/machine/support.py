@@ -15,7 +15,7 @@ import psutil
 from edge.envoy import halfclose
 from edge.envoy.process import EnvoyProcess
 from edge.errors import EdgeError
-from edge.home import CONSOLE_CA, Home
+from edge.home import CONSOLE_CA, REFUSED, Home
 from edge.machine.enrollment import CONFIGURATION
 
 logger = logging.getLogger(__name__)
@@ -99,11 +99,27 @@ async def uninstall(home: Home) -> None:
     for pattern in ("telemetry.*", "flows.sqlite3*", "agent.log*", "upgrade.*", "metrics.prom*"):
         for file in home.path.glob(pattern):
             file.unlink()
-    own = ("identity.json", CONSOLE_CA, STATUS, MODULE, LOCK, "journal.log", "upgrading")
+    own = ("identity.json", CONSOLE_CA, STATUS, MODULE, LOCK, REFUSED, "journal.log", "upgrading")
     for name in (*CONFIGURATION.values(), *own):
         home.file(name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         home.path.rmdir()  # only an empty folder goes
+
+
+def disown(home: Home, reason: str) -> None:
+    """Give up the identity of a folder that is a copy, and write down why; unsent records are those of another machine.
+
+    What is left lets the deploy command enroll the machine anew: ``pki`` shows it that the folder is a machine's.
+    """
+    shutil.rmtree(home.file("pki"), ignore_errors=True)
+    home.file("pki").mkdir(mode=0o700, exist_ok=True)
+    for pattern in ("telemetry.*", "flows.sqlite3*", "upgrade.*"):
+        for file in home.path.glob(pattern):
+            file.unlink()
+    for name in (*CONFIGURATION.values(), "identity.json", STATUS, "upgrading"):
+        home.file(name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a full disk: the log has the reason as well
+        home.write_json(REFUSED, {"message": reason})
 
 
 async def end_agent(home: Home) -> None:

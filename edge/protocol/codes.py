@@ -124,6 +124,12 @@ class Code(StrEnum):
         404,
         "This machine is not known to the console; it may have been removed.",
     )
+    MACHINE_CLONED = (
+        "MachineCloned",
+        403,
+        "This machine is a copy of another one, and was told in the console to enroll anew. Make a new command in the "
+        "console's Deploy panel and run that command here.",
+    )
 
 
 # With these the gateway speaks of the session, and not of the destination.

@@ -63,30 +63,6 @@
     line.marker = { ...line.marker, size, line: { width: 0 } };
   }
 
-  // Plotly knows no time zones: times are written in the viewer's before it sees them, as time.js does in the words beside.
-  const local = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
-  const zone = local.resolvedOptions().timeZone;
-
-  function inZone(value) {
-    if (Array.isArray(value)) return value.map(inZone);
-    if (typeof value !== "string" || !value.endsWith("Z")) return value;
-    const moment = new Date(value);
-    return Number.isNaN(moment.valueOf()) ? value : local.format(moment);
-  }
-
-  /** The figure with its times in the viewer's zone, named on the axis. */
-  function localised(figure) {
-    const layout = structuredClone(figure.layout || {});
-    if (layout.xaxis?.type !== "date") return figure;
-    if (layout.xaxis.range) layout.xaxis.range = inZone(layout.xaxis.range);
-    if (layout.xaxis.title?.text === "Time (UTC)") layout.xaxis.title.text = `Time (${zone})`;
-    for (const shape of layout.shapes || []) {
-      shape.x0 = inZone(shape.x0);
-      shape.x1 = inZone(shape.x1);
-    }
-    return { ...figure, layout, data: figure.data.map((trace) => ({ ...trace, x: inZone(trace.x) })) };
-  }
-
   /** What lies behind an element: a picture of the chart has no page to shine through. */
   function ground(element) {
     const color = getComputedStyle(element).backgroundColor;
@@ -149,13 +125,21 @@
     const state = states.get(element);
     if (isEmpty(state.figure)) return sentence(element, element.dataset.empty || "Nothing was measured in this time yet.");
     const library = await plotly();
-    const [data, layout, config] = dressed(element, localised(state.figure));
+    const { figure, even, said } = window.causewayChartClock.localised(state.figure);
+    const [data, layout, config] = dressed(element, figure);
+    element.setAttribute("aria-label", [element.dataset.label || "Chart", said].filter(Boolean).join(". "));
     let canvas = element.querySelector(".chart-canvas");
-    if (canvas) return library.react(canvas, data, layout, config);
-    canvas = document.createElement("div");
-    canvas.className = "chart-canvas";
-    element.replaceChildren(canvas);
-    return library.newPlot(canvas, data, layout, config);
+    const known = Boolean(canvas);
+    if (!known) {
+      canvas = document.createElement("div");
+      canvas.className = "chart-canvas";
+      element.replaceChildren(canvas);
+    }
+    state.even = even;
+    if (known && even) window.causewayChartClock.keep(canvas, layout);
+    await (known ? library.react(canvas, data, layout, config) : library.newPlot(canvas, data, layout, config));
+    if (even) window.causewayChartClock.follow(library, canvas);
+    if (!known) canvas.on("plotly_relayout", () => state.even && window.causewayChartClock.follow(library, canvas));
   }
 
   async function load(element) {

@@ -1,7 +1,6 @@
 "use strict";
 // Writes <time data-time="full"> in the viewer's zone and keeps every other <time> current: how long ago it is.
 (() => {
-  const full = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
   const ago = new Intl.RelativeTimeFormat(document.documentElement.lang || "en", { numeric: "always" });
   const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
@@ -16,7 +15,7 @@
     for (const element of root.querySelectorAll("time[datetime]")) {
       const moment = new Date(element.dateTime);
       if (Number.isNaN(moment.valueOf())) continue;
-      const text = element.dataset.time === "full" ? full.format(moment) : age(moment);
+      const text = element.dataset.time === "full" ? window.causewayZone.text(moment.valueOf()) : age(moment);
       if (!element.title) element.title = element.dateTime;
       if (element.textContent !== text) element.textContent = text;
     }

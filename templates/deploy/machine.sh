@@ -331,6 +331,8 @@ EnvironmentFile=-$ENVIRONMENT_FILE
 ExecStart="$unit_causeway" $KIND run --home "$unit_home"
 Restart=always
 RestartSec=2
+# A copy of another machine that the console told to enroll anew: there is nothing to start again.
+RestartPreventExitStatus=4
 TimeoutStopSec=15
 # A killed agent leaves Envoy and its flows alone; the next one adopts it.
 KillMode=process

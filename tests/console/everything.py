@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from datetime import timedelta
 
 from axes.models import AccessAttempt
@@ -16,7 +17,7 @@ from console.core import access_keys, password_links, second_factor, sessions
 from console.core.models.access import SECOND_FACTORS
 from console.core.sealed import seal_text
 from console.machines import logs
-from console.models import PushDelivery, PushMessage, SecondFactor, User
+from console.models import AgentStart, PushDelivery, PushMessage, SecondFactor, User
 from console.push import services as push
 from roaming.imports import services as imports
 from roaming.models import ClientAccount
@@ -74,7 +75,17 @@ def _machines(account: ClientAccount) -> Ids:
     archive = base64.b64encode(b"archive").decode()
     assert machine.call("logs", {"export": export.pk, "part": 0, "last": True, "data": archive})
     ids: Ids = {"gateway_id": gateway.pk, "machine_id": gateway.pk, "session_id": session.pk}
-    return ids | {"export_id": export.pk}
+    return ids | {"export_id": export.pk, "copy_id": _copies(machine)}
+
+
+def _copies(machine: Machine) -> int:
+    """Have two agents call by a machine's identity, by turns; return one of the two."""
+    begin = int(time.time()) - 90
+    for place in range(0, 90, 15):
+        who = {"start": "ab"[place % 2] * 16, "hostname": f"host-{place % 2}"}
+        told = {"who": who, "iat": begin + place, "exp": begin + place + 60}
+        assert machine.call("gateway/status", {}, **told).status_code == 200
+    return AgentStart.objects.filter(key=machine.id).values_list("pk", flat=True)[0]
 
 
 def _private_access() -> Ids:

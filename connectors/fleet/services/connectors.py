@@ -75,7 +75,7 @@ def connector_upgrade_window(
 
 
 def shown_time(value: time | None) -> str | None:
-    return None if value is None else value.strftime("%H:%M")
+    return None if value is None else value.strftime("%H:%M UTC")
 
 
 @transaction.atomic

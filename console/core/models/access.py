@@ -25,6 +25,8 @@ class User(AbstractUser):
         ADMINISTRATOR = "administrator", "Administrator"
 
     role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+    # Name of the zone in which the user reads and types times; empty: the browser's (`console.core.zones`).
+    time_zone = models.CharField("time zone", max_length=64, blank=True, default="", db_default="")
 
     class Meta(AbstractUser.Meta):
         constraints = [

@@ -83,6 +83,10 @@ class MachineKey(models.Model):
     kind = models.CharField(max_length=10)
     public_key = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
+    # Start of the agent that called last; empty for one of release 0.2 or older, which names none.
+    start = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
+    # When two machines were last heard by this key (`console.machines.clones`).
+    contested_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
         return self.machine

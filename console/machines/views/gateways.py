@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from console.core.access import actor, acts, shows, takes_form
 from console.core.errors import Refusal
 from console.kit import tables, web
-from console.machines import config, deploy, enrollment, epochs, gateway_upgrades, services
+from console.machines import clones, config, deploy, enrollment, epochs, gateway_upgrades, services
 from console.machines.forms import GatewayForm
 from console.machines.models.machines import Gateway
 
@@ -59,11 +59,14 @@ TABLE = tables.Table(
 @shows("viewer")
 def gateway_list(request: HttpRequest) -> HttpResponseBase:
     gateways = Gateway.objects.select_related("region__area").annotate(draining=gateway_upgrades.IN_HAND)
+    gateways = gateways.annotate(contested=clones.contested())
     now = config.current()
 
     def dress(rows: list[Any]) -> None:
+        copies = clones.copies() if any(row.contested for row in rows) else {}
         for row in rows:
             row.standing = epochs.standing(now, "version", row).value
+            row.copies = copies.get(row.pk, ())
 
     page = TABLE.page(request, gateways, dress)
     # A function, which the table alone, fetched every few seconds, does not call.

@@ -37,8 +37,8 @@ def test_the_upgrade_window_is_changed_and_shown(
     assert answer.status_code == (200 if htmx else 302)
     connector.refresh_from_db()
     assert (connector.upgrade_start, connector.upgrade_end) == (time(20), time(23))
-    assert "20:00–23:00 UTC" in words(operator_client.get(f"{LIST}{connector.pk}/"))
-    after = {"upgrade_start": "20:00", "upgrade_end": "23:00"}
+    assert "20:00–23:00 (UTC)" in words(operator_client.get(f"{LIST}{connector.pk}/"))
+    after = {"upgrade_start": "20:00 UTC", "upgrade_end": "23:00 UTC"}
     assert AuditRow.objects.get(verb="connector.upgrade_window").after == after
     operator_client.post(url, {"start": "", "end": ""})
     assert "Any time" in words(operator_client.get(f"{LIST}{connector.pk}/"))

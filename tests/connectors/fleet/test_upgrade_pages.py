@@ -61,7 +61,7 @@ def test_a_window_is_given_and_shown(operator_client: Client, gateways: Gateways
     answer = operator_client.post(gateways.url, WINDOW | {"start": "20:00", "end": "02:30"})
     assert answer.status_code == 302
     assert gateways.run.window == (time(20), time(2, 30))
-    assert "Gateways are begun from 20:00 to 02:30 UTC." in words(operator_client.get(gateways.page))
+    assert "Gateways are begun from 20:00 to 02:30 (UTC)." in words(operator_client.get(gateways.page))
 
 
 @pytest.mark.parametrize(

@@ -141,18 +141,18 @@ def test_a_chosen_time_stands_in_the_url_and_a_wrong_one_says_so(
     panel = details(page, console)
     now = timezone.now()
     panel.get_by_text("Other time").click()
-    panel.get_by_label("From (UTC)").fill((now - timedelta(days=4)).strftime("%Y-%m-%dT%H:%M"))
-    panel.get_by_label("To (UTC)").fill((now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M"))
+    panel.get_by_label(f"From ({ZONE})").fill((now - timedelta(days=4)).strftime("%Y-%m-%dT%H:%M"))
+    panel.get_by_label(f"To ({ZONE})").fill((now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M"))
     panel.get_by_role("button", name="Show").click()
     chart = drawn(page, "from=")
     begin, end, _ = axis(chart)
     assert (end - begin).total_seconds() == pytest.approx(2 * 86400, rel=0.05)
     asked = parse_qs(urlsplit(page.url).query)
     assert asked["from"] and asked["to"]
-    panel.get_by_label("To (UTC)").fill("2020-01-01T00:00")
+    panel.get_by_label(f"To ({ZONE})").fill("2020-01-01T00:00")
     panel.get_by_role("button", name="Show").click()
     expect(panel.get_by_text("From must be earlier than To")).to_be_visible()
-    expect(panel.get_by_label("To (UTC)")).to_have_value("2020-01-01T00:00")
+    expect(panel.get_by_label(f"To ({ZONE})")).to_have_value("2020-01-01T00:00")
 
 
 def test_new_samples_appear_by_themselves(page: Page, console: str, servers: Any) -> None:

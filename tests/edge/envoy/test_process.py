@@ -1,9 +1,11 @@
 """Envoy as a process: adopted, restarted, replaced, and its refusals told."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from edge.envoy.process import EnvoyError, EnvoyProcess
+from edge.envoy.process import EnvoyError, EnvoyProcess, envoy_binary
 from tests.edge.connector_lab import beside, until
+from tests.ending import ended
 
 pytestmark = pytest.mark.processes
 
@@ -111,3 +114,31 @@ async def test_a_call_that_is_given_up_while_its_answer_comes_complains_of_nothi
         with pytest.raises(asyncio.CancelledError):
             await asking
     assert not caplog.records
+
+
+# What a container is to Envoy: the same path, behind which another folder lies.
+CONTAINER = """
+mount --bind "$1" "$2" && cd "$2" && exec "$3" --config-path bootstrap.json --disable-hot-restart --concurrency 1
+"""
+
+
+async def test_one_of_another_container_with_a_folder_of_the_same_path_is_left_alone(
+    envoy: EnvoyProcess, tmp_path: Path
+) -> None:
+    """Containers that share their processes see one another's Envoys."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("No mount may be made here.")
+    here, other = tmp_path / "envoy", tmp_path / "other"
+    here.mkdir(exist_ok=True)
+    other.mkdir()
+    (other / "bootstrap.json").write_text(json.dumps(BOOTSTRAP))
+    command = ["unshare", "--mount", "sh", "-c", CONTAINER, "sh", str(other), str(here), str(envoy_binary())]
+    with ended(subprocess.Popen(command, stderr=subprocess.DEVNULL)) as neighbour:
+        # By the link alone the two folders are one.
+        link = Path(f"/proc/{neighbour.pid}/cwd")
+        await until((other / "admin.sock").exists, "the neighbour's Envoy lives")
+        assert link.readlink() == here
+        await envoy.start(BOOTSTRAP)
+        await envoy.stop()
+        await envoy.end_all()
+        assert neighbour.poll() is None
