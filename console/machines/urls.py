@@ -27,7 +27,10 @@ deploy_urls = [
     path("<str:name>", deploy.wheel, name="wheel"),
 ]
 
+trust_urls = [path("machines/ca.pem", deploy.ca, name="ca_pem")]
+
 urlpatterns = [
+    path("", include((trust_urls, "console"))),
     path("gateways/", include((gateway_urls, "gateways"))),
     path("machines/<str:machine_id>/logs/", include((log_urls, "logs"))),
     path("deploy/", include((deploy_urls, "deploy"))),

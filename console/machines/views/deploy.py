@@ -8,6 +8,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from console.core.access import public
+from console.machines import pki
 from console.machines.wheels import NO_WHEEL, newest_wheel, wheels
 
 
@@ -26,6 +27,14 @@ def script(request: HttpRequest, kind: str) -> HttpResponse:
         "wheel_sha256": wheel.sha256,
     }
     return render(request, "deploy/machine.sh", context, content_type="text/x-shellscript; charset=utf-8")
+
+
+@require_safe
+@public
+def ca(request: HttpRequest) -> HttpResponse:
+    """Answer with the CA by which clients trust gateways, as PEM: no secret, and who connects has no log-in here."""
+    headers = {"Content-Disposition": 'attachment; filename="causeway-ca.pem"'}
+    return HttpResponse(pki.ca_pem(), content_type="application/x-pem-file", headers=headers)
 
 
 @require_safe
