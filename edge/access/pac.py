@@ -70,7 +70,8 @@ def pac_file(rules: Sequence[Rule] | None, proxy: str) -> str:
         else:
             networks.append((_groups(network.family, network.value), network.prefix, ports))
     tables = f"var proxy = {json.dumps(proxy)};\n"
-    tables += f"var hosts = {json.dumps(hosts, indent=0)};\nvar networks = {json.dumps(networks)};\n"
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(ports)}" for name, ports in hosts.items())
+    tables += f"var hosts = {{\n{lines}\n}};\nvar networks = {json.dumps(networks)};\n"
     return tables + _SCRIPT
 
 
