@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,7 +119,7 @@ def connected(command: str, local: str, folder: Path, password: str) -> Iterator
         assert terminal.until("Ctrl-C"), terminal.said
         yield port
     finally:
-        os.kill(terminal.pid, signal.SIGINT)
+        os.write(terminal.screen, b"\x03")  # Ctrl-C, as the program says
         terminal.end()
         os.close(terminal.screen)
 
