@@ -21,11 +21,12 @@ class ConnectorsConfig(AppConfig):
         from connectors.fleet.services.servers import drains_finish
         from connectors.fleet.services.tunnels import tunnels_seen
         from connectors.fleet.services.upgrades import SERVERS, upgrades_end_after_restore
-        from connectors.policies import dependants
+        from connectors.policies import dependants, destinations
         from connectors.policies.services.groups import account_written
         from connectors.telemetry import comparison, store
         from console.edge_api import api
         from roaming.accounts import dependants as account_dependants
+        from roaming.connecting import destinations as shown
 
         api.add_router("", edge_api.router)
         ports.gateway_faults.add(health.without_tunnel)
@@ -44,6 +45,7 @@ class ConnectorsConfig(AppConfig):
         ports.places.update(connector="connectors:details", application="connectors:applications")
         ports.places.update(policy="connectors:policies", usergroup="connectors:groups")
         account_dependants.contribute(dependants.naming)
+        shown.contribute(destinations.hosts)
         ports.jobs.add("notice the license's end", Job(timedelta(minutes=1), license_expire))
         ports.jobs.add("switch off drained servers", Job(timedelta(seconds=2), drains_finish))
         ports.jobs.add("upgrade servers", Job(timedelta(seconds=1), SERVERS.advance))

@@ -76,7 +76,7 @@ class QuietFiles(QuietHandler, http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(server: socketserver.TCPServer) -> Iterator[int]:
+def serving(server: socketserver.TCPServer | socketserver.UDPServer) -> Iterator[int]:
     """Serve in a thread during a block; give the port."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -86,3 +86,9 @@ def serving(server: socketserver.TCPServer) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class QuietUDPServer(Quiet, socketserver.ThreadingUDPServer):
+    """Server of UDP with a thread for each datagram."""
+
+    daemon_threads = True

@@ -6,7 +6,7 @@ The grammar is that of ``edge.access.hosts``: what is accepted here is exactly w
 import ipaddress
 from itertools import pairwise
 
-from edge.access.hosts import HostInvalid, parse_host, parse_pattern
+from edge.access.hosts import HostInvalid, parse_address, parse_host
 
 MOST_ADDRESSES = 1000
 Ports = tuple[int, int]
@@ -41,41 +41,15 @@ def normalised_address(text: str, *, allow_local: bool) -> str:
 
     ``allow_local``: whether loopback and link-local addresses are legal, as they are beside an origin only.
     """
-    text = text.strip()
-    if "/" in text and not text.startswith("*."):
-        address = _network(text)
-    else:
-        try:
-            pattern = parse_pattern(text)
-        except HostInvalid as error:
-            raise AddressInvalid(
-                f"“{_shown(text)}” is not a host name, a wildcard such as *.example.com, an IP address or a CIDR block."
-            ) from error
-        name = pattern.suffix or pattern.name
-        if name is not None and name.rpartition(".")[2].isdigit():
-            # Refuse a mistyped IP address, which would match nothing: no top-level domain is a number.
-            raise AddressInvalid(f"“{_shown(text)}” is not an IPv4 address: four numbers from 0 to 255.")
-        if pattern.suffix is not None:
-            address = f"*.{pattern.suffix}"
-        else:
-            address = pattern.name if pattern.name is not None else parse_host(text).text
+    try:
+        address = parse_address(text)
+    except HostInvalid as error:
+        raise AddressInvalid(str(error)) from error
     if not allow_local and _is_local(address):
         raise AddressInvalid(
             f"“{address}” is a loopback or link-local address, legal only for an application with an origin."
         )
     return address
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        pass
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise AddressInvalid(f"“{_shown(text)}” is not a CIDR block such as 10.0.0.0/8.") from None
-    raise AddressInvalid(f"“{_shown(text)}” has bits beyond its prefix; {network} would be the block.")
 
 
 def normalised_origin(text: str) -> str:

@@ -19,6 +19,7 @@ from console.machines import snapshot as console_snapshot
 from console.models import AuditRow, Gateway
 from edge.access.decision import CONNECTOR, Decision, Destination, Step, decide
 from edge.access.hosts import parse_host
+from edge.access.pac import Rule, rules_of
 from edge.access.snapshot import Snapshot, Tunnels
 from edge.protocol.edition import Edition
 from edge.protocol.identity import SessionIdentity
@@ -167,6 +168,12 @@ class World:
         account, now = self._account, time.time()
         identity = SessionIdentity(SESSION, account.pk, account.instance_id, account.username, "", now + 60)
         return decide(identity, destination, snapshot, now=now)
+
+    def rules(self) -> list[Rule]:
+        """Return what the account may ask its area's first gateway for, whether or not connectors are online."""
+        if self._snapshot is None:
+            return []
+        return rules_of(self._account.pk, self._account.instance_id, self._snapshot)
 
     def check(self, destination: Destination) -> Check:
         """Ask every gateway, the account's own area first; gateways that answer alike stand together."""

@@ -38,7 +38,6 @@ urlpatterns = [
     path("users/", include((user_urls, "users"))),
     path("access-keys/", include((key_urls, "access_keys"))),
     path("log-ins/", history.log_in_list, name="log_ins"),
-    path("log-ins/log-ins.csv", history.log_in_csv, name="log_ins_csv"),
     path("profile/", profile.profile, name="profile"),
     path("profile/sign-out/", profile.sign_out_elsewhere, name="sign_out_elsewhere"),
     path("profile/log-ins/<str:log_in_id>/end/", profile.log_in_end, name="log_in_end"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.access.hosts import Host, Network, mask, parse_pattern
+from edge.access.hosts import Host, Network, Pattern, mask, parse_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,13 @@ class PrefixTable:
                 sorted(lengths.items(), reverse=True)
             )  # the most specific first
         return self._lengths[network.family][network.prefix].setdefault(network.value, default)
+
+    def entries(self) -> Iterator[tuple[Network, Any]]:
+        """Yield every network with what is in its slot."""
+        for family, lengths in self._lengths.items():
+            for prefix, table in lengths.items():
+                for value, held in table.items():
+                    yield Network(family, value, prefix), held
 
     def find(self, host: Host) -> Iterator[Any]:
         for prefix, table in self._lengths[host.family].items():
@@ -79,6 +86,15 @@ class ApplicationIndex:
             elif pattern.network is not None:
                 table = self.networks.slot(pattern.network, PortTable())
             table.add(application)
+
+    def entries(self) -> Iterator[tuple[Pattern, Application]]:
+        """Yield every address with each application that names the address."""
+        for name, table in self.names.items():
+            yield from ((Pattern(name=name), application) for application in table.applications)
+        for suffix, table in self.suffixes.items():
+            yield from ((Pattern(suffix=suffix), application) for application in table.applications)
+        for network, table in self.networks.entries():
+            yield from ((Pattern(network=network), application) for application in table.applications)
 
     def tables(self, host: Host) -> Iterator[PortTable]:
         if host.family:

@@ -30,7 +30,11 @@ ForwardOption = Annotated[
 ]
 PacOption = Annotated[Path | None, typer.Option(help="Write a proxy auto-configuration to this file.")]
 PacForOption = Annotated[
-    list[str] | None, typer.Option(help="Domain that the PAC file sends by the proxy; else all.")
+    list[str] | None,
+    typer.Option(
+        help="Address that the PAC file sends by the proxy: host name, *.corp.example, IP address, CIDR block. "
+        "Without it: those of your own applications."
+    ),
 ]
 CaFileOption = Annotated[
     Path | None, typer.Option(help="Trust this CA (PEM) for the console, besides the system's.")
@@ -69,6 +73,7 @@ def connect(
         parse_listen,
         read_trust,
     )
+    from edge.client.pac import rules_for
     from edge.client.password import KeyringProblem, read_password
 
     start_log(verbose)
@@ -81,10 +86,11 @@ def connect(
             listen=None if listen == "none" else parse_listen(listen),
             forwards=tuple(parse_forward(text) for text in forward or []),
             pac=pac,
-            pac_domains=tuple(pac_for or ()),
+            pac_for=tuple(pac_for or ()),
             trust=read_trust(ca_file) if ca_file else "",
         )
         check(options)
+        rules_for(options.pac_for)
         check_ports(options)
         password = read_password(options, file=password_file, keyring=keyring)
         code = asyncio.run(run_connect(options, password, events))

@@ -7,11 +7,12 @@ import tempfile
 from enum import IntEnum
 from pathlib import Path
 
+from edge.access.pac import PATH as PAC_PATH
 from edge.client.events import Events, plain
 from edge.client.gateways import hindrance, nearest_first, proxies_of
 from edge.client.keeper import Keeper
 from edge.client.options import Options, PortProblem, check_ports, written
-from edge.client.pac import pac_file
+from edge.client.pac import Pac
 from edge.client.password import KeyringProblem, Password, save
 from edge.client.session import Grant, Session, SessionEnded
 from edge.client.watchdog import Watchdog
@@ -104,9 +105,7 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
         events.tell("gateway_lost", f"No gateway can be reached at present; trying again.{why and f' {why}'}")
     folder = Path(tempfile.mkdtemp(prefix="causeway-connect-"))
     with Watchdog(folder):
-        if options.pac is not None and options.listen is not None:
-            options.pac.write_text(pac_file(options.listen, options.pac_domains))
-        home = Home(folder)
+        home, pac = Home(folder), Pac(options, folder)
         home.write_atomic(TOKEN_FILE, token_file(grant.token))
         home.write_atomic(CA_FILE, ca_file(grant.ca))
         # Each thread has its own connection to the gateway, and another thread there: several fast flows get both.
@@ -120,9 +119,11 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
                 home.write_atomic(proxied.FILE, proxied.secret_file(proxy))
             folder_key = str(home.path)
             await envoy.start(bootstrap(options.listen, options.forwards, gateways, proxies, folder_key))
-            _announce(options, grant, gateways, events)
-            keeper = Keeper(session, home, events, reachable=reachable)
-            return await _keep(keeper, envoy, stop, events)
+            async with pac.serving():
+                await pac.refresh()
+                _announce(options, grant, gateways, events)
+                keeper = Keeper(session, home, events, pac, reachable=reachable)
+                return await _keep(keeper, envoy, stop, events)
         except EnvoyError as error:
             events.tell("failed", _why_not(options, error))
             return Exit.FAILED
@@ -164,8 +165,10 @@ def _announce(options: Options, grant: Grant, gateways: list[str], events: Event
     if options.listen is not None:
         place = written(options.listen)
         events.tell("proxy", f"HTTP proxy: http://{place}", address=place)
-        if options.pac is not None:
-            events.tell("pac", f"Proxy auto-configuration: {options.pac}", file=str(options.pac))
+        url = f"http://{place}{PAC_PATH}"
+        file = str(options.pac) if options.pac is not None else None
+        also = f", and the file {file}" if file else ""
+        events.tell("pac", f"Proxy auto-configuration: {url}{also}", url=url, file=file)
     for forward in options.forwards:
         here, there = written((forward.address, forward.port)), written((forward.host, forward.target))
         events.tell("forward", f"{here} leads to {there}.", address=here, to=there)

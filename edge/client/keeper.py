@@ -1,22 +1,27 @@
 """Keeping of a session: renew its token, notice its end within seconds, tell what a gateway refuses."""
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 
 from edge.client.events import Events, plain
+from edge.client.pac import Pac
 from edge.client.session import Session, SessionEnded
 from edge.client.watch import PROBE_HOST, Probe, Refusal, RefusalLog
 from edge.envoy.client import CA_FILE, TOKEN_FILE, ca_file, token_file
 from edge.home import Home
 from edge.machine.api import ApiRefused, ConsoleUnreachable
 from edge.protocol.codes import ENDS_SESSION, Code
+from edge.protocol.reach import HOST as PAC_HOST
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
 ASK_SECONDS = 4.0
+# Seconds between two questions which applications are the account's.
+PAC_SECONDS = 300.0
 RETRY_SECONDS = (1.0, 60.0)
 # Seconds in which the same refusal is told once: a browser that tries again and again is one piece of news.
 REPEAT_SECONDS = 60.0
@@ -35,10 +40,11 @@ PARTS = {
 class Keeper:
     """Keeper of a session. `run` ends only by `SessionEnded`, whose text is for the user."""
 
-    def __init__(self, session: Session, home: Home, events: Events, *, reachable: bool) -> None:
+    def __init__(self, session: Session, home: Home, events: Events, pac: Pac, *, reachable: bool) -> None:
         self._session = session
         self._home = home
         self._events = events
+        self._pac = pac
         self._log = RefusalLog(home.path)
         self._told: dict[tuple[str, str], float] = {}
         self._reachable = reachable
@@ -48,7 +54,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Watch for ever. Raises `SessionEnded`."""
-        probe, ask_at = Probe(self._home.path), 0.0
+        probe, ask_at, pac_at = Probe(self._home.path), 0.0, time.monotonic() + PAC_SECONDS
         try:
             while True:
                 doubt = self._read_log()
@@ -57,6 +63,10 @@ class Keeper:
                     ask_at = time.monotonic() + ASK_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
                 if doubt or self._session.seconds_to_renewal <= 0:
                     await self._renew(doubt)
+                if time.monotonic() >= pac_at:
+                    pac_at = time.monotonic() + PAC_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311
+                    with contextlib.suppress(OSError):  # a full disk ends no session
+                        await self._pac.refresh()
                 await asyncio.sleep(min(LOOK_SECONDS, self._session.seconds_to_renewal + 0.1))
         finally:
             await probe.close()
@@ -67,7 +77,7 @@ class Keeper:
         for refusal in self._log.new():
             if refusal.about_session:
                 doubt = refusal
-            elif refusal.host != PROBE_HOST and refusal.reason:
+            elif refusal.host not in (PROBE_HOST, PAC_HOST) and refusal.reason:
                 self._tell_refused(refusal)
         return doubt
 

@@ -2,13 +2,14 @@
 
 import errno
 import ipaddress
-import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from edge.access.decision import Destination
+from edge.access.hosts import HostInvalid
 from edge.envoy.client import Forward
 from edge.errors import EdgeError
 from edge.outbound.trust import read_ca
@@ -34,7 +35,7 @@ class Options:
     listen: tuple[str, int] | None
     forwards: tuple[Forward, ...]
     pac: Path | None = None
-    pac_domains: tuple[str, ...] = ()
+    pac_for: tuple[str, ...] = ()
     trust: str = ""
 
     @property
@@ -54,8 +55,8 @@ def check(options: Options) -> None:
         raise OptionError("Nothing to do: give --listen, or --forward, or both.")
     if options.listen is None and options.pac is not None:
         raise OptionError("--pac needs --listen: a PAC file names the HTTP proxy.")
-    if options.pac is None and options.pac_domains:
-        raise OptionError("--pac-for needs --pac, the file to write.")
+    if options.listen is None and options.pac_for:
+        raise OptionError("--pac-for needs --listen: a PAC file names the HTTP proxy.")
     places = options.local_places
     if twice := {place for place in places if places.count(place) > 1}:
         raise OptionError(f"{written(min(twice))} is given twice; every local port can be used once.")
@@ -123,11 +124,14 @@ def parse_forward(text: str) -> Forward:
     """Read ``[ADDR:]PORT=HOST:PORT``. Raises `OptionError`."""
     option = f"--forward {text!r}"
     here, equals, there = text.partition("=")
-    host, colon, target = there.rpartition(":")
-    if not equals or not colon or not re.fullmatch(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", host):
+    try:
+        target = Destination.parse(there)
+    except HostInvalid as error:
+        raise OptionError(f"{option} must be like 5432=db.corp.example:5432. {error}") from None
+    if not equals:
         raise OptionError(f"{option} must be like 5432=db.corp.example:5432.")
     address, port = _local(here, option)
-    return Forward(address, port, host.strip("[]"), _port(target, option))
+    return Forward(address, port, target.host.text, target.port)
 
 
 def _local(text: str, option: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from edge.access.pac import PATH as PAC_PATH
 from edge.envoy import halfclose, parts, proxied
 from edge.envoy.failures import PART_HEADER, client_failures
 from edge.envoy.parts import Config, typed
@@ -19,8 +20,10 @@ from edge.protocol.codes import ANOTHER_GATEWAY_MAY, Code
 TOKEN_FILE = "token.json"  # noqa: S105
 CA_FILE = "ca.json"
 PROXY_SOCKET = "proxy.sock"
+PAC_SOCKET = "pac.sock"  # where the agent serves the PAC file (edge.client.pac)
 REFUSALS_FILE = "refusals.log"
 GATEWAYS, FORWARDS = "gateways", "gateways-of-forwards"
+PAC = "pac"
 # Keys under which a forward keeps the token that it shows, and the answer that it got
 _TOKEN, _ANSWER = "causeway.token", "envoy.tcp_proxy.propagate_response_headers"
 STATISTICS = "local"
@@ -68,8 +71,9 @@ def bootstrap(
     if listen is not None:
         places.append({"address": parts.address(*listen)})
     exact = halfclose.usable()
+    own = _own_routes(listen) if listen is not None else []
     listeners = [
-        _proxy(f"proxy-{index}", place, len(gateways), exact=exact) for index, place in enumerate(places)
+        _proxy(f"proxy-{index}", place, own, len(gateways), exact=exact) for index, place in enumerate(places)
     ]
     return {
         "node": {"id": "connect", "cluster": "clients"},
@@ -88,12 +92,30 @@ def bootstrap(
                     for name in (GATEWAYS, FORWARDS)
                 ),
                 *(proxied.cluster(proxy) for proxy in set(proxies.values())),
+                parts.static_cluster(PAC, [{"pipe": {"path": PAC_SOCKET}}]),
             ],
         },
     }
 
 
-def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
+def _own_routes(listen: tuple[str, int]) -> list[Config]:
+    """Routes of what the local proxy is asked for itself, under its own address: the PAC file."""
+    address, port = listen
+    names = (f"[{address}]" if ":" in address else address, "localhost")
+    return [
+        {
+            "match": {
+                "path": PAC_PATH,
+                "headers": [{"name": ":authority", "string_match": {"exact": f"{name}:{port}"}}],
+            },
+            "route": {"cluster": PAC},
+            "request_headers_to_remove": ["proxy-authorization"],
+        }
+        for name in names
+    ]
+
+
+def _proxy(name: str, place: Config, own: list[Config], gateways: int, *, exact: bool) -> Config:
     credential = typed(
         "envoy.http.injected_credentials.generic",
         "http.injected_credentials.generic.v3.Generic",
@@ -101,6 +123,7 @@ def _proxy(name: str, place: Config, gateways: int, *, exact: bool) -> Config:
         header="proxy-authorization",
     )
     routes = [
+        *own,
         _route({"connect_matcher": {}}, _retry("reset", _TRY_CONNECT_AT_THE_NEXT, gateways)),
         _route({"prefix": "/"}, _retry("reset-before-request", ANOTHER_GATEWAY_MAY, gateways)),
     ]

@@ -105,10 +105,7 @@ def server_failures() -> Config:
 def _invalid_requests() -> list[Config]:
     """Answers to requests that Envoy refuses to read."""
     most = f"The request has more than {MAX_HEADERS} headers, or more than {MAX_HEADERS_KB} KiB of them."
-    host = (
-        "The address is no host and port. (A plain request over HTTP/1.1 takes no host name with an underscore; "
-        "CONNECT and HTTP/2 do.)"
-    )
+    host = "The address is no host and port."
     secure = "This is a proxy: for https:// send CONNECT host:port, not the whole address."
     itself = "This is a proxy: send CONNECT host:port, or a request for an absolute http:// address."
     return [

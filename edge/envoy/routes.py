@@ -189,7 +189,9 @@ def _origin(entry: Entry) -> list[Config]:
     """Dial the origin in place of the address."""
     if not entry.origin:
         return []
-    host, _, port = entry.origin.rpartition(":") if ":" in entry.origin else (entry.origin, "", "")
+    host, colon, port = entry.origin.rpartition(":")
+    if not colon or entry.origin.endswith("]"):  # no port; the colons of an IPv6 address stand in brackets
+        host, port = entry.origin, ""
     return [state(DYNAMIC_HOST, host), state(DYNAMIC_PORT, port or metadata(PORT))]
 
 

@@ -34,6 +34,7 @@ OWN_NETWORKS = (
 MANY_HOSTS = 65_536
 _CLUSTER = {"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster"}
 _LISTENER = {"@type": "type.googleapis.com/envoy.config.listener.v3.Listener"}
+NAME_SERVERS: tuple[Config, ...] = ()  # addresses of name servers in place of the machine's own
 
 
 @dataclass(frozen=True)
@@ -232,11 +233,18 @@ def _dns_cache() -> Config:
         "dns_lookup_family": "V4_PREFERRED",
         "max_hosts": MANY_HOSTS,
         "dns_cache_circuit_breaker": {"max_pending_requests": parts.MANY},  # flows that wait for a name
-        # The machine's own resolver, with its hosts file and search list.
+        # A name is looked up again when its time to live is over (a name that was not found: the next time that it is
+        # asked for), and forgotten when nobody has asked for it lately. A resolver that does not say how long an answer
+        # lives, such as the C library's, would have each answer kept for a minute.
+        "dns_min_refresh_rate": "1s",
+        "dns_refresh_rate": "1s",
+        "host_ttl": "1s",  # as long as a name is asked for more often, Envoy keeps its last address
+        # By the machine's own hosts file, search list and name servers, which are read again when none answers.
         "typed_dns_resolver_config": typed(
-            "envoy.network.dns_resolver.getaddrinfo",
-            "network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
-            num_resolver_threads=8,  # so that one name that is slow to resolve holds up no other
+            "envoy.network.dns_resolver.cares",
+            "network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            resolvers=list(NAME_SERVERS),
+            reinit_channel_on_timeout=True,
         ),
     }
 

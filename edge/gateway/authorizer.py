@@ -13,11 +13,12 @@ from envoy.service.auth.v3 import external_auth_pb2_grpc as auth_grpc
 from google.rpc.status_pb2 import Status
 
 from edge.access.decision import CLOUD, Decision, Destination
-from edge.access.hosts import HostInvalid
+from edge.access.hosts import Host, HostInvalid
 from edge.envoy.bandwidth import BANDWIDTH_HEADER, UPLOAD_HEADER
 from edge.envoy.failures import PART_HEADER
 from edge.envoy.gateway import INTERNAL_HEADERS, PATH_HEADER
 from edge.envoy.parts import NAME_HEADER, REASON_HEADER, ROUTE_HEADER
+from edge.gateway import pac
 from edge.gateway.bandwidth import Bandwidth, NoBandwidth, upload
 from edge.gateway.flow import FLOW_KEY, Flow
 from edge.gateway.flows import Flows
@@ -25,10 +26,14 @@ from edge.gateway.pace import Pace
 from edge.gateway.sessions import LogonFailed, Sessions
 from edge.gateway.state import GatewayState
 from edge.gateway.tunnels import TunnelWatch
+from edge.protocol import reach
 from edge.protocol.codes import ENDS_SESSION, Code
 from edge.protocol.identity import SESSION_CHECK, IdentityError, SessionIdentity, parse_proxy_authorization
 
 logger = logging.getLogger(__name__)
+
+# Destination in whose place the gateway answers itself, as long as the session stands.
+_ITSELF = Destination(Host(reach.HOST), 80)
 
 _OK = 0
 _PERMISSION_DENIED = 7
@@ -57,6 +62,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         self._state, self._sessions, self._flows, self._tunnels = state, sessions, flows, tunnels
         self._bandwidth = bandwidth
         self._pace = pace
+        self._answers = pac.Answers()
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         attributes = request.attributes
@@ -66,11 +72,12 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             return await self._admit_flow(attributes)
         except (_Refused, LogonFailed) as refused:
             self._state.metrics.decisions[refused.code] += 1
+            straight = pac.is_straight(attributes.request.http)
             # `causeway connect` asks every few seconds whether its session lives: these refusals must not fill the log.
             asks = attributes.request.http.host.startswith(SESSION_CHECK) and refused.code == Code.NO_MATCH
             level = logging.DEBUG if asks else logging.INFO
             logger.log(level, "Refused: %s %s: %s", refused.status, refused.code, refused.message)
-            return _denied(refused)
+            return _denied(refused, straight=straight)
         except Exception:
             logger.exception(
                 "A decision failed by an error of the program; the client got 503 InternalError."
@@ -84,7 +91,8 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         if refusal is not None:
             raise _Refused(refusal.code, refusal.message)
         try:
-            credentials = parse_proxy_authorization(http.headers.get("proxy-authorization"))
+            name = "authorization" if pac.is_straight(http) else "proxy-authorization"
+            credentials = parse_proxy_authorization(http.headers.get(name))
             identity = await self._sessions.identify(
                 credentials, attributes.source.address.socket_address.address
             )
@@ -94,8 +102,11 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         if not self._pace.allows(identity.account, waited):
             message = "The gateway is busy, and this account opens more flows than others. Try again."
             raise _Refused(Code.TOO_MANY_FLOWS, message, 0.5)
-        destination = _destination(http)
+        asks_gateway = pac.is_asked(http)
+        destination = _ITSELF if asks_gateway else _destination(http)
         decision = await self._decide(identity, destination)
+        if asks_gateway and decision.code not in ENDS_SESSION:
+            return _answered(*self._answers.give(http, identity, self._state.current))
         if not decision.allowed:
             if decision.code in ENDS_SESSION:
                 self._sessions.forget([identity.session])
@@ -113,7 +124,7 @@ class Authorizer(auth_grpc.AuthorizationServicer):
         if flow.connector is not None:
             flow.server = self._state.appoint(flow.connector)
         self._flows.admit(flow)
-        return self._allowed(flow, held)
+        return self._allowed(flow, held, _authority(http, destination))
 
     async def _decide(self, identity: SessionIdentity, destination: Destination) -> Decision:
         await self._tunnels.use()
@@ -123,9 +134,9 @@ class Authorizer(auth_grpc.AuthorizationServicer):
             decision = self._state.decide(identity, destination)
         return decision
 
-    def _allowed(self, flow: Flow, held: tuple[int, int] | None) -> Any:
+    def _allowed(self, flow: Flow, held: tuple[int, int] | None, authority: dict[str, str]) -> Any:
         reply = auth.CheckResponse(status=Status(code=_OK))
-        headers: dict[str, str] = {PATH_HEADER: flow.path}
+        headers: dict[str, str] = {PATH_HEADER: flow.path, **authority}
         if held is not None:
             slot, cap = held
             headers |= {BANDWIDTH_HEADER: str(slot), UPLOAD_HEADER: upload(slot, cap, flow.identity.account)}
@@ -170,6 +181,20 @@ def _destination(http: Any) -> Destination:
         raise _Refused(Code.DESTINATION_INVALID, str(error)) from None
 
 
+def _authority(http: Any, destination: Destination) -> dict[str, str]:
+    """Have an address or port that was written oddly go on in its one form, which is all that a server compares with.
+
+    A name goes on as it was written, since applications see it.
+    """
+    has_port = http.host.rpartition(":")[2] == str(destination.port)
+    if not destination.host.family and (has_port or ":" not in http.host):
+        return {}
+    written = str(destination)
+    if ":" not in http.host.rpartition("]")[2]:
+        written = written.removesuffix(f":{destination.port}")
+    return {":authority": written} if written != http.host else {}
+
+
 def _tunnel_names(certificate: str) -> tuple[str, str]:
     """Return server and connector of a certificate (URL-encoded PEM, as from Envoy); empty texts when it names none."""
     try:
@@ -188,16 +213,26 @@ def _set(target: Any, headers: dict[str, str]) -> None:
         target.append(HeaderValueOption(header=HeaderValue(key=key, value=value), append_action=action))
 
 
-def _denied(refused: _Refused | LogonFailed) -> Any:
+def _answered(media_type: str, body: str) -> Any:
+    """Let the gateway answer by itself; for Envoy that is a refusal, whose status is 200."""
+    reply = auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
+    reply.denied_response.status.code = 200
+    reply.denied_response.body = body
+    _set(reply.denied_response.headers, {"content-type": media_type, **pac.HEADERS})
+    return reply
+
+
+def _denied(refused: _Refused | LogonFailed, *, straight: bool = False) -> Any:
+    """Refuse a request; ``straight``: of a client that takes the gateway for a web server, which knows no 407."""
     reply = auth.CheckResponse(status=Status(code=_PERMISSION_DENIED))
     headers = {"content-type": "text/plain; charset=utf-8", REASON_HEADER: refused.code}
     if refused.status == 503:
         headers[PART_HEADER] = "tunnel" if refused.code == Code.CONNECTOR_OFFLINE else "gateway"
     if refused.status == 407:
-        headers["proxy-authenticate"] = 'Basic realm="Causeway"'
+        headers["www-authenticate" if straight else "proxy-authenticate"] = 'Basic realm="Causeway"'
     if refused.retry_after:
         headers["retry-after"] = str(int(refused.retry_after) + 1)
-    reply.denied_response.status.code = refused.status
+    reply.denied_response.status.code = 401 if straight and refused.status == 407 else refused.status
     reply.denied_response.body = refused.message + "\n"
     _set(reply.denied_response.headers, headers)
     return reply

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 
 from console.core.mailing import FAULTS, reason
 from roaming.accounts.models import ClientAccount
+from roaming.connecting.ways import LOCAL_PAC, ca_url, connect_command, gateways_of, install_command
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,17 @@ def credentials(accounts: Sequence[ClientAccount], password: str, *, reset: bool
 def _message(accounts: Sequence[ClientAccount], password: str, reset: bool) -> EmailMessage:
     first = accounts[0]
     context = {"accounts": accounts, "username": first.username, "password": password, "reset": reset}
+    context |= {"ways": [_way(each) for each in accounts], "ca_url": ca_url(), "local_pac": LOCAL_PAC}
+    context["install"] = install_command()
     subject = "Your new password" if reset else f"Your access to {first.instance.name}"
     return EmailMessage(subject, render_to_string("roaming/mail/credentials.txt", context), to=[first.email])
+
+
+def _way(account: ClientAccount) -> dict[str, object]:
+    instance = account.instance
+    command = connect_command(instance.pk, account.username)
+    gateways = gateways_of(instance)
+    return {"area": instance.region.area, "instance": instance.pk, "gateways": gateways, "command": command}
 
 
 def _send(messages: Sequence[EmailMessage], mailing: Mailing) -> None:

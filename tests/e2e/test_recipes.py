@@ -1,6 +1,5 @@
 """The recipes of docs/clients.md, with the real programs, through the running demo."""
 
-import base64
 import json
 import re
 import subprocess
@@ -148,24 +147,21 @@ def test_psql_through_a_forward(demo: Demo, tmp_path: Path) -> None:
 
 
 def test_a_browser_by_pac(demo: Demo, tmp_path: Path, playwright: Playwright) -> None:
-    pac = tmp_path / "proxy.pac"
-    with connected(demo, tmp_path, "--pac", str(pac), "--pac-for", "corp.example") as client:
+    demo.servers_follow()
+    with connected(demo, tmp_path) as client:
+        url = client.event("pac")["url"]
         client.event("ready")
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=[*ARGUMENTS, f"--proxy-pac-url={_as_url(pac)}"]
+            executable_path=find_chromium(), args=[*ARGUMENTS, f"--proxy-pac-url={url}"]
         )
         try:
             page = browser.new_page()
             answer = page.goto("http://wiki.corp.example/")
             assert answer is not None and answer.status == 200
             assert "wiki" in page.content()
-            # Hosts outside of the application's domain do not come this way.
+            # Hosts of no application of the account do not come this way.
             assert page.goto(f"{demo.console}/healthz").status == 200  # type: ignore[union-attr]
         finally:
             browser.close()
     denied = [event for event in client.events if event["event"] == "denied"]
     assert not re.search(r"127\.0\.0\.1", json.dumps(denied))
-
-
-def _as_url(pac: Path) -> str:
-    return "data:application/x-ns-proxy-autoconfig;base64," + base64.b64encode(pac.read_bytes()).decode()

@@ -137,7 +137,7 @@ def test_a_rows_menu_by_keyboard(page: Page, console: str, here: Any) -> None:
         expect(more).to_have_attribute("aria-expanded", "true")
         expect(focused).to_have_text("Monitoring")
         page.keyboard.press("ArrowDown")
-        expect(focused).to_have_text("Modify bandwidth")
+        expect(focused).to_have_text("How to connect")
         page.keyboard.press("End")
         expect(focused).to_have_text("Remove")
         page.keyboard.press("ArrowDown")

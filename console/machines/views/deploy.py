@@ -45,7 +45,7 @@ def console_certificate(request: HttpRequest) -> HttpResponse:
 @public
 def gateways_certificate(request: HttpRequest) -> HttpResponse:
     """Answer with the CA of the gateways, which programs without ``causeway connect`` have to trust."""
-    return _pem(pki.ca_pem(), "causeway-gateways-ca.pem")
+    return _pem(pki.ca_pem(), "causeway-ca.pem")
 
 
 def _pem(text: str, name: str) -> HttpResponse:

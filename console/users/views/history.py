@@ -1,23 +1,20 @@
 """Pages of the log-in history: a user sees the own one, an administrator that of all."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from console.core import audit
 from console.core.access import actor, has_role, shows
 from console.core.models.access import User
 from console.core.models.audit import AuditRow
-from console.kit import csv_export, tables
+from console.kit import tables
 from console.users import selectors
 
 OUTCOMES = [(outcome, word) for outcome, (_, word) in selectors.WORDS.items()]
 PERIODS = [("1", "Last 24 hours"), ("7", "Last 7 days"), ("30", "Last 30 days")]
-CSV = ("time", "users", "outcome", "address", "details")
 
 
 def _within(rows: QuerySet, days: str) -> QuerySet:
@@ -54,6 +51,13 @@ TABLE = tables.Table(
     empty_hint="Failed log-ins of a minute appear when the minute is over.",
     large=True,
     kept=("whose",),
+    csv=(
+        ("time", lambda row: row.at.isoformat()),
+        ("users", "who"),
+        ("outcome", lambda row: row.outcome[1]),
+        ("address", "source"),
+        ("details", "details"),
+    ),
 )
 
 
@@ -65,34 +69,9 @@ def _rows(request: HttpRequest) -> tuple[QuerySet[AuditRow], User | None]:
 
 
 @shows("viewer")
-def log_in_list(request: HttpRequest) -> HttpResponse:
+def log_in_list(request: HttpRequest) -> HttpResponseBase:
     rows, whose = _rows(request)
-    page = TABLE.page(request, rows)
-    selectors.told(page.rows, whose)
+    page = TABLE.page(request, rows, lambda found: selectors.told(found, whose))
     context = {"whose": whose, "of_all": has_role(request.user, "administrator")}
-    return tables.render(request, "console/users/history.html", page, context)
-
-
-@shows("viewer")
-def log_in_csv(request: HttpRequest) -> StreamingHttpResponse:
-    rows, whose = _rows(request)
-    of = whose or audit.Matter("user", "all users")
-    found = TABLE.all_rows(request, rows)
-    return csv_export.download("log-ins.csv", CSV, _lines(found, whose), by=actor(request), of=of)
-
-
-def _lines(rows: QuerySet[AuditRow], whose: User | None) -> Iterator[tuple[Any, ...]]:
-    """Yield lines in pieces, each of which asks once for the users who were tried."""
-    piece: list[Any] = []
-    for row in rows.iterator(chunk_size=500):
-        piece.append(row)
-        if len(piece) == 500:
-            yield from _told(piece, whose)
-            piece = []
-    yield from _told(piece, whose)
-
-
-def _told(rows: list[Any], whose: User | None) -> Iterator[tuple[Any, ...]]:
-    selectors.told(rows, whose)
-    for row in rows:
-        yield row.at.isoformat(), row.who, row.outcome[1], row.source, row.details
+    of = audit.Matter("user", whose.username if whose else "all users")
+    return tables.render(request, "console/users/history.html", page, context, of=of)

@@ -1,7 +1,7 @@
 """Pages of access keys: a user sees the own ones, an administrator those of all."""
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -29,6 +29,13 @@ TABLE = tables.Table(
     label="Access keys",
     empty="There is no access key yet",
     empty_hint="A program that uses the cloud API signs its requests by an access key of a user.",
+    csv=(
+        ("id", "pk"),
+        ("user", "user.username"),
+        ("enabled", "enabled"),
+        ("created", "created_at"),
+        ("last_used", "last_used_at"),
+    ),
 )
 LIST = "access_keys:list"
 
@@ -40,7 +47,7 @@ def _keys(request: HttpRequest) -> QuerySet[AccessKey]:
 
 
 @shows("viewer")
-def key_list(request: HttpRequest) -> HttpResponse:
+def key_list(request: HttpRequest) -> HttpResponseBase:
     return tables.render(request, "console/users/keys.html", TABLE.page(request, _keys(request)))
 
 

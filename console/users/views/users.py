@@ -1,7 +1,7 @@
 """Pages by which administrators manage users of the console."""
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -36,6 +36,15 @@ TABLE = tables.Table(
     ),
     default_sort="name",
     label="Users",
+    csv=(
+        ("user_name", "username"),
+        ("name", "get_full_name"),
+        ("email", "email"),
+        ("role", "get_role_display"),
+        ("enabled", "is_active"),
+        ("last_log_in", "last_login"),
+        ("logged_in", "live"),
+    ),
 )
 LIST = "users:list"
 ACTS = {
@@ -48,7 +57,7 @@ FIELDS = ("email", "first_name", "last_name", "role", "is_staff")
 
 
 @shows("administrator")
-def user_list(request: HttpRequest) -> HttpResponse:
+def user_list(request: HttpRequest) -> HttpResponseBase:
     page = TABLE.page(request, selectors.users())
     return tables.render(request, "console/users/list.html", page)
 

@@ -2,8 +2,8 @@
 
 halfclose.c: at a TCP connection; front.c: over HTTP/1; forward.c: of port forwards; requests.c: accounts' bandwidth;
 answers.c: answers that break off; streams.c: of HTTP/2, what Envoy would keep; callers.c: connections of one address;
-network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their own, which is loaded before
-all others.
+hosts.c: underscores in hosts; network.c, envoy.h: what they have in common. numbers.c and linger.c make a file of their
+own, which is loaded before all others.
 
 `build` makes the files; `edge.envoy.halfclose` tells whether this machine's one can be used.
 """
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 # The number is raised whenever the module's behaviour changes: an Envoy that runs an older one is then replaced.
-NAME = "causeway_halfclose_9"
+NAME = "causeway_halfclose_10"
 FOLDER = Path(__file__).resolve().parent
-_NAMES = ("answers", "callers", "forward", "front", "halfclose", "network", "requests", "streams")
+_NAMES = ("answers", "callers", "forward", "front", "halfclose", "hosts", "network", "requests", "streams")
 SOURCES = tuple(FOLDER / f"{name}.c" for name in _NAMES)
 HEADERS = tuple(FOLDER / f"{name}.h" for name in ("envoy", "linger", "preload"))
 PRELOADED = (FOLDER / "numbers.c", FOLDER / "linger.c")

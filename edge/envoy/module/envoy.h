@@ -105,6 +105,15 @@ http2 *begin_flow(uint32_t *number);
 void answer_ends_next(http2 *, uint32_t number);
 void end_flow(http2 *, uint32_t number);
 
+/* Requests of a plain connection over HTTP/1, whose hosts may have underscores (hosts.c). The first filter of a flow calls
+ * `hosts_flow_begins` when it is made, and with what that returned, unless it is NULL, `hosts_flow_ends` when it goes. */
+typedef struct hosts hosts;
+hosts *new_hosts(void);
+void end_hosts(hosts *);
+int hosts_read(hosts *, void *network_filter, size_t size, bool end); /* NULL: of a connection that is none */
+hosts *hosts_flow_begins(void);
+void hosts_flow_ends(hosts *);
+
 /* Whether the connection to the application, which has just ended, was reset. */
 bool was_reset(void *http_filter);
 

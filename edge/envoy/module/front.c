@@ -11,7 +11,7 @@
  *   HTTP/1.1 200, chunks, the last    become    HTTP/1.1 200, the application's bytes, its end
  *
  * "connect" turns the request back into a CONNECT before anything else looks at it. Any other answer than 200, and a
- * connection that does not begin with CONNECT, pass as they are. A head is handed on as it comes, so that Envoy's own
+ * connection that does not begin with CONNECT, pass as they are, but for underscores in hosts (hosts.c). A head is handed on as it comes, so that Envoy's own
  * limits of time and size hold for it.
  */
 #include <stdio.h>
@@ -38,6 +38,7 @@ typedef struct {
   bool injecting;       /* what is being written was taken out of its chunks already */
   int socket;           /* the client's */
   http2 *plain;         /* of a connection that is handed on as it is */
+  hosts *hosts;         /* of the same */
 } front;
 
 static const bytes LAST_CHUNK = TEXT("0\r\n\r\n");
@@ -133,13 +134,14 @@ static char *add_head(front *self, char *to, const char **from, const char *stop
 
 /* Hands the connection to Envoy as it is, with the end that Envoy knows. An answer may have no other end than the
  * connection's; that of an Envoy that ends is none. */
-static int leave(void *filter, front *self, bool end) {
+static int leave(void *filter, front *self, size_t size, bool end) {
   self->request = PLAIN;
   self->plain = new_http2();
+  self->hosts = new_hosts();
   http2_read(self->plain, filter);
   ends_by(self->socket, DEATH_ONLY);
   ENVOY(network_filter_enable_half_close)(filter, false);
-  if (!end) return CONTINUE;
+  if (!end) return hosts_read(self->hosts, filter, size, end);
   ENVOY(network_filter_close)(filter, WHEN_WRITTEN);
   return STOP;
 }
@@ -147,7 +149,8 @@ static int leave(void *filter, front *self, bool end) {
 static int front_read(void *filter, void *of_filter, size_t size, bool end) {
   front *self = of_filter;
   http2_read(self->plain, filter);
-  if (self->request == PLAIN) return CONTINUE;
+  if (self->request == PLAIN) return hosts_read(self->hosts, filter, size, end);
+  hosts_read(NULL, filter, size, end);
   char *all = taken(filter, size, true), *made = memory(size + LONGEST_ADDITION + LONGEST_SIZE + LAST_CHUNK.size);
   char *to = made;
   const char *stop = all + size, *from = all;
@@ -157,7 +160,7 @@ static int front_read(void *filter, void *of_filter, size_t size, bool end) {
     size_t here = (size_t)(stop - from), known = here < method.size ? here : method.size;
     if (memcmp(from, method.at, known) != 0 || (end && known < method.size)) {
       free(made), free(all);
-      return leave(filter, self, end);
+      return leave(filter, self, size, end);
     }
     if (known == method.size) {
       from += known;
@@ -253,6 +256,7 @@ static int front_write(void *filter, void *of_filter, size_t size, bool end) {
 
 static void end_front(void *self) {
   if (((front *)self)->plain) end_http2(((front *)self)->plain);
+  if (((front *)self)->hosts) end_hosts(((front *)self)->hosts);
 }
 
 const network_filter FRONT = {.name = "front",

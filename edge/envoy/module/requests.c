@@ -1,6 +1,7 @@
 /* HTTP filters of the connection manager: "connect", "upload" and "answer".
  *
- * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT. It stands first. A plain
+ * "connect" turns what "front" made of an HTTP/1 CONNECT (front.c) back into a CONNECT, and of a host with an underscore
+ * (hosts.c) back into the host. It stands first. A plain
  * request over HTTP/1 whose answer ends before it does is ended as well, as Envoy does by itself without half-close. And
  * where the application's bytes break off, the client's connection is made to end by a reset: Envoy would end it as if
  * all had come, and a client of HTTP/1.0 knows no other end.
@@ -89,6 +90,7 @@ struct flow {
   bool is_upload, is_answer;
   http2 *connection; /* of the first of a flow's filters, with the number of the flow's stream */
   uint32_t stream;
+  hosts *hosts;          /* "connect" */
   bool by_http1;      /* "connect": a plain request over HTTP/1 */
   bool request_ended; /* "connect" */
   bool ends_by_reset; /* over HTTP/1: a CONNECT, or an answer, that has not come to its end */
@@ -203,6 +205,7 @@ const void *HTTP(new)(const void *config, void *filter) {
   self->is_upload = config == UPLOAD;
   self->is_answer = config == ANSWER || config == ONLY_ANSWER;
   if (config == CONNECT || config == ONLY_ANSWER) self->connection = begin_flow(&self->stream);
+  if (config == CONNECT) self->hosts = hosts_flow_begins();
   return self;
 }
 
@@ -214,6 +217,7 @@ void HTTP(destroy)(const void *of_filter) {
   if (self->scheduler) ENVOY(http_filter_scheduler_delete)(self->scheduler);
   if (self->is_gone) *self->is_gone = true;
   if (self->connection) end_flow(self->connection, self->stream);
+  if (self->hosts) hosts_flow_ends(self->hosts);
   free(self);
 }
 
@@ -235,12 +239,30 @@ static bool is_http1(void *filter) {
          protocol.size > wanted.size && memcmp(protocol.at, wanted.at, wanted.size) == 0;
 }
 
+/* Writes the underscores of a host as they were (hosts.c). */
+static void restore_host(void *filter) {
+  bytes from = header(filter, TEXT(":authority")), mark = TEXT(".-.");
+  char *made = memory(from.size), *to = made;
+  size_t i = 0;
+  while (i < from.size) {
+    bool is_mark = from.size - i >= mark.size && memcmp(from.at + i, mark.at, mark.size) == 0;
+    *to++ = is_mark ? '_' : from.at[i];
+    i += is_mark ? mark.size : 1;
+  }
+  if ((size_t)(to - made) < from.size) {
+    set(filter, TEXT(":authority"), (bytes){made, (size_t)(to - made)});
+    ENVOY(http_clear_route_cache)(filter);
+  }
+  free(made);
+}
+
 static void connect_begins(void *filter, flow *self) {
   const bytes mark = TEXT("x-causeway-connect");
   bool http1 = is_http1(filter), marked = header(filter, mark).size > 0;
   if (marked) set(filter, mark, NONE);
   set(filter, ANSWERED, NONE);
   self->by_http1 = http1 && !marked;
+  if (self->by_http1) restore_host(filter);
   /* One that "front" did not see, as it came behind another request, must not end well where it breaks off, either. */
   self->ends_by_reset = http1 && (marked || same(header(filter, TEXT(":method")), TEXT("CONNECT")));
   if (!http1 || !marked) return;

@@ -104,9 +104,7 @@ def test_a_renewed_chain_is_read_anew(tmp_path: Path, authority: Authority, sett
 
 def test_the_gateways_ca_is_for_everybody_to_download(client: Client, viewer_client: Client) -> None:
     answer = client.get("/deploy/gateways-ca.pem")
-    assert (
-        answer.text == pki.ca_pem() and 'filename="causeway-gateways-ca.pem"' in answer["Content-Disposition"]
-    )
+    assert answer.text == pki.ca_pem() and 'filename="causeway-ca.pem"' in answer["Content-Disposition"]
     assert 'href="/deploy/gateways-ca.pem"' in viewer_client.get("/gateways/").text
 
 

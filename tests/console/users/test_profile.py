@@ -189,12 +189,12 @@ def test_the_history_is_had_as_a_file(
 ) -> None:
     happened(viewer)
     for client, others in ((viewer_client, False), (administrator_client, True)):
-        answer = client.get(reverse("log_ins_csv"))
-        rows = list(csv.DictReader(answer.getvalue().decode().splitlines()))
+        answer = client.get(reverse("log_ins"), {"format": "csv"})
+        rows = list(csv.DictReader(answer.getvalue().decode("utf-8-sig").splitlines()))
         assert {"Failed", "Logged in", "Locked out"} <= {row["outcome"] for row in rows}
         assert ("203.0.113.4" in {row["address"] for row in rows}) is others
         assert "my-secret-typed-here" not in str(rows)
-    assert AuditRow.objects.filter(verb="export.take", after__file="log-ins.csv").count() == 2
+    assert AuditRow.objects.filter(verb="export.take", after__file="log-in-history.csv").count() == 2
 
 
 def test_the_number_of_queries_does_not_grow(

@@ -62,7 +62,6 @@ def ask(
         ("10.2.2.3:22", "PolicyMatched", "connector"),
         ("11.0.0.1:22", "NoMatch", None),
         ("0x0a010203:22", "NoMatch", None),  # a name, not an address written oddly
-        ("167838211:22", "NoMatch", None),
     ],
 )
 def test_destinations(target: str, code: str, path: str | None) -> None:

@@ -115,6 +115,7 @@ async def test_proxy_and_forward_lead_to_the_application(console: FakeConsole, t
         answer = (await curl(forward, "--header", "Host: wiki.corp.example"))[1]
         assert '"/forward"' in answer and "proxy-authorization" not in answer
         assert f"PROXY 127.0.0.1:{client.listen}" in pac.read_text()
+        assert '"corp.example."' in pac.read_text() and '"*.corp.example."' in pac.read_text()
     assert client.process.returncode == 0
     assert console.bodies("login")[0]["kind"] == "connect"
     assert console.bodies("logout") == [{"token": GOOD}], "the session is given back"
@@ -133,6 +134,33 @@ async def test_programs_that_speak_http_1_0_to_a_proxy_are_served(
             assert b" 200 " in tunnel.recv(1000).partition(b"\r\n")[0]
             tunnel.sendall(b"GET /inside HTTP/1.1\r\nHost: wiki.corp.example\r\nConnection: close\r\n\r\n")
             assert b'"/inside"' in read_all(tunnel)
+
+
+async def test_the_pac_file_is_at_the_proxys_own_address_alone(console: FakeConsole, tmp_path: Path) -> None:
+    with connected(console, tmp_path, "--pac-for", "*.Corp.Example", "--pac-for", "10.0.0.0/8") as client:
+        await until(client.served, "the application by the proxy")
+        for host in ("127.0.0.1", "localhost"):
+            head, _, body = ask(client, pac_request(f"{host}:{client.listen}")).partition(b"\r\n\r\n")
+            assert b" 200 OK" in head and b"content-type: application/x-ns-proxy-autoconfig" in head
+            assert b"x-content-type-options: nosniff" in head
+            assert f"PROXY 127.0.0.1:{client.listen}".encode() in body
+            assert b'"*.corp.example."' in body and b"[[[2560, 0], 8, []]]" in body
+        # Under another name, such as that of a page that leads its own name here, nothing is told.
+        assert b"FindProxyForURL" not in ask(client, pac_request(f"evil.example:{client.listen}"))
+        assert b'"/proxy.pac"' in ask(client, pac_request("wiki.corp.example", "http://wiki.corp.example"))
+
+
+async def test_a_gateway_that_says_no_addresses_has_all_names_go_by_the_proxy(
+    console: FakeConsole, tmp_path: Path
+) -> None:
+    with connected(console, tmp_path) as client:
+        await until(client.served, "the application by the proxy")
+        assert b"isPlainHostName" in ask(client, pac_request(f"127.0.0.1:{client.listen}"))
+    assert "proxy.causeway.invalid" not in client.log.read_text()
+
+
+def pac_request(host: str, before: str = "") -> bytes:
+    return f"GET {before}/proxy.pac HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
 
 
 def ask(client: Client, request: bytes) -> bytes:
@@ -211,7 +239,11 @@ async def test_a_ca_that_the_console_has_replaced_is_trusted_from_the_next_renew
         (("--forward", "5432"), "must be like 5432=db.corp.example:5432"),
         (("--listen", "none"), "Nothing to do"),
         (("--listen", "none", "--forward", "1080=a:1", "--pac", "x"), "--pac needs --listen"),
-        (("--pac-for", "corp.example"), "--pac-for needs --pac"),
+        (("--listen", "none", "--forward", "1080=a:1", "--pac-for", "a"), "--pac-for needs --listen"),
+        (("--pac-for", "http://a.example/"), "is a URL; write its host name alone: a.example."),
+        (("--pac-for", ".corp.example"), "begins with a dot; all names below are *.corp.example."),
+        (("--pac-for", "10.0.0.1/8"), "has bits beyond its prefix; 10.0.0.0/8 would be the block."),
+        (("--forward", "1080=a b:1"), "is neither a host name nor an IP address"),
         (("--forward", "3128=a:1"), "127.0.0.1:3128 is given twice"),
         (("--console", "console.example.com"), "must be an address like https://console.example.com"),
         (("--console", "https://a:b@console.example.com"), "must be an address like https://console."),

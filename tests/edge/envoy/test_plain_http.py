@@ -237,16 +237,60 @@ def test_an_application_cannot_speak_as_the_product(world: World, way: str) -> N
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_host_with_an_underscore_is_reached_but_by_plain_http_and_there_the_refusal_says_so(
-    world: World, way: str
-) -> None:
-    answer = world.talk(way, get(UNDERSCORE))
-    assert failure(answer) == (400, "DestinationInvalid", "request")
-    assert b"underscore" in answer
+def test_a_host_with_an_underscore_is_reached(world: World, way: str) -> None:
+    answer = world.talk(way, get(UNDERSCORE, "/a_b?c_d"))
+    assert failure(answer) == (200, "", "")
+    assert world.origin.seen[-1].startswith(b"GET /a_b?c_d HTTP/1.1\r\n")
+    assert dict(headers(world.origin.seen[-1]))["Host"] == UNDERSCORE
+    assert failure(world.talk(way, get(f"{UNDERSCORE}:80"))) == (200, "", "")
+    assert failure(world.talk(way, get(UNDERSCORE.upper(), version="1.0"))) == (200, "", "")
     assert failure(world.talk(way, connect(f"{UNDERSCORE}:80"))) == (200, "", "")
+    assert failure(world.talk(way, get("no_such.corp.example"))) == (403, "NoMatch", "")
     with socket.create_connection(("127.0.0.1", world.forward), timeout=20) as connection:
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {UNDERSCORE}\r\n\r\n".encode())
         assert status(connection.recv(65536)) == 200
+
+
+BODIES = [
+    ("Content-Length: 30", b"GET http://in_body.example/ \r\n"),
+    ("Transfer-Encoding: chunked", b"1e\r\nGET http://in_body.example/ \r\n\r\n0\r\n\r\n"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("piece", [1, 7, 65536])
+def test_underscores_are_understood_in_every_request_of_a_connection_and_bodies_left_alone(
+    world: World, way: str, piece: int
+) -> None:
+    before = len(world.origin.seen)
+    requests = b""
+    for host in (OFFICE, UNDERSCORE):
+        for header, body in BODIES:
+            head = get(host, "/up_load", header, method="POST").replace(b"Connection: close\r\n", b"")
+            requests += head + body
+    connection, first = world.asked(way, requests)
+    if way == "gateway":  # each request of a connection shows who asks
+        token = f"\r\nProxy-Authorization: Bearer {world.gateway.token()}\r\nContent-".encode()
+        first = requests.replace(b"\r\nContent-", token)
+        first = first.replace(b"\r\nTransfer-", token.removesuffix(b"Content-") + b"Transfer-")
+    with contextlib.closing(connection):
+        for place in range(0, len(first), piece):
+            connection.sendall(first[place : place + piece])
+        data = b""
+        while data.count(b"\r\n\r\nok") < 4:
+            data += (more := connection.recv(65536))
+            assert more, data
+    assert data.count(b"HTTP/1.1 200 ") == 4
+    seen = world.origin.seen[before:]
+    assert [dict(headers(each))["Host"] for each in seen] == [OFFICE] * 2 + [UNDERSCORE] * 2
+    assert all(b"GET http://in_body.example/ " in each for each in seen)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("host", ["[::ffff:127.0.0.1]:{port}", "[0:0:0:0:0:FFFF:7f00:1]:{port}"])
+def test_an_address_that_is_written_oddly_is_the_same_address(world: World, way: str, host: str) -> None:
+    host = host.format(port=world.origin.port)
+    assert failure(world.talk(way, connect(host))) == (200, "", "")
 
 
 # -- Failures: each has a documented reason, and says which part of the way failed -------------------------------------
