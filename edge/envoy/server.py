@@ -84,9 +84,9 @@ def write_configuration(
         ],
         "listeners.json": [
             *{
-                line.cluster: _LISTENER | proxied.listener(place + line.cluster, line.host, line.port, proxy)
+                line.cluster: _LISTENER | proxied.listener(place + line.cluster, line.host, line.port, found)
                 for line in lines
-                if (proxy := ways[line.cluster])
+                if (found := ways[line.cluster])
             }.values(),
             *(_listener(home.identity, line) for line in lines),
         ],
