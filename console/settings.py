@@ -8,7 +8,7 @@ import logging
 import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -71,6 +71,10 @@ try:
     SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
     TRUSTED_PROXY = env.bool("TRUSTED_PROXY", default=False)
     TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
+    LISTEN_HOST, LISTEN_PORT = (
+        env.str("LISTEN_HOST", default="127.0.0.1"),
+        env.int("LISTEN_PORT", default=8000),
+    )
     CONNECTIONS_PER_ADDRESS = max(1, env.int("CONNECTIONS_PER_ADDRESS", default=300))
     AUDIT_KEYS: list[str] = list(filter(None, env.list("AUDIT_KEY", default=[])))
     # Zero: for ever.
@@ -166,7 +170,9 @@ FORM_RENDERER = "console.kit.web.FormRenderer"
 
 DATABASES = {
     "default": dj_database_url.config(
-        default=f"sqlite:///{STATE_DIR / 'causeway.sqlite3'}", conn_max_age=600, conn_health_checks=True
+        default=f"sqlite:///{quote(str(STATE_DIR / 'causeway.sqlite3'))}",
+        conn_max_age=600,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

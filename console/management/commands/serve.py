@@ -15,8 +15,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--host", default=settings.LISTEN_HOST)
+        parser.add_argument("--port", type=int, default=settings.LISTEN_PORT)
         parser.add_argument("--workers", type=int, default=1, help="processes that serve pages")
         parser.add_argument(
             "--front", action="store_true", help="put a front before the console also without TLS"
