@@ -83,7 +83,8 @@ def _folder(state: Path, owner: pwd.struct_passwd | None, *, known: bool) -> Non
         for path in (state, *state.rglob("*")):
             os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
     state.chmod(0o700)
-    if closed := next((each for each in state.parents if owner and not each.stat().st_mode & 0o001), None):
+    closed = next((each for each in state.parents if not each.stat().st_mode & 0o001), None)
+    if owner and closed:
         raise Refused(f"{owner.pw_name} may not enter {closed}. Name another state directory with --state.")
 
 

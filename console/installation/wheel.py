@@ -24,10 +24,14 @@ def installed_from() -> Path | None:
         return None
     parts = urlsplit(told.get("url", ""))
     path = Path(unquote(parts.path))
-    if parts.scheme != "file" or path.suffix != ".whl" or not path.is_file():
+    if parts.scheme != "file" or path.suffix != ".whl":
+        return None
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:  # gone, or in a folder of root's
         return None
     known = told.get("archive_info", {}).get("hashes", {}).get("sha256")
-    return path if known in (None, hashlib.sha256(path.read_bytes()).hexdigest()) else None
+    return path if known in (None, found) else None
 
 
 def offer(given: Path | None, folder: Path, owner: pwd.struct_passwd | None) -> None:

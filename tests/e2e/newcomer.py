@@ -24,7 +24,7 @@ from tests.edge.gateway_pki import Authority
 PAGE = ROOT / "docs" / "operations.md"
 BLOCK = re.compile(r"^```sh as root on the (\w+)'s machine\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
-PANEL_COMMAND = re.compile(r"<code[^>]*>(curl [^<]*--code[^<]*)</code>")
+PANEL_COMMAND = re.compile(r"<code[^>]*>([^<]*--code[^<]*)</code>")
 NAME, OFFICE = "console.example.com", "intranet.example.com"
 ADDRESSES = {"console": "10.66.0.1", "office": "10.66.0.2"}
 PASSWORD, ACCOUNT_PASSWORD = "newcomers-Password-1", "Winter-2026"
@@ -85,7 +85,9 @@ def laid_out(files: Path, name: str, authority: Authority) -> None:
         hosts += f"127.0.0.1 {OFFICE}\n"
         (files / "srv/office/index.html").write_text("the office's page")
     (files / "etc/hosts").write_text(hosts)
-    (files / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /srv/packages\n")
+    for folder in ("etc", "root/.config/pip"):  # root of this machine may have settings of its own
+        (files / folder).mkdir(parents=True, exist_ok=True)
+        (files / folder / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /srv/packages\n")
     (files / "etc/systemd/system.conf.d/trust.conf").write_text(
         f"[Manager]\nDefaultEnvironment=SSL_CERT_FILE={TRUST}\n"
     )
@@ -96,7 +98,8 @@ def laid_out(files: Path, name: str, authority: Authority) -> None:
 @contextmanager
 def machines(folder: Path) -> Iterator[dict[str, Machine]]:
     """Boot two machines with a cable between them, the wheel and the certificate on the console's."""
-    authority, times = Authority(), []
+    authority = Authority()
+    times: list[tuple[float, str, str]] = []
     wheel = built_wheel(folder, "0.1.0", {})
     packages = wheelhouse(folder / "packages", wheel)
     made: dict[str, Container] = {}
@@ -113,6 +116,8 @@ def machines(folder: Path) -> Iterator[dict[str, Machine]]:
         made["console"].connect(made["office"], *(f"{address}/24" for address in ADDRESSES.values()))
         for container in made.values():
             assert container.run("update-ca-certificates").returncode == 0
+            if BELOW == Path("/"):  # what this machine could upgrade is not to be had there
+                container.run("sh", "-c", "rm -rf /var/lib/apt/lists/*")
         yield {name: Machine(name, container, times) for name, container in made.items()}
         for seconds, name, command in times:
             print(f"{seconds:7.1f} s  {name:8} {command}")

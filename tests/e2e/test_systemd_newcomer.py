@@ -163,3 +163,30 @@ def test_root_and_others_find_their_files_closed_and_a_second_setup_changes_noth
     state = container.path("/var/lib/causeway/console")
     foreign = [path for path in (state, *state.rglob("*")) if path.lstat().st_uid == 0]
     assert not foreign
+
+
+@pytest.mark.timeout(1500)
+def test_another_user_sets_up_a_console_on_sqlite_beside(sitting: dict[str, Machine]) -> None:
+    container = sitting["console"].container
+    own = container.path("/srv/own")
+    own.mkdir()
+    (own / "console.env").write_text("CAUSEWAY_STATIC_COMPRESSED=0\n")
+    container.run("chown", "-R", "daemon", "/srv/own")
+    command = ["causeway-console", "--environment", "/srv/own/console.env"]
+    by = ["runuser", "-u", "daemon", "--", "env", f"CAUSEWAY_ADMINISTRATOR_PASSWORD={PASSWORD}"]
+    words = ["--url", "http://127.0.0.1:8081", "--database", "sqlite", "--state", "/srv/own/state"]
+    (wheel,) = container.path("/root").glob("causeway-*.whl")
+    container.run("install", "--mode=644", f"/root/{wheel.name}", "/srv/own")
+    words += ["--administrator", "änne", "--wheel", f"/srv/own/{wheel.name}"]
+    done = container.run(*by, *command, "setup", *words, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ("serve", "worker"):
+        container.run("systemd-run", "--quiet", "--uid=daemon", f"--unit=own-{part}", *command, part)
+    found = {
+        each["name"]: each for each in json.loads(container.run(*by, *command, "doctor", "--json").stdout)
+    }
+    assert not [each for each in found.values() if each["severity"] == "error"], found
+    assert "another console" in found["services"]["finding"]
+    assert found["address"]["severity"] == found["worker"]["severity"] == "ok"
+    for part in ("serve", "worker"):
+        container.run("systemctl", "stop", f"own-{part}")

@@ -96,6 +96,12 @@ def services(file: Path | None) -> Iterator[Check]:
     """Look at the two services, where there is a systemd and the settings come from a file."""
     if not units.has_systemd() or file is None:
         return
+    there = [
+        target.read_text(encoding="utf-8") for name in units.NAMES if (target := units.TARGET / name).exists()
+    ]
+    if any(f"EnvironmentFile={file}\n" not in text for text in there):
+        yield ok("services", "The services of this machine are those of another console.")
+        return
     owner = place.owner(Path(settings.STATE_DIR))
     try:
         meant = units.texts(file=file, state=Path(settings.STATE_DIR), user=owner, program=units.command())

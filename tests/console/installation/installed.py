@@ -39,7 +39,7 @@ class Installed:
         return [sys.executable, "-m", "causeway_console", "--environment", self.file, *words]
 
     def run(self, *words: str | Path, said: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-        known = {"cwd": ROOT, "env": self.environment, "input": said, "seconds": 120}
+        known: dict[str, Any] = {"cwd": ROOT, "env": self.environment, "input": said, "seconds": 300}
         return ran(*self.command(*words), **known | options)
 
     def setup(

@@ -131,7 +131,7 @@ def test_a_port_that_another_program_has_is_told_apart(place: Installed) -> None
         (["*.example.com"], 80, "ok", "holds until"),
         (["*.com"], 80, "error", "is not of console.example.com"),
         (["console.example.com"], 10, "warning", "in 9 days"),
-        (["console.example.com"], -0.5, "error", "has ended"),
+        (["console.example.com"], -0.002, "error", "has ended"),
     ],
 )
 def test_a_certificate_is_looked_at(
