@@ -116,7 +116,7 @@ def machines(folder: Path) -> Iterator[dict[str, Machine]]:
         made["console"].connect(made["office"], *(f"{address}/24" for address in ADDRESSES.values()))
         for container in made.values():
             assert container.run("update-ca-certificates").returncode == 0
-            if BELOW == Path("/"):  # what this machine could upgrade is not to be had there
+            if str(BELOW) == "/":  # what this machine could upgrade is not to be had there
                 container.run("sh", "-c", "rm -rf /var/lib/apt/lists/*")
         yield {name: Machine(name, container, times) for name, container in made.items()}
         for seconds, name, command in times:
