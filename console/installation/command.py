@@ -74,7 +74,7 @@ def _doctor_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wait",
         type=float,
-        default=20.0,
+        default=60.0,
         metavar="SECONDS",
         help="how long console and worker may take to come up",
     )

@@ -31,7 +31,7 @@ PASSWORD, ACCOUNT_PASSWORD = "newcomers-Password-1", "Winter-2026"
 # A root of a bare Debian with systemd-sysv, curl and ca-certificates; without it, this machine's own is below.
 BELOW = Path(os.environ.get("CAUSEWAY_BARE_ROOT", "/"))
 TRUST = "/etc/ssl/certs/ca-certificates.crt"
-COMMAND_SECONDS = 600.0
+COMMAND_SECONDS = 1500.0
 
 
 def blocks() -> list[tuple[str, list[str]]]:
