@@ -62,6 +62,7 @@ class Machine:
             said=said,
         )
         self.times.append((time.monotonic() - began, self.name, command))
+        print(f"{self.times[-1][0]:7.1f} s  {self.name:8} {command}", flush=True)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -119,8 +120,6 @@ def machines(folder: Path) -> Iterator[dict[str, Machine]]:
             if str(BELOW) == "/":  # what this machine could upgrade is not to be had there
                 container.run("sh", "-c", "rm -rf /var/lib/apt/lists/*")
         yield {name: Machine(name, container, times) for name, container in made.items()}
-        for seconds, name, command in times:
-            print(f"{seconds:7.1f} s  {name:8} {command}")
         print(f"{sum(seconds for seconds, *_ in times):7.1f} s  in all")
     finally:
         for container in made.values():
@@ -185,6 +184,11 @@ class Named(httpx.HTTPTransport):
     """Transport that finds the console at its address, under its name."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions["sni_hostname"] = NAME
-        request.url = request.url.copy_with(host=ADDRESSES["console"])
-        return super().handle_request(request)
+        sent = httpx.Request(
+            request.method,
+            request.url.copy_with(host=ADDRESSES["console"]),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": NAME},
+        )
+        return super().handle_request(sent)

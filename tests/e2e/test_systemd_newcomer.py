@@ -52,9 +52,13 @@ def follow_the_page(made: dict[str, Machine]) -> None:
         office.run(
             "systemd-run --unit=intranet --quiet python3 -m http.server --bind 127.0.0.1 --directory /srv/office 80"
         )
-        wait_until(lambda: "Online" in browser.get("/sase/connectors/"), 180, what="the connector in the list")
+        wait_until(
+            lambda: "Online" in browser.get("/sase/connectors/"), 180, what="the connector in the list"
+        )
         (command,) = third[1]
-        page = wait_until(lambda: fetched(console, command.replace("INSTANCE", instance)), 180, what="traffic")
+        page = wait_until(
+            lambda: fetched(console, command.replace("INSTANCE", instance)), 180, what="traffic"
+        )
         assert "the office's page" in page
 
 
