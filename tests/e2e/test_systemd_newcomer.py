@@ -92,7 +92,8 @@ def say_who_reaches_what(browser: Browser, connector: str) -> str:
     instance = browser.found("/sag/instances/", "sag")
     account = {"username": "anna.lee", "email": "anna.lee@example.com", "password": ACCOUNT_PASSWORD}
     browser.fill(f"/sag/instances/{instance}/accounts/add/", **account, bandwidth_kbps="2000")
-    application = {"protocol": "TCP", "addresses": OFFICE, "ports": "80", "enabled": "on"}
+    # The office's web server is the connector's machine itself, which only an origin may name.
+    application = {"protocol": "TCP", "addresses": OFFICE, "ports": "80", "origin": "127.0.0.1:80", "enabled": "on"}
     browser.fill("/sase/applications/add/", name="intranet", **application)
     policy = {"priority": "1", "users": "all", "scope": "all", "connector": connector, "enabled": "on"}
     browser.fill("/sase/policies/add/", name="everybody", **policy)
