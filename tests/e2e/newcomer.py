@@ -109,7 +109,7 @@ def machines(folder: Path) -> Iterator[dict[str, Machine]]:
             files = folder / name / "files"
             laid_out(files, name, authority)
             if name == "console":
-                key, chain = authority.issue([NAME])
+                key, chain = authority.issue([NAME], days=60)
                 (files / "root/privkey.pem").write_bytes(key)
                 (files / "root/fullchain.pem").write_bytes(chain)
                 shutil.copy(wheel, files / "root")
