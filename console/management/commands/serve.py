@@ -1,6 +1,7 @@
 """Command ``serve``: the console under granian, with or without a front of its own."""
 
 import os
+import socket
 import sys
 from typing import Any
 
@@ -44,6 +45,21 @@ class Command(BaseCommand):
             if certificate:
                 arguments += [f"--tls-certificate={certificate}", f"--tls-key={key}"]
         else:
+            _check_free(options["host"], options["port"])
             arguments = ["-m", "granian", *granian.alone(**where)]
         # Exec, so that the process a service manager watches is the server itself.
         os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
+
+
+def _check_free(host: str, port: int) -> None:
+    """Name in a sentence what granian would tell by a stack trace: an address that cannot be listened at."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen()
+    except OSError as error:
+        raise CommandError(
+            f"The console cannot listen at {host}:{port}: {error.strerror}. Choose another port, or end what has this "
+            "one (ss -ltnp tells what)."
+        ) from error
