@@ -114,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
             return setup.run(wanted)
         except OSError as error:
             raise Refused(
-                f"{error.filename or 'A file'}: {error.strerror or error}. {inside.AGAIN}"
+                f"{error.filename or 'Files of the console'}: {error.strerror or error}. {inside.AGAIN}"
             ) from None
     if given.command == "doctor":
         wanted = _doctor_parser().parse_args(rest)
