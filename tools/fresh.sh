@@ -181,9 +181,10 @@ changed=$(git -C "$here" status --porcelain 2>/dev/null | wc -l || true)
 [ "$changed" = 0 ] || echo "$changed files here are not committed as they are: the bare machine gets the last commit."
 all=$(date +%s)
 step "tools of this machine" tools
+page=docs/operations.md
 if [ -n "$newcomer" ]; then
     # Fetched beforehand, and unpacked by the page's own commands: the two machines have no network but their own.
-    wanted=$(sed -n 's/^apt-get install --yes //p' "$here/docs/operations.md" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+    wanted=$(sed -n 's/^apt-get install --yes //p' "$here/$page" | tr ' ' '\n' | sort -u | tr '\n' ' ')
     step "a bare Debian ($SUITE) with systemd" bare_root systemd-sysv,ca-certificates,procps,passwd \
         --skip=cleanup/apt/lists,cleanup/apt/cache \
         --customize-hook="chroot \$1 apt-get install --yes --download-only $wanted"

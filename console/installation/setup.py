@@ -18,7 +18,7 @@ from console.front.certificate import CertificateFiles, CertificateInvalid
 from console.installation import answers, inside, place, units, wheel
 from console.installation.place import Refused, say
 
-HEADING = """Settings of the console, written by causeway-console setup; docs/operations.md has all of them.
+HEADING = """Settings of the console, written by the set-up; docs/operations.md has all of them.
 Keep a copy where the backups' key is: without these keys the secrets in the database stay closed."""
 # What a console leaves in its state directory.
 OURS = re.compile(r"causeway\.sqlite3|static$|wheel$|tls$|front-\d+$|epoch-|audit-head-|worker-lives$|\.")

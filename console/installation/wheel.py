@@ -44,7 +44,7 @@ def offer(given: Path | None, folder: Path, owner: pwd.struct_passwd | None) -> 
         else:
             say(
                 "Without a wheel for the machines: Causeway was not installed from a wheel that is still there. "
-                f"Run setup with --wheel FILE, or copy causeway-{version()}-….whl into {folder}."
+                f"Run “causeway-console setup --wheel FILE”, or copy causeway-{version()}-….whl into {folder}."
             )
     elif not source.is_file() or not source.name.startswith("causeway-") or source.suffix != ".whl":
         raise Refused(f"{source} is no wheel of Causeway, such as dist/causeway-{version()}-….whl.")
