@@ -16,10 +16,10 @@ INTERRUPTED = 130
 DESCRIPTION = """\
 A console of Causeway on this machine.
 
-  setup              asks for what is needed, and makes a console; again: keeps what is there
-  serve, worker      what the two services run
-  doctor             looks at everything, and names the fix of what is not right
-  manage COMMAND     any other command of the console, such as: manage changepassword NAME
+  `setup`            asks for what is needed, and makes a console; again: keeps what is there
+  `serve`, `worker`  what the two services run
+  `doctor`           looks at everything, and names the fix of what is not right
+  `manage COMMAND`   any other command of the console, such as: manage changepassword NAME
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from console.installation.place import Refused, say
 
 PASSWORD = "CAUSEWAY_ADMINISTRATOR_PASSWORD"  # noqa: S105 (the name of a variable)
-AGAIN = "Put it right and run setup again: what is done is kept."
+AGAIN = "Put it right and run the set-up again: what is done is kept."
 
 
 def start() -> None:
