@@ -23,6 +23,7 @@ help:
 	@echo "make test-days  quick tests under other days: far ahead, 29 February, clock changes, zones, locale C"
 	@echo "make check   format, lint, types, templates, migrations, deploy check, security, spelling, citations, imports, shape, shell"
 	@echo "make fresh   demo and tests on a bare Debian, made for it; as root; ARGS=\"--only-demo\""
+	@echo "             ARGS=--newcomer: docs/operations.md followed on two bare machines, command by command"
 	@echo "make bench   throughput and time to cut, beside a bare Envoy chain and OpenSSH"
 	@echo "make lock    choose the newest fitting versions of all packages"
 	@echo "make sbom    the bill of materials in dist/, as CycloneDX"

@@ -30,7 +30,7 @@ class ConsoleConfig(AppConfig):
             retention,
         )
         from console.push import outbox, own
-        from console.work import tasks
+        from console.work import heartbeat, tasks
 
         connection_created.connect(own_file.close_to_others)
         connection_created.connect(folding.provide)
@@ -53,6 +53,7 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
         ports.jobs.add("upgrade gateways", Job(timedelta(seconds=1), gateway_upgrades.GATEWAYS.advance))
+        ports.jobs.add("show that the worker lives", Job(heartbeat.EVERY, heartbeat.beat, urgent=True))
         ports.jobs.add("send messages", Job(timedelta(seconds=1), outbox.sender.turn, urgent=True))
         ports.jobs.add("forget old messages", Job(timedelta(hours=1), outbox.forget_old))
         ports.cards.add(overview.cards)

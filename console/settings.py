@@ -8,7 +8,7 @@ import logging
 import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -75,6 +75,10 @@ try:
     TLS_CERTIFICATE, TLS_KEY = env.str("TLS_CERTIFICATE", default=""), env.str("TLS_KEY", default="")
     # CA of the certificate under which the console is reached, where machines' own stores may lack the CA.
     TLS_CA = env.str("TLS_CA", default="")
+    LISTEN_HOST, LISTEN_PORT = (
+        env.str("LISTEN_HOST", default="127.0.0.1"),
+        env.int("LISTEN_PORT", default=8000),
+    )
     CONNECTIONS_PER_ADDRESS = max(1, env.int("CONNECTIONS_PER_ADDRESS", default=300))
     AUDIT_KEYS: list[str] = list(filter(None, env.list("AUDIT_KEY", default=[])))
     # Zero: for ever.
@@ -195,7 +199,9 @@ FORM_RENDERER = "console.kit.web.FormRenderer"
 
 DATABASES = {
     "default": dj_database_url.config(
-        default=f"sqlite:///{STATE_DIR / 'causeway.sqlite3'}", conn_max_age=600, conn_health_checks=True
+        default=f"sqlite:///{quote(str(STATE_DIR / 'causeway.sqlite3'))}",
+        conn_max_age=600,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -121,7 +121,8 @@ def static_and_wheel(home: Path) -> None:
 
     if is_older([home / "static" / "staticfiles.json"], ["static", "pyproject.toml"]):
         call_command("collectstatic", interactive=False, verbosity=0)
-    sources = ["edge", "console", "roaming", "connectors", "templates", "static", "pyproject.toml"]
+    sources = ["edge", "console", "causeway_console", "roaming", "connectors"]
+    sources += ["templates", "static", "deploy", "pyproject.toml"]
     if is_older(list((home / "wheel").glob("causeway-*.whl")), sources):
         # Without the builder at hand, pip fetches the builder into an environment of its own, which takes far longer.
         here = ["--no-build-isolation"] if importlib.util.find_spec("hatchling") else []

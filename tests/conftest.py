@@ -68,6 +68,7 @@ DEPLOYED = {
     "test_life_deploy",
     "test_systemd",
     "test_systemd_console",
+    "test_systemd_newcomer",
     "test_upgrade_from_console",
 }
 

@@ -4,7 +4,7 @@
 set -u
 bin=$1
 status=0
-folders="edge console roaming connectors demo tests bench tools manage.py"
+folders="edge console causeway_console roaming connectors demo tests bench tools manage.py"
 
 step() {
     name=$1
@@ -41,7 +41,7 @@ step "migrations" production "$bin/python" manage.py makemigrations --check --dr
 step "deployment" production "$bin/python" manage.py check --deploy --fail-level WARNING
 # Without the tests, which do on purpose what is looked for here.
 step "security" "$bin/bandit" --configfile pyproject.toml --quiet --recursive \
-    edge console roaming connectors demo bench tools manage.py
+    edge console causeway_console roaming connectors demo bench tools manage.py
 step "spelling" "$bin/python" -m tools.spelling
 step "citations" "$bin/python" -m tools.citations
 step "imports" "$bin/lint-imports"

@@ -4,6 +4,7 @@
 # `make test`.
 #
 #   tools/fresh.sh [--only-demo] [--test "ARGS of make test"] [--keep]
+#   tools/fresh.sh --newcomer      # two bare machines instead, on which docs/operations.md is followed
 #
 # Needs root on Debian. Network and kernel are this machine's; files, processes and mounts are the bare machine's own,
 # so that all of them are gone when this ends, however it ends. The packages come from where this machine has its own.
@@ -13,13 +14,14 @@ set -eu
 SUITE=bookworm
 stop() { printf '%s\n' "$*" >&2; exit 1; }
 
-tests='' with_tests=yes keep=''
+tests='' with_tests=yes keep='' newcomer=''
 while [ $# -gt 0 ]; do
     case $1 in
         --only-demo) with_tests='' ;;
         --test) [ $# -gt 1 ] || stop "--test needs the arguments for make test"; tests=$2; shift ;;
         --keep) keep=yes ;;
-        *) stop "usage: $0 [--only-demo] [--test \"ARGS of make test\"] [--keep]" ;;
+        --newcomer) newcomer=yes ;;
+        *) stop "usage: $0 [--only-demo | --newcomer] [--test \"ARGS of make test\"] [--keep]" ;;
     esac
     shift
 done
@@ -89,13 +91,16 @@ sources() {
         sed "s/ $suite/ $SUITE/" | sort -u
 }
 
+# $1: packages; then further options of mmdebstrap.
 bare_root() {
+    included=$1
+    shift
     sources >"$folder/sources.list"
     [ -s "$folder/sources.list" ] || echo "deb http://deb.debian.org/debian $SUITE main" >"$folder/sources.list"
     # Copy how packages are fetched here: proxies and the like, and whom this machine trusts.
     apt-config dump | grep -E '^Acquire::(http|https|ftp|Check|Retries|ForceIP)' >"$folder/apt.conf" || true
     trusted="/etc/apt/keyrings /etc/apt/trusted.gpg.d /usr/local/share/ca-certificates"
-    beside $own --mount-proc mmdebstrap --quiet --mode=root --variant=apt --include=python3,make,ca-certificates \
+    beside $own --mount-proc mmdebstrap --quiet --mode=root --variant=apt --include="$included" "$@" \
         --aptopt="$folder/apt.conf" \
         --setup-hook="for each in $trusted; do mkdir -p \$1\$each; [ ! -d \$each ] || cp -r \$each/. \$1\$each; done" \
         "$SUITE" "$root" "$folder/sources.list"
@@ -176,7 +181,21 @@ changed=$(git -C "$here" status --porcelain 2>/dev/null | wc -l || true)
 [ "$changed" = 0 ] || echo "$changed files here are not committed as they are: the bare machine gets the last commit."
 all=$(date +%s)
 step "tools of this machine" tools
-step "a bare Debian ($SUITE): python3, make, ca-certificates" bare_root
+page=docs/operations.md
+if [ -n "$newcomer" ]; then
+    # Fetched beforehand, and unpacked by the page's own commands: the two machines have no network but their own.
+    wanted=$(sed -n 's/^apt-get install --yes //p' "$here/$page" | tr ' ' '\n' | sort -u | tr '\n' ' ')
+    step "a bare Debian ($SUITE) with systemd" bare_root systemd-sysv,ca-certificates,procps,passwd \
+        --skip=cleanup/apt/lists,cleanup/apt/cache \
+        --customize-hook="chroot \$1 apt-get install --yes --download-only $wanted"
+    begun=$(date +%s) code=0
+    doing="docs/operations.md on two bare machines"
+    env CAUSEWAY_BARE_ROOT="$root" "$here/.venv/bin/python" -m pytest -q -s "$here/tests/e2e/test_systemd_newcomer.py" || code=$?
+    printf '%5d s  %s: exit code %d\n' "$(($(date +%s) - begun))" "$doing" "$code"
+    doing=''
+    exit $code
+fi
+step "a bare Debian ($SUITE): python3, make, ca-certificates" bare_root python3,make,ca-certificates
 bare=$(packages)
 step "pip's settings" pip_settings
 step "clone of $(git -C "$here" rev-parse --short HEAD)" clone

@@ -10,7 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Texts that others word: of other people, of tools, and those that databases already hold.
 FOREIGN = re.compile(r"(^|/)migrations/|^LICENSE$|^requirements.*\.lock$|^static/vendor/")
-CODE_SPANS = re.compile(r"``[^`]+``|`[^`\n]+`|“[^”\n]*”|\{[^{}\n]*\}|https?://\S+|<[^<>\n]*>|python -m .*")
+CODE_SPANS = re.compile(
+    r"``[^`]+``|`[^`\n]+`|“[^”\n]*”|\{[^{}\n]*\}|https?://\S+|<[^<>\n]*>|python -m .*|causeway-console [a-z]+"
+)
 MARKUP = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", re.DOTALL)
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 COMMENT_LINE = re.compile(r"^(?!\s*(#|//|/?\*)).*$", re.MULTILINE)

@@ -37,8 +37,7 @@ class CertificateFiles:
 
     def give_to_envoy(self, folder: Path) -> None:
         """Write what Envoy reads into its folder. Raise `CertificateInvalid` and leave there what it has."""
-        certificate, key = (_read(file) for file in self._files)
-        self._check(certificate, key)
+        certificate, key = self.check()
         pair = {
             "certificate_chain": {"inline_string": certificate.decode()},
             "private_key": {"inline_string": key.decode()},
@@ -46,7 +45,9 @@ class CertificateFiles:
         secret = {"@type": KIND, "name": SECRET, "tls_certificate": pair}
         Home(folder).write_json(SECRET_FILE, {"resources": [secret]})
 
-    def _check(self, certificate: bytes, key: bytes) -> None:
+    def check(self) -> tuple[bytes, bytes]:
+        """Return certificate and key as the files hold them. Raise `CertificateInvalid`."""
+        certificate, key = (_read(file) for file in self._files)
         of_certificate, of_key = self._files
         try:
             chain = x509.load_pem_x509_certificates(certificate)
@@ -65,6 +66,7 @@ class CertificateFiles:
             raise CertificateInvalid(
                 f"The key in {of_key} does not belong to the first certificate in {of_certificate}."
             )
+        return certificate, key
 
 
 def _looks(file: Path) -> object:

@@ -4,6 +4,7 @@ The root is a layer over this machine's: what is written in it is gone at the en
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -20,16 +21,18 @@ from tests.e2e.deployed import INSTALL_SECONDS, Deployed
 from tests.running import ran
 
 SYSTEMD = Path("/usr/lib/systemd/systemd")
-# $1: a folder for the layer; $2: what lies in it before systemd starts; then options of systemd-nspawn.
+# $1: a folder for the layer; $2: what lies in it before systemd starts; $3: the root below the layer; then options of
+# systemd-nspawn.
 BOOT = """
-layer=$1 files=$2
-shift 2
+layer=$1 files=$2 below=$3
+shift 3
 mount -t tmpfs none "$layer" && mkdir "$layer/upper" "$layer/work" "$layer/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
+mount -t overlay overlay -o "lowerdir=$below,upperdir=$layer/upper,workdir=$layer/work" "$layer/root"
 rm -f "$layer/root/.dockerenv"
 tar -C "$files" -c . | tar -C "$layer/root" -x --no-overwrite-dir --numeric-owner
 exec systemd-nspawn -D "$layer/root" --register=no --keep-unit --boot --console=pipe "$@" systemd.unit=basic.target
 """
+CLONE_NEWNET = 0x40000000
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 # Rights of a service by its kind. A gateway may take ports below 1024 (CAP_NET_BIND_SERVICE), nothing else.
 HELD = {"root": False, "gains privileges": False, "calls are filtered": True}
@@ -61,16 +64,25 @@ class Container:
     """Container with a running systemd. ``files``: a folder like a root, laid over this machine's.
 
     ``folders``: folders of this machine that are seen inside under other names (name → folder), read-only.
-    ``network``: the container shares this machine's network, and else has none.
+    ``network``: the container shares this machine's network, and else has none. ``below``: another root than this
+    machine's.
     """
 
-    def __init__(self, folder: Path, files: Path, folders: dict[str, Path], *, network: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Path,
+        folders: dict[str, Path],
+        *,
+        network: bool = False,
+        below: Path = Path("/"),
+    ) -> None:
         self._layer = folder / "layer"
         self._layer.mkdir()
         self.boot_log = folder / "boot.log"
         options = [] if network else ["--private-network"]
         options += [f"--bind-ro={outside}:{inside}" for inside, outside in folders.items()]
-        script = ["sh", "-euc", BOOT, "boot", str(self._layer), str(files), *options]
+        script = ["sh", "-euc", BOOT, "boot", str(self._layer), str(files), str(below), *options]
         with self.boot_log.open("wb") as log:
             self._boot = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", *script],
@@ -104,10 +116,29 @@ class Container:
         upper = Path(f"/proc/{self._boot.pid}/root{self._layer}/upper")
         return [path.relative_to(upper) for path in upper.rglob("*")]
 
-    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a command inside, by root, with an environment as after booting."""
+    def run(self, *command: str, timeout: float = 60, said: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command inside, by root, with an environment as after booting. ``said``: what it is typed."""
         within = ("nsenter", "--target", str(self._leader), "--all")
-        return ran(*within, *command, env=ENVIRONMENT, stdin=subprocess.DEVNULL, seconds=timeout)
+        # A session of its own has no terminal: what a program asks for is read from standard input.
+        return ran(*within, *command, env=ENVIRONMENT, input=said, seconds=timeout, start_new_session=True)
+
+    def connect(self, other: "Container", own: str, others: str) -> None:
+        """Lay a cable between two containers. ``own``, ``others``: their addresses, such as ``10.66.0.1/24``."""
+        end = ["type", "veth", "peer", "name", "cable", "netns", str(other._leader)]
+        self._ip("link", "add", "cable", *end)
+        for container, address in ((self, own), (other, others)):
+            container._ip("address", "add", address, "dev", "cable")
+            container._ip("link", "set", "cable", "up")
+
+    def _ip(self, *words: str) -> None:
+        done = ran("nsenter", "--target", str(self._leader), "--net", "ip", *words)
+        assert done.returncode == 0, done.stderr
+
+    def enter_network(self) -> None:
+        """Take this thread into the container's network, for as long as the thread lives."""
+        with Path(f"/proc/{self._leader}/ns/net").open() as network:
+            if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "the network cannot be entered")
 
     def say(self, *command: str) -> str:
         """Return what a command prints."""

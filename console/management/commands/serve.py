@@ -1,6 +1,7 @@
 """Command ``serve``: the console under granian, with or without a front of its own."""
 
 import os
+import socket
 import sys
 from typing import Any
 
@@ -15,8 +16,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--host", default=settings.LISTEN_HOST)
+        parser.add_argument("--port", type=int, default=settings.LISTEN_PORT)
         parser.add_argument("--workers", type=int, default=1, help="processes that serve pages")
         parser.add_argument(
             "--front", action="store_true", help="put a front before the console also without TLS"
@@ -46,6 +47,21 @@ class Command(BaseCommand):
                 # The Deploy panel tells by it whether machines have to be given the CA.
                 os.environ |= {"CAUSEWAY_TLS_CERTIFICATE": certificate, "CAUSEWAY_TLS_KEY": key}
         else:
+            _check_free(options["host"], options["port"])
             arguments = ["-m", "granian", *granian.alone(**where)]
         # Exec, so that the process a service manager watches is the server itself.
         os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
+
+
+def _check_free(host: str, port: int) -> None:
+    """Name in a sentence what granian would tell by a stack trace: an address that cannot be listened at."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen()
+    except OSError as error:
+        raise CommandError(
+            f"The console cannot listen at {host}:{port}: {error.strerror}. Choose another port, or end what has this "
+            "one (ss -ltnp tells what)."
+        ) from error
