@@ -1,6 +1,7 @@
 from console.core.models.access import AccessKey, User
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
+from console.core.models.submissions import Submission
 from console.core.models.version import ConfigVersion
 from console.machines.models.config import (
     Cutover,
@@ -41,6 +42,7 @@ __all__ = [
     "ReceivedBatch",
     "Region",
     "SignedCall",
+    "Submission",
     "Task",
     "TaskItem",
     "User",

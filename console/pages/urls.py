@@ -2,13 +2,15 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from console.core.access import public
-from console.pages import health, metrics, overview, password, shell
+from console.pages import changes, health, log_in_again, metrics, overview, password, shell
 
 urlpatterns = [
     path("", overview.home, name="overview"),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics.prometheus, name="metrics"),
-    path("log-in/", public(auth.LoginView.as_view()), name="login"),
+    path("log-in/", public(log_in_again.LogIn.as_view()), name="login"),
+    path("session/", log_in_again.session, name="session"),
+    path("changes/", changes.changes, name="changes"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("password/", password.password_change, name="password_change"),
     path("area/", shell.area_select, name="area_select"),
