@@ -11,11 +11,12 @@ from django.db import transaction
 from connectors.applications import services
 from connectors.applications.addresses import AddressInvalid, parse_addresses, parse_ports, shown_range
 from connectors.applications.models import Application
+from console.core import versions
 from console.core.audit import Actor
 from console.core.errors import Invalid, Refusal
 from console.kit.csv_export import uncell
 
-COLUMNS = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "status")
+COLUMNS = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "status", "as_of")
 REQUIRED = ("name", "addresses", "ports")
 MOST_ROWS = 1000
 MOST_BYTES = 10_000_000
@@ -23,7 +24,11 @@ STATUSES = {"enabled": True, "disabled": False, "": True}
 
 
 def rows() -> Iterator[tuple[str, ...]]:
-    """Lines of the file, one an application; the database is read in pieces, so that thousands are no burden."""
+    """Lines of the file, one an application; the database is read in pieces, so that thousands are no burden.
+
+    ``as_of``: the newest change when the file was made, so that its way back overwrites nothing that came later.
+    """
+    as_of = str(versions.newest())
     found = Application.objects.order_by("name").prefetch_related("addresses", "ports", "tags")
     for each in found.iterator(chunk_size=200):
         yield (
@@ -35,6 +40,7 @@ def rows() -> Iterator[tuple[str, ...]]:
             each.origin or "",
             "; ".join(tag.name for tag in each.tags.all()),
             "Enabled" if each.enabled else "Disabled",
+            as_of,
         )
 
 
@@ -121,13 +127,23 @@ def _write(lines: list[tuple[int, dict[str, str]]], taken: Taken, actor: Actor) 
             if name in seen:
                 raise Invalid(f"“{name[:80]}” was given before, in line {seen[name]}.")
             seen[name] = number
-            with transaction.atomic():
+            with transaction.atomic(), versions.basing(_as_of(row)):
                 _write_one(known.get(name), _values(row), actor)
         except (Refusal, AddressInvalid) as error:
             taken.errors.append((number, str(error)))
         else:
             taken.changed += name in known
             taken.added += name not in known
+
+
+def _as_of(row: dict[str, str]) -> int | None:
+    """Return the number of the newest change that the line knows of, None where it says none. Raise ``Invalid``."""
+    text = row.get("as_of", "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= versions.newest()):
+        raise Invalid("as_of must be the number that the export wrote there, or empty.")
+    return int(text)
 
 
 def _values(row: dict[str, str]) -> dict[str, Any]:
