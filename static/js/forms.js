@@ -73,6 +73,8 @@
     const question = byId("leave");
     question.discard = discard;
     question.showModal();
+    // After the press that led here, whose end would take the focus away.
+    setTimeout(() => question.querySelector("[autofocus]").focus());
   }
 
   function discarded(place) {
@@ -129,7 +131,7 @@
 
   document.addEventListener("htmx:afterSwap", (event) => {
     const place = event.detail.target;
-    if (place.id !== "log-in") return;
+    if (!place || place.id !== "log-in") return; // live.js swaps without a target
     pending = event.detail.requestConfig.elt.closest("form");
     if (!place.open) place.showModal();
     place.querySelector("input:not([type=hidden])").focus();

@@ -37,14 +37,21 @@ class Drawn:
             found[name] = value if isinstance(value, list) else [] if value is None else [str(value)]
         return found
 
-    def filled(self, usual: dict[str, tuple[str, ...]], leave: Iterable[str] = ()) -> dict[str, list[str]]:
-        """Return the form's values with what is empty filled in: by a usual value, else by one that is offered."""
+    def filled(
+        self, usual: dict[str, tuple[str, ...]], leave: Iterable[str] = (), anyway: Iterable[str] = ()
+    ) -> dict[str, list[str]]:
+        """Return the form's values with what is empty filled in: by a usual value, else by one that is offered.
+
+        ``leave``: fields that stay empty; ``anyway``: fields that get the usual value even where they have another.
+        """
         changes: dict[str, Any] = {}
         for name in {name for name, _ in self.pairs} | set(self.offered):
-            if self.get(name) or name in leave:
-                continue
             legal = [value for value in self.offered.get(name, []) if value]
-            if name in usual and not legal:
+            if name in anyway:
+                changes[name] = usual[name][0]
+            elif self.get(name) or name in leave:
+                continue
+            elif name in usual and not legal:
                 changes[name] = usual[name][0]
             elif legal:
                 changes[name] = legal[0]

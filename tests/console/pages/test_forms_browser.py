@@ -12,16 +12,18 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from connectors.applications import services
 from connectors.models import Application
-from console.models import AuditRow, User
+from console.models import AuditRow, Submission, User
 from tests.browser import log_in, settle
 from tests.connectors import factories
 from tests.console import drawn
 from tests.console.everything import everything
 from tests.console.factories import PASSWORD, UserFactory
-from tests.console.test_forms import WITH_FORMS
+from tests.console.test_forms import WIDE, WITH_FORMS
 from tests.console.test_roles import ABSENT
 from tests.console.test_roles import Page as Address
+from tests.demo import wait_until
 from tests.fuzz.usual import EMPTY, VALUES
 
 ADDING = [page for page in WITH_FORMS if "/add/" in page.path and page.path not in ABSENT]
@@ -61,18 +63,28 @@ def own(administrator: User, url: str) -> drawn.Drawn:
     return drawn.form(client, url)
 
 
-def open_in_panel(page: Page, site: str, url: str) -> Locator:
+def open_over(page: Page, site: str, url: str, overlay: str = "panel") -> Locator:
+    """Open a form over a page, as the links of lists do."""
     page.goto(f"{site}/tasks/")
     settle(page)
-    page.evaluate("url => htmx.ajax('GET', url, {target: '#panel', swap: 'innerHTML'})", url)
-    panel = page.locator("dialog#panel")
-    expect(panel.locator("form").first).to_be_visible()
-    return panel
+    page.evaluate(
+        "([url, overlay]) => htmx.ajax('GET', url, {target: `#${overlay}`, swap: 'innerHTML'})",
+        [url, overlay],
+    )
+    place = page.locator(f"dialog#{overlay}")
+    expect(place.locator("form").first).to_be_visible()
+    return place
+
+
+def overlay_of(client: Client, url: str) -> str:
+    """Tell whether a form is one of the panel or of the dialog: asked for by the other, it is a whole page."""
+    answer = client.get(url, headers={"HX-Request": "true", "HX-Target": "panel"})
+    return "dialog" if "<html" in answer.text else "panel"
 
 
 def fill(place: Locator, form: drawn.Drawn) -> None:
     """Type what the form lacks."""
-    said, drawn_as = form.filled(VALUES, EMPTY), form.sent()
+    said, drawn_as = form.filled(VALUES, EMPTY, WIDE), form.sent()
     for name in [name for name, values in said.items() if drawn_as.get(name) != values]:
         field, value = place.locator(f'[name="{name}"]').first, said[name][0]
         if field.get_attribute("type") in ("checkbox", "radio"):
@@ -105,15 +117,15 @@ def test_a_double_click_adds_one(
     log_in(here, site, "administrator", PASSWORD, "/tasks/")
     before = AuditRow.objects.filter(verb__endswith=".create").count()
     if way == "panel":
-        place = open_in_panel(here, site, url)
+        place = open_over(here, site, url)
     else:
         here.goto(f"{site}{url}")
         place = here.locator("main")
     fill(place, form)
     main_button(place).dblclick(no_wait_after=True)
+    wait_until(lambda: AuditRow.objects.filter(verb__endswith=".create").count() > before, 60)
+    wait_until(lambda: not Submission.objects.filter(ended_at=None).exists(), 60)
     here.wait_for_load_state("networkidle")
-    expect.set_options(timeout=20_000)
-    here.wait_for_function("document.readyState === 'complete'") if not context else None
     assert AuditRow.objects.filter(verb__endswith=".create").count() == before + 1
     if context:
         context.close()
@@ -130,7 +142,10 @@ def test_of_two_at_one_object_the_second_sees_the_first_and_chooses(
 ) -> None:
     url = address.url(ids)
     log_in(page, site, "administrator", PASSWORD, "/tasks/")
-    panel = open_in_panel(page, site, url)
+    UserFactory(username="bob", role="administrator")
+    bob = Client()
+    assert bob.post("/log-in/", {"username": "bob", "password": PASSWORD}).status_code == 302
+    panel = open_over(page, site, url, overlay_of(bob, url))
     field = (
         panel.locator(
             "input:not([type=hidden], [type=search], [type=checkbox], [type=radio], [type=password]), textarea"
@@ -140,23 +155,19 @@ def test_of_two_at_one_object_the_second_sees_the_first_and_chooses(
     )
     name = str(field.get_attribute("name"))
     mine, theirs = _values(name, field.input_value())
-    # The other one: a client of its own, which sends the whole form.
-    UserFactory(username="bob", role="administrator")
-    bob = Client()
-    assert bob.post("/log-in/", {"username": "bob", "password": PASSWORD}).status_code == 302
+    # The other one sends the whole form by a client of its own.
     answer = bob.post(url, drawn.form(bob, url).sent(**{name: theirs}))
     assert answer.status_code == 302, answer.text
     field.fill(mine)
     main_button(panel).click()
-    overtaken = page.locator("#panel .overtaken, #dialog .overtaken")
+    overtaken = panel.locator(".overtaken")
     expect(overtaken).to_contain_text("bob")
-    expect(page.locator(f'[name="{name}"]:visible').first).to_have_value(mine)
+    expect(panel.locator(f'[name="{name}"]').last).to_have_value(mine)
     choice = overtaken.locator(f'input[name="keep.{name}"]')
     expect(choice.first).to_be_checked()
     choice.last.check()
-    main_button(page.locator("#panel:has(form)")).click()
-    expect(page.locator("dialog#panel .overtaken")).to_have_count(0)
-    page.wait_for_load_state("networkidle")
+    main_button(panel).click()
+    expect(overtaken).to_have_count(0)
     assert drawn.form(bob, url).get(name) == theirs
     assert all("422" in error for error in browser_errors)
     browser_errors.clear()
@@ -267,8 +278,6 @@ def test_a_form_that_nobody_touched_closes_at_once(page: Page, site: str) -> Non
 
 
 def test_an_open_panel_says_who_deleted_its_object(page: Page, site: str) -> None:
-    from connectors.applications import services
-
     application = factories.application("wiki")
     bob = UserFactory(username="bob", role="operator")
     log_in(page, site, "administrator", PASSWORD, "/sase/applications/")
@@ -280,3 +289,29 @@ def test_an_open_panel_says_who_deleted_its_object(page: Page, site: str) -> Non
     expect(panel.get_by_text("Deleted meanwhile")).to_be_visible()
     expect(panel.get_by_text("bob")).to_be_visible()
     expect(panel.get_by_label("Description")).to_have_value("typed")
+
+
+def test_the_choice_between_two_values_is_made_by_keyboard(
+    page: Page, browser_errors: list[str], site: str
+) -> None:
+    application = factories.application("wiki", description="The wiki")
+    bob = UserFactory(username="bob", role="operator")
+    log_in(page, site, "administrator", PASSWORD, "/tasks/")
+    panel = open_over(page, site, f"/sase/applications/{application.pk}/")
+    panel.get_by_label("Description").fill("mine")
+    services.application_update(application=application, actor=bob, description="theirs")
+    main_button(panel).press("Enter")
+    expect(panel.locator(".error-summary")).to_be_focused()
+    expect(panel.locator(".overtaken")).to_contain_text("bob")
+    page.keyboard.press("Tab")
+    expect(panel.locator('[name="keep.description"][value="mine"]')).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(panel.locator('[name="keep.description"][value="theirs"]')).to_be_checked()
+    page.keyboard.press("Tab")
+    expect(panel.get_by_label("Application Name")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel).to_be_hidden()
+    application.refresh_from_db()
+    assert application.description == "theirs"
+    assert all("422" in error for error in browser_errors)
+    browser_errors.clear()
