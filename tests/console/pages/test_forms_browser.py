@@ -5,6 +5,7 @@ The forms are those of the map of URLs; a new one is covered without a word.
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from connectors.applications import services
-from connectors.models import Application
+from connectors.models import Application, Connector
 from console.models import AuditRow, Submission, User
 from tests.browser import log_in, settle
 from tests.connectors import factories
@@ -54,7 +55,9 @@ def site(live_server: Any, transactional_db: None, administrator: User, wheel: A
 
 @pytest.fixture
 def ids(site: str, administrator: User) -> dict[str, Any]:
-    return everything(administrator)
+    found = everything(administrator)
+    Connector.objects.update(upgrade_start=datetime.time(20), upgrade_end=datetime.time(23))
+    return found
 
 
 def own(administrator: User, url: str) -> drawn.Drawn:
@@ -182,7 +185,8 @@ def _values(name: str, present: str) -> tuple[str, str]:
     if name == "email":
         return "mine@example.org", "theirs@example.org"
     if present.replace(".", "", 1).isdigit():
-        return str(int(float(present)) + 1), str(int(float(present)) + 2)
+        number = float(present) if "." in present else int(present)
+        return str(number + 1), str(number + 2)
     return f"{present}-mine", f"{present}-theirs"
 
 
