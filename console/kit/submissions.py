@@ -13,10 +13,12 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
 from django.utils.safestring import SafeData, mark_safe
 
 from console.core import conflicts, once, versions
 from console.core.conflicts import BASED_ON, OWN, TOKEN
+from console.core.errors import Conflict
 from console.core.models.submissions import Submission
 from console.kit import web
 
@@ -57,12 +59,17 @@ class SubmissionMiddleware:
 def _begun(request: HttpRequest, view: Any) -> HttpResponse | None:
     """Claim a submission, and have the services go by the number that the form carries; answer a repetition."""
     basis: versions.Basis = request.basis  # type: ignore[attr-defined]
-    token = request.POST.get(TOKEN, "")
+    try:
+        token = request.POST.get(TOKEN, "")
+    except UnreadablePostError:
+        return None  # the view meets the same, and its refusal becomes an answer
     if token and not getattr(view, "repeatable", False):
         try:
             row = once.claim(key=_key(request, token), user=request.user, path=request.path)  # type: ignore[arg-type]
         except once.Repeated as repeated:
             return _again(request, repeated)
+        except Conflict as refusal:
+            return web.error_response(request, refusal.status, "Not possible now", refusal.message)
         request._submission = row  # type: ignore[attr-defined]
         basis.submission = row.pk
     newest = basis.start = versions.newest()

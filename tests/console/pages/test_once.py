@@ -123,6 +123,17 @@ def test_work_that_broke_off_is_done_again_only_when_nothing_was_written(operato
     assert repeated.value.answer is None
 
 
+def test_who_repeats_a_form_that_takes_too_long_is_told_so(
+    operator_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "WAIT_SECONDS", 0.0)
+    said = form(operator_client, ADD).sent(**WIKI)
+    operator_client.post(ADD, said)
+    Submission.objects.update(ended_at=None, begun_at=timezone.now())
+    answer = operator_client.post(ADD, said)
+    assert answer.status_code == 409 and "still being worked on" in answer.text
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_works_and_all_get_its_answer() -> None:
     user = UserFactory(role="operator", username="anna")
