@@ -24,6 +24,7 @@ from console.kit import web
 
 # Bytes of the largest body that is kept for a repetition; a larger one is said to have been done.
 MOST_KEPT = 128 * 1024
+BROKEN_OFF = "The request could not be understood. Go back and try again from the page."
 HEADERS = ("Content-Type", "Location", "Cache-Control", "Vary")
 
 
@@ -62,7 +63,8 @@ def _begun(request: HttpRequest, view: Any) -> HttpResponse | None:
     try:
         token = request.POST.get(TOKEN, "")
     except UnreadablePostError:
-        return None  # the view meets the same, and its refusal becomes an answer
+        # The view would find an empty form.
+        return web.error_response(request, 400, "That did not work", BROKEN_OFF)
     if token and not getattr(view, "repeatable", False):
         try:
             row = once.claim(key=_key(request, token), user=request.user, path=request.path)  # type: ignore[arg-type]
