@@ -16,7 +16,7 @@ class ConsoleConfig(AppConfig):
         from console import checks  # noqa: F401 (importing registers the check)
         from console.auditing import check
         from console.auditing import retention as audit_retention
-        from console.core import folding, log_ins, own_file, password_links, sessions
+        from console.core import folding, log_ins, once, own_file, password_links, sessions
         from console.edge_api import api
         from console.edge_api.logs import router as logs_router
         from console.edge_api.routes import router
@@ -50,6 +50,7 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("note failed log-ins", Job(timedelta(seconds=10), log_ins.tell))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))
         ports.jobs.add("forget old links", Job(timedelta(hours=1), password_links.forget_old))
+        ports.jobs.add("forget answers to forms", Job(timedelta(minutes=1), once.forget_old))
         ports.jobs.add("forget old tasks", Job(timedelta(hours=1), tasks.forget_old))
         ports.jobs.add("let archives of logs go", Job(timedelta(seconds=10), logs.exports_age))
         ports.jobs.add("upgrade gateways", Job(timedelta(seconds=1), gateway_upgrades.GATEWAYS.advance))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
@@ -13,8 +14,10 @@ from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from console.core.errors import Refusal
+from console.core.versions import Stale
 from console.kit import web
 from console.pages import errors as error_pages
+from console.users.views import log_in_again
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,8 @@ class StoredNowhereMiddleware:
 class RefusalMiddleware:
     """Middleware that turns uncaught refusals into their sentence, a lost database into a 503.
 
-    A body that breaks off is a 400. Htmx is told to go to the log-in page.
+    A body that breaks off is a 400. Htmx is told to go to the log-in page; a form that was sent without a log-in is
+    kept until there is one again.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -59,7 +63,9 @@ class RefusalMiddleware:
             sentence = f"This address answers {allowed} only. Go back and use the button or link of the page."
             response = web.error_response(request, 405, "Wrong method", sentence)
             response["Allow"] = allowed
-        if web.is_htmx(request) and _leads_to_login(response):
+        if request.method == "POST" and _leads_to_login(response) and "next=" in response["Location"]:
+            response = log_in_again.ask(request)
+        elif web.is_htmx(request) and _leads_to_login(response):
             # Redirect of the whole page: htmx would load the log-in page into the panel or table that was asked for.
             response = HttpResponseClientRedirect(redirect_to_login(_page(request)).url)
         patch_vary_headers(response, ["HX-Request", "HX-Target"])
@@ -73,12 +79,17 @@ class RefusalMiddleware:
             raise Http404
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, Stale):
+            return web.overtaken_answer(request, exception)
         if isinstance(exception, Refusal):
             title = TITLES.get(exception.status, TITLES[400])
             response = web.error_response(request, exception.status, title, exception.message)
             if (seconds := getattr(exception, "retry_after", None)) is not None:
                 response["Retry-After"] = str(seconds)
             return response
+        if isinstance(exception, ObjectDoesNotExist) and request.method == "POST":
+            # Deleted by somebody else between the view's look and the service's lock.
+            return error_pages.not_found(request, exception)
         if isinstance(exception, UnreadablePostError):
             return error_pages.bad_request(request, exception)
         if isinstance(exception, OperationalError | InterfaceError):

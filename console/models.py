@@ -8,6 +8,7 @@ from console.core.models.access import (
 )
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
+from console.core.models.submissions import Submission
 from console.core.models.version import ConfigVersion
 from console.machines.models.config import (
     Cutover,
@@ -54,6 +55,7 @@ __all__ = [
     "Region",
     "SecondFactor",
     "SignedCall",
+    "Submission",
     "Task",
     "TaskItem",
     "User",

@@ -175,6 +175,7 @@ MIDDLEWARE = [
     "console.core.address.AddressMiddleware",
     "console.middleware.RefusalMiddleware",
     "axes.middleware.AxesMiddleware",
+    "console.kit.submissions.SubmissionMiddleware",
 ]
 
 ROOT_URLCONF = "console.urls"

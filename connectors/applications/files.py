@@ -1,5 +1,6 @@
 """Applications as CSV: one a line, known by name; semicolons separate several values of a cell."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,12 +9,13 @@ from django.db import transaction
 from connectors.applications import services
 from connectors.applications.addresses import AddressInvalid, parse_addresses, parse_ports, shown_range
 from connectors.applications.models import Application
+from console.core import versions
 from console.core.audit import Actor
 from console.core.errors import Invalid, Refusal
 from console.exchange import cells, reading
 from console.exchange.reading import Sheet
 
-COLUMNS = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "status")
+COLUMNS = ("name", "description", "protocol", "addresses", "ports", "origin", "tags", "status", "as_of")
 SHEET = Sheet("applications", COLUMNS, ("name", "addresses", "ports"), most_rows=1000, most_bytes=10_000_000)
 
 
@@ -31,7 +33,21 @@ CSV: tuple[tuple[str, Any], ...] = (
     ("origin", "origin"),
     ("tags", lambda application: [tag.name for tag in application.tags.all()]),
     ("status", lambda application: "Enabled" if application.enabled else "Disabled"),
+    ("as_of", "as_of"),
 )
+
+
+def dated(number: int) -> Callable[[list[Any]], None]:
+    """Return what adds to applications, as ``as_of``, the newest change when the file was begun.
+
+    By it the file's way back overwrites nothing that came later.
+    """
+
+    def dress(applications: list[Any]) -> None:
+        for each in applications:
+            each.as_of = number
+
+    return dress
 
 
 @dataclass
@@ -90,7 +106,7 @@ def _write(rows: list[reading.Row], taken: Taken, actor: Actor) -> None:
             if name in seen:
                 raise Invalid(f"name: “{name[:80]}” was given before, in line {seen[name]}.")
             seen[name] = row.number
-            with transaction.atomic():
+            with transaction.atomic(), versions.basing(_as_of(row.cells)):
                 _write_one(known.get(name), _values(row.cells), actor)
         except (Refusal, AddressInvalid) as error:
             taken.errors.append((row.number, cells.visible(_sentence(error))))
@@ -103,6 +119,16 @@ def _sentence(error: Refusal | AddressInvalid) -> str:
     """Return the sentence of a refusal, with its column in front where the refusal names one."""
     column = getattr(error, "field", None)
     return f"{column}: {error}" if column in COLUMNS else str(error)
+
+
+def _as_of(row: dict[str, str]) -> int | None:
+    """Return the number of the newest change that the line knows of, None where it says none. Raise ``Invalid``."""
+    text = row.get("as_of", "").strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= versions.newest()):
+        raise Invalid("as_of must be the number that the export wrote there, or empty.")
+    return int(text)
 
 
 def _values(row: dict[str, str]) -> dict[str, Any]:

@@ -46,6 +46,12 @@ class AccountsField(forms.Field):
         chosen = [found[text.lower()] for text in [*ticked, *(text for _, text in lines)]]
         return list({account.pk: account for account in chosen}.values())
 
+    def named(self, values: Iterable[str]) -> dict[str, str]:
+        """Return the names of accounts by their ids, for a choice between two people's accounts."""
+        ids = [value for value in values if is_id(value)]
+        rows = ClientAccount.objects.filter(pk__in=ids[:20]).values_list("pk", "username", "instance_id")
+        return dict(naming.written(*row) for row in rows)
+
     def prepare_value(self, value: Any) -> str:
         """Return what was written, for the text area; the picker shows what was ticked."""
         return "\n".join(each for each in value or () if isinstance(each, str) and not is_id(each))

@@ -11,8 +11,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from console import ports
-from console.auditing import selectors, words
-from console.core import audit
+from console.auditing import selectors
+from console.core import audit, words
 from console.core.access import actor, has_role, shows
 from console.core.models.access import User
 from console.core.models.audit import AuditRow

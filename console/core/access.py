@@ -69,6 +69,12 @@ def takes_form(role: str) -> Callable[[View], View]:
     return _answers(("GET", "POST"), role)
 
 
+def repeatable(view: View) -> View:
+    """Declare a view whose POST writes nothing to the database and so may be repeated, such as a search."""
+    view.repeatable = True  # type: ignore[attr-defined]
+    return view
+
+
 def _answers(methods: Sequence[str], role: str) -> Callable[[View], View]:
     return lambda view: require_http_methods(list(methods))(role_required(role)(view))
 

@@ -27,6 +27,7 @@ from console.core.models.access import (
 )
 from console.core.models.audit import AuditCheckpoint, AuditRow, FailedLogIns
 from console.core.models.geography import Area, Region
+from console.core.models.submissions import Submission
 from console.core.models.version import ConfigVersion
 
 # Groups of Django's own, which its module registered: roles say who may do what, and a group adds nothing to them.
@@ -207,3 +208,13 @@ class AccessKeyAdmin(HistoryAdmin):
 class ConfigVersionAdmin(HistoryAdmin):
     list_display = ("epoch", "version", "servers_version")
     list_filter = ()
+
+
+@admin.register(Submission)
+class SubmissionAdmin(HistoryAdmin):
+    list_display = ("begun_at", "user", "path", "written", "ended_at")
+    list_filter = ("written",)
+    search_fields = ("user__username", "path")
+    list_select_related = ("user",)
+    exclude = ("key", "answer")
+    readers = "administrator"

@@ -13,8 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from console.core.access import has_role
+from console.core.conflicts import overtaken
 from console.core.errors import Refusal
 from console.core.folding import looked_for
+from console.core.versions import Stale
 
 
 def _may(request: HttpRequest, role: str) -> bool:
@@ -146,6 +148,8 @@ class ServiceAdmin(ListedLookups):
             def full_clean(self) -> None:
                 super().full_clean()
                 if self.is_bound:
+                    if isinstance(refusal, Stale):
+                        self.overtaken = overtaken(self, refusal)
                     self.add_error(field if field in self.fields else None, message)
 
         return RefusedForm

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from console.core import audit_keys
+from console.core import audit_keys, versions
 from console.core.models.access import User
 from console.core.models.audit import AuditRow
 from console.core.models.version import ConfigVersion
@@ -64,7 +64,10 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> AuditRow:
-    """Write one row about ``target`` within the caller's transaction. Never pass secrets in ``before`` or ``after``."""
+    """Write one row about ``target`` within the caller's transaction. Never pass secrets in ``before`` or ``after``.
+
+    Raises `console.core.versions.Stale` when the request goes by an older version of ``target``.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("record() belongs into the transaction of the change.")
     kind, key, name = _named(target)
@@ -85,11 +88,13 @@ def _append(row: AuditRow) -> AuditRow:
     # Lock on the row that every change raises anyway: the chain has one end, and writers queue for it.
     ConfigVersion.objects.get_or_create(id=1)
     ConfigVersion.objects.select_for_update().get(id=1)
+    versions.check(row)
     previous = AuditRow.objects.order_by("-id").values_list("digest", flat=True).first() or ""
     signing = audit_keys.all_keys()[0]
     row.at, row.key = timezone.now(), signing.name
     row.digest = digest(signing, previous, row)
     row.save(force_insert=True)
+    versions.recorded(row)
     return row
 
 

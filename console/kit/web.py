@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from csp.decorators import csp_update
 from django.contrib import messages
@@ -14,7 +15,10 @@ from django.template.loader import get_template, render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseLocation
 
+from console.core import conflicts
+from console.core.conflicts import overtaken, told
 from console.core.errors import Refusal
+from console.core.versions import GONE, Stale
 
 if TYPE_CHECKING:
     from console.core.models.geography import Area
@@ -93,7 +97,12 @@ def form_page(request: HttpRequest, template: str, context: Mapping[str, Any]) -
 
 
 def form_refused(form: BaseForm, refusal: Refusal) -> None:
-    """Put a service's refusal beside the field it names, or above the form when it names none of its fields."""
+    """Put a service's refusal beside the field it names, or above the form when it names none of its fields.
+
+    A form that was overtaken shows who changed what meanwhile, and asks for each field whose value shall stand.
+    """
+    if isinstance(refusal, Stale):
+        form.overtaken = overtaken(form, refusal)  # type: ignore[attr-defined]
     form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
 
 
@@ -154,7 +163,29 @@ def error_response(
         if htmx_target(request) not in OVERLAYS:
             response["HX-Retarget"] = "#notices"
             response["HX-Reswap"] = "innerHTML"
+        elif request.method == "POST":
+            # Above the form, which stays with what was typed.
+            response["HX-Retarget"] = f"#{htmx_target(request)} .notices"
+            response["HX-Reswap"] = "innerHTML"
         return response
     if with_shell:
         return render(request, "errors/error.html", context, status=status)
     return HttpResponse(render_to_string("errors/error.html", context), status=status)
+
+
+def overtaken_answer(request: HttpRequest, refusal: Stale) -> HttpResponse:
+    """Answer an action on what was changed meanwhile: who, what and when, and the same action to be asked for again."""
+    target = htmx_target(request)
+    if is_htmx(request) and target not in OVERLAYS:
+        return error_response(request, refusal.status, "Changed meanwhile", refusal.message)
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    context = {
+        "overtaken_layout": f"layout/{target}.html" if target else "layout/dialog_page.html",
+        "refusal": refusal,
+        "told": told(refusal.rows),
+        "gone": refusal.rows[-1].verb.endswith(GONE),
+        "action": request.get_full_path(),
+        "carried": conflicts.carried(request.POST),
+        "back": safe_next(request, came_from.path or "/"),
+    }
+    return render(request, "layout/overtaken.html", context, status=refusal.status)

@@ -1,12 +1,16 @@
 """Error handlers of ``console.urls``. 500 and 503 ask nothing of session or database, which may be what failed."""
 
 import sys
+from datetime import UTC
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 
+from console.core.models.audit import AuditRow
+from console.core.versions import GONE
 from console.kit import web
+from console.pages import changes
 
 NOT_FOUND = "There is nothing at this address. It may have been deleted, or the link is incomplete."
 FORBIDDEN = "Your role does not allow this page or action. Ask an administrator for another role."
@@ -42,7 +46,23 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     # Own sentence: Django's speak of models ("No Connector matches…") and routes, which say nothing to people.
-    return _in_shell(request, 404, "Not found", NOT_FOUND)
+    return _in_shell(request, 404, "Not found", _deleted(request) or NOT_FOUND)
+
+
+def _deleted(request: HttpRequest) -> str:
+    """Say who deleted the object that the address names, and when; "" where nobody did, or a stranger asks."""
+    try:
+        keys = changes.keys_of(request.resolver_match)
+        if not keys or not request.user.is_authenticated:
+            return ""
+        row = AuditRow.objects.filter(target__in=keys).order_by("-id").first()
+    except (AttributeError, DatabaseError):
+        return ""
+    if row is None or not row.verb.endswith(GONE):
+        return ""
+    when = f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    unsaved = " What you sent was not saved." if request.method == "POST" else ""
+    return f"{row.target_name} was deleted by {row.actor} on {when}.{unsaved}"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -4,13 +4,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.views.decorators.http import require_POST
 
-from console.core.access import acts, public
+from console.core.access import acts, public, repeatable
 from console.core.errors import Invalid
 from console.kit import web
 
 YEAR = 365 * 24 * 3600
 
 
+@repeatable
 @acts("viewer")
 def area_select(request: HttpRequest) -> HttpResponse:
     """Remember the area whose objects the lists show, and go back to the page it was chosen on."""
@@ -21,6 +22,7 @@ def area_select(request: HttpRequest) -> HttpResponse:
     return _remember(request, web.AREA_COOKIE, chosen)
 
 
+@repeatable
 @require_POST
 @public
 def theme_select(request: HttpRequest) -> HttpResponse:

@@ -4,9 +4,11 @@ import math
 import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
-from django.forms import BoundField
+from django.forms import BaseForm, BoundField
+from django.template.base import Parser, Token
 from django.template.context import Context
 from django.template.defaulttags import CsrfTokenNode
 from django.template.loader_tags import BLOCK_CONTEXT_KEY
@@ -16,7 +18,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from console.core import zones
+from console.core import conflicts, zones
 
 register = template.Library()
 
@@ -25,7 +27,9 @@ BADGES = ("success", "warning", "error", "notice", "muted")
 NOTICES = {"important": "Important", "error": "Error", "success": "Done", "info": "Note"}
 NOTICE_ICONS = {"important": "warning", "error": "error", "success": "success", "info": "info"}
 STYLES = ("tokens", "base", "shell", "page", "forms", "tables", "badges", "panel", "charts")
-SCRIPTS = ("page", "panel", "menu", "copy", "zone", "time", "theme", "live", "select", "chart-clock", "chart")
+SCRIPTS = (
+    "page", "forms", "panel", "menu", "copy", "zone", "time", "theme", "live", "select", "chart-clock", "chart"
+)  # fmt: skip
 SPACE = re.compile(r"\s+")
 # Tags of rows and cells with the blanks beside them, which show nowhere.
 ROUND_CELLS = re.compile(r" ?(</?(?:t[rdh]|thead|tbody|table|ul|li|option)\b[^>]*>) ?")
@@ -137,6 +141,50 @@ def message_kind(tags: str) -> str:
 @register.filter
 def notice_icon(kind: str) -> str:
     return NOTICE_ICONS[kind]
+
+
+class FormNode(CsrfTokenNode):
+    """Hidden fields of every form that writes: Django's token, and those of `console.kit.submissions`."""
+
+    def render(self, context: Context) -> SafeString:
+        drawn = SafeString(super().render(context))
+        basis = getattr(context.get("request"), "basis", None)
+        if not drawn or basis is None:
+            return drawn
+        field = '<input type="hidden" name="{}" value="{}">'
+        number = [] if basis.drawn is None else [("based_on", basis.drawn)]
+        return drawn + format_html_join("", field, [("submission", basis.token), *number])
+
+
+@register.tag
+def csrf_token(parser: Parser, token: Token) -> FormNode:
+    """Take the place of Django's tag, so that no form has to ask for more and none can be forgotten."""
+    return FormNode()
+
+
+@register.simple_tag(takes_context=True)
+def watch(context: Context) -> SafeString:
+    """Draw the place that tells what others change about the page's object while somebody looks at it."""
+    request: Any = context.get("request")
+    basis, match = getattr(request, "basis", None), getattr(request, "resolver_match", None)
+    if basis is None or match is None or not any(not str(value).isdigit() for value in match.kwargs.values()):
+        return SafeString("")
+    query = urlencode({"of": request.path, "since": basis.drawn})
+    place = f"changes-{getattr(getattr(request, 'htmx', None), 'target', None) or 'page'}"
+    return format_html(
+        '<div id="{}" data-live="{}?{}" data-every="5"></div>', place, reverse("changes"), query
+    )
+
+
+@register.simple_tag(takes_context=True)
+def was(context: Context, form: BaseForm) -> SafeString:
+    """Draw the hidden field by which a refused form tells what its sender changed; nothing for an empty form."""
+    request = context.get("request")
+    posted = request.POST.get(conflicts.WAS) if request is not None and request.method == "POST" else None
+    if posted is None or getattr(form, "overtaken", None) is not None:
+        posted = conflicts.was(form) if form.initial else None
+    field = '<input type="hidden" name="was" value="{}">'
+    return SafeString("") if posted is None else format_html(field, posted)
 
 
 @register.simple_tag
@@ -257,7 +305,7 @@ def post(
         '<form{} method="post" action="{}">{}<button class="{}">{}</button></form>',
         format_html(' class="{}"', form) if form else "",
         url,
-        CsrfTokenNode().render(context),
+        FormNode().render(context),
         css,
         label,
     )

@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from console.core.access import public
-from console.users.views import factor, history, keys, links, log_in, openid, profile, users
+from console.users.views import factor, history, keys, links, log_in, log_in_again, openid, profile, users
 
 user_urls = [
     path("", users.user_list, name="list"),
@@ -47,6 +47,7 @@ urlpatterns = [
     path("profile/second-factor/codes/", factor.recovery_codes, name="recovery_codes"),
     path("profile/second-factor/off/", factor.remove, name="second_factor_off"),
     path("log-in/", public(log_in.LogInView.as_view()), name="login"),
+    path("session/", log_in_again.session, name="session"),
     path("log-in/code/", log_in.log_in_code, name="log_in_code"),
     path("log-in/openid/", openid.openid_begin, name="openid"),
     path("log-in/openid/back/", openid.openid_back, name="openid_back"),

@@ -19,8 +19,9 @@ def new_task_id() -> str:
 class Task(models.Model):
     """Work on many items. ``done`` counts the items dealt with, ``failed`` those among them that failed.
 
-    ``worker`` names the process that has the task in hand, empty between two turns; a worker that is named but shows no
-    heartbeat has died.
+    ``based_on``: the newest audit row when the page was drawn that started the task; what was changed since is refused,
+    item by item. ``worker`` names the process that has the task in hand, empty between two turns; a worker that is
+    named but shows no heartbeat has died.
     """
 
     class State(models.TextChoices):
@@ -39,6 +40,7 @@ class Task(models.Model):
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="tasks")
     source = models.CharField(max_length=60, blank=True, help_text="The address of who started it.")
     parameters = models.JSONField(default=dict)
+    based_on = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
     state = models.CharField(max_length=20, choices=State.choices, default=State.QUEUED)
     message = models.CharField(max_length=300, blank=True)
     total = models.PositiveIntegerField()

@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from console import ports
-from console.core import audit
+from console.core import audit, versions
 from console.core.errors import Conflict, Forbidden, Invalid, Refusal
 from console.core.models.access import User
 from console.core.sealed import seal, unseal
@@ -87,6 +87,7 @@ def start(
         owner=actor if isinstance(actor, User) else None,
         source=audit.source.get(),
         parameters=parameters or {},
+        based_on=_based_on(),
         total=len(wanted),
     )
     TaskItem.objects.bulk_create(
@@ -104,6 +105,12 @@ def start(
     )
     audit.record(actor=actor, verb="task.start", target=task, after={"kind": kind, "items": len(wanted)})
     return task
+
+
+def _based_on() -> int | None:
+    """Return the number that the page went by which starts the task."""
+    basis = versions.current.get()
+    return basis.posted if basis else None
 
 
 @transaction.atomic
@@ -246,7 +253,7 @@ def _do(task: Task, kind: TaskKind, item: TaskItem, actor: audit.Actor) -> None:
         # 2. Change itself, undone alone when it is refused.
         if not failure:
             try:
-                with transaction.atomic():
+                with transaction.atomic(), versions.basing(task.based_on):
                     outcome = kind.apply(step)
             except OperationalError:
                 raise

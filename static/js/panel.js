@@ -126,8 +126,9 @@
     delete overlay.dataset.url;
   }
 
-  /** The user closes: back to where the overlay was opened from. */
+  /** The user closes, unless forms.js has to ask first because a form was filled: back to where the overlay was opened from. */
   function dismiss(overlay) {
+    if (!overlay.dispatchEvent(new CustomEvent("causeway:leave", { bubbles: true, cancelable: true }))) return;
     if (overlay.id === "dialog") {
       const back = overlay.opener;
       shut(overlay);
@@ -162,6 +163,8 @@
     if (popover && !popover.matches(":popover-open")) again = byId(`${popover.id}-button`) || again;
     (again || byId("main")).focus({ preventScroll: true });
   }
+
+  document.addEventListener("causeway:dismiss", (event) => dismiss(event.target));
 
   document.addEventListener("click", (event) => {
     const overlay = event.target.closest("dialog");
@@ -262,6 +265,12 @@
       return;
     }
     const state = event.state || {};
+    const panel = byId("panel");
+    if (panel.open && !state.overlay && !panel.dispatchEvent(new CustomEvent("causeway:leave", { bubbles: true, cancelable: true }))) {
+      quietly = true; // the address comes back while the question is asked
+      history.go(1);
+      return;
+    }
     if (state.overlay) loadPanel(here());
     else if (here() !== shown) {
       overlays.forEach((id) => shut(byId(id)));

@@ -125,6 +125,12 @@ def undone() -> Iterator[list[str]]:
         transaction.set_rollback(True)
 
 
+def _asks_log_in(answer: Response) -> bool:
+    """Tell whether an answer leads to the log-in, or is the log-in that keeps a form which was sent without one."""
+    leads = "/log-in/" in answer.get("Location", "") + answer.get("HX-Redirect", "")
+    return leads or (answer.status_code == 401 and 'action="/log-in/"' in answer.text)
+
+
 class Caller:
     """A user of ``role`` with one object of everything, or a stranger. What a call changes is undone."""
 
@@ -159,7 +165,7 @@ class Caller:
         status, needed = answer.status_code, page.needs(method)
         lets_in = self.may(needed) and method in page.methods
         if self.role == "stranger" and page.role != "public":
-            good = "/log-in/" in answer.get("Location", "") + answer.get("HX-Redirect", "")
+            good = _asks_log_in(answer)
         elif method not in page.methods:
             good = status == 405
         elif not lets_in:
@@ -185,7 +191,7 @@ class Caller:
             url = page.url(self.ids | ids)
             answer, written = self.call(method, url, target)
             if self.role == "stranger":
-                good = "/log-in/" in answer.get("Location", "") + answer.get("HX-Redirect", "")
+                good = _asks_log_in(answer)
             else:
                 good = answer.status_code in (statuses if self.may(page.role) else (403,))
             if not good or written:

@@ -6,9 +6,10 @@ from django.urls import reverse
 
 from connectors.applications import selectors, services
 from connectors.applications.addresses import shown_ports
-from connectors.applications.files import CSV
+from connectors.applications.files import CSV, dated
 from connectors.applications.forms import ApplicationForm
 from connectors.applications.models import Application
+from console.core import versions
 from console.core.access import actor, acts, shows, takes_form
 from console.kit import tables, web
 
@@ -61,7 +62,8 @@ def application_list(request: HttpRequest) -> HttpResponseBase:
 @shows("viewer")
 def application_export(request: HttpRequest) -> HttpResponseBase:
     """Send applications as a file that the import takes, narrowed and ordered as in their list."""
-    return TABLE.file(request, selectors.applications_to_page().prefetch_related("addresses", "ports"))
+    found = selectors.applications_to_page().prefetch_related("addresses", "ports")
+    return TABLE.file(request, found, dated(versions.newest()))
 
 
 @takes_form("operator")

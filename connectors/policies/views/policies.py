@@ -10,7 +10,7 @@ from connectors.policies import marks as policy_marks
 from connectors.policies import pickers, selectors, services
 from connectors.policies.forms import PolicyForm, PriorityForm
 from connectors.policies.models.policies import PRIORITY_SENTENCE, Policy
-from console.core.access import actor, acts, shows, takes_form
+from console.core.access import actor, acts, repeatable, shows, takes_form
 from console.core.errors import Invalid
 from console.kit import tables, web
 
@@ -118,6 +118,7 @@ def _initial(policy: Policy) -> dict[str, object]:
     }
 
 
+@repeatable
 @acts("operator")
 def pick(request: HttpRequest, kind: str) -> HttpResponse:
     """Show a picker after a search, and keep what is chosen; that may be long, which is why this is a POST."""

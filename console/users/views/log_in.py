@@ -25,6 +25,7 @@ from console.core.access import public
 from console.core.models.access import SecondFactor, User
 from console.kit import web
 from console.users.forms import CodeForm
+from console.users.views import log_in_again
 
 # Name in a session of who gave the right password, and for how many seconds that counts.
 PENDING = "log_in_pending"
@@ -36,12 +37,18 @@ class LogInView(auth.LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         name = settings.OPENID_NAME if settings.OPENID_ISSUER else ""
-        return super().get_context_data(openid_name=name, **kwargs)
+        return super().get_context_data(openid_name=name, kept=self._kept, **kwargs)
+
+    @property
+    def _kept(self) -> str:
+        """Form that met the end of a log-in, sealed; empty without one."""
+        return self.request.POST.get("kept", "")
 
     def form_valid(self, form: Any) -> HttpResponse:
         user = form.get_user()
         if not SecondFactor.objects.filter(user=user).exists():
-            return super().form_valid(form)
+            response = super().form_valid(form)
+            return log_in_again.resumed(self.request, self._kept) or response
         session = self.request.session
         session.flush()
         session.set_expiry(LASTS)
@@ -51,6 +58,7 @@ class LogInView(auth.LoginView):
             "hash": user.get_session_auth_hash(),
             "at": time.time(),
             "next": self.get_success_url(),
+            "kept": self._kept,
         }
         return HttpResponseRedirect(reverse("log_in_code"))
 
@@ -95,6 +103,8 @@ def _logged_in(request: HttpRequest, user: User, pending: dict[str, Any]) -> Htt
     request.session.set_expiry(None)
     login(request, user, backend=pending["backend"])
     request.session[second_factor.PASSED] = True
+    if resumed := log_in_again.resumed(request, pending.get("kept", "")):
+        return resumed
     url = pending["next"]
     good = url.startswith("/") and url_has_allowed_host_and_scheme(url, None)
     return HttpResponseRedirect(url if good else resolve_url("overview"))

@@ -127,7 +127,7 @@ def test_an_export_comes_back_as_it_was(operator_client: Client) -> None:
     assert rows[0]["name"] == "'=1+1", "a spreadsheet must not run it"
     Application.objects.all().delete()
     text = operator_client.get(EXPORT).getvalue()
-    assert text.decode("utf-8-sig").strip() == HEAD
+    assert text.decode("utf-8-sig").strip() == f"{HEAD},as_of"
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0])
     writer.writeheader()
@@ -239,3 +239,30 @@ def test_taking_a_tag_away_cuts_and_giving_one_does_not() -> None:
     assert not Cutover.objects.exists()
     services.application_update(application=application, tags=["b"], actor=ACTOR)
     assert Cutover.objects.get().reason == "application.update wiki"
+
+
+def test_a_file_from_before_a_change_is_refused_line_by_line(operator_client: Client) -> None:
+    wiki, mail = factories.application("wiki"), factories.application("mail")
+    lines = operator_client.get(EXPORT).getvalue().decode().splitlines()
+    assert lines[0] == f"{HEAD},as_of"
+    services.application_update(application=mail, actor=ACTOR, description="changed since")
+    text = "\n".join(lines).replace("wiki,", "wiki,mine", 1).replace("mail,", "mail,mine", 1)
+    answer = operator_client.post(IMPORT, {"file": SimpleUploadedFile("a.csv", text.encode())})
+    assert answer.status_code == 422 and "mail was changed by test on" in answer.text
+    assert "wiki was changed" not in answer.text
+    wiki.refresh_from_db()
+    mail.refresh_from_db()
+    assert (wiki.description, mail.description) == ("", "changed since")
+    # Without the number the file means what it says.
+    text = "\n".join(line.rpartition(",")[0] for line in text.splitlines())
+    assert (
+        operator_client.post(IMPORT, {"file": SimpleUploadedFile("a.csv", text.encode())}).status_code == 302
+    )
+
+
+@pytest.mark.parametrize("as_of", ["x", "-1", "9" * 30, "99999999"])
+def test_a_number_that_no_export_wrote_is_refused(operator_client: Client, as_of: str) -> None:
+    text = f"name,addresses,ports,as_of\nwiki,wiki.corp.example,80,{as_of}"
+    answer = operator_client.post(IMPORT, {"file": SimpleUploadedFile("a.csv", text.encode())})
+    assert answer.status_code == 422 and "as_of must be the number that the export wrote there" in answer.text
+    assert not Application.objects.exists()

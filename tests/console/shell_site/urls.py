@@ -16,7 +16,8 @@ from console.core.access import acts, public, shows, takes_form
 from console.core.errors import Conflict, Invalid
 from console.kit import tables, web
 from console.models import Area, Region
-from console.pages import errors, shell
+from console.pages import changes, errors, shell
+from console.users.views import log_in_again
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden
@@ -154,6 +155,8 @@ urlpatterns = [
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("area/", shell.area_select, name="area_select"),
     path("theme/", shell.theme_select, name="theme_select"),
+    path("changes/", changes.changes, name="changes"),
+    path("session/", log_in_again.session, name="session"),
     path("regions/", region_list, name="trial_list"),
     path("watch/", region_watch, name="trial_watch"),
     path("regions/add/", region_add, name="trial_add"),

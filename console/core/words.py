@@ -1,5 +1,6 @@
 """Audit rows in words: what changed, under the labels that pages have for the fields."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,8 +25,12 @@ class Change:
     after: str | None
 
 
-def changes(kind: str, before: Any, after: Any) -> list[Change]:
-    """Return what differs, in the order in which services name their values; what is and was empty is left out."""
+def changes(kind: str, before: Any, after: Any, labels: Mapping[str, str] | None = None) -> list[Change]:
+    """Return what differs, in the order in which services name their values; what is and was empty is left out.
+
+    ``labels``: what fields are called on the page at hand, by their names; without one a field has its column's words.
+    """
+    labels = labels or {}
     old, new = _named(before), _named(after)
     found = []
     for name in [*old, *(name for name in new if name not in old)]:
@@ -33,7 +38,9 @@ def changes(kind: str, before: Any, after: Any) -> list[Change]:
         if values[0] == values[1] or all(value in EMPTY for value in values):
             continue
         was = _words(kind, name, old[name]) if name in old else None
-        found.append(Change(_label(kind, name), was, _words(kind, name, new[name]) if name in new else None))
+        label = labels.get(name.removesuffix("_id")) or labels.get(name.removeprefix("all_"))
+        now = _words(kind, name, new[name]) if name in new else None
+        found.append(Change(label or _label(kind, name), was, now))
     return found
 
 
