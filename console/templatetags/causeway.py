@@ -15,7 +15,7 @@ from django.template.loader_tags import BLOCK_CONTEXT_KEY
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from console.core import conflicts, zones
@@ -147,13 +147,13 @@ class FormNode(CsrfTokenNode):
     """Hidden fields of every form that writes: Django's token, and those of `console.kit.submissions`."""
 
     def render(self, context: Context) -> SafeString:
-        drawn = SafeString(super().render(context))
+        drawn = super().render(context)
         basis = getattr(context.get("request"), "basis", None)
         if not drawn or basis is None:
-            return drawn
+            return conditional_escape(drawn)
         field = '<input type="hidden" name="{}" value="{}">'
         number = [] if basis.drawn is None else [("based_on", basis.drawn)]
-        return drawn + format_html_join("", field, [("submission", basis.token), *number])
+        return conditional_escape(drawn) + format_html_join("", field, [("submission", basis.token), *number])
 
 
 @register.tag

@@ -63,7 +63,8 @@ def _of_the_system() -> ssl.SSLContext:
     if sys.platform == "darwin" and not any(map(os.environ.get, STORE_VARIABLES)):
         import truststore  # the keychain, which OpenSSL does not know
 
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        keychain: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return keychain
     made = ssl.create_default_context()
     if not _has_store():
         bundled = bundle()
