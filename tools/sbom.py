@@ -67,10 +67,9 @@ def wished() -> list[Requirement]:
     """Return what the product asks for: on every machine, of a console, and for a keyring."""
     project = tomllib.loads((texts.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = project["optional-dependencies"]
-    return [
-        Requirement(line)
-        for line in (*project["dependencies"], *(line for extra in EXTRAS for line in optional[extra]))
-    ]
+    lines = (*project["dependencies"], *(line for extra in EXTRAS for line in optional[extra]))
+    asked = map(Requirement, lines)
+    return [each for each in asked if each.marker is None or each.marker.evaluate()]
 
 
 def needed() -> dict[str, str]:

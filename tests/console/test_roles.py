@@ -32,18 +32,13 @@ METHODS = dict.fromkeys(("stranger", *ROLES), ("GET", "POST")) | {
 }
 # Ends of URLs that only act, and of those that also show what they ask for. Every other URL only shows.
 ACTS = re.compile(
-    r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|kick|lift|networks/add|new-secret|pick/<str:kind>"
-    r"|priority|remove|reset-factor|retry|revoke-code|secrets|sign-out|start|stop|theme)/$"
+    r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|enroll-anew|kick|lift|networks/add|new-secret"
+    r"|pick/<str:kind>|priority|remove|reset-factor|retry|revoke-code|secrets|sign-out|start|stop|theme)/$"
 )
 FORMS = re.compile(
     r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password"
-    r"|rename|reset-password|roam|link|password-link/<str:token>|second-factor|second-factor/codes|second-factor/off|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
-    r"/(acknowledge|area|ask|cancel|delete|disable|discard|enable|end|enroll-anew|kick|lift|networks/add|new-secret|pick/<str:kind>"
-    r"|priority|remove|retry|revoke-code|secrets|start|stop|theme)/$"
-)
-FORMS = re.compile(
-    r"((?<!push)/add|/(add/<str:kind>|(alerts|gateways)/<str:kind>|deploy|drain|edit|import|license|network|password|time-zone"
-    r"|rename|reset-password|roam|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
+    r"|time-zone|rename|reset-password|roam|link|password-link/<str:token>|second-factor|second-factor/codes"
+    r"|second-factor/off|alerts/settings|silence|test|upgrade|upgrade-window|upgrades/<str:area_id>"
     r"|push/<str:channel_id>|policies/<str:policy_id>|groups/<str:group_id>|applications/<str:application_id>))/$"
 )
 # POSTs that need more than the view declares, since lower roles read the page.
@@ -60,9 +55,9 @@ ABSENT |= {"/deploy/console-ca.pem"}  # nor has a console whose certificate ever
 WITH_SHELL = {
     "/password/",
     "/password-link/<str:token>/",
+    "/profile/time-zone/",
     "/sag/instances/<sag_id:instance_id>/accounts/import/",
 }
-WITH_SHELL = {"/password/", "/profile/time-zone/", "/sag/instances/<sag_id:instance_id>/accounts/import/"}
 PARAMETER = re.compile(r"<(\w+):(\w+)>")
 WHEEL = "causeway-0.2.0-py3-none-any.whl"
 RULE = "?threshold=5&hold_seconds=30&hysteresis_percent=20"
