@@ -13,13 +13,14 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.base_session import AbstractBaseSession
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 
 from console.core import audit
 from console.core.address import client_address
 from console.core.models.access import LogIn, User
+from console.core.models.audit import AuditRow
 
 # Name in a session under which the session knows how it began.
 BEGAN = "log_in"
@@ -33,6 +34,8 @@ def stored(key: str) -> str:
 class SessionStore(DatabaseStore):
     """Django's store of sessions, whose rows are found by the hash alone; ``session_key`` stays the cookie's."""
 
+    # Number of the newest audit row when the session was read: pages go by it, and have no query more for that.
+    newest_change: int | None = None
     # By threads: Django's own asynchronous ways would go by the key itself.
     aload, aexists, acreate = SessionBase.aload, SessionBase.aexists, SessionBase.acreate
     asave, adelete = SessionBase.asave, SessionBase.adelete
@@ -43,9 +46,13 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
         key, now = self.session_key, timezone.now()
-        row = self.model.objects.filter(session_key=stored(key or ""), expire_date__gt=now).first()
+        newest = AuditRow.objects.order_by("-id").values("id")[:1]
+        mine = self.model.objects.filter(session_key=stored(key or ""), expire_date__gt=now)
+        row = mine.annotate(newest_change=Subquery(newest)).first()
         if row is None:
             self._session_key = None
+        else:
+            self.newest_change = row.newest_change or 0
         return row
 
     def exists(self, session_key: str) -> bool:

@@ -53,7 +53,8 @@ class SubmissionMiddleware:
             return None
         if request.method == "POST":
             return _begun(request, view)
-        request.basis.start = versions.newest()  # type: ignore[attr-defined]
+        known: int | None = getattr(request.session, "newest_change", None)
+        request.basis.start = versions.newest() if known is None else known  # type: ignore[attr-defined]
         return None
 
 

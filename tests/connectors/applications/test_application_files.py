@@ -243,7 +243,7 @@ def test_taking_a_tag_away_cuts_and_giving_one_does_not() -> None:
 
 def test_a_file_from_before_a_change_is_refused_line_by_line(operator_client: Client) -> None:
     wiki, mail = factories.application("wiki"), factories.application("mail")
-    lines = operator_client.get(EXPORT).getvalue().decode().splitlines()
+    lines = operator_client.get(EXPORT).getvalue().decode("utf-8-sig").splitlines()
     assert lines[0] == f"{HEAD},as_of"
     services.application_update(application=mail, actor=ACTOR, description="changed since")
     text = "\n".join(lines).replace("wiki,", "wiki,mine", 1).replace("mail,", "mail,mine", 1)
