@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from console.core.access import has_role
@@ -57,6 +59,15 @@ class ListedLookups(admin.ModelAdmin):
             return super().get_changelist_instance(request)
         except (ValueError, OverflowError) as error:
             raise IncorrectLookupParameters from error
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponseBase | None:
+        """Carry an action out on rows that were chosen by keys; what can be no key is a bad request."""
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.model._meta.pk.get_prep_value(self.model._meta.pk.to_python(key))
+        except (ValidationError, ValueError) as error:
+            raise BadRequest("A chosen row has a key that no row can have.") from error
+        return super().response_action(request, queryset)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search text as the pages do; a field with a sign or a way to compare as it says."""

@@ -208,3 +208,9 @@ def test_records_are_neither_changed_nor_removed(
     superuser_client.post(reverse(f"admin:{label}_changelist"), body)
     assert superuser_client.post(reverse(f"admin:{label}_add"), {}).status_code == 403
     assert model.objects.filter(pk=row.pk).exists()
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "\udc80", "1 OR 1=1", "", "\0"])
+def test_an_action_on_a_key_of_no_sense_is_a_bad_request(superuser_client: Client, key: str) -> None:
+    form = {"action": "delete_selected", "_selected_action": [key.encode(errors="surrogatepass"), "1"]}
+    assert superuser_client.post("/admin/roaming/cloudnetwork/", form).status_code in (302, 400)
