@@ -11,7 +11,6 @@ from django.db import models, transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.http.response import HttpResponseBase
 from django.urls import reverse
 
 from console.core.access import has_role
@@ -60,14 +59,16 @@ class ListedLookups(admin.ModelAdmin):
         except (ValueError, OverflowError) as error:
             raise IncorrectLookupParameters from error
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet) -> HttpResponseBase | None:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet, *args: Any, **named: Any
+    ) -> HttpResponse | None:
         """Carry an action out on rows that were chosen by keys; what can be no key is a bad request."""
         try:
             for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
                 self.model._meta.pk.get_prep_value(self.model._meta.pk.to_python(key))
         except (ValidationError, ValueError) as error:
             raise BadRequest("A chosen row has a key that no row can have.") from error
-        return super().response_action(request, queryset)
+        return super().response_action(request, queryset, *args, **named)
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Search text as the pages do; a field with a sign or a way to compare as it says."""
