@@ -118,8 +118,9 @@ async def _serve(options: Options, session: Session, grant: Grant, events: Event
             for proxy in proxies.values():
                 home.write_atomic(proxied.FILE, proxied.secret_file(proxy))
             folder_key = str(home.path)
-            await envoy.start(bootstrap(options.listen, options.forwards, gateways, proxies, folder_key))
+            # Before the proxy, which may be asked for the file as soon as it listens.
             async with pac.serving():
+                await envoy.start(bootstrap(options.listen, options.forwards, gateways, proxies, folder_key))
                 await pac.refresh()
                 _announce(options, grant, gateways, events)
                 keeper = Keeper(session, home, events, pac, reachable=reachable)
