@@ -8,6 +8,7 @@ the console are then tried as those of gateways and servers are.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -28,6 +29,8 @@ CONFINED = {
 @pytest.fixture(scope="module")
 def sitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Machine]]:
     """Give the two machines after everything that the page says was done on them."""
+    if "CAUSEWAY_BARE_ROOT" not in os.environ:
+        pytest.skip("Ten minutes of installing: make fresh ARGS=--newcomer, or CAUSEWAY_BARE_ROOT=/ pytest …")
     if reason := missing():
         pytest.skip(reason)
     with machines(tmp_path_factory.mktemp("newcomer")) as made:
