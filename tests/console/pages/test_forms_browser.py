@@ -9,13 +9,12 @@ import datetime
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.test import Client
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from connectors.applications import services
 from connectors.models import Application, Connector
-from console.models import AuditRow, Submission, User
+from console.models import AuditRow, LogIn, Submission, User
 from tests.browser import log_in, settle
 from tests.connectors import factories
 from tests.console import drawn
@@ -91,7 +90,8 @@ def fill(place: Locator, form: drawn.Drawn) -> None:
     for name in [name for name, values in said.items() if drawn_as.get(name) != values]:
         field, value = place.locator(f'[name="{name}"]').first, said[name][0]
         if field.get_attribute("type") in ("checkbox", "radio"):
-            place.locator(f'[name="{name}"][value="{value}"]').check(force=True)
+            chosen = "" if field.get_attribute("value") is None else f'[value="{value}"]'
+            place.locator(f'[name="{name}"]{chosen}').check(force=True)
         elif field.evaluate("field => field.localName") == "select":
             field.select_option(value)
         else:
@@ -205,7 +205,7 @@ def test_a_log_in_that_ends_in_the_middle_loses_nothing(
     panel.get_by_label("Application Name").fill("wiki")
     panel.get_by_label("Addresses").fill("wiki.corp.example")
     panel.get_by_label("Ports").fill("443")
-    Session.objects.all().delete()
+    LogIn.objects.all().delete()
     main_button(panel).click()
     again = page.locator("dialog#log-in")
     expect(again.get_by_role("heading", name="Your log-in has ended")).to_be_visible()
@@ -230,7 +230,7 @@ def test_without_scripts_a_form_survives_the_log_in_too(page_without_javascript:
     page.get_by_label("Application Name").fill("wiki")
     page.get_by_label("Addresses").fill("wiki.corp.example")
     page.get_by_label("Ports").fill("443")
-    Session.objects.all().delete()
+    LogIn.objects.all().delete()
     page.get_by_role("button", name="OK").click()
     expect(page.get_by_text("What you typed is kept.")).to_be_visible()
     page.get_by_label("Username").fill("administrator")
