@@ -22,6 +22,7 @@ from pyrage.x25519 import Identity, Recipient
 from console.core.errors import Invalid
 
 PIECE = 2**20
+BEGINNING = b"age-encryption.org/v1\n"
 QUICK = 1  # gzip's level: samples shrink by it nearly as well, in a third of the time
 CUT_SHORT = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 
@@ -39,7 +40,11 @@ def member(name: str, size: int, blocks: Iterable[bytes], modified: float = 0) -
 
 
 def write(target: Path, key: Recipient, members: Iterable[bytes]) -> int:
-    """Write an archive; until it is whole, nothing has its name. Return its size in bytes."""
+    """Write an archive; until it is whole, nothing has its name. Return its size in bytes.
+
+    Raises `Invalid` for the name of a file that is no archive, also where that file came while the archive was made.
+    """
+    _check_replaceable(target)
     number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # its owner's alone
     temporary = Path(name)
     try:
@@ -47,12 +52,27 @@ def write(target: Path, key: Recipient, members: Iterable[bytes]) -> int:
             _encrypt(_compressed(members), file, key)
             file.flush()
             os.fsync(number)
+        _check_replaceable(target)  # SQLite makes its -wal as late as it is read
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync(target.parent)
     return target.stat().st_size
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise `Invalid` for what exists and is no archive: a slip in the name must not lose a database or a key."""
+    if target.exists() and not (target.is_file() and _begins_as_archive(target)):
+        raise Invalid(
+            f"{target} exists and is no backup, and stays as it was. "
+            "Give a name that nothing has, or that of an earlier backup."
+        )
+
+
+def _begins_as_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING
 
 
 def sync(folder: Path) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
+from django.conf import settings
+
 from console.backup import archive
 from console.core import sealed
 from console.core.errors import Invalid
 
 PREFIX = "CAUSEWAY_"
 PLACE = {"CAUSEWAY_STATE_DIR", "CAUSEWAY_WHEEL_DIR", "CAUSEWAY_STATIC_ROOT", "CAUSEWAY_DEBUG"}
-SECRETS = ("CAUSEWAY_SECRET_KEY", "CAUSEWAY_SECRET_KEY_FALLBACKS", "CAUSEWAY_SEALING_KEYS")
+AUDIT = "CAUSEWAY_AUDIT_KEY"
+SECRETS = ("CAUSEWAY_SECRET_KEY", "CAUSEWAY_SECRET_KEY_FALLBACKS", "CAUSEWAY_SEALING_KEYS", AUDIT)
 
 
 def present() -> dict[str, str]:
@@ -25,15 +28,22 @@ def present() -> dict[str, str]:
 
 
 def keys_of(variables: Mapping[str, str]) -> set[str]:
-    """Return the keys that the console of a backup sealed by, and opened by."""
+    """Return the keys by which the console of a backup sealed, opened, and chained the audit."""
     several = [variables.get(name, "").split(",") for name in SECRETS[1:]]
     return {key for key in (variables.get(SECRETS[0], ""), *chain(*several)) if key}
 
 
 def check_secrets(variables: Mapping[str, str]) -> None:
-    """Raise `Invalid` where this process lacks a key of the backup, since secrets would stay closed for ever."""
-    known = set(sealed.keys())
-    lacking = [name for name in SECRETS if keys_of({name: variables.get(name, "")}) - known]
+    """Raise `Invalid` where this process lacks a key of the backup.
+
+    Without it secrets would stay closed for ever, or the audit's chain would hold no more.
+    """
+    opening, chaining = set(sealed.keys()), set(settings.AUDIT_KEYS)
+    lacking = [
+        name
+        for name in SECRETS
+        if keys_of({name: variables.get(name, "")}) - (chaining if name == AUDIT else opening)
+    ]
     if lacking:
         raise Invalid(
             f"This console lacks keys of the backup: {', '.join(lacking)}. Write the settings out with "

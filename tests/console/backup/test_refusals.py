@@ -11,6 +11,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from console.backup import contents, keys, services, world
+from console.core.audit_chain import Walk
 from console.machines import config
 from console.models import User
 from tests.console.backup.commands import made, rows, run
@@ -105,6 +106,77 @@ def test_keys_that_are_missing_are_named_and_not_shown(untouched: Path, settings
     settings.SECRET_KEY_FALLBACKS = [old]
     settings.PUBLIC_URL = "https://elsewhere.example"
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = old, []
+
+
+AUDIT_KEYS = ["newer-" + "n" * 40, "older-" + "o" * 40]
+
+
+@pytest.mark.parametrize("here", [[], AUDIT_KEYS[:1], AUDIT_KEYS[1:]])
+def test_a_key_of_the_audit_that_is_missing_is_named_and_not_shown(
+    folder: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, here: list[str]
+) -> None:
+    monkeypatch.setenv("CAUSEWAY_AUDIT_KEY", ",".join(AUDIT_KEYS))
+    settings.AUDIT_KEYS = AUDIT_KEYS
+    run("backup", folder / "before", key=folder / "key")  # its row is signed by the newer key
+    file = made(folder)
+    settings.AUDIT_KEYS, settings.SEALING_KEYS = here, AUDIT_KEYS  # a key of the sealing chains nothing
+    sentence = refused(file, "--replace")
+    assert "keys of the backup: CAUSEWAY_AUDIT_KEY. Write" in sentence and "--settings-to" in sentence
+    assert not [key for key in AUDIT_KEYS if key in sentence]
+
+    settings.AUDIT_KEYS, settings.SEALING_KEYS = AUDIT_KEYS, []
+    assert Walk().to_the_end().problem == ""
+    run("restore", file, "--replace", key=folder / "key")
+    assert Walk().to_the_end().problem == ""
+
+
+NO_BACKUPS = {
+    "a database": b"SQLite format 3\0" + bytes(4080),
+    "its -wal": b"\x37\x7f\x06\x82" + bytes(28),
+    "an empty file": b"",
+    "nearly a backup": b"age-encryption.org/v2\n",
+}
+
+
+@pytest.mark.parametrize("content", NO_BACKUPS.values(), ids=NO_BACKUPS)
+def test_a_backup_takes_the_place_of_no_other_file(folder: Path, content: bytes) -> None:
+    other = folder / "other"
+    other.write_bytes(content)
+    assert "exists and is no backup" in not_made(other)
+    assert other.read_bytes() == content
+
+
+def test_a_backup_takes_the_place_of_no_key_folder_or_link(folder: Path) -> None:
+    secret = (folder / "key").read_bytes()
+    (folder / "link").symlink_to(folder / "key")
+    (folder / "folder").mkdir()
+    for name in ("key", "link", "folder"):
+        assert "Give a name that nothing has" in not_made(folder / name), name
+    assert (folder / "key").read_bytes() == secret and (folder / "link").is_symlink()
+
+
+def test_a_file_that_comes_while_the_backup_is_made_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The -wal of an SQLite database that nobody uses comes when the backup itself reads that database."""
+    late, real = folder / "late", contents.members
+
+    def members() -> Iterator[bytes]:
+        late.write_bytes(b"changes")
+        yield from real()
+
+    monkeypatch.setattr(contents, "members", members)
+    assert "exists and is no backup" in not_made(late)
+    assert late.read_bytes() == b"changes"
+
+
+def not_made(target: Path) -> str:
+    """Return why a backup is refused, of which nothing is left."""
+    before = sorted(target.parent.iterdir())
+    with pytest.raises(CommandError) as refusal:
+        run("backup", target, key=target.parent / "key")
+    assert set(target.parent.iterdir()) <= {*before, target}
+    return str(refusal.value)
 
 
 def test_a_restore_that_fails_midway_leaves_all_as_it_was(
