@@ -46,6 +46,7 @@ class ConsoleConfig(AppConfig):
         ports.jobs.add("forget old ends", Job(timedelta(minutes=10), config.forget_old_ends))
         ports.jobs.add("forget old batches", Job(timedelta(hours=1), retention.forget_old_batches))
         ports.jobs.add("verify the audit", Job(timedelta(seconds=1), check.nightly.turn))
+        ports.jobs.add("keep the audit's head", Job(timedelta(minutes=1), check.nightly.minute))
         ports.jobs.add("forget old audit rows", Job(timedelta(hours=1), audit_retention.forget_old))
         ports.jobs.add("note failed log-ins", Job(timedelta(seconds=10), log_ins.tell))
         ports.jobs.add("forget expired log-ins", Job(timedelta(hours=1), sessions.forget_expired))

@@ -20,13 +20,18 @@ def file() -> Path | None:
     return named.with_name(named.name.replace("epoch-", "audit-head-").replace(".json", ".txt"))
 
 
-def wrong() -> str:
-    """Compare the kept head with the table; return what is wrong, or "" where nothing is or no head is kept."""
+def read() -> str:
+    """Return the kept head; "" where none is kept."""
     where = file()
     try:
-        head = where.read_text().strip() if where else ""
+        return where.read_text(errors="replace").strip() if where else ""
     except OSError:
         return ""
+
+
+def wrong() -> str:
+    """Compare the kept head with the table; return what is wrong, or "" where nothing is or no head is kept."""
+    head = read()
     return audit_chain.compared(head) if head else ""
 
 

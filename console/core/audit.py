@@ -89,8 +89,9 @@ def _append(row: AuditRow) -> AuditRow:
     ConfigVersion.objects.get_or_create(id=1)
     ConfigVersion.objects.select_for_update().get(id=1)
     versions.check(row)
-    previous = AuditRow.objects.order_by("-id").values_list("digest", flat=True).first() or ""
+    last, previous = AuditRow.objects.order_by("-id").values_list("id", "digest").first() or (0, "")
     signing = audit_keys.all_keys()[0]
+    row.pk = _next_number(last)
     row.at, row.key = timezone.now(), signing.name
     row.digest = digest(signing, previous, row)
     row.save(force_insert=True)
@@ -98,11 +99,35 @@ def _append(row: AuditRow) -> AuditRow:
     return row
 
 
+def _next_number(last: int) -> int:
+    """Take the number of the row that follows row ``last``, which the row's digest covers; never one used before."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT setval(s::regclass, greatest(nextval(s::regclass), %s)) "
+                "FROM pg_get_serial_sequence('console_auditrow', 'id') AS s",
+                [last + 1],
+            )
+            return int(cursor.fetchone()[0])
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = 'console_auditrow'")
+        used = cursor.fetchone()
+    return max(last, used[0] if used else 0) + 1
+
+
 def digest(key: audit_keys.Key, previous: str, row: AuditRow) -> str:
-    """Return the digest of a row that follows the row of the digest ``previous``."""
+    """Return the digest of a row, its number included, that follows the row of the digest ``previous``."""
+    return key.sign("numbered row", row.pk, *_signed(previous, row))
+
+
+def digest_without_number(key: audit_keys.Key, previous: str, row: AuditRow) -> str:
+    """Return the digest that a row got before digests covered the number."""
+    return key.sign("row", *_signed(previous, row))
+
+
+def _signed(previous: str, row: AuditRow) -> tuple[Any, ...]:
     who = (row.actor, row.source, row.verb)
     what = (row.target_kind, row.target, row.target_name, row.before, row.after)
-    return key.sign("row", previous, audit_keys.moment(row.at), *who, *what)
+    return (previous, audit_keys.moment(row.at), *who, *what)
 
 
 def storable(text: str) -> str:

@@ -1,7 +1,7 @@
 """Verification of the audit's chain: row by row, each digest follows from the row before, by a key of this console.
 
-What a broken chain shows: rows altered, added, moved or left out, by anybody without the key. Rows cut off at the end
-show only against a head that was kept elsewhere (``manage.py verify_audit --head``).
+What a broken chain shows: rows altered, added, moved, renumbered or left out, by anybody without the key. Rows cut off
+at the end show only against a head that was kept elsewhere (``manage.py verify_audit --head``).
 """
 
 import hashlib
@@ -17,6 +17,8 @@ Kind = AuditCheckpoint.Kind
 PIECE = 2000
 # Time after the start of the keyed chain in which processes of release 0.1 may still have written rows.
 OVERLAP = timedelta(days=1)
+# Without the key nobody makes a digest by the second rule either: rows of before the first rule have one, no others.
+RULES = (audit.digest, audit.digest_without_number)
 UNREADABLE = "the row's values cannot be read"
 
 
@@ -73,7 +75,9 @@ class Walk:
     def step(self, limit: int = PIECE) -> bool:
         """Verify up to ``limit`` rows; return whether there may be more."""
         # Rows read before the checkpoint: one that was deleted in between is then covered by the checkpoint.
-        following = AuditRow.objects.filter(pk__gt=self.number).order_by("pk")
+        following = AuditRow.objects.order_by("pk")
+        if self.number:
+            following = following.filter(pk__gt=self.number)
         try:
             rows = list(following[:limit])
         except (ValueError, RecursionError):
@@ -133,19 +137,21 @@ class Walk:
 
     def _wrong(self, row: AuditRow) -> str:
         """Say what is wrong with the row that comes next; "" when the row holds."""
+        if row.pk < 1:
+            return f"row {row.pk} stands before the first row of the chain, so that nobody wrote the row"
         if row.key == "":
             if not self._may_have_no_key(row):
                 return "the row has no key, though the chain has one by then"
-            expected = digest_without_key(self.digest, row)
+            possible = [digest_without_key(self.digest, row)]
         elif (key := self._keys.get(row.key)) is None:
             return f"the row's key ({row.key}) is none that this console has"
         elif self._is_older(row.key):
             return "the row has an older key than a row before"
         else:
             self._newest, self._latest = row.key, max(row.at, self._latest or row.at)
-            expected = audit.digest(key, self.digest, row)
-        if not _same(expected, row.digest):
-            return "the row was altered, or the row before was altered or left out"
+            possible = [rule(key, self.digest, row) for rule in RULES]
+        if not any(_same(each, row.digest) for each in possible):
+            return "the row was altered or renumbered, or the row before was altered or left out"
         if self._start is not None and row.pk == self._start.row and row.digest != self._start.digest:
             return "the row is not the one that the keyed chain began after"
         return ""
@@ -169,10 +175,10 @@ def compared(head: str) -> str:
     number, _, kept = head.strip().partition(":")
     if not (number.isascii() and number.isdigit() and len(number) < 19 and len(kept) == 64):
         return "the head must be a number and a hash, such as 1234:0f3a… with all 64 digits"
-    row = AuditRow.objects.filter(pk=int(number)).first()
+    digest = AuditRow.objects.filter(pk=int(number)).values_list("digest", flat=True).first()
     forgotten = newest(Kind.FORGOTTEN)
-    if row is not None:
-        return "" if row.digest == kept else f"row {number} is not the one that was kept"
+    if digest is not None:
+        return "" if digest == kept else f"row {number} is not the one that was kept"
     if forgotten is None or forgotten.row < int(number):
         return f"row {number}, which was kept as a head, is missing"
     same = forgotten.row != int(number) or forgotten.digest == kept

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from console import ports
 from console.auditing import check, kept_head
 from console.core import audit, audit_chain, audit_keys
 from console.core.audit_chain import Walk
@@ -131,6 +133,65 @@ def test_what_was_altered_is_named(change: Callable[[list[AuditRow]], Any], brok
     with pytest.raises(CommandError, match=f"Row {key} does not hold: .* rows before hold") as refused:
         verify()
     assert refused.value.returncode == 1
+
+
+def put_at(number: int) -> None:
+    """Add a row of this number as SQL does, which no trigger refuses."""
+    values = {"actor": "anna", "verb": "forged", "target_kind": "x", "target": "1", "digest": "0" * 64}
+    AuditRow(pk=number, at=timezone.now(), key=audit_keys.all_keys()[0].name, **values).save(
+        force_insert=True
+    )
+
+
+@pytest.mark.parametrize("number", [0, -1, -(2**63)])
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_row_before_the_first_is_named(number: int, forgotten: bool) -> None:
+    found = rows()
+    if forgotten:
+        audit_chain.checkpoint_make("forgotten", found[0], timezone.now())
+        found[0].delete()
+    assert walk().problem == ""
+    put_at(number)
+    assert (walk().broken, walk().checked) == (number, 0)
+    with pytest.raises(CommandError, match=r"does not hold: .*nobody wrote the row"):
+        verify()
+
+
+def test_the_first_row_moved_before_the_first_is_named() -> None:
+    found = rows()
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk=found[0].pk).update(id=-7)
+    assert (walk().broken, walk().checked) == (-7, 0)
+
+
+@pytest.mark.parametrize("of", [0, 2])
+def test_a_renumbered_row_is_named(of: int) -> None:
+    found = rows()
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk__gte=found[of].pk).update(id=F("id") + 100_000)
+    moved = found[of].pk + 100_000
+    assert (walk().broken, walk().checked) == (moved, of)
+    assert "renumbered" in walk().problem
+    assert rows("after")[-1].verb == "after", "later rows come after the renumbered ones"
+    assert walk().broken == moved
+
+
+def test_rows_written_before_digests_covered_the_number_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(audit, "digest", audit.digest_without_number)
+        rows("old", "older")
+    found = rows("new")
+    assert (walk().problem, walk().checked) == ("", 3)
+    with as_owner_of_the_table():
+        altered(found, actor="x")
+    assert walk().broken == found[1].pk
+
+
+def test_no_number_is_used_twice() -> None:
+    cut = rows()[-1].pk
+    with as_owner_of_the_table():
+        AuditRow.objects.filter(pk=cut).delete()
+    assert rows("next")[-1].pk > cut
 
 
 def test_a_head_that_was_kept_tells_of_rows_cut_off() -> None:
@@ -294,3 +355,56 @@ def test_the_head_is_told_every_night_where_that_is_wanted(
     found = rows()
     message = night(nightly)
     assert message is not None and f"{found[-1].pk}:{found[-1].digest}" in message.text
+
+
+def messages() -> list[str]:
+    return list(PushMessage.objects.order_by("created_at").values_list("text", flat=True))
+
+
+def test_the_head_is_kept_each_minute_and_rows_cut_off_since_are_told_of(
+    nightly: check.Nightly, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    found = rows()
+    assert nightly.minute() == 1
+    assert kept_head.read() == f"{found[-1].pk}:{found[-1].digest}"
+    with django_assert_num_queries(1):
+        assert nightly.minute() == 0, "no new rows"
+    cut = found[-1].pk
+    with as_owner_of_the_table():
+        found[-1].delete()
+    rows("after the cut")
+    assert nightly.minute() == 1
+    (told,) = messages()
+    assert f"row {cut}, which was kept as a head, is missing" in told
+    assert nightly.minute() == 0 and messages() == [told]
+    assert kept_head.read() == check.head() and verify()
+
+
+def test_a_disk_that_takes_no_head_does_not_make_a_message_each_minute(
+    nightly: check.Nightly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = rows()
+    nightly.minute()
+    monkeypatch.setattr(kept_head, "keep", lambda head: None)
+    with as_owner_of_the_table():
+        found[-1].delete()
+    for _ in range(3):
+        nightly.minute()
+    assert len(messages()) == 1
+
+
+def test_all_rows_cut_off_are_told_of(nightly: check.Nightly) -> None:
+    rows()
+    nightly.minute()
+    with as_owner_of_the_table():
+        AuditRow.objects.all().delete()
+    nightly.minute()
+    assert len(messages()) == 1 and "cut off" in messages()[0]
+
+
+def test_the_worker_keeps_the_head_each_minute(nightly: check.Nightly) -> None:
+    found = rows()
+    job = ports.jobs["keep the audit's head"]
+    assert job.every == timedelta(minutes=1)
+    job.run()
+    assert kept_head.read() == f"{found[-1].pk}:{found[-1].digest}"
