@@ -2,12 +2,12 @@
 
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from console.core import people
-from console.core.access import actor, takes_form
+from console.core.access import actor, shows, takes_form
 from console.kit import web
 
 
@@ -22,3 +22,9 @@ def password_change(request: HttpRequest) -> HttpResponse:
         update_session_auth_hash(request, user)
         return web.done(request, reverse("overview"), "Your password was changed.")
     return web.form_page(request, "registration/password_change.html", {"form": form})
+
+
+@shows("viewer")
+def of_django_admin(request: HttpRequest) -> HttpResponse:
+    """Lead from Django admin's change of the own password to the console's, so that each change is in the audit."""
+    return HttpResponseRedirect(reverse("password_change"))

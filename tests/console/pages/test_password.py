@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from console.models import AuditRow, User
 from tests.console.factories import PASSWORD
@@ -46,3 +47,16 @@ def test_no_password_reaches_the_audit_trail(viewer_client: Client) -> None:
     change(viewer_client)
     row = AuditRow.objects.get(verb="user.password_change")
     assert NEW not in f"{row.before} {row.after}"
+
+
+@pytest.mark.parametrize("page", ["password_change", "password_change_done"])
+def test_django_admin_leads_here_and_changes_no_password(
+    superuser_client: Client, administrator: User, page: str
+) -> None:
+    url = reverse(f"admin:{page}")
+    assert superuser_client.get(url)["Location"] == "/password/"
+    typed = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    assert superuser_client.post(url, typed).status_code == 405
+    administrator.refresh_from_db()
+    assert administrator.check_password(PASSWORD)
+    assert f'href="{reverse("admin:password_change")}"' in superuser_client.get("/admin/").text
