@@ -325,9 +325,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"without tokens": {"()": "console.core.log_filter.WithoutTokens"}},
+    "filters": {
+        "without tokens": {"()": "console.core.log_filter.WithoutTokens"},
+        "without tracebacks": {"()": "console.core.log_filter.WithoutTracebacks"},
+    },
     "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without tokens"]}
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["without tokens", "without tracebacks"],
+        }
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"axes": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},

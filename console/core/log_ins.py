@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from axes.handlers.proxy import AxesProxyHandler
+from axes.helpers import get_lockout_response
 from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.db.models import Max, Min, Sum
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
 from console.core import audit, sessions
@@ -64,6 +66,24 @@ def _locked_out(request: HttpRequest, username: str | None, **kwargs: Any) -> No
     # Told of at every attempt while the lock-out lasts; the one that began it has just reached the limit.
     if getattr(request, "axes_failures_since_start", None) == settings.AXES_FAILURE_LIMIT:
         note(USER, username or "", lock_outs=1)
+
+
+# --- Guesses behind a log-in's first step -----------------------------------------------------------------------------
+
+
+def locked_out(request: HttpRequest, username: str) -> HttpResponse | None:
+    """Return the page that tells of a lock-out of the user from the caller's address; None without a lock-out."""
+    named = {"username": username}
+    if AxesProxyHandler.is_allowed(request, named):
+        return None
+    answer: HttpResponse = get_lockout_response(request, credentials=named)
+    return answer
+
+
+def guessed_wrong(request: HttpRequest, username: str) -> HttpResponse | None:
+    """Count a wrong code or password as a failed log-in; return the page of the lock-out that begins, if one does."""
+    user_login_failed.send(sender=__name__, credentials={"username": username}, request=request)
+    return locked_out(request, username)
 
 
 # --- Failures, counted ------------------------------------------------------------------------------------------------

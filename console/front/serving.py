@@ -27,10 +27,6 @@ LOOK_SECONDS = 0.2
 CERTIFICATE_LOOKS = 10  # one look at the certificate's files in so many at the processes
 # Seconds for requests in hand when told to end, and for processes to go after that.
 DRAIN_SECONDS, END_SECONDS = 5.0, 6.0
-# What Envoy needs of the environment; the console's secrets are none of its business.
-ENVOY_VARIABLES = (
-    "PATH", "LANG", "TZ", "LD_PRELOAD", "CAUSEWAY_STATE_DIR", "ENVOY_DYNAMIC_MODULES_SEARCH_PATH"
-)  # fmt: skip
 
 
 @dataclass
@@ -110,8 +106,7 @@ class Serving:
     def _start_envoy(self) -> None:
         envoy = [str(envoy_binary()), "--config-path", "bootstrap.json", "--concurrency", "1"]
         envoy += ["--disable-hot-restart", "--log-level", "warning"]
-        own = {name: value for name, value in environment().items() if name in ENVOY_VARIABLES}
-        self._spawn("Envoy", envoy, own, folder=self.folder)
+        self._spawn("Envoy", envoy, environment(), folder=self.folder)
 
     def _spawn(
         self, name: str, command: list[str], environment: dict[str, str], *, folder: Path | None = None

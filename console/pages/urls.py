@@ -11,6 +11,9 @@ urlpatterns = [
     path("changes/", changes.changes, name="changes"),
     path("log-out/", public(auth.LogoutView.as_view()), name="logout"),
     path("password/", password.password_change, name="password_change"),
+    # Before Django admin's own pages, which would change a password past the services.
+    path("admin/password_change/", password.of_django_admin),
+    path("admin/password_change/done/", password.of_django_admin),
     path("profile/time-zone/", time_zone.time_zone, name="time_zone"),
     path("area/", shell.area_select, name="area_select"),
     path("theme/", shell.theme_select, name="theme_select"),

@@ -35,6 +35,8 @@ GRACE_SECONDS = 3.0
 BACK_OFF_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0)
 STEADY_SECONDS = 60.0
 LOG_BYTES = 8 * 2**20
+# What Envoy needs of this program's environment; secrets of the console, of an agent or of a demo are not its business.
+VARIABLES = ("PATH", "LANG", "TZ", "LD_PRELOAD", "LD_LIBRARY_PATH", "CAUSEWAY_STATE_DIR", "HOME", "TMPDIR")
 
 
 class EnvoyError(EdgeError):
@@ -54,8 +56,9 @@ def envoy_binary() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of an Envoy: this program's, the folder of modules, and the library to load first."""
-    own = {**os.environ, "ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(library().parent)}
+    """Return the environment of an Envoy: `VARIABLES`, the folder of modules, and the library to load first."""
+    own = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    own["ENVOY_DYNAMIC_MODULES_SEARCH_PATH"] = str(library().parent)
     if preloads():
         own["LD_PRELOAD"] = " ".join(filter(None, (str(preloaded()), own.get("LD_PRELOAD"))))
     return own

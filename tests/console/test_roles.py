@@ -45,6 +45,8 @@ FORMS = re.compile(
 POST_NEEDS = {"/sase/connectors/<str:connector_id>/deploy/": "operator"}
 # Django's own views, which answer every method; and the metrics, which ask for a token.
 ELSEWHERE = {"/log-in/", "/log-in/code/", "/log-in/openid/", "/log-in/openid/back/", "/log-out/", "/metrics"}
+# URLs of Django admin that only lead to a page of the console.
+ELSEWHERE |= {"/admin/password_change/", "/admin/password_change/done/"}
 # Pages that note in the audit trail who fetched from them; actions with nothing to act on, as in a world of one object.
 NOTED = re.compile(r"\.(tar\.gz|csv|json)$|gateways-ca\.pem$|/(applications|accounts)/export/$|/results/$")
 NOTHING_TO_DO = re.compile(r"/(revoke-code|upgrade/cancel|upgrades/<str:area_id>/cancel)/$")

@@ -11,18 +11,12 @@ from pathlib import Path
 
 SOURCE = r"""
 #define _GNU_SOURCE
-#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-static long seconds_off;
-
-__attribute__((constructor)) static void read_seconds_off(void) {
-    const char *text = getenv("SECONDS_OFF");
-    if (text) seconds_off = atol(text);
-}
+static const long seconds_off = SECONDS_OFF;
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = (int)syscall(SYS_clock_gettime, clock, now);
@@ -56,15 +50,29 @@ def missing() -> str:
 
 def wrong_by(seconds: int) -> dict[str, str]:
     """Return the variables of a program whose clock is to be so far ahead."""
-    return {"LD_PRELOAD": str(_library()), "SECONDS_OFF": str(seconds)}
+    return {"LD_PRELOAD": str(_library(seconds))}
 
 
 @functools.cache
-def _library() -> Path:
-    """Return the library's path, which every user may read: PostgreSQL does not run as root."""
+def _library(seconds: int) -> Path:
+    """Return the library's path, which every user may read: PostgreSQL does not run as root.
+
+    The seconds are part of the library, since an agent's Envoy is told few of the agent's variables.
+    """
     folder = Path(tempfile.mkdtemp(prefix="causeway-clock-"))
     folder.chmod(0o755)
     library = folder / "wrong_clock.so"
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", str(library)]
+    command = [
+        "cc",
+        f"-DSECONDS_OFF=({seconds}L)",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-shared",
+        "-fPIC",
+        "-o",
+        str(library),
+    ]
     subprocess.run([*command, "-x", "c", "-"], input=SOURCE, text=True, check=True)
     return library

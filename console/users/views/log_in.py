@@ -6,12 +6,9 @@ Between both the browser is logged in as nobody: its session knows who gave the 
 import time
 from typing import Any
 
-from axes.handlers.proxy import AxesProxyHandler
-from axes.helpers import get_lockout_response
 from django.conf import settings
 from django.contrib.auth import login
 from django.contrib.auth import views as auth
-from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import reverse
@@ -20,7 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from console.core import second_factor
+from console.core import log_ins, second_factor
 from console.core.access import public
 from console.core.models.access import SecondFactor, User
 from console.kit import web
@@ -83,17 +80,15 @@ def log_in_code(request: HttpRequest) -> HttpResponse:
     if found is None:
         return HttpResponseRedirect(reverse("login"))
     user, pending = found
-    named = {"username": user.username}
-    if not AxesProxyHandler.is_allowed(request, named):
-        return get_lockout_response(request, credentials=named)
+    if locked := log_ins.locked_out(request, user.username):
+        return locked
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         with web.refusals_in(form):
             if second_factor.passes(user, form.cleaned_data["code"]):
                 return _logged_in(request, user, pending)
-            user_login_failed.send(sender=__name__, credentials=named, request=request)
-            if not AxesProxyHandler.is_allowed(request, named):
-                return get_lockout_response(request, credentials=named)
+            if locked := log_ins.guessed_wrong(request, user.username):
+                return locked
             form.add_error("code", second_factor.WRONG)
     return web.form_page(request, "console/users/log_in_code.html", {"form": form, "person": user})
 

@@ -42,6 +42,15 @@ async def test_it_starts_and_stops(envoy: EnvoyProcess) -> None:
     assert envoy.state == "stopped" and not psutil.pid_exists(pid)
 
 
+async def test_it_is_told_no_secret_of_the_program_that_starts_it(
+    envoy: EnvoyProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAUSEWAY_SECRET_KEY", "nobody else's business")
+    await envoy.start(BOOTSTRAP)
+    told = psutil.Process(pid_of(envoy)).environ()
+    assert "CAUSEWAY_SECRET_KEY" not in told and told["PATH"] == os.environ["PATH"]
+
+
 async def test_a_folder_with_a_long_path_does(tmp_path: Path) -> None:
     envoy = EnvoyProcess(tmp_path / ("long" * 30) / "envoy", concurrency=1)
     try:
