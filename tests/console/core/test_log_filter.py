@@ -15,9 +15,10 @@ def log() -> Any:
     """What the console's handler writes, with the filters and the form that the settings give it."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    for name in settings.LOGGING["handlers"]["stderr"]["filters"]:
-        handler.addFilter(import_string(settings.LOGGING["filters"][name]["()"])())
-    handler.setFormatter(logging.Formatter(settings.LOGGING["formatters"]["line"]["format"]))
+    wanted: Any = settings.LOGGING
+    for name in wanted["handlers"]["stderr"]["filters"]:
+        handler.addFilter(import_string(wanted["filters"][name]["()"])())
+    handler.setFormatter(logging.Formatter(wanted["formatters"]["line"]["format"]))
     logging.getLogger().addHandler(handler)
     yield written
     logging.getLogger().removeHandler(handler)
