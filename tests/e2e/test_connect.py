@@ -67,7 +67,7 @@ def test_proxy_and_forwards_work_until_the_user_logs_off(demo: Demo, tmp_path: P
         client.process.send_signal(signal.SIGINT)
         assert client.exit_code() == 0
     names = [event["event"] for event in client.events]
-    assert names == ["logged_on", "proxy", "forward", "forward", "ready", "logged_off"]
+    assert names == ["logged_on", "proxy", "pac", "forward", "forward", "ready", "logged_off"]
     assert client.events[0]["username"] == demo.account()["username"]
     assert all({"event", "time", "message"} <= set(event) for event in client.events)
     assert not local_envoys(tmp_path) and not list(tmp_path.glob("causeway-connect-*"))
