@@ -58,7 +58,7 @@ part "SQLite, one other day" "$bin/python" -m tests.days --of-today "$@"
 part "Real processes" "$bin/python" -m pytest -q -n 4 --durations=15 -o cache_dir=.pytest_cache/processes \
     -m "processes and not browser and not alone" "$@"
 # Apart from the former: Playwright keeps an event loop in the thread in which other tests start theirs.
-part "Browser" "$bin/python" -m pytest -q -n 2 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
+part "Browser" "$bin/python" -m pytest -q -n 3 -o cache_dir=.pytest_cache/browser -m "browser and not alone" "$@"
 wait
 cat "$scratch/faults.log"
 # Two workers, each with a demo of its own: more of them, or faults beside them, starve one another.
