@@ -26,7 +26,8 @@ from tests.proxies import HttpProxy, Proxy, SocksProxy, running
 from tests.quiet import QuietHandler, QuietHTTPServer, serving
 from tests.secured import ca_file, server_context
 
-pytestmark = pytest.mark.django_db
+# OpenSSL keeps the real clock, so that under another day no certificate would be good.
+pytestmark = [pytest.mark.django_db, pytest.mark.processes]
 PUBLIC = "8.8.8.8"  # any address of the internet: nothing is sent there
 HOST = "hooks.corp.test"
 

@@ -172,7 +172,7 @@ def test_no_log_holds_a_token(viewer: User, caplog: pytest.LogCaptureFixture) ->
     token = password_links.link_create(user=viewer, actor=ACTOR)
     link = reverse("password_link", args=[token])
     handlers: Any = django_settings.LOGGING["handlers"]
-    assert handlers["stderr"]["filters"] == ["without tokens"]
+    assert "without tokens" in handlers["stderr"]["filters"]
     caplog.handler.addFilter(WithoutTokens())
     assert Client().post(link, {"password": "x", "again": "y"}).status_code == 422
     assert Client(enforce_csrf_checks=True).post(link, {"password": NEW, "again": NEW}).status_code == 403
